@@ -150,6 +150,11 @@ def is_flat(out: Any, dtype: DType) -> bool:
 
 
 def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
+    if getattr(out, "is_meta", False):
+        raise ValueError(
+            "out is a tensor on torch's meta device, which has no memory; give it memory first (torch.empty_like(out, "
+            "device='cpu')), or make a whole model real by fastinit.torch.materialize_"
+        )
     try:
         device = int(out.__dlpack_device__()[0])
     except Exception as error:

@@ -268,7 +268,7 @@ def run(jobs: Sequence[Job], threads: int | None = None, progress: Callable[[int
             batch.work(-1)
             return
         told = 0
-        while not batch.work(4):  # returns to Python every few chunks, where signals are seen
+        while not batch.work(16):  # returns to Python every few chunks, where signals are seen
             if progress and batch.done > told:
                 progress(batch.done - told)
                 told = batch.done

@@ -1,7 +1,12 @@
 /* Which instruction sets this machine can use.  Scalar comes first and a better one overwrites it; each must first answer the same tiles
  * as the scalar kernels, bit for bit, in every draw and storage, or it is left out.  Nothing wide runs before the probe says it may. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "fastinit.h"
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -91,3 +96,13 @@ int fi_isas(const fi_isa **list) {
 }
 
 const char *fi_rejected(void) { return rejected; }
+
+void fi_advise(void *memory, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    /* Whole pages around the memory: an allocation of its own then stays one mapping, and neighbours may share a huge page. */
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory & ~(page - 1);
+    (void)madvise((void *)first, (uintptr_t)memory + bytes - first, MADV_HUGEPAGE); /* fails where the kernel has none: nothing lost */
+#else
+    (void)memory, (void)bytes;
+#endif
+}

@@ -84,4 +84,8 @@ static inline int64_t fi_add(int64_t *counter, int64_t n) { return __atomic_fetc
 int fi_isas(const fi_isa **list);
 const char *fi_rejected(void);
 
+/* Ask for huge pages under memory that is about to be written whole, as NumPy does for its own arrays: its first touch then costs a
+ * fraction (torch's memory comes in pages of 4 KiB, and touching them takes longer than drawing).  Only advice: no byte changes. */
+void fi_advise(void *memory, size_t bytes);
+
 #endif

@@ -1,5 +1,6 @@
 """Threads, processes, signals and the floating-point state: nothing of them reaches the bits, and none is left changed."""
 
+import mmap
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+import fastinit as fi
 from fastinit import _draws, _dtypes, _engine
 from fastinit._engine import Job
 
@@ -184,6 +186,31 @@ def test_ctrl_c_ends_a_long_fill_and_no_worker_writes_afterwards(threads):
     words = run.stdout.split()
     assert words[:2] == ["interrupted", "True"], run.stdout + run.stderr
     assert float(words[2]) < 2.0  # promised: 0.2 s on an idle machine; not a timing test
+
+
+def mapping_flags(address):
+    """The kernel's flags of the mapping that holds an address."""
+    inside = False
+    with open("/proc/self/smaps") as file:
+        for line in file:
+            first = line.split()[0]
+            if not first.endswith(":"):
+                start, end = (int(number, 16) for number in first.split("-"))
+                inside = start <= address < end
+            elif inside and first == "VmFlags:":
+                return line.split()[1:]
+    raise LookupError(f"no mapping holds {address:#x}")
+
+
+@pytest.mark.native
+@pytest.mark.skipif(not os.path.isdir("/sys/kernel/mm/transparent_hugepage"), reason="this kernel has no huge pages")
+@pytest.mark.parametrize("size, asked", [(4 << 20, True), ((4 << 20) - 4, False)])
+def test_huge_pages_are_asked_for_under_large_memory_of_others(size, asked):
+    with mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        out = np.frombuffer(memory, np.float32, size // 4, offset=64)
+        fi.normal(out=out, seed=1)
+        assert ("hg" in mapping_flags(out.ctypes.data)) is asked
+        del out
 
 
 def test_a_live_pool_does_not_hold_up_exit():

@@ -182,7 +182,7 @@ def test_every_length_and_offset_up_to_70(use, isa, dtype):
             assert (out[length:] == 0xAA).all(), (offset, length)
 
 
-BLOCK, TILE, CHUNK = 4, 64, 1 << 20
+BLOCK, TILE, CHUNK = 4, 64, 1 << 18
 EDGES = (BLOCK, 16, TILE, 32 * TILE, CHUNK)
 
 

@@ -302,6 +302,12 @@ def test_attributes_of_parameters_and_lstm_internals_survive():
     assert model.weight_hh_l0.grad is not None
 
 
+def test_the_meta_device_is_no_place_to_materialize_to():
+    model = on_meta(lambda: nn.Linear(3, 4))
+    with pytest.raises(ValueError, match="device is 'meta', which holds no values"):
+        fit.materialize_(model, device="meta")
+
+
 def test_with_torchs_swap_the_parameter_objects_stay():
     model = on_meta(lambda: nn.Linear(3, 4))
     weight = model.weight

@@ -249,6 +249,16 @@ def test_verify_counts_the_values_that_differ():
     assert not found and found.different == {"up.weight": 3, "norm.bias": 1} and len(found.equal) == 4
 
 
+def test_verify_is_false_where_something_could_not_be_compared():
+    model = on_meta(lambda: nn.Sequential(nn.Linear(3, 4), unmetal()[1]))
+    found = fit.verify_(model)
+    assert not found and set(found.skipped) == {name for name, _ in model.named_parameters()}
+    fit.materialize_(model, {"1.*": 0.5})
+    found = fit.verify_(model)
+    assert not found and set(found.unknown) == {"1.weight", "1.bias"} and found.equal == ("0.weight", "0.bias")
+    assert fit.verify_(model, {"1.*": 0.5})
+
+
 # ---------------------------------------------------------------------------------------------------------- docstrings
 
 

@@ -262,6 +262,8 @@ def test_numbers_may_be_zero_dimensional_tensors():
     assert torch.equal(one, fit.normal_(torch.empty(4), 1.0, 2.0, generators[1]))
 
 
-def test_a_facade_call_refuses_a_meta_tensor():
-    with pytest.raises((TypeError, ValueError)):
+def test_the_facade_refuses_a_meta_tensor():
+    with pytest.raises(ValueError, match="out is a tensor on torch's meta device, which has no memory.*materialize_"):
         fi.normal(out=torch.empty(3, device="meta"))
+    with pytest.raises(ValueError, match="entry 'x': out is a tensor on torch's meta device"):
+        fi.fill([(torch.empty(3, device="meta"), "normal", {}, "x")])

@@ -71,7 +71,7 @@ class Report(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What verify_ found; true where nothing differs."""
+    """What verify_ found; true where every parameter was compared and none differs."""
 
     equal: tuple[str, ...]
     different: dict[str, int]  # name → how many values differ on this rank
@@ -80,7 +80,7 @@ class Verified(NamedTuple):
     seed: int
 
     def __bool__(self) -> bool:
-        return not self.different
+        return not (self.different or self.skipped or self.unknown)
 
 
 def materialize_(
@@ -102,7 +102,8 @@ def materialize_(
         or a callable (name, parameter) to an initializer or None; or a construction(). An initializer is a name, a
         function, a number, (name, arguments), {"initializer": name, ...}; of a type also {"weight": ..., ...}.
     seed : one for all; None draws one, on a single rank only.
-    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the host and copied.
+    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the host and copied;
+        "meta" is refused.
     dtype : of the new parameters; None keeps each one's.
     check : on several ranks, exchange a 16-byte digest of all that decides the values, and name a rank that differs.
 
@@ -121,6 +122,8 @@ def materialize_(
     parameters, buffers = _names.parameters(model), [item for item in _names.buffers(model) if _is_meta(item.tensor)]
     todo = [item for item in parameters if _is_meta(item.tensor)]
     seed = _seed(seed)
+    if device is not None and torch.device(device).type == "meta":
+        raise ValueError("device is 'meta', which holds no values; give a real one, or None for the CPU")
     _check_tensors(todo, dtype)
     plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe)
     _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
