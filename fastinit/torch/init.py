@@ -1,8 +1,8 @@
 """A drop-in for torch.nn.init: every public name with its arguments, defaults, errors, warnings, returns and meaning.
 
 Each call that draws takes its seed by one `random_` of one int64 from `generator=`, or from torch's default generator,
-so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's own fills.  Memory and seeds:
-_memory.py.
+so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's own fills.  A meta tensor stays as it
+is, as torch leaves it: constructors that call these functions run on the meta device.  Memory and seeds: _memory.py.
 """
 
 from __future__ import annotations
