@@ -1,16 +1,12 @@
-"""Measures the orthogonal family: against torch, against the floor that the machine's sgemm sets, and its first calls.
-
-    python benchmarks/bench_orthogonal.py [--rounds 3] [--repeat 7] [--json FILE]
+"""The orthogonal part of run.py: against torch, against the floor that the machine's sgemm sets, and its first calls.
 
 Every contestant runs in a process of its own, round after round; a figure is the median of all rounds' medians, draws
 included, destinations warm.  The floor of an m by n matrix is 2mn² - 2/3 n³ operations at the sgemm rate of the run.
 """
 
-import argparse
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,7 +15,7 @@ import time
 
 import numpy as np
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+REPEAT = 7
 
 
 def median_seconds(call, repeat):
@@ -110,11 +106,11 @@ def first_call(shape, repeat):
 WORK = {f.__name__: f for f in (ours, torchs, sgemm, product, first_call)}
 
 
-def run(work, repeat, environment=None, **arguments):
-    case = json.dumps({"work": work, "repeat": repeat, **arguments})
+def run(work, environment=None, **arguments):
+    case = json.dumps({"work": work, "repeat": REPEAT, **arguments})
     environment = {**os.environ, **(environment or {})}
-    command = [sys.executable, str(pathlib.Path(__file__).resolve()), "--worker", case]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    command = [sys.executable, str(pathlib.Path(__file__).resolve()), case]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode or done.stderr:
         print(f"{work} {arguments}: {(done.stderr.strip().splitlines() or ['died'])[-1]}", file=sys.stderr)
     return json.loads(done.stdout.splitlines()[-1]) if not done.returncode else float("nan")
@@ -147,65 +143,26 @@ CASES = {
 ONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def measure(rounds, repeat):
+def measure(rounds):
+    """The rows of results/orthogonal.json: seconds, or operations a second where the name says sgemm, product or BLAS."""
     found = {name: [] for name in CASES}
     for _ in range(rounds):
         for name, (work, arguments) in CASES.items():
-            found[name].append(run(work, repeat, ONE if work == "product" else None, **arguments))
-    result = {name: statistics.median(values) for name, values in found.items()}
+            found[name].append(run(work, ONE if work == "product" else None, **arguments))
     with tempfile.TemporaryDirectory() as folder:
         empty = {"NUMBA_CACHE_DIR": folder}
-        result["first call, never compiled"] = run("first_call", 1, empty, shape=(1024, 1024))
-        warm = [run("first_call", 1, empty, shape=(1024, 1024)) for _ in range(rounds)]
-        result["first call, cache warm"] = statistics.median(warm)
-    result["64², numba never imported"] = statistics.median([run("first_call", 1, shape=(64, 64)) for _ in range(rounds)])
-    return result
-
-
-def report(r):
-    best = max(r["sgemm torch"], r["sgemm numpy"])
-
-    def floor(m, n):
-        return (2 * m * n * n - 2 / 3 * n**3) / best
-
-    lines = [
-        ("1024²", f"{r['torch 1024²'] / r['1024²']:.2f}x torch", "3.5", "6"),
-        ("4096²", f"{r['torch 4096²'] / r['4096²']:.2f}x torch", "2.6", "4"),
-        ("", f"{floor(N, N) / r['4096²']:.2f} of the floor ({floor(N, N):.3f} s)", "0.5", "0.7"),
-        ("16384x1024", f"{r['torch 16384x1024'] / r['16384x1024']:.2f}x torch", "2", "4"),
-        ("", f"{floor(16384, 1024) / r['16384x1024']:.2f} of the floor", "", ""),
-        ("96 of 256²", f"{r['torch 96 of 256²'] / r['96 of 256²']:.2f}x a torch loop", "5", "10"),
-        ("4096² bfloat16", f"{r['4096² bfloat16'] / r['4096²']:.2f} of float32's time", "1.1", ""),
-        *[
-            (f"quarter {k} of 4096²'s rows", f"{r[f'quarter {k} of 4096²'] / r['4096²']:.3f} of the whole", "0.3", "0.26")
-            for k in range(4)
-        ],
-        ("product, one thread, tall", f"{r['product, tall'] / r['BLAS, tall']:.2f} of BLAS", "0.75", "0.9"),
-        ("product, one thread, square", f"{r['product, square'] / r['BLAS, square']:.2f} of BLAS", "0.75", "0.9"),
-        ("first call, cache warm", f"{r['first call, cache warm']:.2f} s", "1", ""),
-        ("first call, never compiled", f"{r['first call, never compiled']:.1f} s", "15", ""),
-        ("64², numba never imported", f"{1e3 * r['64², numba never imported']:.1f} ms", "30", ""),
-    ]
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs; sgemm {best / 1e9:.0f} GFLOP/s")
-    for name, found, least, aim in lines:
-        print(f"{name:32} {found:36} at least {least:5} aim {aim}")
+        found["first call, never compiled"] = [run("first_call", empty, shape=(1024, 1024))]
+        found["first call, cache warm"] = [run("first_call", empty, shape=(1024, 1024)) for _ in range(rounds)]
+    found["64², numba never imported"] = [run("first_call", shape=(64, 64)) for _ in range(rounds)]
+    rows = {
+        name: {"name": name, "value": statistics.median(values), "rounds": values} for name, values in found.items()
+    }
+    best = max(rows["sgemm torch"]["value"], rows["sgemm numpy"]["value"])
+    for name, m, n in (("4096²", N, N), ("16384x1024", 16384, 1024)):
+        rows[name]["floor"] = (2 * m * n * n - 2 / 3 * n**3) / best
+    return list(rows.values())
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--worker")
-    given = parser.parse_args()
-    if given.worker:
-        case = json.loads(given.worker)
-        sys.path.insert(0, str(ROOT))
-        print(json.dumps(WORK[case.pop("work")](**case)))
-        sys.exit()
-    numbers = measure(given.rounds, given.repeat)
-    if given.json:
-        given.json.write_text(json.dumps(numbers, indent=1))
-    report(numbers)
-    for name, value in numbers.items():
-        print(f"  {name}: {value:.6g}")
+    case = json.loads(sys.argv[1])
+    print(json.dumps(WORK[case.pop("work")](**case)))

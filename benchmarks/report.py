@@ -86,7 +86,7 @@ def others() -> list[str]:
         f"| sparse 4096×4096, 0.9 zero | {sparse['fastinit'] * 1e3:.1f} ms (torch {sparse['torch'] * 1e3:.0f} ms: "
         f"{sparse['torch'] / sparse['fastinit']:.0f}×) |"
     )
-    found = load("orthogonal")
+    found = {row["name"]: row["value"] for row in load("orthogonal")["rows"]}
     for name in ("1024²", "4096²", "16384x1024", "96 of 256²"):
         ours, torch = found[name], found[f"torch {name}"]
         lines.append(

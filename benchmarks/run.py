@@ -1,6 +1,6 @@
 """Measures fastinit against its rivals, every contestant in its own process, and writes benchmarks/results/*.json.
 
-    python benchmarks/run.py [--rounds 5] [--only fills,threads,cold,calls,files,sparse]
+    python benchmarks/run.py [--rounds 5] [--only fills,threads,cold,calls,files,sparse,orthogonal,torch]
 
 In a round each contestant runs once, so that a noisy minute hits all of them; a figure is the median over the rounds, a ratio is taken
 only within this run, and memset of a byte that is not zero runs beside.  report.py turns the newest results into the README's table.
@@ -18,6 +18,10 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # not there by itself under python -P
+import bench_orthogonal  # noqa: E402
+import bench_torch  # noqa: E402
+
 BUFFER = 256 << 20  # bytes
 SIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 
@@ -237,7 +241,17 @@ def sparse(rounds: int) -> list[dict]:
     return compare([({**case, "library": library}, {}) for library in ("fastinit", "torch", "memset")], rounds)
 
 
-PARTS = {"fills": fills, "threads": threads, "cold": cold, "calls": calls, "files": files, "sparse": sparse}
+def orthogonal(rounds: int) -> list[dict]:
+    """Orthogonal matrices, bench_orthogonal.py."""
+    return bench_orthogonal.measure(rounds)
+
+
+def torch(rounds: int) -> list[dict]:
+    """Models built in torch, small calls and shards, bench_torch.py."""
+    return bench_torch.measure(rounds)
+
+
+PARTS = {part.__name__: part for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch)}
 
 
 def machine() -> dict:

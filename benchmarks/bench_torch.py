@@ -1,7 +1,4 @@
-"""Measures fastinit.torch against torch itself, every contestant in its own process, and writes
-benchmarks/results/torch.json.
-
-    python benchmarks/torch_models.py [--rounds 3] [--only llama,gpt2,small,shard]
+"""The torch part of run.py: fastinit.torch against torch itself, every contestant in its own process.
 
 llama: LlamaForCausalLM of 1.2 billion parameters in bfloat16, built plainly, under accelerate(), and from the meta
 device by materialize_ (allocation and first touch included).  gpt2: GPT2LMHeadModel in float32.  small:
@@ -13,8 +10,6 @@ others the median.  The first tells of the host more than of either contestant w
 memory back to its host, as the one of the results does: 5 ms per 2 MiB when it is touched next, against 0.1 ms.
 """
 
-import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -23,7 +18,6 @@ import subprocess
 import sys
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
 CASES = {
     "llama": ("llama plain", "llama accelerate", "llama materialize"),
     "gpt2": ("gpt2 plain", "gpt2 accelerate"),
@@ -139,7 +133,7 @@ def shard():
 
 
 def run(case):
-    command = [sys.executable, str(HERE / "torch_models.py"), "--contestant", case]
+    command = [sys.executable, str(pathlib.Path(__file__).resolve()), case]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     if case == "shard":
         environment |= {"FASTINIT_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -147,67 +141,30 @@ def run(case):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
-    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))  # of rank 0
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default=",".join(CASES))
-    parser.add_argument("--contestant")
-    options = parser.parse_args()
-    if options.contestant:
-        result = contestant(options.contestant)
-        if result is not None:
-            print(json.dumps(result))
-        return
-    import platform
-
-    rows = {}
-    for _ in range(options.rounds):
-        for part in options.only.split(","):
-            for case in CASES[part]:
-                result = run(case)
-                rows.setdefault(case, []).append(result)
-                print(
-                    f"{case:20} {result['seconds']:.6f} s",
-                    f"first {result['first']:.3f} s" if "first" in result else "",
-                    [round(t, 4) for t in result.get("ranks", [])] or "",
-                    flush=True,
-                )
-    versions = {}
-    for package in ("torch", "transformers"):
-        from importlib.metadata import version
-
-        versions[package] = version(package)
-    table = []
-    for part in options.only.split(","):
-        first = CASES[part][0]
-        for case in CASES[part]:
-            seconds = [row["seconds"] for row in rows[case]]
-            ratios = [base["seconds"] / second for base, second in zip(rows[first], seconds, strict=True)]
-            line = {
-                "name": case,
-                "seconds": statistics.median(seconds),
-                "rounds": seconds,
-                "against": first,
-                "ratio": statistics.median(ratios),
-            }
-            if "first" in rows[case][0]:
-                line["first"] = statistics.median(row["first"] for row in rows[case])
-            if "ranks" in rows[case][0]:
-                line["quarters"] = [max(row["ranks"]) / row["seconds"] for row in rows[case]]
-            table.append(line)
-            print({key: value for key, value in line.items() if key != "rounds"})
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {"cores": os.cpu_count(), "cpu": platform.processor()},
-        "versions": versions,
-        "rows": table,
-    }
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "torch.json").write_text(json.dumps(result, indent=1) + "\n")
+def measure(rounds):
+    """The rows of results/torch.json."""
+    found = {}
+    for _ in range(rounds):
+        for cases in CASES.values():
+            for case in cases:
+                found.setdefault(case, []).append(run(case))
+    rows = []
+    for base, *others in CASES.values():
+        for case in (base, *others):
+            seconds = [result["seconds"] for result in found[case]]
+            ratios = [first["seconds"] / own for first, own in zip(found[base], seconds, strict=True)]
+            row = {"name": case, "seconds": statistics.median(seconds), "rounds": seconds}
+            row |= {"against": base, "ratio": statistics.median(ratios)}
+            if "first" in found[case][0]:
+                row["first"] = statistics.median(result["first"] for result in found[case])
+            if "ranks" in found[case][0]:
+                row["quarters"] = [max(result["ranks"]) / result["seconds"] for result in found[case]]
+            rows.append(row)
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(contestant(sys.argv[1])))
