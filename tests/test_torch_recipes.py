@@ -208,6 +208,44 @@ def test_a_construction_is_what_the_constructors_draw():
     assert fit.verify_(model, made, seed=4) and not fit.verify_(model, made, seed=5)
 
 
+class Tutorial(nn.Module):
+    """As torch's tutorials and timm write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.init_weights()
+
+    def init_weights(self):
+        nn.init.normal_(self.fc.weight, std=0.02)
+
+
+def test_init_weights_that_only_a_constructor_calls_is_told():
+    model = on_meta(Tutorial)
+    with pytest.warns(UserWarning, match=r"init_weights\(\) of Tutorial is not run: .* fastinit.torch.construction") as told:
+        fit.materialize_(model)
+    assert told[0].filename == __file__
+    fit.materialize_(on_meta(Tutorial), {"*": 0.0})  # all said by the recipe: nothing to warn of
+    with fit.construction() as made:
+        model = Tutorial()
+    drawn = {line.name: line.initializer for line in fit.materialize_(model, made).filled}
+    assert drawn == {"fc.weight": "normal", "fc.bias": "uniform"}
+
+
+def test_a_construction_goes_on_past_arithmetic_among_tensors():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            mask = torch.zeros(2, 3)
+            self.register_buffer("mask", mask.unsqueeze(1) - mask.unsqueeze(2))
+            self.weight = nn.Parameter(torch.randn(3) * 0.5)
+
+    with fit.construction() as made:
+        model = Windows()
+    report = fit.materialize_(model, made)
+    assert report.unknown == ("mask",) and report.filled[0].arguments == {"mean": 0.0, "std": 0.5}
+
+
 def test_without_its_construction_the_defaults_cover_less():
     with pytest.raises(ValueError, match="(?s)no rule covers 3.*scale: .*token: .*decay: "):
         fit.materialize_(on_meta(Nano))

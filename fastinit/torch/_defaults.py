@@ -117,9 +117,25 @@ def _reset(recorder: Recorder, module: nn.Module, method: Callable[..., Any] | N
         _attempt(recorder, module, f"{type(module).__name__}.{method.__name__}", lambda: method(module))
 
 
+def _pretrained_model() -> Any:
+    """transformers' class, where transformers is imported."""
+    return getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
+
+
+def with_init_weights(model: nn.Module) -> list[str]:
+    """The types of modules with an init_weights(), a widespread name for what constructors do (timm, torch's tutorials).
+
+    It is never called here: its arguments and its place in the order are its constructor's alone.  That of transformers
+    loads and ties, and calls the _init_weights that is run.
+    """
+    base = _pretrained_model()
+    kinds = {type(module) for module in model.modules() if base is None or not isinstance(module, base)}
+    return sorted([kind.__name__ for kind in kinds if callable(getattr(kind, "init_weights", None))])
+
+
 def _init_weights(recorder: Recorder, module: nn.Module, owner: Any) -> None:
     """transformers' initialize_weights: each module by the _init_weights of the nearest PreTrainedModel around it."""
-    base = getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
+    base = _pretrained_model()
     if base is None:
         return
     if isinstance(module, base):

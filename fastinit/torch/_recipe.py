@@ -8,6 +8,7 @@ _adapt.setting says.  Nothing is drawn here.
 from __future__ import annotations
 
 import fnmatch
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ def plan(
     chosen = _chosen(parameters, recipe)
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Contents] = {}
+    if left and not isinstance(recipe, construction):
+        _warn_of_unrun(model)
     if left or buffers:
         own = _defaults.record(model, resets=not isinstance(recipe, construction))
     if isinstance(recipe, construction):
@@ -79,6 +82,16 @@ def plan(
 
 def _drawn_by_none(contents: Contents) -> bool:
     return all(fill.initializer == "constant" for fill in contents.fills)
+
+
+def _warn_of_unrun(model: nn.Module) -> None:
+    kinds = _defaults.with_init_weights(model)
+    if kinds:
+        warnings.warn(
+            f"init_weights() of {', '.join(kinds)} is not run: where constructors call it, or initialize in other ways, "
+            "build the model inside fastinit.torch.construction(), and give that as the recipe",
+            stacklevel=4,  # of materialize_'s caller
+        )
 
 
 def _why(item: Named, contents: Contents | None) -> str:

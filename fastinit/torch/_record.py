@@ -98,7 +98,7 @@ class Recorder(_detours.Block):
             return
         if result.untyped_storage()._cdata != source.untyped_storage()._cdata:
             self.copy(result, source)
-        if (factor, shift) != (1.0, 0.0):
+        if any(isinstance(number, torch.Tensor) for number in (factor, shift)) or (factor, shift) != (1.0, 0.0):
             self.change(result, factor, shift)
 
     def clamp(self, tensor: Any, low: Any, high: Any) -> None:

@@ -97,10 +97,11 @@ def materialize_(
 
     Parameters
     ----------
-    recipe : None is what the modules' own code does (reset_parameters, transformers' _init_weights). Or a mapping of
-        name patterns (fnmatch) or module types to initializers, the first match counting, "default" the module's own;
-        or a callable (name, parameter) to an initializer or None; or a construction(). An initializer is a name, a
-        function, a number, (name, arguments), {"initializer": name, ...}; of a type also {"weight": ..., ...}.
+    recipe : None is what the modules' own code does (reset_parameters, transformers' _init_weights); what constructors
+        do beyond that (timm, torchvision), only a construction() knows. Or a mapping of name patterns (fnmatch) or
+        module types to initializers, the first match counting, "default" the module's own; or a callable (name,
+        parameter) to an initializer or None; or a construction(). An initializer is a name, a function, a number,
+        (name, arguments), {"initializer": name, ...}; of a type also {"weight": ..., ...}.
     seed : one for all; None draws one, on a single rank only.
     device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the host and copied;
         "meta" is refused.
@@ -227,7 +228,8 @@ def _refuse_uncovered(uncovered: dict[str, str]) -> None:
         told = "\n".join([f"  {name}: {why}" for name, why in list(uncovered.items())[:20]])
         more = f"\n  and {len(uncovered) - 20} more" if len(uncovered) > 20 else ""
         raise ValueError(
-            f"no rule covers {len(uncovered)} of the parameters; nothing was changed.  Give a recipe for them, such as "
+            f"no rule covers {len(uncovered)} of the parameters; nothing was changed.  Build the model inside "
+            "fastinit.torch.construction() and give that as the recipe, or give a recipe for them, such as "
             f"{{{next(iter(uncovered))!r}: (\"normal\", {{\"std\": 0.02}})}}:\n{told}{more}"
         )
 
