@@ -236,14 +236,22 @@ def test_a_construction_goes_on_past_arithmetic_among_tensors():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
-            mask = torch.zeros(2, 3)
+            mask = torch.arange(6).view(2, 3)
             self.register_buffer("mask", mask.unsqueeze(1) - mask.unsqueeze(2))
+            self.register_buffer("noise", torch.rand(2).exp())
+            self.scale = nn.Parameter(torch.log(10 * torch.ones(2, 1)))
+            self.gate = nn.Parameter(torch.randn(5).exp())
             self.weight = nn.Parameter(torch.randn(3) * 0.5)
 
     with fit.construction() as made:
         model = Windows()
-    report = fit.materialize_(model, made)
-    assert report.unknown == ("mask",) and report.filled[0].arguments == {"mean": 0.0, "std": 0.5}
+    report = fit.materialize_(model, made, seed=2)
+    difference = [[0, 1, 2], [-1, 0, 1], [-2, -1, 0]]
+    assert report.restored == ("mask",) and model.mask.tolist() == [difference, difference]
+    assert report.unknown == ("noise",)  # buffers are never drawn
+    assert report.computed == ("scale", "gate") and torch.equal(model.scale, torch.log(torch.full((2, 1), 10.0)))
+    assert torch.equal(model.gate, torch.from_numpy(fi.normal(5, seed=2, name="gate[0]")).exp())
+    assert report.filled[0].arguments == {"mean": 0.0, "std": 0.5}
 
 
 def test_without_its_construction_the_defaults_cover_less():

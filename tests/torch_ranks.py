@@ -179,17 +179,21 @@ def check_a_new_dtype_and_computed_values_are_cut_like_the_rest():
         def __init__(self):
             super().__init__()
             self.rate = nn.Parameter(torch.empty(9, 2))
+            self.gate = nn.Parameter(torch.empty(7, 3))
 
         def reset_parameters(self):
             with torch.no_grad():
                 self.rate.copy_(torch.arange(18).view(9, 2))
+                self.gate.uniform_(1, 2).log_()
 
     with torch.device("meta"):
         model = nn.Sequential(Decay(), nn.Linear(2, 9))
     fully_shard(model, mesh=init_device_mesh("cpu", (dist.get_world_size(),)))
     report = fit.materialize_(model, seed=4, dtype=torch.bfloat16)
-    assert report.computed == ("0.rate",)
+    assert report.computed == ("0.rate", "0.gate")
     assert torch.equal(whole(model[0].rate), torch.arange(18, dtype=torch.bfloat16).view(9, 2))
+    drawn = fi.uniform((7, 3), low=1.0, high=2.0, seed=4, name="0.gate[0]", dtype="bfloat16").view("int16")
+    assert torch.equal(whole(model[0].gate), torch.from_numpy(drawn).view(torch.bfloat16).log())
     assert whole(model[1].weight).dtype == torch.bfloat16 and fit.verify_(model, seed=4)
 
 

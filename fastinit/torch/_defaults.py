@@ -21,44 +21,70 @@ from . import _names
 from ._fills import Contents
 from ._names import Named
 from ._record import Recorder
+from ._replay import Log, resolve
 
 
-def record(model: nn.Module, resets: bool = True) -> dict[str, Contents]:
+def record(model: nn.Module, resets: bool = True, dtype: torch.dtype | None = None) -> dict[str, Contents]:
     """What the model's own code writes, by the first name of each parameter and buffer that it writes to.
 
-    Without `resets` only what transformers does after construction.
+    Without `resets` only what transformers does after construction.  `dtype` is that of the parameters, None each one's.
     """
-    first = _run(model, resets, 0)
+    first = _run(model, resets, dtype, 0)
     computed = [name for name, contents in first.items() if contents.literal is not None]
     if computed:
         # Values that the code computed by itself are kept if they do not depend on torch's random numbers.
-        second = _run(model, resets, 1)
+        second = _run(model, resets, dtype, 1)
         for name in computed:
-            one, two = first[name].literal, second[name].literal if name in second else None
-            if one is None or two is None or not torch.equal(one, two):
+            if name not in second or not _equal(first[name].literal, second[name].literal):
                 first[name].unknown = "its own code computes it from random numbers of torch"
                 first[name].literal = None
+    unknown = [name for name, contents in first.items() if contents.unknown is not None]
+    if unknown:
+        third, fourth = (_run(model, resets, dtype, torch_seed, Log()) for torch_seed in range(2))
+        for name in unknown:
+            if name in third and name in fourth and _same(third[name], fourth[name]):
+                first[name] = third[name]
     return first
 
 
-def _run(model: nn.Module, resets: bool, torch_seed: int) -> dict[str, Contents]:
-    recorder = Recorder()
+def _same(one: Contents, two: Contents) -> bool:
+    """Whether torch's random numbers, of which the two runs have had others, have left no trace."""
+    if one.replay is None or two.replay is None:
+        return one.fills == two.fills and _equal(one.literal, two.literal)
+    return _equal(one.replay.run(0, "")[0], two.replay.run(0, "")[0])
+
+
+def _equal(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
+    return one is two if one is None or two is None else torch.equal(one, two)
+
+
+def _run(
+    model: nn.Module, resets: bool, dtype: torch.dtype | None, torch_seed: int, log: Log | None = None
+) -> dict[str, Contents]:
+    """One recording.  With a log every tensor is on the meta device, and what no initializer stands for is resolved."""
+    recorder = Recorder(log=log)
+    device = contextlib.nullcontext() if log is None else torch.device("meta")
     state = torch.default_generator.get_state()
     torch.default_generator.manual_seed(torch_seed)
     try:
-        with _standins(_names.parameters(model), _names.buffers(model)) as standins, torch.no_grad(), recorder:
-            for standin in standins.values():
-                if standin.numel():
-                    recorder.contents(standin)
-            # The first module that holds a tied parameter comes last, and so has the last word, as its name counts.
-            for _, module in reversed(list(_names.modules(model)) if resets else []):
-                for method in ("reset_parameters", "_reset_parameters"):
-                    _reset(recorder, module, getattr(type(module), method, None))
-            _init_weights(recorder, model, None)
+        with _standins(_names.parameters(model), _names.buffers(model), dtype) as standins:
+            with torch.no_grad(), recorder, device:
+                for standin in standins.values():
+                    if standin.numel():
+                        recorder.contents(standin)
+                # The first module that holds a tied parameter comes last, and so has the last word, as its name counts.
+                for _, module in reversed(list(_names.modules(model)) if resets else []):
+                    for method in ("reset_parameters", "_reset_parameters"):
+                        _reset(recorder, module, getattr(type(module), method, None))
+                _init_weights(recorder, model, None)
             found = {name: recorder.known(standin) for name, standin in standins.items()}
-            for item in _names.parameters(model):
-                if item.name in found and item.tensor is not standins[item.name]:
-                    found[item.name] = _replaced(recorder, item.tensor, standins[item.name])
+            now = {item.name: item.tensor for item in _names.parameters(model)}
+            for name in now.keys() & standins.keys():
+                if now[name] is not standins[name]:
+                    found[name] = _replaced(recorder, now[name], standins[name])
+            for name, contents in found.items() if log is not None else ():
+                if contents is not None and log is not None:
+                    resolve(contents, now.get(name, standins[name]), log, now.values(), foreign=True)
     finally:
         torch.default_generator.set_state(state)
     return {name: contents for name, contents in found.items() if contents is not None and not contents.untouched}
@@ -74,7 +100,9 @@ def _replaced(recorder: Recorder, tensor: torch.Tensor, standin: torch.Tensor) -
 
 
 @contextlib.contextmanager
-def _standins(parameters: list[Named], buffers: list[Named]) -> Iterator[dict[str, torch.Tensor]]:
+def _standins(
+    parameters: list[Named], buffers: list[Named], dtype: torch.dtype | None
+) -> Iterator[dict[str, torch.Tensor]]:
     """Other tensors in the places of parameters and buffers; what code puts there meanwhile goes again."""
     modules = {id(site.module): site.module for item in (*parameters, *buffers) for site in item.sites}.values()
     before = [
@@ -84,8 +112,7 @@ def _standins(parameters: list[Named], buffers: list[Named]) -> Iterator[dict[st
     standins: dict[str, torch.Tensor] = {}
     try:
         for item in parameters:
-            shape, dtype = tuple(item.tensor.shape), item.tensor.dtype
-            tensor = torch.empty(shape, dtype=dtype, device="meta")
+            tensor = torch.empty(tuple(item.tensor.shape), dtype=dtype or item.tensor.dtype, device="meta")
             standins[item.name] = parameter = nn.Parameter(tensor, requires_grad=item.tensor.requires_grad)
             for site in item.sites:
                 site.module._parameters[site.attribute] = parameter
@@ -153,4 +180,4 @@ def _attempt(recorder: Recorder, module: nn.Module, what: str, call: Callable[[]
         call()
     except Exception as error:
         for parameter in module.parameters():
-            recorder.spoil(parameter, f"{what} failed on meta tensors ({type(error).__name__}: {error})")
+            recorder.spoil(parameter, f"{what} failed on meta tensors ({type(error).__name__}: {error})", failed=True)

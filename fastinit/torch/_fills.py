@@ -136,12 +136,14 @@ class Contents:
         self.base = base
         self.fills: list[Fill] = []
         self.literal: torch.Tensor | None = None  # values that the module's code computed by itself
+        self.replay: Any = None  # a _replay.Replay: operations of the module's code, with draws, to be run again
         self.unknown: str | None = None
+        self.failed = False  # whether code that should have written it has failed
         self.foreign = False  # whether `base` is only a part of its memory
 
     @property
     def untouched(self) -> bool:
-        return not self.fills and self.literal is None and self.unknown is None
+        return not self.fills and self.literal is None and self.replay is None and self.unknown is None
 
     def fill(self, tensor: torch.Tensor, initializer: str, arguments: dict[str, Any]) -> None:
         if self.foreign:
@@ -149,7 +151,7 @@ class Contents:
         elementwise = initializer in ("constant", "uniform", "normal", "truncated_normal")
         fill = Fill(view_of(tensor, self.base, elementwise), initializer, arguments)
         if fill.view.whole:
-            self.fills, self.literal, self.unknown = [fill], None, None
+            self.fills, self.literal, self.unknown, self.failed = [fill], None, None, False
         else:
             if self.literal is not None:
                 raise Unknown("a part of it was filled after its values had been computed")
@@ -188,7 +190,7 @@ class Contents:
         both = Contents(self.base)
         both.fills = [*self.fills, *later.fills]
         both.unknown, both.foreign = self.unknown, self.foreign
-        if self.literal is not None:
+        if self.literal is not None or self.replay is not None:
             both.unknown = "a part of it was filled after its values had been computed"
         return both
 
@@ -197,7 +199,7 @@ class Contents:
         """Whether every element has been written."""
         if self.unknown is not None or self.foreign or self.untouched:
             return False
-        if self.literal is not None or any(fill.view.whole for fill in self.fills):
+        if self.literal is not None or self.replay is not None or any(fill.view.whole for fill in self.fills):
             return True
         apart: list[View] = []
         for fill in self.fills:

@@ -19,32 +19,39 @@ from .. import _adapt
 from . import _defaults
 from ._fills import Contents, Fill, View
 from ._names import Named
+from ._replay import Replay
 from .construct import construction
 
 Recipe = Mapping[Any, Any] | Callable[[str, torch.Tensor], Any] | construction | None
 
 
 class Plan(NamedTuple):
-    """What goes into one parameter or buffer: fills in order, or values that the module's own code computed."""
+    """What goes into one parameter or buffer: fills in order, or values that the module's own code computes."""
 
     name: str
     fills: list[Fill]
-    literal: torch.Tensor | None
+    literal: torch.Tensor | None = None
+    replay: Replay | None = None
+
+    def computed(self, seed: int) -> torch.Tensor | None:
+        """The whole of the values that the module's own code computes."""
+        return self.literal if self.replay is None else self.replay.run(seed, self.name)[0]
 
     def stream(self, number: int) -> str:
         """The stream name of fill number `number`: the tensor's name, of a part of it with the number of the fill."""
         return self.name if self.fills[number].view.whole else f"{self.name}[{number}]"
 
-    def told(self) -> str:
+    def told(self, seed: int) -> str:
         """One line that says everything that is drawn: what ranks compare."""
         parts = [f"{fill.view} {fill.initializer} {sorted(fill.arguments.items())}" for fill in self.fills]
-        if self.literal is not None:
-            parts.append(f"computed {self.literal.flatten().tolist()!r}")
+        computed = self.computed(seed)
+        if computed is not None:
+            parts.append(f"computed {computed.flatten().tolist()!r}")
         return f"{self.name}: {'; '.join(parts)}"
 
 
 def plan(
-    model: nn.Module, parameters: list[Named], buffers: list[Named], recipe: Recipe
+    model: nn.Module, parameters: list[Named], buffers: list[Named], recipe: Recipe, dtype: torch.dtype | None = None
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
     """Plans of the parameters and of the buffers, and for each name that nothing covers the reason."""
     chosen = _chosen(parameters, recipe)
@@ -53,7 +60,7 @@ def plan(
     if left and not isinstance(recipe, construction):
         _warn_of_unrun(model)
     if left or buffers:
-        own = _defaults.record(model, resets=not isinstance(recipe, construction))
+        own = _defaults.record(model, not isinstance(recipe, construction), dtype)
     if isinstance(recipe, construction):
         for item in (*parameters, *buffers):
             before = recipe.contents(item.sites[0], item.tensor)
@@ -63,25 +70,29 @@ def plan(
     for item in parameters:
         setting = chosen.get(item.name)
         if not item.tensor.numel():
-            plans.append(Plan(item.name, [], None))
+            plans.append(Plan(item.name, []))
         elif setting is not None:
             shape = tuple(item.tensor.shape)
             view = View(shape, (0,) * len(shape), shape, shape, tuple(range(len(shape))))
-            plans.append(Plan(item.name, [Fill(view, *setting)], None))
+            plans.append(Plan(item.name, [Fill(view, *setting)]))
         elif item.name in own and own[item.name].complete:
-            plans.append(Plan(item.name, own[item.name].fills, own[item.name].literal))
+            plans.append(_plan(item.name, own[item.name]))
         else:
             uncovered[item.name] = _why(item, own.get(item.name))
     restored = [
-        Plan(item.name, own[item.name].fills, own[item.name].literal)
+        _plan(item.name, own[item.name])
         for item in buffers
         if item.name in own and own[item.name].complete and _drawn_by_none(own[item.name])
     ]
     return plans, restored, uncovered
 
 
+def _plan(name: str, contents: Contents) -> Plan:
+    return Plan(name, contents.fills, contents.literal, contents.replay)
+
+
 def _drawn_by_none(contents: Contents) -> bool:
-    return all(fill.initializer == "constant" for fill in contents.fills)
+    return contents.replay is None and all(fill.initializer == "constant" for fill in contents.fills)
 
 
 def _warn_of_unrun(model: nn.Module) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from . import _detours, _memory, init
 from ._fills import Contents, Unknown
+from ._replay import Log
 from .accelerate import ROOT_HALF, both, erfinv
 
 Arguments = tuple[Any, ...]
@@ -22,8 +23,9 @@ Event = Callable[["Recorder", Arguments, dict[str, Any], Any], None]
 class Recorder(_detours.Block):
     """Writes down what is done to meta tensors, and to others that are drawn on the way to them."""
 
-    def __init__(self, again: bool = True) -> None:
+    def __init__(self, again: bool = True, log: Log | None = None) -> None:
         super().__init__()
+        self._log = log
         # Whether the code will run again, which alone shows that what it computes depends on no random number.
         self._again = again
         self._contents: dict[int, Contents] = {}
@@ -59,6 +61,8 @@ class Recorder(_detours.Block):
             kwargs = {**kwargs, "tensor": twin}
         with _memory.recording(lambda _, initializer, arguments: self.fill(tensor, initializer, arguments)):
             getattr(init, name)(*args, **kwargs)
+        if self._log is not None:
+            self._log.add(_detours.OBJECTS[name], args, kwargs, tensor)
         return tensor
 
     def __torch_function__(
@@ -67,6 +71,8 @@ class Recorder(_detours.Block):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
+        if self._log is not None:
+            self._log.add(func, args, kwargs, result)
         event = _EVENTS.get(name)
         if event is not None:
             event(self, args, kwargs, result)
@@ -155,10 +161,10 @@ class Recorder(_detours.Block):
             own = {"mean": 0.0, "std": ROOT_HALF, "low": low, "high": high, "bounds": "absolute"}
             contents.fills = [fill._replace(initializer="truncated_normal", arguments=own)]
 
-    def spoil(self, tensor: Any, why: str) -> None:
+    def spoil(self, tensor: Any, why: str, failed: bool = False) -> None:
         contents = self.known(tensor)
         if contents is not None:
-            contents.unknown = why
+            contents.unknown, contents.failed = why, contents.failed or failed
 
     @contextlib.contextmanager
     def _noting(self, tensor: torch.Tensor) -> Iterator[None]:

@@ -16,6 +16,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ._fills import Contents
 from ._names import Site
 from ._record import Recorder
+from ._replay import Log, resolve
 
 
 class construction:  # noqa: N801  a context manager is written as a function is
@@ -35,7 +36,8 @@ class construction:  # noqa: N801  a context manager is written as a function is
     """
 
     def __init__(self) -> None:
-        self._recorder = Recorder(again=False)
+        self._log = Log()
+        self._recorder = Recorder(again=False, log=self._log)
         self._device = torch.device("meta")
         self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = weakref.WeakKeyDictionary()
 
@@ -59,4 +61,11 @@ class construction:  # noqa: N801  a context manager is written as a function is
         """What the code has written into a parameter or buffer; None if it has written nothing in this block."""
         registered = self._sites.get(site.module, {}).get(site.attribute, tensor)
         contents = self._recorder.known(registered)
-        return None if contents is None or contents.untouched else contents
+        if contents is None and registered.is_meta:  # made by an operation that the recorder does not follow
+            contents = Contents(registered)
+            contents.unknown = "the constructor computes it in a way that no initializer stands for"
+        if contents is None or contents.untouched:
+            return None
+        parameters = [one for own in self._sites.values() for one in own.values()]
+        resolve(contents, registered, self._log, parameters, foreign=False)
+        return contents

@@ -47,7 +47,7 @@ class Report(NamedTuple):
     filled: tuple[Filled, ...]
     skipped: tuple[str, ...]  # parameters that were real already
     unknown: tuple[str, ...]  # buffers that stay on the meta device: nothing says what they hold
-    computed: tuple[str, ...]  # parameters that the model's own code computes without drawing
+    computed: tuple[str, ...]  # parameters that only the model's own code can compute, from draws by their names or without
     restored: tuple[str, ...]  # buffers to which the model's own code gives constants or computed values
     tied: dict[str, str]  # other names of a parameter → the name it is drawn by
     seed: int
@@ -126,7 +126,7 @@ def materialize_(
     if device is not None and torch.device(device).type == "meta":
         raise ValueError("device is 'meta', which holds no values; give a real one, or None for the CPU")
     _check_tensors(todo, dtype)
-    plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe)
+    plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype)
     _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
     by_name = {plan.name: plan for plan in plans}
     if check:
@@ -136,9 +136,7 @@ def materialize_(
     entries = [entry for item in todo for entry in _entries(item, by_name[item.name], new[item.name])]
     filled = _run(entries, seed, threads)
     for item in todo:
-        literal = by_name[item.name].literal
-        if literal is not None:
-            _write_literal(item, literal, new[item.name])
+        _write_computed(item, by_name[item.name].computed(seed), new[item.name])
         _put(item, new[item.name], device)
     given = {one.name: one for one in restored}
     for item in buffers:
@@ -148,7 +146,7 @@ def materialize_(
         tuple([line for item in todo for line in _lines(item, by_name[item.name], new[item.name])]),
         tuple([item.name for item in parameters if item.name not in new]),
         tuple([item.name for item in buffers if item.name not in given]),
-        tuple([item.name for item in todo if by_name[item.name].literal is not None]),
+        tuple([item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]),
         tuple(given),
         {site.name: item.name for item in todo for site in item.sites[1:]},
         seed,
@@ -178,8 +176,7 @@ def verify_(model: nn.Module, recipe: Recipe = None, seed: int = 0, *, threads: 
             plan = by_name[item.name]
             again = torch.empty_like(_own(item.tensor), device="cpu", requires_grad=False)
             _run(list(_entries(item, plan, again)), seed, threads)
-            if plan.literal is not None:
-                _write_literal(item, plan.literal, again)
+            _write_computed(item, plan.computed(seed), again)
             count = _count_different(again, _own(item.tensor).detach().cpu())
             if count:
                 different[item.name] = count
@@ -239,7 +236,7 @@ def _agree(seed: int, todo: list[Named], plans: dict[str, Plan], dtype: torch.dt
 
     if dtensor.world() > 1:
         tensors = [f"{item.name} {tuple(item.tensor.shape)} {dtype or item.tensor.dtype}" for item in todo]
-        told = [plans[item.name].told() for item in todo]
+        told = [plans[item.name].told(seed) for item in todo]
         dtensor.agree(seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(told)})
 
 
@@ -320,9 +317,10 @@ def _run(entries: list[Entry], seed: int, threads: int | None) -> int:
     return values
 
 
-def _write_literal(item: Named, literal: torch.Tensor, memory: torch.Tensor) -> None:
-    for here, there in _pieces(item):
-        memory[here] = literal[there].to(memory.dtype)
+def _write_computed(item: Named, computed: torch.Tensor | None, memory: torch.Tensor) -> None:
+    if computed is not None:
+        for here, there in _pieces(item):
+            memory[here] = computed[there].to(memory.dtype)
 
 
 def _count_different(one: torch.Tensor, two: torch.Tensor) -> int:
