@@ -186,7 +186,10 @@ def test_what_cannot_be_followed_is_refused_by_name_and_nothing_changes(code, wh
     [
         # A state space model's, as transformers' Qwen3-Next and Mamba write them.
         (lambda w: w.copy_(torch.empty(40, 30).uniform_(0, 16).log_()), lambda u, z: (16 * u(0)).log_()),
-        (lambda w: w.copy_((torch.rand(40, 30) * 2 - 5).exp().clamp(min=1e-2)), lambda u, z: (u(0) * 2 - 5).exp().clamp(min=1e-2)),
+        (
+            lambda w: w.copy_((torch.rand(40, 30) * 2 - 5).exp().clamp(min=1e-2)),
+            lambda u, z: (u(0) * 2 - 5).exp().clamp(min=1e-2),
+        ),
         (lambda w: w.normal_().tanh_(), lambda u, z: z(0).tanh()),
         (lambda w: w.normal_().clamp_(-1, 1), lambda u, z: z(0).clamp(-1, 1)),
         (lambda w: w.normal_().mul_(torch.rand(30)), lambda u, z: z(0) * u(1)[0]),
@@ -270,7 +273,9 @@ def test_a_parameter_computed_from_another_is_refused():
                 self.direction.normal_()
                 self.length.copy_(self.direction.norm(dim=1))
 
-    with pytest.raises(ValueError, match="(?s)no rule covers 1 .*length: it was copied from a tensor on the meta device"):
+    with pytest.raises(
+        ValueError, match="(?s)no rule covers 1 .*length: it was copied from a tensor on the meta device"
+    ):
         fit.materialize_(on_meta(Scaled))
 
 

@@ -222,7 +222,9 @@ class Tutorial(nn.Module):
 
 def test_init_weights_that_only_a_constructor_calls_is_told():
     model = on_meta(Tutorial)
-    with pytest.warns(UserWarning, match=r"init_weights\(\) of Tutorial is not run: .* fastinit.torch.construction") as told:
+    with pytest.warns(
+        UserWarning, match=r"init_weights\(\) of Tutorial is not run: .* fastinit.torch.construction"
+    ) as told:
         fit.materialize_(model)
     assert told[0].filename == __file__
     fit.materialize_(on_meta(Tutorial), {"*": 0.0})  # all said by the recipe: nothing to warn of

@@ -89,6 +89,7 @@ def test_accelerate_draws_every_weight_with_the_law_of_plain_construction(name):
 
 @every_model
 def test_from_meta_every_weight_has_the_law_of_plain_construction_and_is_keyed_by_name(name):
+    torch.manual_seed(1)
     plain, model = build(name), on_meta(name)
     report = fit.materialize_(model, seed=1)
     laws_agree(plain, model)
@@ -100,6 +101,36 @@ def test_from_meta_every_weight_has_the_law_of_plain_construction_and_is_keyed_b
     for line in report.filled:
         if line.stream == line.name and f"{line.name}[1]" not in report.names:
             assert np.array_equal(eval(line.call(1), {"fi": fi}), parameters[line.name].detach().numpy()), line
+
+
+COMPUTING = {
+    "MambaForCausalLM": lambda: transformers.MambaConfig(
+        hidden_size=64, state_size=8, num_hidden_layers=2, time_step_rank=4, **SMALL
+    ),
+    "Mamba2ForCausalLM": lambda: transformers.Mamba2Config(
+        hidden_size=64, state_size=8, num_hidden_layers=2, num_heads=16, head_dim=8, n_groups=2, **SMALL
+    ),
+    "Qwen3NextForCausalLM": lambda: transformers.Qwen3NextConfig(
+        hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+        linear_num_key_heads=4, linear_num_value_heads=32, linear_key_head_dim=8, linear_value_head_dim=8,
+        num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32, **SMALL
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPUTING)
+def test_state_space_models_compute_what_no_initializer_stands_for(name):
+    """Logarithms of ranges and of uniforms, step sizes through exp, log and expm1."""
+    torch.manual_seed(1)
+    config = COMPUTING[name]()
+    plain = getattr(transformers, name)(config)
+    with torch.device("meta"):
+        model = getattr(transformers, name)(config)
+    report = fit.materialize_(model, seed=1)
+    assert report.computed and all(key.endswith(("A_log", "dt_bias", "dt_proj.bias")) for key in report.computed)
+    laws_agree(plain, model)
+    assert report.unknown == () and fit.verify_(model, seed=1)
+    assert model(torch.arange(10)[None], labels=torch.arange(10)[None]).loss.isfinite()
 
 
 def test_a_materialized_llama_computes():

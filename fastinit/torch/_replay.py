@@ -57,16 +57,18 @@ class Log:
         self._alive: dict[int, torch.UntypedStorage] = {}  # or an address might come twice
 
     def add(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
+        made = [one for one in tree_flatten(result)[0] if _is_meta(one)]
+        if not made and not any(map(_is_meta, tree_flatten((args, kwargs))[0])):
+            return
         kept = tree_map(self._kept, (args, kwargs))
-        results = [self._kept(one) for one in tree_flatten(result)[0] if _is_meta(one)]
-        read = [one for one in tree_flatten(kept)[0] if isinstance(one, _Box)]
-        if results or read:
-            touched = {one.ref.storage for one in (*results, *read)}
-            written = {one.ref.storage for one in results}
-            if _changes(function.__name__, kwargs):
-                written |= {one.ref.storage for one in tree_flatten((kept[0][:1], kept[1]))[0] if isinstance(one, _Box)}
-            foreign = any(isinstance(one, torch.Tensor) for one in tree_flatten(kept)[0])
-            self._ops.append(Op(function, kept[0], kept[1], [one.ref for one in results], written, touched, foreign))
+        given = tree_flatten(kept)[0]
+        results = [self._kept(one).ref for one in made]
+        written = {ref.storage for ref in results}
+        if _changes(function.__name__, kwargs):
+            written |= {one.ref.storage for one in tree_flatten((kept[0][:1], kept[1]))[0] if isinstance(one, _Box)}
+        touched = written | {one.ref.storage for one in given if isinstance(one, _Box)}
+        foreign = any(isinstance(one, torch.Tensor) for one in given)
+        self._ops.append(Op(function, kept[0], kept[1], results, written, touched, foreign))
 
     def part(self, tensor: torch.Tensor) -> Replay:
         """What has to be run again for the values of one tensor."""
@@ -174,9 +176,7 @@ class _torchs_seed:  # noqa: N801  a context manager is written as a function is
         torch.set_rng_state(self._state)
 
 
-def resolve(
-    contents: Contents, tensor: torch.Tensor, log: Log, others: Iterable[torch.Tensor], foreign: bool
-) -> None:
+def resolve(contents: Contents, tensor: torch.Tensor, log: Log, others: Iterable[torch.Tensor], foreign: bool) -> None:
     """Give contents that no initializer stands for the values that its operations have, if they stand for themselves.
 
     Not where another parameter goes into it, whose values are drawn by its own name; nor, without `foreign`, where a
@@ -205,7 +205,9 @@ def _is_meta(value: Any) -> bool:
 def _changes(name: str, kwargs: dict[str, Any]) -> bool:
     """Whether a function writes into its first argument, or into one that is given by name."""
     if name.startswith("__"):
-        return name == "__setitem__" or (name.startswith("__i") and name[3:] not in ("nt__", "ndex__", "nvert__", "ter__"))
+        return name == "__setitem__" or (
+            name.startswith("__i") and name[3:] not in ("nt__", "ndex__", "nvert__", "ter__")
+        )
     return name.endswith("_") or "out" in kwargs
 
 

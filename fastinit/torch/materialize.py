@@ -47,7 +47,7 @@ class Report(NamedTuple):
     filled: tuple[Filled, ...]
     skipped: tuple[str, ...]  # parameters that were real already
     unknown: tuple[str, ...]  # buffers that stay on the meta device: nothing says what they hold
-    computed: tuple[str, ...]  # parameters that only the model's own code can compute, from draws by their names or without
+    computed: tuple[str, ...]  # parameters that only the model's own code can compute, with draws or without
     restored: tuple[str, ...]  # buffers to which the model's own code gives constants or computed values
     tied: dict[str, str]  # other names of a parameter → the name it is drawn by
     seed: int
@@ -109,8 +109,10 @@ def materialize_(
     check : on several ranks, exchange a 16-byte digest of all that decides the values, and name a rank that differs.
 
     A parameter's stream is its qualified name without wrappers' segments, of a tied one its first; a part that the
-    module's code fills alone has the fill's number added, "weight[1]". A rank draws its own shard of a DTensor. Buffers
-    get what the model's own code gives them; where it gives nothing they stay on the meta device, and are told.
+    module's code fills alone has the fill's number added, "weight[1]". A rank draws its own shard of a DTensor. What no
+    initializer stands for (a state space model's logarithm of a uniform) the model's code computes by torch on the CPU,
+    whole on every rank, from draws of the streams "A_log[0]", "A_log[1]", ...: Report.computed. Buffers get what the
+    model's own code gives them without drawing; where it gives nothing they stay on the meta device, and are told.
 
     Examples
     --------
@@ -227,7 +229,7 @@ def _refuse_uncovered(uncovered: dict[str, str]) -> None:
         raise ValueError(
             f"no rule covers {len(uncovered)} of the parameters; nothing was changed.  Build the model inside "
             "fastinit.torch.construction() and give that as the recipe, or give a recipe for them, such as "
-            f"{{{next(iter(uncovered))!r}: (\"normal\", {{\"std\": 0.02}})}}:\n{told}{more}"
+            f'{{{next(iter(uncovered))!r}: ("normal", {{"std": 0.02}})}}:\n{told}{more}'
         )
 
 
@@ -370,5 +372,3 @@ def _restore(item: Named, plan: Plan, device: Any) -> None:
         )
     for site in item.sites:
         site.module._buffers[site.attribute] = value if device is None else value.to(device)
-
-
