@@ -97,22 +97,20 @@ def materialize_(
 
     Parameters
     ----------
-    recipe : None is what the modules' own code does (reset_parameters, transformers' _init_weights); what constructors
-        do beyond that (timm, torchvision), only a construction() knows. Or a mapping of name patterns (fnmatch) or
-        module types to initializers, the first match counting, "default" the module's own; or a callable (name,
-        parameter) to an initializer or None; or a construction(). An initializer is a name, a function, a number,
-        (name, arguments), {"initializer": name, ...}; of a type also {"weight": ..., ...}.
+    recipe : None is what the modules' own code does (reset_parameters, transformers' _init_weights). Or a
+        construction(), for what constructors do beyond that (timm, torchvision). Or a mapping of name patterns
+        (fnmatch) or module types to initializers, the first match counting, "default" the module's own; or a callable
+        (name, parameter) to an initializer or None. An initializer is a name, a function, a number, (name, arguments),
+        {"initializer": name, ...}; of a type also {"weight": ..., ...}.
     seed : one for all; None draws one, on a single rank only.
-    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the host and copied;
-        "meta" is refused.
+    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the host and copied.
     dtype : of the new parameters; None keeps each one's.
     check : on several ranks, exchange a 16-byte digest of all that decides the values, and name a rank that differs.
 
     A parameter's stream is its qualified name without wrappers' segments, of a tied one its first; a part that the
-    module's code fills alone has the fill's number added, "weight[1]". A rank draws its own shard of a DTensor. What no
-    initializer stands for (a state space model's logarithm of a uniform) the model's code computes by torch on the CPU,
-    whole on every rank, from draws of the streams "A_log[0]", "A_log[1]", ...: Report.computed. Buffers get what the
-    model's own code gives them without drawing; where it gives nothing they stay on the meta device, and are told.
+    module's code fills alone has the fill's number added, "weight[1]". A DTensor's rank draws its own shard. What no
+    initializer stands for (a log of a uniform) the module's code computes by torch, whole on every rank, from draws of
+    streams "A_log[0]", ... (Report.computed). Buffers get what the code gives them without drawing, or stay meta.
 
     Examples
     --------
