@@ -1,7 +1,8 @@
-"""What every test run says first, and the one mark: `native` tests need the compiled engine and are left out (-m "not native"), not
-skipped, where there is none."""
+"""What every test run says first, the marks (`native` tests need the compiled engine and are left out, -m "not native", not skipped,
+where there is none), and the seeds."""
 
 import os
+import random
 import signal
 import sys
 
@@ -24,6 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "numba: needs numba, or minutes without it")
     config.addinivalue_line("markers", "frameworks: needs torch, JAX or Keras")
     config.addinivalue_line("markers", "slow: minutes; not part of the README's test command")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds() -> None:
+    """Every test has the same random numbers of torch and of Python, alone or after others: none may fail by chance."""
+    random.seed(0)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)
 
 
 def pytest_report_header() -> str:
