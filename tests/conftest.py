@@ -11,6 +11,8 @@ import pytest
 
 from fastinit import _engine
 
+# Modules beside the tests, which several of them share; imported by path (--import-mode=importlib), tests do not find them.
+sys.path.insert(0, os.path.dirname(__file__))
 # Children of the tests import what is installed too, wherever they are started from: never the source tree.
 os.environ["PYTHONSAFEPATH"] = "1"
 # Started by nohup or in the background, a run inherits ignored signals, and so would the children that tests interrupt.

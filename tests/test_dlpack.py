@@ -4,40 +4,10 @@ import ctypes
 
 import numpy as np
 import pytest
+from out_cases import SHAPE, bits, draw, layouts
 
-from fastinit import _dlpack, _draws, _engine, _fill
+from fastinit import _dlpack
 from fastinit._dtypes import resolve
-
-SHAPE = (6, 5, 4)
-
-
-def uniform_rule(shape, dtype):
-    return _draws.uniform(0.0, 1.0, dtype)
-
-
-@_engine.guarded
-def draw(shape=None, *, dtype=None, out=None):
-    return _fill.apply(uniform_rule, {}, shape, dtype, out, None, 5, "tensor", None)
-
-
-def bits(values):
-    return np.ascontiguousarray(values).tobytes()
-
-
-def layouts(dtype):
-    """Arrays of shape SHAPE in every kind of memory order, their surroundings zero."""
-    kind = resolve(dtype).numpy()
-    a, b, c = SHAPE
-    return {
-        "C": np.zeros(SHAPE, kind),
-        "Fortran": np.zeros(SHAPE, kind, order="F"),
-        "transposed": np.zeros((b, c, a), kind).transpose(2, 0, 1),
-        "strided": np.zeros((2 * a, 3 * b, 2 * c), kind)[::2, 1::3, 1::2],
-        "reversed": np.zeros(SHAPE, kind)[::-1],
-        "all reversed": np.zeros(SHAPE, kind)[::-1, ::-1, ::-1],
-        "reversed strided": np.zeros((a, 2 * b, c), kind)[::-1, ::-2, ::-1],
-        "rows": np.zeros((a, b, c + 3), kind)[:, :, :c],
-    }
 
 
 class Exporter:

@@ -5,10 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import child_checks
+import pytest
 
 pytestmark = pytest.mark.frameworks
 SCRIPT = Path(__file__).with_name("keras_checks.py")

@@ -4,18 +4,15 @@ import ast
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from orthogonal_cases import DTYPES, bits, boxes, force, gram_error, replace_draws, same
 
 import fastinit as fi
 from fastinit._dtypes import resolve
 from fastinit._orthogonal import forms, orthogonal_rule
-
-sys.path.insert(0, str(Path(__file__).parent))
-from orthogonal_cases import DTYPES, bits, boxes, force, gram_error, replace_draws, same
 
 CASES = json.loads((Path(__file__).parent / "vectors" / "stream-v1-cases.json").read_text())
 KNOWN = {key: answer for key, answer in CASES.items() if key.startswith("orth")}

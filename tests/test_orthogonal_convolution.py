@@ -1,18 +1,14 @@
 """delta_orthogonal and convolutional_orthogonal: isometries of circular convolutions, regions, masks, bad arguments."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from orthogonal_cases import DTYPES, boxes, force, same
 
 import fastinit as fi
 from fastinit import _engine
 from fastinit._orthogonal import convolution
-
-sys.path.insert(0, str(Path(__file__).parent))
-from orthogonal_cases import DTYPES, boxes, force, same
 
 SHAPES = [(8, 5, 3), (5, 5, 1), (70, 66, 4), (12, 12, 3, 3), (66, 10, 2, 2), (6, 4, 3, 3, 3), (4, 1, 2, 2, 2)]
 

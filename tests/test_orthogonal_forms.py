@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import fastinit as fi
-from fastinit._dtypes import FLOAT32, FLOAT64, rounded
-from fastinit._orthogonal import forms, numpy_form
-from fastinit._orthogonal.problem import Place, Problem
-
-sys.path.insert(0, str(Path(__file__).parent))
 from orthogonal_cases import DTYPES, force, same
 
+import fastinit as fi
 from fastinit import _jit  # noqa: E402
-from fastinit._orthogonal import compiled  # noqa: E402
+from fastinit._dtypes import FLOAT32, FLOAT64, rounded
+from fastinit._orthogonal import (
+    compiled,  # noqa: E402
+    forms,
+    numpy_form,
+)
+from fastinit._orthogonal.problem import Place, Problem
 
 pytestmark = pytest.mark.numba
 

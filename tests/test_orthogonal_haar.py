@@ -4,18 +4,14 @@ The mutant is what a QR gives whose R may have any signs on its diagonal, as LAP
 """
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from orthogonal_cases import force
 from scipy import stats
 
 import fastinit as fi
 from fastinit._orthogonal import forms
-
-sys.path.insert(0, str(Path(__file__).parent))
-from orthogonal_cases import force
 
 LEVEL = 1e-4  # of each family of tests together; seeds are fixed
 

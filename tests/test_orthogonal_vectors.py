@@ -1,16 +1,13 @@
 """The orthogonal family against vectors/orthogonal.txt, which an independent scalar writing in plain Python made."""
 
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from orthogonal_cases import force
 
 import fastinit as fi
-
-sys.path.insert(0, str(Path(__file__).parent))
-from orthogonal_cases import force
 
 TABLE = Path(__file__).parent / "vectors" / "orthogonal.txt"
 LINES = [line for line in TABLE.read_text("utf-8").splitlines() if line and not line.startswith("#")]

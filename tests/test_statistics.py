@@ -5,19 +5,15 @@ taste: moments and KS are blind to a radius of 24 bits, and tails to an angle of
 """
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import statistics_cases as cases
 
 import fastinit as fi
 from fastinit import _draws, reference
 from fastinit._dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FLOATING, U64, WORDS64
 from fastinit._engine import Job, run
-
-sys.path.insert(0, str(Path(__file__).parent))
-import statistics_cases as cases
 
 EVERY = pytest.mark.parametrize("dtype", FLOATING, ids=lambda dtype: dtype.name)
 TAILED = pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16, FLOAT16], ids=lambda dtype: dtype.name)

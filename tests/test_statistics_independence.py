@@ -5,18 +5,14 @@ index) of which some bits are forgotten.
 """
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import statistics_cases as cases
 
 import fastinit as fi
 from fastinit import _draws, _stream
 from fastinit._dtypes import FLOAT32, FLOATING
-
-sys.path.insert(0, str(Path(__file__).parent))
-import statistics_cases as cases
 
 COUNT = 1 << 22
 LAGS = (1, 2, 4, 15, 16, 17, 31, 32, 48, 64, 128, 1024, 65536)  # slots are 16 apart, tiles 64

@@ -5,19 +5,15 @@ compared with exact arithmetic.  Mutants, planted defects, must be reported.  Tr
 """
 
 import math
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
+import statistics_cases as cases
 
 import fastinit as fi
 from fastinit import _draws, _math, reference
 from fastinit._dtypes import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOATING
-
-sys.path.insert(0, str(Path(__file__).parent))
-import statistics_cases as cases
 
 NARROW = pytest.mark.parametrize("dtype", FLOATING[2:], ids=lambda dtype: dtype.name)
 PIECE = 1 << 20
