@@ -261,6 +261,27 @@ def test_without_its_construction_the_defaults_cover_less():
         fit.materialize_(on_meta(Nano))
 
 
+def test_parameters_that_constructors_make_on_the_cpu_all_the_same_are_drawn_too():
+    class Old(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.Tensor(40, 30))  # no device reaches this
+            self.bias = nn.Parameter(torch.Tensor(40))
+            self.table = nn.Parameter(torch.from_numpy(np.arange(3.0)))
+            nn.init.xavier_normal_(self.weight)
+            self.bias.data.fill_(0.5)
+
+    with fit.construction() as made:
+        model, other = Old(), Old()
+    with torch.no_grad():
+        other.bias.copy_(torch.arange(40.0))  # loaded afterwards: kept
+    report = fit.materialize_(model, made, seed=1)
+    assert {line.name for line in report.filled} == {"weight", "bias"} and report.skipped == ("table",)
+    assert torch.equal(model.weight, torch.from_numpy(fi.xavier_normal((40, 30), seed=1, name="weight")))
+    assert model.bias.eq(0.5).all() and model.table.tolist() == [0, 1, 2]
+    assert fit.materialize_(other, made).skipped == ("bias", "table") and other.bias[3] == 3
+
+
 def test_a_construction_refuses_what_it_cannot_follow():
     with fit.construction() as made:
         model = nn.Linear(2, 2)

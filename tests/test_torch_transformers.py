@@ -133,6 +133,27 @@ def test_state_space_models_compute_what_no_initializer_stands_for(name):
     assert model(torch.arange(10)[None], labels=torch.arange(10)[None]).loss.isfinite()
 
 
+@pytest.mark.parametrize("name", ["ViTMAEModel", "XLNetModel", "CLIPModel"])
+def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
+    """ViT-MAE fills a view and asks its children whether they are done; XLNet makes parameters by torch.Tensor(n), which
+    no device reaches; CLIP's scale is a constant of its constructor."""
+    small = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    image = {**small, "image_size": 32, "patch_size": 8}
+    config = {
+        "ViTMAEModel": lambda: transformers.ViTMAEConfig(**image),
+        "XLNetModel": lambda: transformers.XLNetConfig(vocab_size=99, d_model=64, n_layer=2, n_head=4, d_inner=96),
+        "CLIPModel": lambda: transformers.CLIPConfig(text_config={**small, **SMALL}, vision_config=image),
+    }[name]()
+    torch.manual_seed(1)
+    plain = getattr(transformers, name)(config)
+    with fit.construction() as made:
+        model = getattr(transformers, name)(config)
+    report = fit.materialize_(model, made, seed=1)
+    laws_agree(plain, model)
+    assert report.skipped == () and fit.verify_(model, made, seed=1)
+    assert not any("_is_hf_initialized" in module.__dict__ for module in model.modules())
+
+
 def test_a_materialized_llama_computes():
     model = on_meta("LlamaForCausalLM")
     fit.materialize_(model, seed=1, dtype=torch.bfloat16)

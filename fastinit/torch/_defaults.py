@@ -76,7 +76,7 @@ def _run(
                 for _, module in reversed(list(_names.modules(model)) if resets else []):
                     for method in ("reset_parameters", "_reset_parameters"):
                         _reset(recorder, module, getattr(type(module), method, None))
-                _init_weights(recorder, model, None)
+                _init_weights(recorder, model)
             found = {name: recorder.known(standin) for name, standin in standins.items()}
             now = {item.name: item.tensor for item in _names.parameters(model)}
             for name in now.keys() & standins.keys():
@@ -160,18 +160,33 @@ def with_init_weights(model: nn.Module) -> list[str]:
     return sorted([kind.__name__ for kind in kinds if callable(getattr(kind, "init_weights", None))])
 
 
-def _init_weights(recorder: Recorder, module: nn.Module, owner: Any) -> None:
-    """transformers' initialize_weights: each module by the _init_weights of the nearest PreTrainedModel around it."""
+def _init_weights(recorder: Recorder, model: nn.Module) -> None:
+    """transformers' initialize_weights: each module by the _init_weights of the nearest PreTrainedModel around it.
+
+    Children come first, and each module is marked when it is done: some code (ViT-MAE's) asks its children for the mark.
+    """
     base = _pretrained_model()
     if base is None:
         return
-    if isinstance(module, base):
-        owner = module
-    for child in module.children():
-        _init_weights(recorder, child, owner)
-    if owner is not None:
-        what = f"{type(owner).__name__}._init_weights({type(module).__name__})"
-        _attempt(recorder, module, what, lambda: owner._init_weights(module))
+    marked: list[nn.Module] = []
+
+    def walk(module: nn.Module, owner: Any) -> None:
+        if isinstance(module, base):
+            owner = module
+        for child in module.children():
+            walk(child, owner)
+        if owner is not None:
+            what = f"{type(owner).__name__}._init_weights({type(module).__name__})"
+            _attempt(recorder, module, what, lambda: owner._init_weights(module))
+            if "_is_hf_initialized" not in module.__dict__:
+                marked.append(module)
+                module._is_hf_initialized = True  # type: ignore[assignment]
+
+    try:
+        walk(model, None)
+    finally:
+        for module in marked:
+            del module.__dict__["_is_hf_initialized"]
 
 
 def _attempt(recorder: Recorder, module: nn.Module, what: str, call: Callable[[], Any]) -> None:

@@ -39,6 +39,7 @@ class construction:  # noqa: N801  a context manager is written as a function is
         self._log = Log()
         self._recorder = Recorder(again=False, log=self._log)
         self._device = torch.device("meta")
+        self._real: dict[int, int] = {}  # id of a parameter that is not on the meta device → its version after the block
         self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = weakref.WeakKeyDictionary()
 
     def __enter__(self) -> construction:
@@ -51,6 +52,13 @@ class construction:  # noqa: N801  a context manager is written as a function is
         self._device.__exit__(*error)
         self._recorder.__exit__(*error)
         self._hook.remove()
+        parameters = [one for own in self._sites.values() for one in own.values()]
+        self._real = {id(one): one._version for one in parameters if not one.is_meta}
+
+    def left_real(self, tensor: torch.Tensor) -> bool:
+        """Whether constructors made this parameter on the CPU all the same, as torch.Tensor(3) does, and nothing has
+        written to it since the block: then it is still to be drawn."""
+        return self._real.get(id(tensor)) == tensor._version
 
     def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
         """A module got a parameter: the place is kept, for later the parameter may be cut or replaced."""

@@ -16,7 +16,7 @@ from torch import nn
 
 from .. import _catalog, _stream
 from .._dtypes import DType
-from . import _memory, _names, _recipe
+from . import _memory, _names, _recipe, construct
 from ._fills import Fill
 from ._names import Named
 from ._recipe import Plan, Recipe
@@ -129,6 +129,13 @@ def materialize_(
     plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype)
     _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
     by_name = {plan.name: plan for plan in plans}
+    if isinstance(recipe, construct.construction):
+        todo = [
+            item
+            for item in parameters
+            if _is_meta(item.tensor) or (item.name in by_name and recipe.left_real(item.tensor))
+        ]
+        _check_tensors(todo, dtype)
     if check:
         _agree(seed, todo, by_name, dtype)
 
