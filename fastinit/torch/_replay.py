@@ -113,7 +113,7 @@ class Replay(NamedTuple):
                 return view(value.ref)
             if isinstance(value, torch.device) or (isinstance(value, str) and value == "meta"):
                 return torch.device("cpu") if torch.device(value).type == "meta" else value
-            return value
+            return None if isinstance(value, torch.Generator) else value  # the name alone decides
 
         def view(ref: Ref) -> torch.Tensor:
             if ref.storage not in memory:
