@@ -42,8 +42,9 @@ def record(model: nn.Module, resets: bool = True, dtype: torch.dtype | None = No
     if unknown:
         third, fourth = (_run(model, resets, dtype, torch_seed, Log()) for torch_seed in range(2))
         for name in unknown:
-            if name in third and name in fourth and _same(third[name], fourth[name]):
-                first[name] = third[name]
+            one, two = third.get(name), fourth.get(name)
+            if one is not None and two is not None and one.unknown is None and _same(one, two):
+                first[name] = one
     return first
 
 
