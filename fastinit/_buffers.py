@@ -19,6 +19,7 @@ _CPU_DEVICES = (1, 3, 11)
 # Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may promise memory that it
 # does not have, and kill the process while it is being filled.
 _LARGE = 1 << 30
+_ALIGNED = 1 << 20  # bytes: below, alignment is not worth its microsecond
 
 
 def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
@@ -225,7 +226,13 @@ def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
                 f"{available / 2**30:.1f} GiB are available; draw it in regions, or into a memmap"
             )
     try:
-        return np.empty(shape, dtype.numpy())
+        if size < _ALIGNED:
+            return np.empty(shape, dtype.numpy())
+        # On a cache line, where the native engine writes around the caches and JAX takes the memory without a copy; NumPy
+        # begins 16 bytes after one.
+        memory = np.empty(size + 64, np.uint8)
+        start = -memory.__array_interface__["data"][0] % 64  # .ctypes would import ctypes
+        return memory[start : start + size].view(dtype.numpy()).reshape(shape)
     except MemoryError:
         raise MemoryError(
             f"no memory for an array of shape {shape} and dtype {dtype.name} ({size / 2**30:.3g} GiB); "

@@ -20,6 +20,7 @@ cdef extern from "fastinit.h" nogil:
         uint64_t seed, stream
         uint32_t plane
         double parameters[1]  # FI_PARAMETERS of them
+        int around
     ctypedef void (*fi_tiles)(const fi_draw *, uint64_t, size_t, void *) noexcept nogil
     ctypedef struct fi_isa:
         const char *name
@@ -37,6 +38,7 @@ cdef enum:
     CHUNK = 1 << 18        # values: a fraction of a millisecond, so that threads end together and Ctrl-C is seen soon
     SMALL = 1 << 14        # values: some microseconds
     LARGE = 1 << 22        # bytes: two huge pages, of which one lies inside; NumPy's threshold too
+    AROUND = 1 << 25       # bytes: beyond the caches; below, what is read soon after is still there
     SCRATCH = 32           # tiles
     SCRATCH_BYTES = SCRATCH * 64 * 8
     CARRY = 1 << 28        # tiles: where the low word of the block counter is full
@@ -368,6 +370,7 @@ cdef class Batch:
         work.direct = work.outer == axes - 1 and axis[axes - 1].memory == work.itemsize
         if work.direct and work.outer == 0 and work.values * work.itemsize >= LARGE:
             fi_advise(work.memory, work.values * work.itemsize)
+            work.draw.around = work.values * work.itemsize >= AROUND
         # Chunks begin on whole tiles where the job is one run.
         work.shift = work.first % work.per_tile if work.outer == 0 else 0
         work.chunks = (work.values + work.shift + CHUNK - 1) / CHUNK if work.values else 0

@@ -24,6 +24,7 @@ typedef struct {
     uint64_t seed, stream;
     uint32_t plane;
     double parameters[FI_PARAMETERS];
+    int around; /* whether float32 may go around the caches, into memory that is larger than they are */
 } fi_draw;
 
 /* Draw `tiles` whole tiles from number `first` on into contiguous memory of any alignment.  The caller sees to it that no run

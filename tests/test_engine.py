@@ -213,6 +213,26 @@ def test_huge_pages_are_asked_for_under_large_memory_of_others(size, asked):
         del out
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+def test_memory_beyond_the_caches_holds_the_same_bits_wherever_it_begins(dtype):
+    """From 32 MiB on AVX-512 writes float32 around the caches, if memory begins on a cache line."""
+    found = _dtypes.resolve(dtype)
+    count = (33 << 20) // found.itemsize + 5
+    memory = np.zeros(count * found.itemsize + 128, np.uint8)
+    whole = fi.normal(count, seed=3, dtype=dtype)
+    assert whole.ctypes.data % 64 == 0
+    for shift in (0, 16):
+        start = -memory.ctypes.data % 64 + shift
+        out = memory[start : start + count * found.itemsize].view(found.numpy())
+        fi.normal(out=out, seed=3)
+        assert np.array_equal(out.view(found.unsigned), whole.view(found.unsigned))
+        assert not memory[:start].any() and not memory[start + count * found.itemsize :].any()
+        memory[:] = 0
+    for start in range(0, count, 1 << 19):  # pieces that the caches hold
+        part = fi.normal(count, seed=3, dtype=dtype, region=slice(start, min(start + (1 << 19), count)))
+        assert np.array_equal(part.view(found.unsigned), whole[start : start + (1 << 19)].view(found.unsigned))
+
+
 def test_a_live_pool_does_not_hold_up_exit():
     python("import numpy as np, fastinit as fi; fi.normal((3_000_000,), seed=0, threads=4)")
 

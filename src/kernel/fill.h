@@ -86,20 +86,29 @@ OP void group64(const int draw, const schedule *s, const parameters_f64 *p, uint
     }
 }
 
-OP void run32(const int draw, const int storage, const size_t width, const fi_draw *d, const parameters_f32 *p, uint64_t first,
-              size_t tiles, char *out) {
-    schedule s;
-    make_schedule(&s, d, first);
-    uint32_t block = s.block;
+OP void loop32(const int draw, const int storage, const size_t width, const schedule *s, const parameters_f32 *p, size_t tiles, char *out) {
+    uint32_t block = s->block;
     for (; tiles >= TILES_IN_FLIGHT; tiles -= TILES_IN_FLIGHT) {
-        for (int group = 0; group < GROUPS; group++) group32(draw, storage, TILES_IN_FLIGHT, &s, p, block, group, out);
+        for (int group = 0; group < GROUPS; group++) group32(draw, storage, TILES_IN_FLIGHT, s, p, block, group, out);
         out += 64 * TILES_IN_FLIGHT * width;
         block += 16 * TILES_IN_FLIGHT;
     }
     for (; TILES_IN_FLIGHT > 1 && tiles; tiles--) {
-        for (int group = 0; group < GROUPS; group++) group32(draw, storage, 1, &s, p, block, group, out);
+        for (int group = 0; group < GROUPS; group++) group32(draw, storage, 1, s, p, block, group, out);
         out += 64 * width;
         block += 16;
+    }
+}
+
+OP void run32(const int draw, const int storage, const size_t width, const fi_draw *d, const parameters_f32 *p, uint64_t first,
+              size_t tiles, char *out) {
+    schedule s;
+    make_schedule(&s, d, first);
+    if (storage == FI_F32 && goes_around(d, out)) {
+        loop32(draw, F32_AROUND, width, &s, p, tiles, out);
+        store_fence();
+    } else {
+        loop32(draw, storage, width, &s, p, tiles, out);
     }
 }
 
