@@ -231,7 +231,7 @@ def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
         # On a cache line, where the native engine writes around the caches and JAX takes the memory without a copy; NumPy
         # begins 16 bytes after one.
         memory = np.empty(size + 64, np.uint8)
-        start = -memory.__array_interface__["data"][0] % 64  # .ctypes would import ctypes
+        start = -memory.__array_interface__["data"][0] % 64
         return memory[start : start + size].view(dtype.numpy()).reshape(shape)
     except MemoryError:
         raise MemoryError(
