@@ -74,6 +74,6 @@ class construction:  # noqa: N801  a context manager is written as a function is
             contents.unknown = "the constructor computes it in a way that no initializer stands for"
         if contents is None or contents.untouched:
             return None
-        parameters = [one for own in self._sites.values() for one in own.values()]
+        parameters = (one for own in self._sites.values() for one in own.values())  # seldom looked at: no list for each
         resolve(contents, registered, self._log, parameters, foreign=False)
         return contents
