@@ -181,7 +181,7 @@ def _init_weights(recorder: Recorder, model: nn.Module) -> None:
             _attempt(recorder, module, what, lambda: owner._init_weights(module))
             if "_is_hf_initialized" not in module.__dict__:
                 marked.append(module)
-                module._is_hf_initialized = True  # type: ignore[assignment]
+                module.__dict__["_is_hf_initialized"] = True
 
     try:
         walk(model, None)
