@@ -1,7 +1,9 @@
-"""The orthogonal part of run.py: against torch, against the floor that the machine's sgemm sets, and its first calls.
+"""The orthogonal part of run.py: against torch, against the floor that the machine's sgemm sets,
+and its first calls.
 
-Every contestant runs in a process of its own, round after round; a figure is the median of all rounds' medians, draws
-included, destinations warm.  The floor of an m by n matrix is 2mn² - 2/3 n³ operations at the sgemm rate of the run.
+Every contestant runs in a process of its own, round after round; a figure is the median of all
+rounds' medians, draws included, destinations warm.  The floor of an m by n matrix is 2mn² - 2/3 n³
+operations at the sgemm rate of the run.
 """
 
 import json
@@ -28,7 +30,7 @@ def median_seconds(call, repeat):
     return statistics.median(seconds)
 
 
-# --------------------------------------------------------------------------------------------- what one process measures
+# ------------------------------------------------------------------------ what one process measures
 
 
 def ours(shape, repeat, dtype="float32", batch_axis=(), region=None, threads=None):
@@ -41,7 +43,13 @@ def ours(shape, repeat, dtype="float32", batch_axis=(), region=None, threads=Non
 
         out = out.view(ml_dtypes.bfloat16)
     parts = tuple(slice(*part) for part in region) if region else None
-    arguments = {"batch_axis": tuple(batch_axis), "region": parts, "threads": threads, "seed": 0, "out": out}
+    arguments = {
+        "batch_axis": tuple(batch_axis),
+        "region": parts,
+        "threads": threads,
+        "seed": 0,
+        "out": out,
+    }
     return median_seconds(lambda: fi.orthogonal(tuple(shape), **arguments), repeat)
 
 
@@ -68,7 +76,9 @@ def sgemm(n, repeat, library, threads=None):
 
 
 def product(shape, repeat, library):
-    """Operations a second of one thread for (rows, depth, columns): BLAS, or our fixed-order product of strips."""
+    """Operations a second of one thread for (rows, depth, columns): BLAS, or our fixed-order
+    product of strips.
+    """
     rows, depth, columns = shape
     if library == "ours":
         from fastinit._jit.orthogonal import multiply
@@ -82,7 +92,9 @@ def product(shape, repeat, library):
         none = np.empty(0, np.float32)
 
         def call():
-            multiply(a, 0, rows * 64, rows, b, depth * 64, depth, none, c, 0, rows * 64, columns // 64)
+            multiply(
+                a, 0, rows * 64, rows, b, depth * 64, depth, none, c, 0, rows * 64, columns // 64
+            )
     else:
         a, b = np.ones((rows, depth), np.float32), np.ones((depth, columns), np.float32)
         c = np.empty((rows, columns), np.float32)
@@ -94,7 +106,9 @@ def product(shape, repeat, library):
 
 
 def first_call(shape, repeat):
-    """Seconds of the first call in this process, from before the import of fastinit's compiled form."""
+    """Seconds of the first call in this process, from before the import of fastinit's compiled
+    form.
+    """
     import fastinit as fi
 
     out = np.ones(shape, np.float32)
@@ -112,11 +126,14 @@ def run(work, environment=None, **arguments):
     command = [sys.executable, str(pathlib.Path(__file__).resolve()), case]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode or done.stderr:
-        print(f"{work} {arguments}: {(done.stderr.strip().splitlines() or ['died'])[-1]}", file=sys.stderr)
+        print(
+            f"{work} {arguments}: {(done.stderr.strip().splitlines() or ['died'])[-1]}",
+            file=sys.stderr,
+        )
     return json.loads(done.stdout.splitlines()[-1]) if not done.returncode else float("nan")
 
 
-# ------------------------------------------------------------------------------------------------------------- figures
+# ------------------------------------------------------------------------------------------ figures
 
 N = 4096
 CASES = {
@@ -130,7 +147,10 @@ CASES = {
     "torch 96 of 256²": ("torchs", {"shape": (256, 256), "loop": 96}),
     "96 of 256²": ("ours", {"shape": (96, 256, 256), "batch_axis": (0,)}),
     **{
-        f"quarter {k} of 4096²": ("ours", {"shape": (N, N), "region": ((k * N // 4, (k + 1) * N // 4), (0, N))})
+        f"quarter {k} of 4096²": (
+            "ours",
+            {"shape": (N, N), "region": ((k * N // 4, (k + 1) * N // 4), (0, N))},
+        )
         for k in range(4)
     },
     "sgemm torch": ("sgemm", {"n": 2048, "library": "torch"}),
@@ -144,7 +164,9 @@ ONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "
 
 
 def measure(rounds):
-    """The rows of results/orthogonal.json: seconds, or operations a second where the name says sgemm, product or BLAS."""
+    """The rows of results/orthogonal.json: seconds, or operations a second where the name says
+    sgemm, product or BLAS.
+    """
     found = {name: [] for name in CASES}
     for _ in range(rounds):
         for name, (work, arguments) in CASES.items():
@@ -152,10 +174,13 @@ def measure(rounds):
     with tempfile.TemporaryDirectory() as folder:
         empty = {"NUMBA_CACHE_DIR": folder}
         found["first call, never compiled"] = [run("first_call", empty, shape=(1024, 1024))]
-        found["first call, cache warm"] = [run("first_call", empty, shape=(1024, 1024)) for _ in range(rounds)]
+        found["first call, cache warm"] = [
+            run("first_call", empty, shape=(1024, 1024)) for _ in range(rounds)
+        ]
     found["64², numba never imported"] = [run("first_call", shape=(64, 64)) for _ in range(rounds)]
     rows = {
-        name: {"name": name, "value": statistics.median(values), "rounds": values} for name, values in found.items()
+        name: {"name": name, "value": statistics.median(values), "rounds": values}
+        for name, values in found.items()
     }
     best = max(rows["sgemm torch"]["value"], rows["sgemm numpy"]["value"])
     for name, m, n in (("4096²", N, N), ("16384x1024", 16384, 1024)):

@@ -1,13 +1,16 @@
-"""The torch part of run.py: fastinit.torch against torch itself, every contestant in its own process.
+"""The torch part of run.py: fastinit.torch against torch itself, every contestant in its own
+process.
 
-llama: LlamaForCausalLM of 1.2 billion parameters in bfloat16, built plainly, under accelerate(), and from the meta
-device by materialize_ (allocation and first touch included).  gpt2: GPT2LMHeadModel in float32.  small:
-kaiming_uniform_ of 64x64.  shard: one rank of four fills its part of an 8192x8192 DTensor, the ranks one after
-another.  A ratio is taken only within one round; the median is kept.
+llama: LlamaForCausalLM of 1.2 billion parameters in bfloat16, built plainly, under accelerate(),
+and from the meta device by materialize_ (allocation and first touch included).  gpt2:
+GPT2LMHeadModel in float32.  small: kaiming_uniform_ of 64x64.  shard: one rank of four fills its
+part of an 8192x8192 DTensor, the ranks one after another.  A ratio is taken only within one round;
+the median is kept.
 
-Every process builds its model several times, each model gone before the next; the first time is kept apart, of the
-others the median.  The first tells of the host more than of either contestant where a virtual machine gives its idle
-memory back to its host, as the one of the results does: 5 ms per 2 MiB when it is touched next, against 0.1 ms.
+Every process builds its model several times, each model gone before the next; the first time is
+kept apart, of the others the median.  The first tells of the host more than of either contestant
+where a virtual machine gives its idle memory back to its host, as the one of the results does: 5 ms
+per 2 MiB when it is touched next, against 0.1 ms.
 """
 
 import json
@@ -39,13 +42,22 @@ def model(name):
 
     transformers.utils.logging.set_verbosity_error()
     if name == "gpt2":
-        make, config = transformers.GPT2LMHeadModel, transformers.GPT2Config()  # imports the model's code now
+        make, config = (
+            transformers.GPT2LMHeadModel,
+            transformers.GPT2Config(),
+        )  # imports the model's code now
         return lambda: make(config)
     make = transformers.LlamaForCausalLM
     config = transformers.LlamaConfig(
-        vocab_size=128256, hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32,
-        num_key_value_heads=8, tie_word_embeddings=True, dtype="bfloat16",
-    )  # fmt: skip
+        vocab_size=128256,
+        hidden_size=2048,
+        intermediate_size=8192,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        tie_word_embeddings=True,
+        dtype="bfloat16",
+    )
 
     def build():
         default = torch.get_default_dtype()
@@ -67,7 +79,9 @@ def contestant(case):
     if what == "small":
         import fastinit.torch
 
-        function = torch.nn.init.kaiming_uniform_ if how == "torch" else fastinit.torch.kaiming_uniform_
+        function = (
+            torch.nn.init.kaiming_uniform_ if how == "torch" else fastinit.torch.kaiming_uniform_
+        )
         weight = torch.nn.Parameter(torch.empty(64, 64))
         for _ in range(200):
             function(weight)
@@ -89,7 +103,11 @@ def contestant(case):
         fastinit.torch.materialize_(made)
         return made
 
-    making = {"plain": build, "accelerate": fastinit.torch.accelerate()(build), "materialize": from_meta}[how]
+    making = {
+        "plain": build,
+        "accelerate": fastinit.torch.accelerate()(build),
+        "materialize": from_meta,
+    }[how]
     times = []
     for _ in range(BUILDS[what]):
         seconds, made = timed(making)
@@ -100,8 +118,9 @@ def contestant(case):
 
 
 def shard():
-    """Under torchrun with four processes: the whole on rank 0, then each rank's quarter, one rank at a time, one
-    thread each."""
+    """Under torchrun with four processes: the whole on rank 0, then each rank's quarter, one rank
+    at a time, one thread each.
+    """
     import torch
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
@@ -141,7 +160,9 @@ def run(case):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
-    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))  # of rank 0
+    return json.loads(
+        next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    )  # of rank 0
 
 
 def measure(rounds):
@@ -155,13 +176,17 @@ def measure(rounds):
     for base, *others in CASES.values():
         for case in (base, *others):
             seconds = [result["seconds"] for result in found[case]]
-            ratios = [first["seconds"] / own for first, own in zip(found[base], seconds, strict=True)]
+            ratios = [
+                first["seconds"] / own for first, own in zip(found[base], seconds, strict=True)
+            ]
             row = {"name": case, "seconds": statistics.median(seconds), "rounds": seconds}
             row |= {"against": base, "ratio": statistics.median(ratios)}
             if "first" in found[case][0]:
                 row["first"] = statistics.median(result["first"] for result in found[case])
             if "ranks" in found[case][0]:
-                row["quarters"] = [max(result["ranks"]) / result["seconds"] for result in found[case]]
+                row["quarters"] = [
+                    max(result["ranks"]) / result["seconds"] for result in found[case]
+                ]
             rows.append(row)
     return rows
 

@@ -1,7 +1,8 @@
-"""Writes the README's tables between their markers: speed from benchmarks/results/*.json, names from the catalogue.  Nothing there is
-typed by hand.
+"""Writes the README's tables between their markers: speed from benchmarks/results/*.json, names
+from the catalogue.  Nothing there is typed by hand.
 
-    python -P benchmarks/report.py [--check]      # --check: only say whether the README holds what would be written
+    python -P benchmarks/report.py [--check]
+        --check: only say whether the README holds what would be written
 """
 
 import json
@@ -25,9 +26,12 @@ def rate(row: dict) -> str:
 def fills() -> list[str]:
     """Ours beside memset and every rival of the same run."""
     result = load("fills")
-    rows = [row for row in result["rows"] if "FASTINIT_ISA" not in row and "FASTINIT_ENGINE" not in row]
+    rows = [
+        row for row in result["rows"] if "FASTINIT_ISA" not in row and "FASTINIT_ENGINE" not in row
+    ]
     lines = [
-        "| fill, one thread, warm 256 MB | fastinit, G values/s | of memset | rivals, G values/s (ours is faster by) |",
+        "| fill, one thread, warm 256 MB | fastinit, G values/s | of memset | rivals, G values/s "
+        "(ours is faster by) |",
         "|---|---|---|---|",
     ]
     for draw, dtype in dict.fromkeys((row["draw"], row["dtype"]) for row in rows):
@@ -35,20 +39,26 @@ def fills() -> list[str]:
         ours = same.pop("fastinit")
         memset = same.pop("memset")
         rivals = [
-            f"{name.replace('_', ' ')} {rate(row)} ({ours['values_per_second'] / row['values_per_second']:.1f}×)"
+            f"{name.replace('_', ' ')} {rate(row)} "
+            f"({ours['values_per_second'] / row['values_per_second']:.1f}×)"
             for name, row in same.items()
         ]
         share = ours["values_per_second"] / memset["values_per_second"]
         lines.append(
-            f"| {draw.replace('_', ' ')} {dtype} | **{rate(ours)}** | {share:.2f} | {', '.join(rivals) or '—'} |"
+            f"| {draw.replace('_', ' ')} {dtype} | **{rate(ours)}** | {share:.2f} | "
+            f"{', '.join(rivals) or '—'} |"
         )
-    torch = next(row for row in rows if (row["library"], row["draw"], row["dtype"]) == ("torch", "normal", "float32"))
+    torch = next(
+        row
+        for row in rows
+        if (row["library"], row["draw"], row["dtype"]) == ("torch", "normal", "float32")
+    )
     for row in result["rows"]:
         label = row.get("FASTINIT_ISA") or row.get("FASTINIT_ENGINE")
         if label:
             lines.append(
-                f"| normal float32, {label} | {row['values_per_second'] / 1e9:.3f} | | torch {rate(torch)} "
-                f"({row['values_per_second'] / torch['values_per_second']:.1f}×) |"
+                f"| normal float32, {label} | {row['values_per_second'] / 1e9:.3f} | | torch "
+                f"{rate(torch)} ({row['values_per_second'] / torch['values_per_second']:.1f}×) |"
             )
     facts = {
         key: value
@@ -60,55 +70,70 @@ def fills() -> list[str]:
     return [
         *lines,
         "",
-        f"{result['machine']['cpu']}, {result['machine']['cores']} cores; {versions}; medians of {len(rows[0]['rounds'])} rounds, "
-        f"{result['date']}. "
-        "oneMKL takes its generic branch on this CPU; the block is its values a call.",
+        f"{result['machine']['cpu']}, {result['machine']['cores']} cores; {versions}; medians of "
+        f"{len(rows[0]['rounds'])} rounds, {result['date']}. oneMKL takes its generic branch on "
+        "this CPU; the block is its values a call.",
     ]
 
 
 def others() -> list[str]:
     lines = ["| other | figure |", "|---|---|"]
     threads = load("threads")["rows"]
-    seconds = {(row["library"], row["draw"], row["threads"]): row["values_per_second"] for row in threads}
+    seconds = {
+        (row["library"], row["draw"], row["threads"]): row["values_per_second"] for row in threads
+    }
     spin = seconds["spin", "words", 2] / seconds["spin", "words", 1]
     for draw in ("uniform", "normal"):
         scaling = seconds["fastinit", draw, 2] / seconds["fastinit", draw, 1]
         lines.append(
-            f"| {draw} float32, two threads over one | {scaling:.2f}× (a loop in registers alone: {spin:.2f}×) |"
+            f"| {draw} float32, two threads over one | {scaling:.2f}× (a loop in registers alone: "
+            f"{spin:.2f}×) |"
         )
     cold = {row["library"]: row["seconds"] for row in load("cold")["rows"]}
     lines.append(
-        f"| a fresh 256 MB array of normals, all threads | {cold['fastinit'] * 1e3:.0f} ms (torch {cold['torch'] * 1e3:.0f} ms, "
-        f"NumPy's fill with a constant {cold['memset'] * 1e3:.0f} ms) |"
+        f"| a fresh 256 MB array of normals, all threads | {cold['fastinit'] * 1e3:.0f} ms (torch "
+        f"{cold['torch'] * 1e3:.0f} ms, NumPy's fill with a constant {cold['memset'] * 1e3:.0f} "
+        "ms) |"
     )
     sparse = {row["library"]: row["seconds"] for row in load("sparse")["rows"]}
     lines.append(
-        f"| sparse 4096×4096, 0.9 zero | {sparse['fastinit'] * 1e3:.1f} ms (torch {sparse['torch'] * 1e3:.0f} ms: "
-        f"{sparse['torch'] / sparse['fastinit']:.0f}×) |"
+        f"| sparse 4096×4096, 0.9 zero | {sparse['fastinit'] * 1e3:.1f} ms (torch "
+        f"{sparse['torch'] * 1e3:.0f} ms: {sparse['torch'] / sparse['fastinit']:.0f}×) |"
     )
     found = {row["name"]: row["value"] for row in load("orthogonal")["rows"]}
     for name in ("1024²", "4096²", "16384x1024", "96 of 256²"):
         ours, torch = found[name], found[f"torch {name}"]
         lines.append(
-            f"| orthogonal float32 {name} | {ours * 1e3:.1f} ms (torch {torch * 1e3:.0f} ms: {torch / ours:.1f}×) |"
+            f"| orthogonal float32 {name} | {ours * 1e3:.1f} ms (torch {torch * 1e3:.0f} ms: "
+            f"{torch / ours:.1f}×) |"
         )
     built = {row["name"]: row for row in load("torch")["rows"]}
-    for what, label in (("llama", "Llama of 1.2 billion weights, bfloat16"), ("gpt2", "GPT-2, float32")):
+    for what, label in (
+        ("llama", "Llama of 1.2 billion weights, bfloat16"),
+        ("gpt2", "GPT-2, float32"),
+    ):
         plain = built[f"{what} plain"]
         for how in ("accelerate", "materialize"):
             if row := built.get(f"{what} {how}"):
                 lines.append(
-                    f"| {label}, built in torch: `{how}` | {row['seconds']:.2f} s (plain {plain['seconds']:.2f} s: "
-                    f"{row['ratio']:.1f}×; the first of a process {row['first']:.2f} s, plain {plain['first']:.2f} s) |"
+                    f"| {label}, built in torch: `{how}` | {row['seconds']:.2f} s (plain "
+                    f"{plain['seconds']:.2f} s: {row['ratio']:.1f}×; the first of a process "
+                    f"{row['first']:.2f} s, plain {plain['first']:.2f} s) |"
                 )
     for row in [*load("calls")["rows"], *load("files")["rows"]]:
-        unit = f"{row['seconds'] * 1e6:.1f} µs" if row["seconds"] < 1e-3 else f"{row['seconds'] * 1e3:.0f} ms"
+        unit = (
+            f"{row['seconds'] * 1e6:.1f} µs"
+            if row["seconds"] < 1e-3
+            else f"{row['seconds'] * 1e3:.0f} ms"
+        )
         lines.append(f"| {row['name']} | {unit} |")
     return lines
 
 
 def names() -> list[str]:
-    """Every initializer of the catalogue: name and aliases, the first line of its docstring, and what it says it is the same as."""
+    """Every initializer of the catalogue: name and aliases, the first line of its docstring, and
+    what it says it is the same as.
+    """
     from fastinit import _catalog
 
     lines = ["| name (aliases) | draws | the same as |", "|---|---|---|"]
@@ -117,10 +142,14 @@ def names() -> list[str]:
         text = function.__doc__.strip()
         same = re.search(r"Same as:?(.*?)(?:\n\s*\n|\Z)", text, re.S)
         equals = " ".join(same.group(1).split()).split(" Source:")[0].rstrip(".") if same else "—"
-        first = text.splitlines()[0].rstrip(".")
+        first = " ".join(text.split("\n\n", 1)[0].split()).rstrip(".")
         title = f"`{name}`" + (f" ({', '.join(aliases)})" if aliases else "")
         lines.append(
-            "| " + " | ".join(cell.replace("|", "\\|").replace("*", "\\*") for cell in (title, first, equals)) + " |"
+            "| "
+            + " | ".join(
+                cell.replace("|", "\\|").replace("*", "\\*") for cell in (title, first, equals)
+            )
+            + " |"
         )
     return lines
 

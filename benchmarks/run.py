@@ -1,9 +1,12 @@
-"""Measures fastinit against its rivals, every contestant in its own process, and writes benchmarks/results/*.json.
+"""Measures fastinit against its rivals, every contestant in its own process, and writes
+benchmarks/results/*.json.
 
-    python benchmarks/run.py [--rounds 5] [--only fills,threads,cold,calls,files,sparse,orthogonal,torch]
+    python benchmarks/run.py [--rounds 5]
+        [--only fills,threads,cold,calls,files,sparse,orthogonal,torch]
 
-In a round each contestant runs once, so that a noisy minute hits all of them; a figure is the median over the rounds, a ratio is taken
-only within this run, and memset of a byte that is not zero runs beside.  report.py turns the newest results into the README's table.
+In a round each contestant runs once, so that a noisy minute hits all of them; a figure is the
+median over the rounds, a ratio is taken only within this run, and memset of a byte that is not zero
+runs beside.  report.py turns the newest results into the README's table.
 """
 
 import argparse
@@ -32,7 +35,10 @@ def worker(case: dict, **environment: str) -> dict | None:
     command = [sys.executable, "-P", str(HERE / "worker.py"), json.dumps(case)]
     run = subprocess.run(command, env=env, capture_output=True, text=True)
     if run.returncode:
-        print(f"{case['library']}: {(run.stderr.strip().splitlines() or ['died'])[-1]}", file=sys.stderr)
+        print(
+            f"{case['library']}: {(run.stderr.strip().splitlines() or ['died'])[-1]}",
+            file=sys.stderr,
+        )
         return None
     return json.loads(run.stdout.splitlines()[-1])
 
@@ -71,7 +77,11 @@ def fills(rounds: int) -> list[dict]:
     """Warm 256 MB buffers, one thread."""
     cases = []
     for draw, dtype, rivals in (
-        ("uniform", "float32", ("torch", "numpy_sfc64", "numpy_pcg64", "jax", "parallel_numpy_rng", "mkl_ars5_icdf")),
+        (
+            "uniform",
+            "float32",
+            ("torch", "numpy_sfc64", "numpy_pcg64", "jax", "parallel_numpy_rng", "mkl_ars5_icdf"),
+        ),
         (
             "normal",
             "float32",
@@ -98,9 +108,16 @@ def fills(rounds: int) -> list[dict]:
         cases.append(({**case, "library": "memset"}, {}))
         cases.append(({**case, "library": "fastinit"}, {}))
         cases += [
-            ({**case, **slow, "library": rival, "count": case["count"] >> (3 if slow else 0)}, {}) for rival in rivals
+            ({**case, **slow, "library": rival, "count": case["count"] >> (3 if slow else 0)}, {})
+            for rival in rivals
         ]
-    normal = {"draw": "normal", "dtype": "float32", "threads": 1, "count": BUFFER // 4, "library": "fastinit"}
+    normal = {
+        "draw": "normal",
+        "dtype": "float32",
+        "threads": 1,
+        "count": BUFFER // 4,
+        "library": "fastinit",
+    }
     cases += [(normal, {"FASTINIT_ISA": isa}) for isa in ("scalar", "sse2", "avx2")]
     cases.append(({**normal, "count": BUFFER // 32}, {"FASTINIT_ENGINE": "reference"}))
     return compare(cases, rounds)
@@ -112,13 +129,40 @@ def threads(rounds: int) -> list[dict]:
     for count in (1, 2):
         for draw in ("uniform", "normal"):
             cases.append(
-                ({"library": "fastinit", "draw": draw, "dtype": "float32", "threads": count, "count": BUFFER // 4}, {})
+                (
+                    {
+                        "library": "fastinit",
+                        "draw": draw,
+                        "dtype": "float32",
+                        "threads": count,
+                        "count": BUFFER // 4,
+                    },
+                    {},
+                )
             )
         cases.append(
-            ({"library": "spin", "draw": "words", "dtype": "float32", "threads": count, "count": 200000 * count}, {})
+            (
+                {
+                    "library": "spin",
+                    "draw": "words",
+                    "dtype": "float32",
+                    "threads": count,
+                    "count": 200000 * count,
+                },
+                {},
+            )
         )
         cases.append(
-            ({"library": "torch", "draw": "normal", "dtype": "float32", "threads": count, "count": BUFFER // 4}, {})
+            (
+                {
+                    "library": "torch",
+                    "draw": "normal",
+                    "dtype": "float32",
+                    "threads": count,
+                    "count": BUFFER // 4,
+                },
+                {},
+            )
         )
     return compare(cases, rounds)
 
@@ -156,7 +200,9 @@ print(json.dumps(statistics.median(times)))
 
 
 def script(code: str, *arguments: str) -> float:
-    run = subprocess.run([sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
     return json.loads(run.stdout)
 
 
@@ -196,17 +242,26 @@ def calls(rounds: int) -> list[dict]:
     }
     extra = statistics.median(imports["fastinit"]) - statistics.median(imports["numpy"])
     return [
-        {"name": "he_normal 64x64, out= given", "seconds": statistics.median(small), "rounds": small},
+        {
+            "name": "he_normal 64x64, out= given",
+            "seconds": statistics.median(small),
+            "rounds": small,
+        },
         {"name": "import fastinit over import numpy", "seconds": extra, "rounds": imports},
     ]
 
 
 def files(rounds: int) -> list[dict]:
-    """gpt2 to a file system in memory and to the disk, whole process; beside it a plain write of as many bytes."""
+    """gpt2 to a file system in memory and to the disk, whole process; beside it a plain write of as
+    many bytes.
+    """
     fastinit = str(pathlib.Path(sys.executable).parent / "fastinit")
     rows = []
     for folder in ("/dev/shm", str(HERE)):
-        if not os.path.isdir(folder) or os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize < 2 << 30:
+        if (
+            not os.path.isdir(folder)
+            or os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize < 2 << 30
+        ):
             continue
         path = os.path.join(folder, f"fastinit-benchmark-{os.getpid()}")
         plain = (
@@ -217,13 +272,19 @@ def files(rounds: int) -> list[dict]:
         try:
             for _ in range(rounds):
                 limit.append(wall(sys.executable, "-c", plain))
-                seconds.append(wall(fastinit, "materialize", "gpt2", "-o", path, "--seed", "0", "--force"))
+                seconds.append(
+                    wall(fastinit, "materialize", "gpt2", "-o", path, "--seed", "0", "--force")
+                )
         finally:
             if os.path.exists(path):
                 os.unlink(path)
         where = "memory" if folder == "/dev/shm" else "disk"
         rows.append(
-            {"name": f"fastinit materialize gpt2, to {where}", "seconds": statistics.median(seconds), "rounds": seconds}
+            {
+                "name": f"fastinit materialize gpt2, to {where}",
+                "seconds": statistics.median(seconds),
+                "rounds": seconds,
+            }
         )
         rows.append(
             {
@@ -238,7 +299,9 @@ def files(rounds: int) -> list[dict]:
 def sparse(rounds: int) -> list[dict]:
     """sparse of 4096 x 4096, nine tenths zero, all threads."""
     case = {"draw": "sparse", "dtype": "float32", "threads": 2, "count": 1 << 24}
-    return compare([({**case, "library": library}, {}) for library in ("fastinit", "torch", "memset")], rounds)
+    return compare(
+        [({**case, "library": library}, {}) for library in ("fastinit", "torch", "memset")], rounds
+    )
 
 
 def orthogonal(rounds: int) -> list[dict]:
@@ -251,7 +314,9 @@ def torch(rounds: int) -> list[dict]:
     return bench_torch.measure(rounds)
 
 
-PARTS = {part.__name__: part for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch)}
+PARTS = {
+    part.__name__: part for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch)
+}
 
 
 def machine() -> dict:
@@ -260,16 +325,28 @@ def machine() -> dict:
         with open("/proc/cpuinfo") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)
         fields = {key.strip(): value.strip() for key, value in fields.items()}
-        model = f"{fields.get('model name')}, family {fields.get('cpu family')} model {fields.get('model')}"
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+        model = (
+            f"{fields.get('model name')}, family {fields.get('cpu family')} model "
+            f"{fields.get('model')}"
+        )
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(PARTS))
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True
+    ).stdout.strip()
     for name in options.only.split(","):
         began = time.perf_counter()
         rows = PARTS[name](options.rounds)

@@ -1,7 +1,9 @@
 """The same weights on any number of processes of JAX: an example.
 
-    python benchmarks/sharded_jax.py                              # one process
-    python benchmarks/sharded_jax.py ADDRESS:PORT PROCESSES NUMBER    # on every host, with its number: the same digest
+    python benchmarks/sharded_jax.py
+        one process
+    python benchmarks/sharded_jax.py ADDRESS:PORT PROCESSES NUMBER
+        on every host, with its number: the same digest
 
 Every process draws only the shards that its own devices hold; then all compute a gradient together.
 """
@@ -37,8 +39,12 @@ def main():
     keys = jax.random.split(jax.random.key(0), LAYERS)
     weights = {f"layer{n}": he(key, (WIDTH, WIDTH), "float32") for n, key in enumerate(keys)}
 
-    mine = sum(shard.data.size for weight in weights.values() for shard in weight.addressable_shards)
-    whole = [multihost_utils.process_allgather(weights[name], tiled=True) for name in sorted(weights)]
+    mine = sum(
+        shard.data.size for weight in weights.values() for shard in weight.addressable_shards
+    )
+    whole = [
+        multihost_utils.process_allgather(weights[name], tiled=True) for name in sorted(weights)
+    ]
     x = jax.device_put(np.ones((4, WIDTH), np.float32), NamedSharding(mesh, PartitionSpec()))
     jax.block_until_ready(jax.jit(jax.grad(loss))(weights, x))
     digest = hashlib.sha256(np.stack(whole).tobytes()).hexdigest()[:16]

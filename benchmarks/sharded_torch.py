@@ -3,8 +3,9 @@
     torchrun --nproc-per-node 4 benchmarks/sharded_torch.py
     torchrun --nproc-per-node 1 benchmarks/sharded_torch.py      # prints the same digest
 
-A transformer is made on the meta device, cut by FSDP2 over all processes, and every process draws its own shard alone;
-then it trains for a step.  On GPUs the same lines work with the nccl backend: each rank fills on its host and copies.
+A transformer is made on the meta device, cut by FSDP2 over all processes, and every process draws
+its own shard alone; then it trains for a step.  On GPUs the same lines work with the nccl backend:
+each rank fills on its host and copies.
 """
 
 import hashlib
@@ -28,7 +29,9 @@ class Model(nn.Module):
     def __init__(self, vocabulary=1000, width=129, layers=2):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width)
-        layer = [nn.TransformerEncoderLayer(width, 3, 4 * width, batch_first=True) for _ in range(layers)]
+        layer = [
+            nn.TransformerEncoderLayer(width, 3, 4 * width, batch_first=True) for _ in range(layers)
+        ]
         self.layers = nn.ModuleList(layer)
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.head.weight = self.embedding.weight
@@ -55,7 +58,10 @@ def main():
         digest.update(name.encode() + parameter.full_tensor().detach().numpy().tobytes())
     tokens = torch.arange(64).view(4, 16)
     model(tokens).logsumexp(-1).mean().backward()
-    print(f"rank {dist.get_rank()} drew {report.values} values; all weights: {digest.hexdigest()[:16]}")
+    print(
+        f"rank {dist.get_rank()} drew {report.values} values; all weights: "
+        f"{digest.hexdigest()[:16]}"
+    )
     dist.destroy_process_group()
 
 

@@ -1,4 +1,5 @@
-"""Our own figures under pytest-benchmark, for before and after a change on one machine; rivals: run.py.
+"""Our own figures under pytest-benchmark, for before and after a change on one machine; rivals:
+run.py.
 
 pip install '.[bench,test]' && pytest benchmarks/test_speed.py --benchmark-json=before.json
 pytest benchmarks/test_speed.py --benchmark-compare
@@ -22,7 +23,10 @@ def buffer(dtype: str, shape=(VALUES,)):
 @pytest.mark.parametrize("name", ["uniform", "normal", "truncated_normal"])
 def test_fill(benchmark, name, dtype):
     out = buffer(dtype)
-    function, own = getattr(fi, name), {"low": -2.0, "high": 2.0, "std": 0.02} if name == "truncated_normal" else {}
+    function, own = (
+        getattr(fi, name),
+        {"low": -2.0, "high": 2.0, "std": 0.02} if name == "truncated_normal" else {},
+    )
     benchmark.extra_info["values"] = VALUES
     benchmark(lambda: function(out=out, seed=1, threads=1, **own))
 

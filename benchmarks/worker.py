@@ -1,6 +1,8 @@
-"""One contestant in one process: fills a warm buffer again and again and prints the seconds as JSON.
+"""One contestant in one process: fills a warm buffer again and again and prints the seconds as
+JSON.
 
-    python -P benchmarks/worker.py '{"library": "torch", "draw": "normal", "dtype": "float32", "count": 67108864, "threads": 1}'
+    python -P benchmarks/worker.py '{"library": "torch", "draw": "normal", "dtype": "float32",
+        "count": 67108864, "threads": 1}'
 
 run.py starts these, so that no library's threads, allocator or instruction sets disturb another's.
 """
@@ -27,11 +29,15 @@ def main() -> None:
     call()
     seconds = []
     deadline = time.perf_counter() + case.get("budget", 1.0)
-    while len(seconds) < case.get("most", 15) and (len(seconds) < 3 or time.perf_counter() < deadline):
+    while len(seconds) < case.get("most", 15) and (
+        len(seconds) < 3 or time.perf_counter() < deadline
+    ):
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
-    print(json.dumps({**case, "seconds": statistics.median(seconds), "all": seconds, "facts": facts}))
+    print(
+        json.dumps({**case, "seconds": statistics.median(seconds), "all": seconds, "facts": facts})
+    )
 
 
 def _numpy_dtype(name: str):
@@ -82,8 +88,9 @@ def prepare_fastinit(case):
 
 
 def prepare_spin(case):
-    """A loop in registers alone, on so many threads: what the machine's cores scale to at this moment.  PBKDF2 of the
-    standard library is one: no memory, the GIL given up."""
+    """A loop in registers alone, on so many threads: what the machine's cores scale to at this
+    moment.  PBKDF2 of the standard library is one: no memory, the GIL given up.
+    """
     import hashlib
     import threading
 
@@ -137,11 +144,14 @@ def prepare_numpy_pcg64(case):
 
 def prepare_jax(case):
     os.environ["XLA_FLAGS"] = (
-        f"--xla_cpu_multi_thread_eigen={'true' if case['threads'] > 1 else 'false'} intra_op_parallelism_threads={case['threads']}"
+        f"--xla_cpu_multi_thread_eigen={'true' if case['threads'] > 1 else 'false'} "
+        f"intra_op_parallelism_threads={case['threads']}"
     )
     os.environ["JAX_PLATFORMS"] = "cpu"
     if case["threads"] == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # XLA has no other way to one thread
+        os.sched_setaffinity(
+            0, {min(os.sched_getaffinity(0))}
+        )  # XLA has no other way to one thread
     import jax
 
     kind = {"uniform": jax.random.uniform, "normal": jax.random.normal}[case["draw"]]
@@ -197,7 +207,14 @@ def _mkl(case, brng, method):
         run = mkl.vsRngGaussian
     else:
         run, method = mkl.vsRngUniform, 0
-    run.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_float, ctypes.c_float]
+    run.argtypes = [
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_float,
+        ctypes.c_float,
+    ]
 
     def call(keep=out):  # the pointers do not keep the array alive
         for pointer in pointers:

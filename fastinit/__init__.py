@@ -1,15 +1,18 @@
-"""Neural-network weights filled at memory speed, with the same bits on every machine, thread count and shard layout.
+"""Neural-network weights filled at memory speed, with the same bits on every machine, thread count
+and shard layout.
 
 Every initializer is called as f(shape, *, <its own>, seed, name, dtype, out, region, threads):
 
 shape    the global shape; fans come from it.  May be left out where `out` has it.
 seed     an integer in [0, 2**64); None draws a new one (then no call repeats another).
-name     of the tensor, a str or an integer: one seed with two names gives unrelated values, but two unnamed tensors of
-         one seed are equal.
-dtype    "float32" (or out's) by default; float64, float16, bfloat16, float8_e4m3fn, float8_e5m2; constants also bool
-         and the integers.
-out      any CPU buffer to fill in place: array, memmap, __array_interface__ or DLPack; it is returned.
-region   the part of `shape` to compute, one slice or integer an axis: a shard has the bits it has in the whole.
+name     of the tensor, a str or an integer: one seed with two names gives unrelated values, but two
+         unnamed tensors of one seed are equal.
+dtype    "float32" (or out's) by default; float64, float16, bfloat16, float8_e4m3fn, float8_e5m2;
+         constants also bool and the integers.
+out      any CPU buffer to fill in place: array, memmap, __array_interface__ or DLPack; it is
+         returned.
+region   the part of `shape` to compute, one slice or integer an axis: a shard has the bits it has
+         in the whole.
 threads  at most so many; no number of threads changes a bit.
 
 The promise in full: fastinit/stream-v1.md.  The names: _catalog.py.

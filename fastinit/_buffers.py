@@ -1,7 +1,8 @@
 """`out=` → an array over the same memory, after every check; and new memory that can really be had.
 
-Anything on the CPU that can lend its memory is taken: NumPy and ml_dtypes arrays, memmaps, the buffer protocol, the
-array interface, DLPack.  No byte is written here, no framework imported.  Shapes: _fill.py; DLPack: _dlpack.py.
+Anything on the CPU that can lend its memory is taken: NumPy and ml_dtypes arrays, memmaps, the
+buffer protocol, the array interface, DLPack.  No byte is written here, no framework imported.
+Shapes: _fill.py; DLPack: _dlpack.py.
 """
 
 import math
@@ -16,14 +17,15 @@ Array = np.ndarray[Any, Any]
 
 # Devices whose memory the CPU may write: kDLCPU, and the pinned host memory of CUDA and ROCm.
 _CPU_DEVICES = (1, 3, 11)
-# Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may promise memory that it
-# does not have, and kill the process while it is being filled.
+# Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may
+# promise memory that it does not have, and kill the process while it is being filled.
 _LARGE = 1 << 30
 _ALIGNED = 1 << 20  # bytes: below, alignment is not worth its microsecond
 
 
 def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
-    """An array over the memory of `out` (of its own dtype or of bare bits) and the dtype, checked fit to be written.
+    """An array over the memory of `out` (of its own dtype or of bare bits) and the dtype, checked
+    fit to be written.
 
     `dtype` is what the caller asked for, or None; a flat buffer of bytes is raw memory for it.
     """
@@ -48,13 +50,14 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
     if array.size:
         if not flags.aligned:
             raise ValueError(
-                f"out is misaligned: its elements do not start at multiples of {found.itemsize} bytes; "
-                "copy it to an aligned array"
+                f"out is misaligned: its elements do not start at multiples of {found.itemsize} "
+                "bytes; copy it to an aligned array"
             )
         if not (flags.c_contiguous or flags.f_contiguous) and _may_overlap_itself(array):
             raise ValueError(
-                f"out overlaps itself (shape {array.shape}, strides {array.strides} in bytes): two elements "
-                "would share memory; give an array of its own, not a broadcast or window view"
+                f"out overlaps itself (shape {array.shape}, strides {array.strides} in bytes): "
+                "two elements would share memory; give an array of its own, not a broadcast or "
+                "window view"
             )
     return array, found
 
@@ -67,7 +70,9 @@ def _base_array(out: Any) -> Array:
 
 
 def _named(array: Array, out: Any, dtype: DType | None) -> DType:
-    """The DType of a dtype not seen before; foreign void items of its width are the `dtype` asked for."""
+    """The DType of a dtype not seen before; foreign void items of its width are the `dtype` asked
+    for.
+    """
     if (
         array.dtype.kind == "V"
         and array.dtype.names is None
@@ -85,9 +90,13 @@ def _named(array: Array, out: Any, dtype: DType | None) -> DType:
 def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
     """Memory lent by something that is not a NumPy array."""
     if isinstance(out, np.generic):
-        raise TypeError(f"out is a NumPy scalar ({out.dtype.name}), which cannot be written; give a 0-d array")
+        raise TypeError(
+            f"out is a NumPy scalar ({out.dtype.name}), which cannot be written; give a 0-d array"
+        )
     if type(out).__module__.split(".")[0] in ("jax", "jaxlib"):
-        raise TypeError("out is a JAX array, and those never change; use fastinit.jax, or make a new array")
+        raise TypeError(
+            "out is a JAX array, and those never change; use fastinit.jax, or make a new array"
+        )
     if isinstance(getattr(out, "__array_interface__", None), dict):
         return _by_interface(out), None
     try:
@@ -99,13 +108,16 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
     if hasattr(out, "__dlpack__"):
         return _by_dlpack(out)
     raise TypeError(
-        f"out is {type(out).__module__}.{type(out).__qualname__}, which lends no memory; give a NumPy array or an "
-        "object with the buffer protocol, __array_interface__ or __dlpack__ on the CPU"
+        f"out is {type(out).__module__}.{type(out).__qualname__}, which lends no memory; give a "
+        "NumPy array or an object with the buffer protocol, __array_interface__ or __dlpack__ on "
+        "the CPU"
     )
 
 
 class _Interface:
-    """Only the interface of a foreign object: asarray on the object itself might take a copy by __array__."""
+    """Only the interface of a foreign object: asarray on the object itself might take a copy by
+    __array__.
+    """
 
     def __init__(self, out: Any):
         self.owner, self.__array_interface__ = out, out.__array_interface__
@@ -122,14 +134,18 @@ def _by_buffer(out: Any, view: memoryview, dtype: DType | None) -> tuple[Array, 
     if _is_raw(view, dtype):
         assert dtype is not None
         if view.nbytes % dtype.itemsize:
-            raise ValueError(f"out is raw memory of {view.nbytes} bytes, no whole number of {dtype.name} values")
+            raise ValueError(
+                f"out is raw memory of {view.nbytes} bytes, no whole number of {dtype.name} values"
+            )
         if not view.nbytes:
             return np.empty(0, dtype.unsigned), dtype
         return np.frombuffer(out, dtype.unsigned), dtype
     try:
         return np.asarray(view), None
     except Exception as error:
-        raise TypeError(f"out has a buffer of format {view.format!r} that NumPy refuses: {error}") from None
+        raise TypeError(
+            f"out has a buffer of format {view.format!r} that NumPy refuses: {error}"
+        ) from None
 
 
 def _is_raw(view: memoryview, dtype: DType | None) -> bool:
@@ -140,7 +156,9 @@ def _is_raw(view: memoryview, dtype: DType | None) -> bool:
 
 
 def is_flat(out: Any, dtype: DType) -> bool:
-    """Whether `out` is memory with a length and no shape (array.array, bytearray, mmap), so that any shape will do."""
+    """Whether `out` is memory with a length and no shape (array.array, bytearray, mmap), so that
+    any shape will do.
+    """
     if isinstance(out, np.ndarray) or hasattr(out, "__array_interface__"):
         return False
     try:
@@ -153,21 +171,26 @@ def is_flat(out: Any, dtype: DType) -> bool:
 def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
     if getattr(out, "is_meta", False):
         raise ValueError(
-            "out is a tensor on torch's meta device, which has no memory; give it memory first (torch.empty_like(out, "
-            "device='cpu')), or make a whole model real by fastinit.torch.materialize_"
+            "out is a tensor on torch's meta device, which has no memory; give it memory first "
+            "(torch.empty_like(out, device='cpu')), or make a whole model real by "
+            "fastinit.torch.materialize_"
         )
     try:
         device = int(out.__dlpack_device__()[0])
     except Exception as error:
-        raise ValueError(f"out does not say on which device it lies ({error}); fastinit fills CPU memory") from None
+        raise ValueError(
+            f"out does not say on which device it lies ({error}); fastinit fills CPU memory"
+        ) from None
     if device not in _CPU_DEVICES:
         raise ValueError(
-            f"out lies on a device (DLPack type {device}), and fastinit fills CPU memory; fill a CPU buffer and "
-            "copy it, or use the framework's adapter"
+            f"out lies on a device (DLPack type {device}), and fastinit fills CPU memory; fill a "
+            "CPU buffer and copy it, or use the framework's adapter"
         )
     try:
         return np.from_dlpack(out), None
-    except RuntimeError:  # "Unsupported dtype in DLTensor": bfloat16 and the 8-bit floats, among others
+    except (
+        RuntimeError
+    ):  # "Unsupported dtype in DLTensor": bfloat16 and the 8-bit floats, among others
         pass
     except Exception as error:
         raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
@@ -186,9 +209,13 @@ def _advice(out: Any) -> str:
 
 
 def _may_overlap_itself(array: Array) -> bool:
-    """Sound: False only if, from the smallest stride up, each step clears all that lies below it."""
+    """Sound: False only if, from the smallest stride up, each step clears all that lies below
+    it.
+    """
     reach = array.itemsize
-    for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
+    for stride, size in sorted(
+        (abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)
+    ):
         if size > 1:
             if stride < reach:
                 return True
@@ -202,7 +229,8 @@ def check_apart(views: "list[tuple[str, Array]]") -> None:
 
     active: list[tuple[int, str, Array]] = []
     for low, high, name, view in sorted(
-        ((*byte_bounds(view), name, view) for name, view in views if view.size), key=lambda item: item[:2]
+        ((*byte_bounds(view), name, view) for name, view in views if view.size),
+        key=lambda item: item[:2],
     ):
         active = [item for item in active if item[0] > low]
         for _, other_name, other in active:
@@ -211,7 +239,9 @@ def check_apart(views: "list[tuple[str, Array]]") -> None:
             except Exception:  # TooHardError: such strides that it would take too long to tell
                 shared = True
             if shared:
-                raise ValueError(f"{other_name} and {name} overlap in memory; one would overwrite the other")
+                raise ValueError(
+                    f"{other_name} and {name} overlap in memory; one would overwrite the other"
+                )
         active.append((high, name, view))
 
 
@@ -222,36 +252,45 @@ def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
         available = _available()
         if size > available:
             raise MemoryError(
-                f"an array of shape {shape} and dtype {dtype.name} takes {size / 2**30:.1f} GiB, and "
-                f"{available / 2**30:.1f} GiB are available; draw it in regions, or into a memmap"
+                f"an array of shape {shape} and dtype {dtype.name} takes {size / 2**30:.1f} GiB, "
+                f"and {available / 2**30:.1f} GiB are available; draw it in regions, or into a "
+                "memmap"
             )
     try:
         if size < _ALIGNED:
             return np.empty(shape, dtype.numpy())
-        # On a cache line, where the native engine writes around the caches and JAX takes the memory without a copy; NumPy
-        # begins 16 bytes after one.
+        # On a cache line, where the native engine writes around the caches and JAX takes the memory
+        # without a copy; NumPy begins 16 bytes after one.
         memory = np.empty(size + 64, np.uint8)
         start = -memory.__array_interface__["data"][0] % 64
         return memory[start : start + size].view(dtype.numpy()).reshape(shape)
     except MemoryError:
         raise MemoryError(
-            f"no memory for an array of shape {shape} and dtype {dtype.name} ({size / 2**30:.3g} GiB); "
-            "draw it in regions, or into a memmap"
+            f"no memory for an array of shape {shape} and dtype {dtype.name} ({size / 2**30:.3g} "
+            "GiB); draw it in regions, or into a memmap"
         ) from None
 
 
 def _available() -> float:
-    """Bytes that may be touched before the kernel must kill something; infinity where that cannot be known."""
+    """Bytes that may be touched before the kernel must kill something; infinity where that cannot
+    be known.
+    """
     best = math.inf
     try:
-        sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in _read("/proc/meminfo").splitlines()}
+        sizes = {
+            line.split(":")[0]: int(line.split()[1]) * 1024
+            for line in _read("/proc/meminfo").splitlines()
+        }
         best = sizes["MemAvailable"] + sizes.get("SwapFree", 0)
     except (OSError, ValueError, KeyError, IndexError):
         pass
     # A container's own limit, cgroup v2 or v1; its page cache can be dropped.
     for folder, names in (
         ("/sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")),
-        ("/sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
+        (
+            "/sys/fs/cgroup/memory",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ),
     ):
         try:
             limit, used, text = [_read(f"{folder}/{name}") for name in (*names[:2], "memory.stat")]

@@ -1,7 +1,8 @@
 """Every initializer by name: the literal tables of functions, their rules and their aliases.
 
-Plain functions are the API and these tables are written by hand from them; tests/test_catalog.py holds tables, public
-names and aliases together.  They serve the many-tensor door, specs, the CLI and the adapters; nothing registers itself.
+Plain functions are the API and these tables are written by hand from them; tests/test_catalog.py
+holds tables, public names and aliases together.  They serve the many-tensor door, specs, the CLI
+and the adapters; nothing registers itself.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ ALIASES: dict[str, str] = {
     "torch_linear_default": "fan_in_uniform",
 }
 
-# What turns an initializer's own parameters, the global shape and the dtype into a draw (or a Write).
+# What turns an initializer's own parameters, the global shape and the dtype into a draw (or a
+# Write).
 RULES: dict[Initializer, Callable[..., Any]] = {
     f.zeros: elementwise.zeros_rule,
     f.ones: elementwise.ones_rule,
@@ -108,7 +110,8 @@ RULES: dict[Initializer, Callable[..., Any]] = {
     pretrained.pretrained: pretrained.pretrained_rule,
 }
 
-# What initializers take beside their own parameters; `format`, sparse's alone, says what comes back, not what is drawn.
+# What initializers take beside their own parameters; `format`, sparse's alone, says what comes
+# back, not what is drawn.
 COMMON = ("shape", "seed", "name", "dtype", "out", "region", "threads", "format")
 
 
@@ -117,7 +120,9 @@ def lookup(initializer: str | Initializer) -> Initializer:
     if not isinstance(initializer, str):
         if callable(initializer) and initializer in RULES:
             return initializer
-        raise TypeError(f"{initializer!r:.80} is no initializer of fastinit; give its name or its function")
+        raise TypeError(
+            f"{initializer!r:.80} is no initializer of fastinit; give its name or its function"
+        )
     function = INITIALIZERS.get(ALIASES.get(initializer, initializer))
     if function is None:
         from difflib import get_close_matches  # only on the way to an error
@@ -134,9 +139,15 @@ REQUIRED = inspect.Parameter.empty
 
 @functools.cache
 def own_parameters(function: Initializer) -> Mapping[str, Any]:
-    """An initializer's own parameters and their defaults (REQUIRED: none), those of layout and axes among them."""
+    """An initializer's own parameters and their defaults (REQUIRED: none), those of layout and axes
+    among them.
+    """
     signature = inspect.signature(function)
-    return {name: parameter.default for name, parameter in signature.parameters.items() if name not in COMMON}
+    return {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if name not in COMMON
+    }
 
 
 @functools.cache
@@ -157,11 +168,17 @@ def _named_rule(initializer: Any) -> tuple[str, Callable[..., Any]]:
 
 
 def check_arguments(function: Initializer, arguments: Mapping[str, Any]) -> None:
-    """TypeError for an argument that the initializer does not have, with the nearest one, or for one that it misses."""
+    """TypeError for an argument that the initializer does not have, with the nearest one, or for
+    one that it misses.
+    """
     own = own_parameters(function)
-    missing = [name for name, default in own.items() if default is REQUIRED and name not in arguments]
+    missing = [
+        name for name, default in own.items() if default is REQUIRED and name not in arguments
+    ]
     if missing:
-        raise TypeError(f"{function.__name__} needs the argument{'s'[: len(missing) > 1]} {', '.join(missing)}")
+        raise TypeError(
+            f"{function.__name__} needs the argument{'s'[: len(missing) > 1]} {', '.join(missing)}"
+        )
     for argument in arguments:
         if argument not in own:
             from difflib import get_close_matches
@@ -169,36 +186,44 @@ def check_arguments(function: Initializer, arguments: Mapping[str, Any]) -> None
             near = get_close_matches(str(argument), own, 1, 0.5)
             has = f"it takes {', '.join(own)}" if own else "it takes none"
             raise TypeError(
-                f"{function.__name__} has no argument {argument!r}; " + (f"did you mean {near[0]!r}?" if near else has)
+                f"{function.__name__} has no argument {argument!r}; "
+                + (f"did you mean {near[0]!r}?" if near else has)
             )
 
 
-# ------------------------------------------------------------------------------------------------------ many tensors
+# ------------------------------------------------------------------------------------- many tensors
 
 
 @guarded
 def fill(
-    entries: Any, *, seed: Any = None, threads: int | None = None, progress: Callable[[int], None] | None = None
+    entries: Any,
+    *,
+    seed: Any = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> _fill.Report:
-    """Fill many tensors in one parallel batch, each as its initializer would with seed=seed, name=its name.
+    """Fill many tensors in one parallel batch, each as its initializer would with seed=seed,
+    name=its name.
 
     Parameters
     ----------
-    entries : a mapping name -> (buffer, initializer[, arguments]), or an iterable of
-        (buffer, initializer[, arguments[, name[, region[, shape]]]]).
-        An initializer is a name, an alias or the function; arguments are a dict of its own; a region needs shape.
+    entries : a mapping name -> (buffer, initializer[, arguments]), or an iterable of (buffer,
+        initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
+        the function; arguments are a dict of its own; a region needs shape.
     seed : one for all, None draws one; the report has it.
     progress : called now and then with the number of values drawn since.
 
     Returns
     -------
     Report
-        filled, values, bytes, seconds, seed, entries (name, initializer, shape, region, dtype, stream, values of each).
+        filled, values, bytes, seconds, seed, entries (name, initializer, shape, region, dtype,
+        stream, values of each).
 
     Raises
     ------
     ValueError, TypeError
-        Before a byte is written, with the entry: whatever its initializer would raise; buffers that overlap.
+        Before a byte is written, with the entry: whatever its initializer would raise; buffers that
+        overlap.
 
     Examples
     --------

@@ -1,7 +1,9 @@
-"""DLPack by hand, for the dtypes that numpy.from_dlpack does not know: bfloat16 and the 8-bit floats.
+"""DLPack by hand, for the dtypes that numpy.from_dlpack does not know: bfloat16 and the 8-bit
+floats.
 
-It reads the capsule's structure through ctypes and lends the memory as bare bits; nothing is copied and the capsule is
-not consumed, only kept alive.  Imported by _buffers.py when it is needed, because ctypes costs milliseconds.
+It reads the capsule's structure through ctypes and lends the memory as bare bits; nothing is copied
+and the capsule is not consumed, only kept alive.  Imported by _buffers.py when it is needed,
+because ctypes costs milliseconds.
 """
 
 import ctypes
@@ -61,22 +63,30 @@ def borrow(capsule: Any) -> "tuple[np.ndarray[Any, Any], DType]":
     """The memory of a versioned CPU capsule as an array of bare bits, and its dtype."""
     if not _is_valid(capsule, b"dltensor_versioned"):
         raise ValueError(
-            "its DLPack capsule is of the old, unversioned kind, which cannot say whether the memory may be "
-            "written; pass a view with a buffer (tensor.numpy()), or use the framework's own adapter"
+            "its DLPack capsule is of the old, unversioned kind, which cannot say whether the "
+            "memory may be written; pass a view with a buffer (tensor.numpy()), or use the "
+            "framework's own adapter"
         )
     managed = _Managed.from_address(_pointer(capsule, b"dltensor_versioned"))
     if managed.major != 1:
-        raise ValueError(f"its DLPack version is {managed.major}.{managed.minor}; fastinit knows version 1")
+        raise ValueError(
+            f"its DLPack version is {managed.major}.{managed.minor}; fastinit knows version 1"
+        )
     tensor = managed.tensor
     dtype = _DTYPES.get((tensor.code, tensor.bits)) if tensor.lanes == 1 else None
     if dtype is None:
         raise TypeError(
-            f"its DLPack dtype (code {tensor.code}, {tensor.bits} bits, {tensor.lanes} lanes) cannot be filled"
+            f"its DLPack dtype (code {tensor.code}, {tensor.bits} bits, {tensor.lanes} lanes) "
+            "cannot be filled"
         )
     shape = tuple(tensor.shape[axis] for axis in range(tensor.ndim))
     if 0 in shape:
         return np.empty(shape, dtype.unsigned), dtype
-    strides = tuple(tensor.strides[axis] * dtype.itemsize for axis in range(tensor.ndim)) if tensor.strides else None
+    strides = (
+        tuple(tensor.strides[axis] * dtype.itemsize for axis in range(tensor.ndim))
+        if tensor.strides
+        else None
+    )
     lender = _Lender(
         capsule,
         {

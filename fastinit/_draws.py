@@ -1,7 +1,9 @@
-"""From a user's parameters (doubles) to a draw and the engine's parameters: sections 3 to 6 of stream-v1.md.
+"""From a user's parameters (doubles) to a draw and the engine's parameters: sections 3 to 6 of
+stream-v1.md.
 
-Every ValueError that the contract asks of an elementwise draw is raised here, so that an engine never sees a parameter
-that could give an infinite, NaN or saturated value.  It may not know shapes, seeds or buffers: those are _fill.py's.
+Every ValueError that the contract asks of an elementwise draw is raised here, so that an engine
+never sees a parameter that could give an infinite, NaN or saturated value.  It may not know shapes,
+seeds or buffers: those are _fill.py's.
 """
 
 import math
@@ -30,7 +32,9 @@ _BOOLEANS = ("bool", "bool_")  # Python's and, by its newer and older name, NumP
 
 
 class Draw(NamedTuple):
-    """What an engine needs to know of an elementwise draw: codes of _dtypes.py and parameters as doubles."""
+    """What an engine needs to know of an elementwise draw: codes of _dtypes.py and parameters as
+    doubles.
+    """
 
     draw: int
     storage: int
@@ -38,7 +42,9 @@ class Draw(NamedTuple):
 
 
 def real(value: Any, what: str) -> float:
-    """A parameter as a finite double, -0.0 as +0.0; a boolean, text or complex number is a TypeError."""
+    """A parameter as a finite double, -0.0 as +0.0; a boolean, text or complex number is a
+    TypeError.
+    """
     if type(value) is not float:
         value = _double(value, what)
     if not math.isfinite(value):
@@ -54,7 +60,9 @@ def _double(value: Any, what: str) -> float:
     except OverflowError:
         raise ValueError(f"{what} is beyond the range of a double; it must be finite") from None
     except (TypeError, ValueError):
-        raise TypeError(f"{what} must be a real number, not {type(value).__name__} {value!r:.80}") from None
+        raise TypeError(
+            f"{what} must be a real number, not {type(value).__name__} {value!r:.80}"
+        ) from None
 
 
 def _floating(dtype: DType, what: str) -> None:
@@ -67,7 +75,10 @@ def _floating(dtype: DType, what: str) -> None:
 
 
 def constant(value: Any, dtype: DType) -> Draw:
-    """`value` everywhere.  Narrow floats round it to float32 first; bool and integers take it exactly or not at all."""
+    """`value` everywhere.
+
+    Narrow floats round it to float32 first; bool and integers take it exactly or not at all.
+    """
     if not dtype.is_float:
         try:
             value = operator.index(value)  # also of bool and numpy.bool_: True is 1
@@ -82,14 +93,17 @@ def constant(value: Any, dtype: DType) -> Draw:
     bits = encode(value if dtype.wide else rounded(value, FLOAT32), dtype)
     if not (math.isfinite(decode(bits, dtype)) and is_finite(value, dtype)):
         raise ValueError(
-            f"value {value!r} is not finite in {dtype.name}, whose largest number is {dtype.largest!r}; "
-            "give a smaller value or a wider dtype"
+            f"value {value!r} is not finite in {dtype.name}, whose largest number is "
+            f"{dtype.largest!r}; give a smaller value or a wider dtype"
         )
     return Draw(CONSTANT, dtype.code, (bits,))
 
 
 def uniform(low: Any, high: Any, dtype: DType, symmetric: bool = False) -> Draw:
-    """Uniform in [low, high): held in the destination dtype too.  `symmetric`: U(-b, b) by definition, mean zero."""
+    """Uniform in [low, high): held in the destination dtype too.
+
+    `symmetric`: U(-b, b) by definition, mean zero.
+    """
     _floating(dtype, "uniform")
     low, high = real(low, "low"), real(high, "high")
     if low > high:
@@ -104,56 +118,67 @@ def uniform(low: Any, high: Any, dtype: DType, symmetric: bool = False) -> Draw:
         return constant(low, dtype)
     working = dtype.working
     lo, hi = rounded(low, working) + 0.0, rounded(high, working) + 0.0
-    # Of two float32 values the difference as a double, rounded again, is the float32 difference: 53 >= 2 * 24 + 2.
+    # Of two float32 values the difference as a double, rounded again, is the float32 difference: 53
+    # >= 2 * 24 + 2.
     span = rounded(hi - lo, working)
     if not math.isfinite(span):
         raise ValueError(
-            f"the span from {low!r} to {high!r} overflows {working.name}, in which {dtype.name} is drawn; "
-            "give narrower bounds" + ("" if dtype.wide else " or dtype float64")
+            f"the span from {low!r} to {high!r} overflows {working.name}, in which {dtype.name} "
+            "is drawn; give narrower bounds" + ("" if dtype.wide else " or dtype float64")
         )
     if is_subnormal(span, working):
         raise ValueError(
-            f"the span from {low!r} to {high!r} is {span!r} in {working.name}, in which {dtype.name} is "
-            "drawn: below its smallest normal number; give wider bounds, or low == high for a constant"
+            f"the span from {low!r} to {high!r} is {span!r} in {working.name}, in which "
+            f"{dtype.name} is drawn: below its smallest normal number; give wider bounds, or low "
+            "== high for a constant"
         )
     highest = _dtypes.largest_below(hi, dtype)
     lowest = -highest + 0.0 if symmetric else _dtypes.smallest_at_least(lo, dtype)
     if lowest > highest:
-        raise ValueError(f"{dtype.name} has no value in [{low!r}, {high!r}); give wider bounds or a finer dtype")
+        raise ValueError(
+            f"{dtype.name} has no value in [{low!r}, {high!r}); give wider bounds or a finer dtype"
+        )
     return Draw(UNIFORM, dtype.code, (lo, span, lowest, highest))
 
 
 def positive_std(std: float, dtype: DType) -> float:
-    """A std (finite, >= 0) rounded to the working type, where a non-zero one must stay a normal number."""
+    """A std (finite, >= 0) rounded to the working type, where a non-zero one must stay a normal
+    number.
+    """
     if std < 0.0:
         raise ValueError(f"std is {std!r}; it must be >= 0")
     working = dtype.working
     result = rounded(std, working)
     if std and is_subnormal(result, working):
         raise ValueError(
-            f"std {std!r} is below the smallest normal number of {working.name}, in which {dtype.name} is "
-            "drawn; give std=0 for a constant, a larger std" + ("" if dtype.wide else " or dtype float64")
+            f"std {std!r} is below the smallest normal number of {working.name}, in which "
+            f"{dtype.name} is drawn; give std=0 for a constant, a larger std"
+            + ("" if dtype.wide else " or dtype float64")
         )
     return result
 
 
 def normal(mean: Any, std: Any, dtype: DType) -> Draw:
-    """Normal with the given mean and standard deviation; the largest value it could give must be finite in `dtype`."""
+    """Normal with the given mean and standard deviation; the largest value it could give must be
+    finite in `dtype`.
+    """
     _floating(dtype, "normal")
     mean, std = real(mean, "mean"), real(std, "std")
     spread = positive_std(std, dtype)
     reach = REACH_FLOAT64 if dtype.wide else REACH
     if not is_finite(abs(mean) + reach * std, dtype):
         raise ValueError(
-            f"mean {mean!r} and std {std!r} reach |mean| + {reach} * std = {abs(mean) + reach * std:.6g}, "
-            f"which is not finite in {dtype.name} (largest number {dtype.largest!r}); "
-            "give a smaller mean or std, or a wider dtype"
+            f"mean {mean!r} and std {std!r} reach |mean| + {reach} * std = "
+            f"{abs(mean) + reach * std:.6g}, which is not finite in {dtype.name} (largest number "
+            f"{dtype.largest!r}); give a smaller mean or std, or a wider dtype"
         )
     return Draw(NORMAL, dtype.code, (rounded(mean, dtype.working) + 0.0, spread))
 
 
 def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> Draw:
-    """The normal kept strictly between low and high, absolute bounds of which one or both may be infinite."""
+    """The normal kept strictly between low and high, absolute bounds of which one or both may be
+    infinite.
+    """
     _floating(dtype, "truncated_normal")
     mean, std = real(mean, "mean"), real(std, "std")
     spread = positive_std(std, dtype)
@@ -163,34 +188,44 @@ def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> 
     if not low < high:
         raise ValueError(f"low {low!r} is not below high {high!r}; give low < high")
     working = dtype.working
-    # Of the rounded bounds, so that the values lie strictly inside compared as doubles and as float32.
+    # Of the rounded bounds, so that the values lie strictly inside compared as doubles and as
+    # float32.
     lowest = _dtypes.smallest_above(rounded(low, working), dtype)
     highest = _dtypes.largest_below(rounded(high, working), dtype)
     if lowest > highest:
         raise ValueError(
-            f"{dtype.name} has no value strictly between {low!r} and {high!r}; give wider bounds or a finer dtype"
+            f"{dtype.name} has no value strictly between {low!r} and {high!r}; give wider bounds "
+            "or a finer dtype"
         )
     alpha, beta = (low - mean) / std, (high - mean) / std  # bits: of the unrounded parameters
     if not alpha < beta:
         raise ValueError(
-            f"low {low!r} and high {high!r} are the same number of stds from mean {mean!r} ({alpha!r}); "
-            "give bounds nearer to the mean, or further apart"
+            f"low {low!r} and high {high!r} are the same number of stds from mean {mean!r} "
+            f"({alpha!r}); give bounds nearer to the mean, or further apart"
         )
-    # Beyond a bound at alpha > 0 the tail falls at least as fast as exp(-z*z/2), so z*z < alpha*alpha + reach*reach.
+    # Beyond a bound at alpha > 0 the tail falls at least as fast as exp(-z*z/2), so z*z <
+    # alpha*alpha + reach*reach.
     reach = REACH_FLOAT64 if dtype.wide else REACH
     above, below = max(alpha, 0.0), max(-beta, 0.0)
     top = min(high, mean + std * math.sqrt(above * above + reach * reach))
     bottom = max(low, mean - std * math.sqrt(below * below + reach * reach))
     for end in (bottom, top):
-        if not (is_finite(end, dtype) and is_finite(end - mean, working)):  # std * z must not overflow either
+        if not (
+            is_finite(end, dtype) and is_finite(end - mean, working)
+        ):  # std * z must not overflow either
             raise ValueError(
-                f"mean {mean!r} and std {std!r} between {low!r} and {high!r} reach {end:.6g}, which is not finite in "
-                f"{dtype.name} (largest number {dtype.largest!r}); give a smaller mean or std, or a wider dtype"
+                f"mean {mean!r} and std {std!r} between {low!r} and {high!r} reach {end:.6g}, "
+                f"which is not finite in {dtype.name} (largest number {dtype.largest!r}); give a "
+                "smaller mean or std, or a wider dtype"
             )
     from ._truncated import parameters  # on demand: it loads the exact functions of _math.py
 
     form, *numbers = parameters(alpha, beta, dtype)
-    return Draw(TRUNCATED_NORMAL, dtype.code, (form, rounded(mean, working) + 0.0, spread, lowest, highest, *numbers))
+    return Draw(
+        TRUNCATED_NORMAL,
+        dtype.code,
+        (form, rounded(mean, working) + 0.0, spread, lowest, highest, *numbers),
+    )
 
 
 def _bound(value: Any, what: str) -> float:

@@ -1,7 +1,8 @@
 """Which engine draws, on how many threads, under which floating-point state.
 
-A Job is one draw into one array; run() draws many as one batch.  Both engines (fastinit._native, fastinit.reference) offer the
-same class Batch.  Knows no initializer, no name and no shape rule: see _draws.py and _fill.py above it.
+A Job is one draw into one array; run() draws many as one batch.  Both engines (fastinit._native,
+fastinit.reference) offer the same class Batch.  Knows no initializer, no name and no shape rule:
+see _draws.py and _fill.py above it.
 """
 
 from __future__ import annotations
@@ -33,25 +34,28 @@ class Job(NamedTuple):
     strides: tuple[int, ...]  # of the index, >= 0
 
 
-# ------------------------------------------------------------------------------------------------------------ the engine
+# --------------------------------------------------------------------------------------- the engine
 
 
 def _choose() -> tuple[str, Any]:
     wanted = os.environ.get("FASTINIT_ENGINE", "")
     if wanted not in ("", "native", "reference"):
-        raise ImportError(f"FASTINIT_ENGINE is {wanted!r}; it may be 'native' or 'reference', or unset")
+        raise ImportError(
+            f"FASTINIT_ENGINE is {wanted!r}; it may be 'native' or 'reference', or unset"
+        )
     if wanted != "reference":
         try:
-            # Not "from . import": of a missing submodule that makes a plain ImportError, like that of a broken one.
+            # Not "from . import": of a missing submodule that makes a plain ImportError, like that
+            # of a broken one.
             return "native", importlib.import_module("._native", __package__)
         except ModuleNotFoundError as error:
             if error.name != f"{__package__}._native":
                 raise
             if wanted == "native":
                 raise ImportError(
-                    "FASTINIT_ENGINE=native, but fastinit._native is not there: the package was installed without a C "
-                    "compiler, or Python runs in the source tree; reinstall with FASTINIT_REQUIRE_NATIVE=1, or unset "
-                    "FASTINIT_ENGINE"
+                    "FASTINIT_ENGINE=native, but fastinit._native is not there: the package was "
+                    "installed without a C compiler, or Python runs in the source tree; "
+                    "reinstall with FASTINIT_REQUIRE_NATIVE=1, or unset FASTINIT_ENGINE"
                 ) from error
     from . import reference
 
@@ -67,7 +71,9 @@ def name() -> str:
 
 
 def isa() -> str:
-    """The instruction set that draws: 'scalar', 'sse2', 'avx2', 'avx512', 'neon', or 'numpy' for the reference engine."""
+    """The instruction set that draws: 'scalar', 'sse2', 'avx2', 'avx512', 'neon', or 'numpy' for
+    the reference engine.
+    """
     return _ENGINE.isa() if _NAME == "native" else "numpy"
 
 
@@ -76,7 +82,7 @@ def isas() -> tuple[str, ...]:
     return _ENGINE.isas() if _NAME == "native" else ("numpy",)
 
 
-# ------------------------------------------------------------------------------------------- the floating-point state
+# ------------------------------------------------------------------------- the floating-point state
 
 
 def _probe() -> None:
@@ -92,13 +98,16 @@ def _probe() -> None:
         )
     if not exact:
         raise FloatingPointError(
-            "this thread rounds other than to nearest, or flushes subnormals to zero, so the promised bits cannot be computed; "
-            "restore the default floating-point state, or install fastinit with its native module, which guards itself"
+            "this thread rounds other than to nearest, or flushes subnormals to zero, so the "
+            "promised bits cannot be computed; restore the default floating-point state, or "
+            "install fastinit with its native module, which guards itself"
         )
 
 
 def guarded(function: F) -> F:
-    """Run the whole call under round-to-nearest, no flush to zero, exceptions masked; the caller's state comes back after it."""
+    """Run the whole call under round-to-nearest, no flush to zero, exceptions masked; the caller's
+    state comes back after it.
+    """
     if _NAME == "native":
         enter, leave = _ENGINE.enter, _ENGINE.leave
 
@@ -119,7 +128,7 @@ def guarded(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-# -------------------------------------------------------------------------------------------------------------- threads
+# ------------------------------------------------------------------------------------------ threads
 
 
 def _quota() -> float:
@@ -159,7 +168,9 @@ def _available(_pid: int) -> int:
 
 
 def threads(wanted: int | None = None) -> int:
-    """The number of threads to use: `wanted`, else FASTINIT_NUM_THREADS, else min(affinity, cgroup quota)."""
+    """The number of threads to use: `wanted`, else FASTINIT_NUM_THREADS, else min(affinity, cgroup
+    quota).
+    """
     source = "threads"
     if wanted is None:
         text = os.environ.get("FASTINIT_NUM_THREADS", "")
@@ -167,7 +178,10 @@ def threads(wanted: int | None = None) -> int:
             return _available(os.getpid())
         source = "FASTINIT_NUM_THREADS"
         if not text.isascii() or not text.isdigit():
-            raise ValueError(f"FASTINIT_NUM_THREADS is {text!r}; it must be a whole number of at least 1, or unset")
+            raise ValueError(
+                f"FASTINIT_NUM_THREADS is {text!r}; it must be a whole number of at least 1, or "
+                "unset"
+            )
         wanted = int(text)
     elif isinstance(wanted, (bool, np.bool_)) or not hasattr(wanted, "__index__"):
         raise TypeError(f"threads is {wanted!r}; it must be a whole number of at least 1, or None")
@@ -192,7 +206,9 @@ class _Pool:
             self._queue.get()()
 
     def grow(self, count: int) -> int:
-        """Have at least `count` threads, or as many as the system gives; returns how many there are."""
+        """Have at least `count` threads, or as many as the system gives; returns how many there
+        are.
+        """
         with self._lock:
             while self._count < count:
                 try:
@@ -206,11 +222,15 @@ class _Pool:
         self._queue.put(task)
 
 
-_pools: dict[int, _Pool] = {}  # by process id: a forked child finds none of its parent's threads, and makes its own
+_pools: dict[
+    int, _Pool
+] = {}  # by process id: a forked child finds none of its parent's threads, and makes its own
 
 
 def _run_everywhere(work: Callable[[bool], None], cancel: Callable[[], None], count: int) -> None:
-    """Run work(False) on `count - 1` pool threads and work(True) on this one; if any raises, cancel the rest, wait, raise the first."""
+    """Run work(False) on `count - 1` pool threads and work(True) on this one; if any raises, cancel
+    the rest, wait, raise the first.
+    """
     pool = _pools.get(os.getpid())
     if pool is None:
         pool = _pools.setdefault(os.getpid(), _Pool())
@@ -237,7 +257,8 @@ def _run_everywhere(work: Callable[[bool], None], cancel: Callable[[], None], co
         cancel()
         raise
     finally:
-        # Workers are joined whatever happens: they write into the caller's memory.  A second Ctrl-C must not cut this short.
+        # Workers are joined whatever happens: they write into the caller's memory.  A second Ctrl-C
+        # must not cut this short.
         interrupted: BaseException | None = None
         while started:
             try:
@@ -252,8 +273,13 @@ def _run_everywhere(work: Callable[[bool], None], cancel: Callable[[], None], co
         raise errors[0]
 
 
-def run(jobs: Sequence[Job], threads: int | None = None, progress: Callable[[int], None] | None = None) -> None:
-    """Draw all jobs.  Ctrl-C is seen between chunks (some milliseconds); workers are joined before it is raised."""
+def run(
+    jobs: Sequence[Job], threads: int | None = None, progress: Callable[[int], None] | None = None
+) -> None:
+    """Draw all jobs.
+
+    Ctrl-C is seen between chunks (some milliseconds); workers are joined before it is raised.
+    """
     batch = _ENGINE.Batch(jobs)
     total = batch.values
     count = globals()["threads"](threads) if total > SMALL or threads is not None else 1
@@ -283,8 +309,12 @@ def run(jobs: Sequence[Job], threads: int | None = None, progress: Callable[[int
         progress(total - main_told[0])
 
 
-def map_tasks(function: Callable[[Any], None], items: Iterable[Any], threads: int | None = None) -> None:
-    """Call function(item) for every item on this thread and the pool; the first error cancels what has not begun."""
+def map_tasks(
+    function: Callable[[Any], None], items: Iterable[Any], threads: int | None = None
+) -> None:
+    """Call function(item) for every item on this thread and the pool; the first error cancels what
+    has not begun.
+    """
     todo = iter(list(items))
     count = globals()["threads"](threads)
     lock = threading.Lock()

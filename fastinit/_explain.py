@@ -14,7 +14,18 @@ import numpy as np
 
 from . import _catalog, _engine, _fans, _stream
 from ._draws import Draw
-from ._dtypes import CONSTANT, FLOAT64, NORMAL, UNIFORM, DType, decode, largest_below, resolve, rounded, smallest_above
+from ._dtypes import (
+    CONSTANT,
+    FLOAT64,
+    NORMAL,
+    UNIFORM,
+    DType,
+    decode,
+    largest_below,
+    resolve,
+    rounded,
+    smallest_above,
+)
 from ._fill import parse_shape
 
 _AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
@@ -22,11 +33,18 @@ _AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
 
 @_engine.guarded
 def explain(
-    initializer: Any, shape: Any, *, name: Any = None, seed: Any = None, dtype: Any = "float32", **arguments: Any
+    initializer: Any,
+    shape: Any,
+    *,
+    name: Any = None,
+    seed: Any = None,
+    dtype: Any = "float32",
+    **arguments: Any,
 ) -> str:
     """One line on what initializer(shape, **arguments) fills: formula, fans, std or bounds, stream.
 
-    Numbers stand as doubles, then as hexadecimal floats: of the double, and as rounded to the type it is drawn in.
+    Numbers stand as doubles, then as hexadecimal floats: of the double, and as rounded to the type
+    it is drawn in.
 
     Parameters
     ----------
@@ -42,8 +60,10 @@ def explain(
 
     Examples
     --------
-    >>> print(fi.explain("he_normal", (64, 32, 3, 3), name="conv1.weight", seed=0).replace("; ", "\\n"))
-    he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n)), a the negative slope, n the fan of the mode, not truncated
+    >>> text = fi.explain("he_normal", (64, 32, 3, 3), name="conv1.weight", seed=0)
+    >>> print(text.replace("; ", "\\n").replace(", a the", ",\\n  a the"))
+    he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n)),
+      a the negative slope, n the fan of the mode, not truncated
     negative_slope=0.0, mode='fan_in'
     fan_in 288, fan_out 576
     mean 0, std 0.08333333333333333 (0x1.5555555555555p-4, in float32 0x1.555556p-4)
@@ -59,10 +79,14 @@ def explain(
     if given:
         parts.append(", ".join(f"{key}={value!r}" for key, value in given.items()))
     if "in_axis" in used and 0 not in shape and used.get("fan_in") is None:
-        parts.append("fan_in {}, fan_out {}".format(*_fans.fans(shape, **{key: used[key] for key in _AXES})))
+        parts.append(
+            "fan_in {}, fan_out {}".format(*_fans.fans(shape, **{key: used[key] for key in _AXES}))
+        )
     draw = rule(shape, dtype, **arguments)
     if isinstance(draw, Draw):
-        parts.append(_numbers(draw, rule(shape, FLOAT64, **arguments) if dtype.is_float else draw, dtype))
+        parts.append(
+            _numbers(draw, rule(shape, FLOAT64, **arguments) if dtype.is_float else draw, dtype)
+        )
     stream = _stream.stream_id(name)
     parts.append(f"stream {stream:#018x} ({'no name' if name is None else f'name {name!r}'})")
     parts.append("a new seed every call" if seed is None else f"seed {_stream.check_seed(seed)}")
@@ -71,11 +95,14 @@ def explain(
 
 def _formula(function: Any) -> str:
     """The first sentence of the docstring, which is the formula."""
-    return (function.__doc__ or function.__name__).split("\n", 1)[0].rstrip(".")
+    first = (function.__doc__ or function.__name__).split("\n\n", 1)[0]
+    return " ".join(first.split()).rstrip(".")
 
 
 def _numbers(draw: Draw, exact: Draw, dtype: DType) -> str:
-    """Parameters of a draw: `exact` is the same draw for float64, whose parameters are the unrounded doubles."""
+    """Parameters of a draw: `exact` is the same draw for float64, whose parameters are the
+    unrounded doubles.
+    """
     if draw.draw == CONSTANT:
         value = decode(draw.parameters[0], dtype)
         return f"value {value!r}" + (f" ({float(value).hex()})" if dtype.is_float else "")
@@ -91,12 +118,16 @@ def _numbers(draw: Draw, exact: Draw, dtype: DType) -> str:
         named = {"mean": mean, "std": std, "low": low, "high": high}
         if min(mean - low, high - mean) > 10.0 * std:
             note = " (bounds beyond 10 std: nothing is truncated)"
-    shown = {what: f"{value!r} ({_hex(value, dtype)})" if value else "0" for what, value in named.items()}
+    shown = {
+        what: f"{value!r} ({_hex(value, dtype)})" if value else "0" for what, value in named.items()
+    }
     return ", ".join(f"{what} {value}" for what, value in shown.items()) + note
 
 
 def _hex(value: float, dtype: DType) -> str:
-    """The double as a hexadecimal float; and what a draw in float32 makes of it, without the zeros at its end."""
+    """The double as a hexadecimal float; and what a draw in float32 makes of it, without the zeros
+    at its end.
+    """
     if dtype.wide:
         return value.hex()
     digits, exponent = rounded(value, dtype.working).hex().split("p")
@@ -106,16 +137,16 @@ def _hex(value: float, dtype: DType) -> str:
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]:
     """The four output words of Philox4x32-10, the generator under every draw.
 
-    Block b of stream s under a seed: counter (b low, b high, s low, s high) and key (seed low, seed high), halves of
-    32 bits.
+    Block b of stream s under a seed: counter (b low, b high, s low, s high) and key (seed low, seed
+    high), halves of 32 bits.
 
     Parameters
     ----------
     counter : four integers in [0, 2**32), least significant word first.
     key : two integers in [0, 2**32).
 
-    Same as: Random123's philox4x32 (10 rounds), C++26 std::philox4x32, cuRAND's and PyTorch's Philox.
-    Source: Salmon, Moraes, Dror, Shaw, SC'11.
+    Same as: Random123's philox4x32 (10 rounds), C++26 std::philox4x32, cuRAND's and PyTorch's
+    Philox. Source: Salmon, Moraes, Dror, Shaw, SC'11.
 
     Examples
     --------
@@ -125,7 +156,9 @@ def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, in
     from . import reference  # the native engine does without it
 
     low, high = _words(key, 2, "key")
-    words = reference.philox4x32([np.array(word, np.uint64) for word in _words(counter, 4, "counter")], (low, high))
+    words = reference.philox4x32(
+        [np.array(word, np.uint64) for word in _words(counter, 4, "counter")], (low, high)
+    )
     return tuple(int(word) for word in words)  # type: ignore[return-value]
 
 
@@ -135,7 +168,10 @@ def _words(given: Sequence[int], count: int, what: str) -> list[int]:
     except TypeError:
         words = []
     if len(words) != count or not all(0 <= word < 1 << 32 for word in words):
-        raise ValueError(f"{what} must be {count} integers in [0, 2**32), least significant first, not {given!r:.80}")
+        raise ValueError(
+            f"{what} must be {count} integers in [0, 2**32), least significant first, not "
+            f"{given!r:.80}"
+        )
     return words
 
 
@@ -145,9 +181,10 @@ def info() -> dict[str, Any]:
     Returns
     -------
     dict
-        version, stream_version, engine ("native" or "reference"), isa (in use) and isas (available), threads (by
-        default), python, numpy, ml_dtypes and numba (None where not installed; large orthogonal and sparse want it).
-        FASTINIT_ENGINE, FASTINIT_ISA and FASTINIT_NUM_THREADS choose.
+        version, stream_version, engine ("native" or "reference"), isa (in use) and isas
+        (available), threads (by default), python, numpy, ml_dtypes and numba (None where not
+        installed; large orthogonal and sparse want it). FASTINIT_ENGINE, FASTINIT_ISA and
+        FASTINIT_NUM_THREADS choose.
 
     Examples
     --------

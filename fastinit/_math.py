@@ -1,10 +1,12 @@
-"""log, exp, pow, erf, Φ, Φ⁻¹ and the std of a truncated normal: correctly rounded doubles, from Python integers alone.
+"""log, exp, pow, erf, Φ, Φ⁻¹ and the std of a truncated normal: correctly rounded doubles, from
+Python integers alone.
 
-A parameter of a draw is part of the stream (stream-v1.md section 3), so it may not come from a libm that differs by a
-bit between machines.  Everything here is exact integer arithmetic on numbers scaled by 2^bits ("fixed"), about 100 bits
-finer than a double, rounded once at the end; hence also independent of the caller's rounding mode.  The specification
-of each function is therefore its mathematical value, to nearest even.  tests/test_math.py holds them against mpmath.
-It may not import NumPy or call libm.  Used by _truncated.py (kernel parameters), _fans.py and recipes.py.
+A parameter of a draw is part of the stream (stream-v1.md section 3), so it may not come from a libm
+that differs by a bit between machines.  Everything here is exact integer arithmetic on numbers
+scaled by 2^bits ("fixed"), about 100 bits finer than a double, rounded once at the end; hence also
+independent of the caller's rounding mode.  The specification of each function is therefore its
+mathematical value, to nearest even.  tests/test_math.py holds them against mpmath. It may not
+import NumPy or call libm.  Used by _truncated.py (kernel parameters), _fans.py and recipes.py.
 """
 
 import math
@@ -12,10 +14,12 @@ from functools import lru_cache
 
 BITS = 192  # fraction bits of a fixed number where the caller has no reason for more
 GUARD = 40  # and what is added inside a function for its own roundings
-SERIES_END = 5  # Mills' ratio: power series below, continued fraction from here on (equal cost at about 5)
+SERIES_END = (
+    5  # Mills' ratio: power series below, continued fraction from here on (equal cost at about 5)
+)
 
 
-# ---- constants, to any number of bits -----------------------------------------------------------------------------
+# ---- constants, to any number of bits ------------------------------------------------------------
 
 
 def _arctangent(inverse: int, bits: int, sign: int) -> int:
@@ -50,7 +54,7 @@ def sqrt_two_pi(bits: int) -> int:
     return math.isqrt(pi(bits) << (bits + 1))
 
 
-# ---- fixed-point functions ----------------------------------------------------------------------------------------
+# ---- fixed-point functions -----------------------------------------------------------------------
 
 
 def fixed(x: float, bits: int = BITS) -> int:
@@ -60,9 +64,11 @@ def fixed(x: float, bits: int = BITS) -> int:
 
 
 def to_double(n: int, exponent: int) -> float:
-    """n * 2^exponent to the nearest double, ties to even; n is known to 2^-128 of itself, so it is cut to that first.
+    """n * 2^exponent to the nearest double, ties to even; n is known to 2^-128 of itself, so it is
+    cut to that first.
 
-    The cut makes exact results (pow(4.0, 0.5)) come out exact.  OverflowError as in `math`; gradual underflow.
+    The cut makes exact results (pow(4.0, 0.5)) come out exact.  OverflowError as in `math`; gradual
+    underflow.
     """
     cut = abs(n).bit_length() - 128
     if cut > 0:
@@ -72,7 +78,9 @@ def to_double(n: int, exponent: int) -> float:
         if n and n.bit_length() + exponent > 1100:
             raise OverflowError("the result is beyond the range of a double")
         return float(n << exponent)
-    return n / (1 << -exponent)  # CPython divides integers to the nearest double, subnormal ones included
+    return n / (
+        1 << -exponent
+    )  # CPython divides integers to the nearest double, subnormal ones included
 
 
 def exp_fixed(x: int, bits: int = BITS) -> tuple[int, int]:
@@ -143,7 +151,7 @@ def sf_fixed(x: int, bits: int = BITS) -> tuple[int, int]:
     return (m * mills_fixed(x, bits) // sqrt_two_pi(work)), k - bits
 
 
-# ---- doubles in, doubles out --------------------------------------------------------------------------------------
+# ---- doubles in, doubles out ---------------------------------------------------------------------
 
 
 def exp(x: float) -> float:
@@ -157,7 +165,9 @@ def exp(x: float) -> float:
 
 
 def _log(x: float, bits: int) -> int:
-    """ln of a positive double as a fixed number; one in [0.7, 1.4] is not scaled, so near 1 nothing cancels."""
+    """ln of a positive double as a fixed number; one in [0.7, 1.4] is not scaled, so near 1 nothing
+    cancels.
+    """
     fraction, shift = math.frexp(x)
     if fraction < 0.7:
         fraction, shift = 2.0 * fraction, shift - 1
@@ -193,7 +203,9 @@ def _tail(x: float) -> tuple[int, int]:
     m, e = sf_fixed(fixed(abs(x)))
     if x >= 0.0:
         return m, e
-    return (1 << 2 * BITS) - (m << (e + 2 * BITS) if e + 2 * BITS >= 0 else m >> -(e + 2 * BITS)), -2 * BITS
+    return (1 << 2 * BITS) - (
+        m << (e + 2 * BITS) if e + 2 * BITS >= 0 else m >> -(e + 2 * BITS)
+    ), -2 * BITS
 
 
 def norm_sf(x: float) -> float:
@@ -217,7 +229,9 @@ def log_norm_sf(x: float) -> float:
     bits = BITS + max(0, 2 * math.frexp(x)[1])
     at = fixed(x, bits)
     constant = log_fixed(sqrt_two_pi(bits), bits)
-    return to_double(log_fixed(mills_fixed(at, bits), bits) - constant - (at * at >> (bits + 1)), -bits)
+    return to_double(
+        log_fixed(mills_fixed(at, bits), bits) - constant - (at * at >> (bits + 1)), -bits
+    )
 
 
 def erfc(x: float) -> float:
@@ -228,7 +242,11 @@ def erfc(x: float) -> float:
         return 2.0
     root = math.isqrt(2 << 2 * BITS)
     m, e = sf_fixed(abs(fixed(x)) * root >> BITS)
-    return to_double(m, e + 1) if x >= 0.0 else to_double((2 << 2 * BITS) - (m << (e + 2 * BITS + 1)), -2 * BITS)
+    return (
+        to_double(m, e + 1)
+        if x >= 0.0
+        else to_double((2 << 2 * BITS) - (m << (e + 2 * BITS + 1)), -2 * BITS)
+    )
 
 
 def erf(x: float) -> float:
@@ -261,8 +279,11 @@ def isf_fixed(m: int, e: int, bits: int = BITS) -> int:
     root = sqrt_two_pi(bits)
     for _ in range(12):
         grown, k = exp_fixed(x * x >> (bits + 1), bits)
-        level_over_density = (m * grown * root >> (2 * bits - (k + e + bits))) if k + e + bits <= 2 * bits else (
-            m * grown * root << (k + e - bits))
+        level_over_density = (
+            (m * grown * root >> (2 * bits - (k + e + bits)))
+            if k + e + bits <= 2 * bits
+            else (m * grown * root << (k + e - bits))
+        )
         u = mills_fixed(x, bits) - level_over_density
         x += (u << bits) // (one - (x * u >> (bits + 1)))
         if abs(u).bit_length() * 3 < 2 * bits - 24:
@@ -293,7 +314,8 @@ def norm_isf(q: float) -> float:
 def truncated_std(alpha: float, beta: float) -> float:
     """Standard deviation of a standard normal kept to [alpha, beta]; either may be infinite.
 
-    sqrt(1 + (α φ(α) - β φ(β))/Z - ((φ(α) - φ(β))/Z)²), Z = Φ(β) - Φ(α), with as many more bits as cancel in it.
+    sqrt(1 + (α φ(α) - β φ(β))/Z - ((φ(α) - φ(β))/Z)²), Z = Φ(β) - Φ(α), with as many more bits as
+    cancel in it.
     """
     if not alpha < beta:
         raise ValueError(f"bounds {alpha} and {beta}; the first must be the smaller")
@@ -301,14 +323,17 @@ def truncated_std(alpha: float, beta: float) -> float:
         alpha, beta = -beta, -alpha  # now the nearer bound, if on one side, is alpha >= 0
     if math.isinf(alpha):
         return 1.0
-    size = max(0, math.frexp(max(abs(alpha), 1.0 if math.isinf(beta) else min(beta, 64.0 + abs(alpha))))[1])
+    size = max(
+        0, math.frexp(max(abs(alpha), 1.0 if math.isinf(beta) else min(beta, 64.0 + abs(alpha))))[1]
+    )
     gap = 0 if math.isinf(beta) else max(0, 2 - math.frexp(beta - alpha)[1])
     bits = BITS + 6 * size + 5 * gap
     one = 1 << bits
     a = fixed(alpha, bits)
     finite = not math.isinf(beta)
     b = fixed(beta, bits) if finite else 0
-    # Everything is divided by the density at the bound nearer to zero, so that far tails do not vanish.
+    # Everything is divided by the density at the bound nearer to zero, so that far tails do not
+    # vanish.
     if alpha >= 0.0:
         density_a, density_b, area = one, 0, mills_fixed(a, bits)
         if finite:
@@ -316,7 +341,10 @@ def truncated_std(alpha: float, beta: float) -> float:
             density_b = m << k if k >= 0 else m >> -k
             area -= mills_fixed(b, bits) * density_b >> bits
     else:
-        (m, k), (n, j) = exp_fixed(-(a * a) >> (bits + 1), bits), exp_fixed(-(b * b) >> (bits + 1), bits)
+        (m, k), (n, j) = (
+            exp_fixed(-(a * a) >> (bits + 1), bits),
+            exp_fixed(-(b * b) >> (bits + 1), bits),
+        )
         density_a, density_b = m >> -k, (n >> -j) if finite else 0
         area = sqrt_two_pi(bits) - (mills_fixed(-a, bits) * density_a >> bits)
         if finite:

@@ -1,8 +1,9 @@
-"""Sparse matrices, section 9 of stream-v1.md: in each unit (a column, or a row) a uniformly chosen set of non-zeros.
+"""Sparse matrices, section 9 of stream-v1.md: in each unit (a column, or a row) a uniformly chosen
+set of non-zeros.
 
-Here stand the NumPy form of the choice (Floyd's algorithm), the rule for dense destinations and the scipy.sparse
-formats; the Numba form, of the same bits, stands in _jit/sparse.py.  No other file may choose places.  The words come
-from plane 1, the normals from plane 0, both through _engine.
+Here stand the NumPy form of the choice (Floyd's algorithm), the rule for dense destinations and the
+scipy.sparse formats; the Numba form, of the same bits, stands in _jit/sparse.py.  No other file may
+choose places.  The words come from plane 1, the normals from plane 0, both through _engine.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ Shape = tuple[int, ...]
 Write = Callable[..., None]
 
 PICKS_FOR_JIT = 1 << 18  # with fewer words the NumPy form takes less time than importing numba does
-_BLOCK = 1 << 17  # words and normals of one task: enough not to wait on Python, few enough to stay in cache
+_BLOCK = (
+    1 << 17
+)  # words and normals of one task: enough not to wait on Python, few enough to stay in cache
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 class Pattern(NamedTuple):
-    """How many units, how many places in each and how many of those are non-zero; `per` says what a unit is."""
+    """How many units, how many places in each and how many of those are non-zero; `per` says what a
+    unit is.
+    """
 
     per: str
     units: int
@@ -42,7 +47,9 @@ class Pattern(NamedTuple):
 
     @property
     def picks(self) -> int:
-        """Words drawn per unit: the smaller set is chosen, the non-zeros if they are no more than the zeros."""
+        """Words drawn per unit: the smaller set is chosen, the non-zeros if they are no more than
+        the zeros.
+        """
         return min(self.kept, self.places - self.kept)
 
     @property
@@ -55,7 +62,7 @@ class Pattern(NamedTuple):
         return not self.zeros_picked and self.picks * self.picks <= self.places
 
 
-# ---------------------------------------------------------------------------------------------------------- the choice
+# --------------------------------------------------------------------------------------- the choice
 
 
 def _high64(x: Array, factor: int) -> Array:
@@ -70,7 +77,9 @@ def _high64(x: Array, factor: int) -> Array:
 
 
 def positions(words: Array, pattern: Pattern) -> Array:
-    """The non-zero places of units, ascending, int64 (units, kept), from words (units, picks): Floyd, all at once."""
+    """The non-zero places of units, ascending, int64 (units, kept), from words (units, picks):
+    Floyd, all at once.
+    """
     units, places, picks = len(words), pattern.places, pattern.picks
     every = np.arange(units)
     chosen = np.empty((units, picks), np.int64)
@@ -89,7 +98,9 @@ def positions(words: Array, pattern: Pattern) -> Array:
 
 
 def _jit(pattern: Pattern, units: int) -> Any:
-    """The module of Numba forms; None where NumPy's is as fast, the reference engine was asked for, or no numba is."""
+    """The module of Numba forms; None where NumPy's is as fast, the reference engine was asked for,
+    or no numba is.
+    """
     if pattern.picks * units < PICKS_FOR_JIT or os.environ.get("FASTINIT_ENGINE") == "reference":
         return None
     try:
@@ -99,7 +110,9 @@ def _jit(pattern: Pattern, units: int) -> Any:
 
 
 class _Scratch(threading.local):
-    """Work arrays of a thread, kept for its next block: fresh memory would cost more than the words drawn into it."""
+    """Work arrays of a thread, kept for its next block: fresh memory would cost more than the words
+    drawn into it.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, Array] = {}
@@ -113,14 +126,43 @@ class _Scratch(threading.local):
 
 def _draw_words(words: Array, pattern: Pattern, seed: int, stream: int, first: int) -> None:
     """Fill words (units, picks) with those of the units from `first` on."""
-    job = Job(words, WORDS64, U64, seed, stream, _stream.PLANE_SPARSE, (), first * pattern.picks, (pattern.picks, 1))
+    job = Job(
+        words,
+        WORDS64,
+        U64,
+        seed,
+        stream,
+        _stream.PLANE_SPARSE,
+        (),
+        first * pattern.picks,
+        (pattern.picks, 1),
+    )
     _engine.run([job], threads=1)
 
 
-def _normals(out: Array, pattern: Pattern, draw: Draw, seed: int, stream: int, first: int, threads: int | None) -> None:
-    """Fill out (units, kept) with the bits of the normals of the units from `first` on, in order of rank."""
-    job = Job(out, draw.draw, draw.storage, seed, stream, _stream.PLANE_VALUES, draw.parameters, first * pattern.kept,
-              (pattern.kept, 1))
+def _normals(
+    out: Array,
+    pattern: Pattern,
+    draw: Draw,
+    seed: int,
+    stream: int,
+    first: int,
+    threads: int | None,
+) -> None:
+    """Fill out (units, kept) with the bits of the normals of the units from `first` on, in order of
+    rank.
+    """
+    job = Job(
+        out,
+        draw.draw,
+        draw.storage,
+        seed,
+        stream,
+        _stream.PLANE_VALUES,
+        draw.parameters,
+        first * pattern.kept,
+        (pattern.kept, 1),
+    )
     _engine.run([job], threads)
 
 
@@ -135,7 +177,9 @@ def _choose(pattern: Pattern, words: Array, jit: Any, where: Array) -> None:
 
 
 def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Runs of units for one task each: a multiple of 128, which _jit marks together, where that many fit."""
+    """Runs of units for one task each: a multiple of 128, which _jit marks together, where that
+    many fit.
+    """
     work = max(1, pattern.picks + pattern.kept, 0 if pattern.listed else pattern.places // 64)
     size = max(1, _BLOCK // work)
     if size > 128:
@@ -144,10 +188,12 @@ def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]
         yield start, min(start + size, stop)
 
 
-# --------------------------------------------------------------------------------------------------------------- dense
+# -------------------------------------------------------------------------------------------- dense
 
 
-def _fill_dense(pattern: Pattern, draw: Draw, target: Any, seed: int, stream: int, threads: int | None) -> None:
+def _fill_dense(
+    pattern: Pattern, draw: Draw, target: Any, seed: int, stream: int, threads: int | None
+) -> None:
     view, (rows, columns) = target.view, target.region
     if not view.size:
         return
@@ -170,7 +216,9 @@ def _fill_dense(pattern: Pattern, draw: Draw, target: Any, seed: int, stream: in
         values = scratch.array("values", (count, pattern.kept), view.dtype)
         _normals(values, pattern, draw, seed, stream, first, threads=1)
         if jit is not None and pattern.per == "column":
-            jit.sparse_columns(words, pattern.places, pattern.zeros_picked, values, view, at, rows.start)
+            jit.sparse_columns(
+                words, pattern.places, pattern.zeros_picked, values, view, at, rows.start
+            )
             return
         where = scratch.array("where", (count, pattern.kept), np.int64)
         _choose(pattern, words, jit, where)
@@ -193,33 +241,50 @@ def _clear(target: Any, threads: int | None) -> None:
 @functools.lru_cache(maxsize=256)
 def _pattern(shape: Shape, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
     if len(shape) != 2:
-        raise ValueError(f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two")
+        raise ValueError(
+            f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two"
+        )
     if per not in ("column", "row"):
-        raise ValueError(f"per is {per!r}; give 'column' (units are the columns, as in torch) or 'row'")
+        raise ValueError(
+            f"per is {per!r}; give 'column' (units are the columns, as in torch) or 'row'"
+        )
     if (sparsity is None) == (n_nonzero is None):
-        raise ValueError("give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (its non-zeros)")
+        raise ValueError(
+            "give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (its non-zeros)"
+        )
     rows, columns = shape
     units, places = (columns, rows) if per == "column" else (rows, columns)
     if sparsity is not None:
         fraction = _draws.real(sparsity, "sparsity")
         if not 0.0 <= fraction <= 1.0:
-            raise ValueError(f"sparsity is {fraction!r}; it must lie in [0, 1], the fraction of zeros in each {per}")
+            raise ValueError(
+                f"sparsity is {fraction!r}; it must lie in [0, 1], the fraction of zeros in each "
+                f"{per}"
+            )
         kept = places - math.ceil(fraction * places)  # bits: the product in double
     else:
         if isinstance(n_nonzero, (bool, np.bool_)) or not hasattr(n_nonzero, "__index__"):
-            raise TypeError(f"n_nonzero must be an integer, not {type(n_nonzero).__name__} {n_nonzero!r:.80}")
+            raise TypeError(
+                f"n_nonzero must be an integer, not {type(n_nonzero).__name__} {n_nonzero!r:.80}"
+            )
         kept = operator.index(n_nonzero)
         if not 0 <= kept <= places:
             other = "row" if per == "column" else "column"
             raise ValueError(
-                f"n_nonzero is {kept}, but each {per} of shape {shape} has {places} places; give at most {places}, "
-                f"or per={other!r}"
+                f"n_nonzero is {kept}, but each {per} of shape {shape} has {places} places; give "
+                f"at most {places}, or per={other!r}"
             )
     return Pattern(per, units, places, kept)
 
 
 def sparse_rule(
-    shape: Shape, dtype: DType, *, sparsity: Any = None, n_nonzero: Any = None, per: str = "column", std: float = 0.01
+    shape: Shape,
+    dtype: DType,
+    *,
+    sparsity: Any = None,
+    n_nonzero: Any = None,
+    per: str = "column",
+    std: float = 0.01,
 ) -> Write:
     pattern = _pattern(shape, sparsity, n_nonzero, per)
     draw = _draws.normal(0.0, std, dtype)
@@ -230,23 +295,36 @@ def sparse_rule(
     return write
 
 
-# --------------------------------------------------------------------------------------------------------- scipy.sparse
+# ------------------------------------------------------------------------------------- scipy.sparse
 
 FORMATS = ("csr", "csc", "coo")
 
 
-def _matrix(pattern: Pattern, draw: Draw, dtype: DType, region: tuple[slice, ...], seed: int, stream: int,
-            threads: int | None, form: str) -> Any:
-    """The region as scipy.sparse, its memory a few times the non-zeros' and never the dense matrix's."""
+def _matrix(
+    pattern: Pattern,
+    draw: Draw,
+    dtype: DType,
+    region: tuple[slice, ...],
+    seed: int,
+    stream: int,
+    threads: int | None,
+    form: str,
+) -> Any:
+    """The region as scipy.sparse, its memory a few times the non-zeros' and never the dense
+    matrix's.
+    """
     try:
         import scipy.sparse
     except ImportError as error:
-        raise ImportError(f"format={form!r} gives a scipy.sparse array and needs scipy: pip install scipy") from error
+        raise ImportError(
+            f"format={form!r} gives a scipy.sparse array and needs scipy: pip install scipy"
+        ) from error
     rows, columns = region
     units, places = (columns, rows) if pattern.per == "column" else (rows, columns)
     count = units.stop - units.start
     extent = (rows.stop - rows.start, columns.stop - columns.start)
-    # scipy wants one index dtype for both; places are still counted from the whole unit's first when they are chosen.
+    # scipy wants one index dtype for both; places are still counted from the whole unit's first
+    # when they are chosen.
     index = np.int32 if max(*extent, pattern.places, count * pattern.kept) < 2**31 else np.int64
     values = np.empty((count, pattern.kept), dtype.unsigned)
     where = np.empty((count, pattern.kept), index)
@@ -275,11 +353,22 @@ def _matrix(pattern: Pattern, draw: Draw, dtype: DType, region: tuple[slice, ...
     return compressed((data.view(dtype.numpy()), indices, starts), shape=extent).asformat(form)
 
 
-def _array(parameters: dict[str, Any], shape: Any, dtype: Any, region: Any, seed: Any, name: Any, threads: int | None,
-           form: str) -> Any:
+def _array(
+    parameters: dict[str, Any],
+    shape: Any,
+    dtype: Any,
+    region: Any,
+    seed: Any,
+    name: Any,
+    threads: int | None,
+    form: str,
+) -> Any:
     kind = _dtypes.resolve("float32" if dtype is None else dtype)
     if kind.name not in ("float32", "float64"):
-        raise TypeError(f"scipy.sparse has no {kind.name}; give float32 or float64, or format=None for a dense array")
+        raise TypeError(
+            f"scipy.sparse has no {kind.name}; give float32 or float64, or format=None for a "
+            "dense array"
+        )
     shape = _fill.parse_shape(shape)
     _fill.count(shape, kind)
     pattern = _pattern(shape, *(parameters[key] for key in ("sparsity", "n_nonzero", "per")))
@@ -291,26 +380,41 @@ def _array(parameters: dict[str, Any], shape: Any, dtype: Any, region: Any, seed
 
 @guarded
 def sparse(
-    shape: Any = None, *, sparsity: float | None = None, n_nonzero: int | None = None, per: str = "column",
-    std: float = 0.01, format: str | None = None, seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
-) -> Any:  # fmt: skip
-    """K values N(0, std²) at random places of each column (or row) of n, else 0; K = n − ⌈sparsity·n⌉, or n_nonzero.
+    shape: Any = None,
+    *,
+    sparsity: float | None = None,
+    n_nonzero: int | None = None,
+    per: str = "column",
+    std: float = 0.01,
+    format: str | None = None,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Any:
+    """K values N(0, std²) at random places of each column (or row) of n, else 0; K = n −
+    ⌈sparsity·n⌉, or n_nonzero.
 
     Parameters
     ----------
-    sparsity, n_nonzero : one of them: the fraction of zeros in [0, 1], or the exact number K (Martens: 15 a unit).
+    sparsity, n_nonzero : one of them: the fraction of zeros in [0, 1], or the exact number K
+        (Martens: 15 a unit).
     per : "column" as torch, or "row": each output's own inputs in an (out, in) weight.
-    format : None fills a dense array; "csr", "csc" or "coo" gives a scipy.sparse array (float32, float64) directly.
+    format : None fills a dense array; "csr", "csc" or "coo" gives a scipy.sparse array (float32,
+        float64) directly.
     region : a part of the matrix. Only its units are drawn, each of them whole.
 
     Raises
     ------
     ValueError
-        Not two axes; sparsity outside [0, 1]; more non-zeros than places; a std that is negative or overflows.
+        Not two axes; sparsity outside [0, 1]; more non-zeros than places; a std that is negative or
+        overflows.
 
-    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010. Same as: torch sparse_(sparsity, std); Flux
-    sparse_init; MLX sparse is per="row"; Lasagne's Sparse counts non-zeros instead.
+    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010. Same as: torch
+    sparse_(sparsity, std); Flux sparse_init; MLX sparse is per="row"; Lasagne's Sparse counts
+    non-zeros instead.
 
     Examples
     --------
@@ -321,7 +425,11 @@ def sparse(
     if format is None:
         return _fill.apply(sparse_rule, parameters, shape, dtype, out, region, seed, name, threads)
     if format not in FORMATS:
-        raise ValueError(f"format is {format!r}; give None (a dense array) or one of {', '.join(FORMATS)}")
+        raise ValueError(
+            f"format is {format!r}; give None (a dense array) or one of {', '.join(FORMATS)}"
+        )
     if out is not None:
-        raise ValueError("out= is for dense arrays; with format= a new scipy.sparse array is returned")
+        raise ValueError(
+            "out= is for dense arrays; with format= a new scipy.sparse array is returned"
+        )
     return _array(parameters, shape, dtype, region, seed, name, threads, format)

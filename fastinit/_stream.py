@@ -1,7 +1,9 @@
-"""The promise: which seed, which stream and which plane a value is drawn from (sections 1 and 7 of stream-v1.md).
+"""The promise: which seed, which stream and which plane a value is drawn from (sections 1 and 7 of
+stream-v1.md).
 
-Every number of the product is a function of (seed, stream id, plane, index); this file alone turns what the user gave
-into the first three.  It may not draw, allocate or know a shape.  The words themselves: reference.py and src/kernel/.
+Every number of the product is a function of (seed, stream id, plane, index); this file alone turns
+what the user gave into the first three.  It may not draw, allocate or know a shape.  The words
+themselves: reference.py and src/kernel/.
 """
 
 import operator
@@ -12,7 +14,8 @@ from _blake2 import blake2b
 
 STREAM_VERSION = 1
 
-# The top byte of the 64-bit block counter.  A new use takes a new row in section 7 of the contract first.
+# The top byte of the 64-bit block counter.  A new use takes a new row in section 7 of the contract
+# first.
 PLANE_VALUES = 0
 PLANE_SPARSE = 1
 PLANE_PROJECTION = 2
@@ -21,7 +24,9 @@ _WORD64 = (1 << 64) - 1
 
 
 def _unsigned64(number: object, what: str, instead: str) -> int:
-    """`number` as an int in [0, 2^64); booleans are refused, because seed=True is a slip and never a wish."""
+    """`number` as an int in [0, 2^64); booleans are refused, because seed=True is a slip and never
+    a wish.
+    """
     kind = type(number)
     if kind is not int:
         if kind.__name__ in ("bool", "bool_"):
@@ -29,7 +34,9 @@ def _unsigned64(number: object, what: str, instead: str) -> int:
         try:
             number = operator.index(number)  # type: ignore[arg-type]
         except TypeError:
-            raise TypeError(f"{what} must be an integer, not {kind.__name__} {number!r:.80}; {instead}") from None
+            raise TypeError(
+                f"{what} must be an integer, not {kind.__name__} {number!r:.80}; {instead}"
+            ) from None
     if not 0 <= number <= _WORD64:  # type: ignore[operator]
         raise ValueError(f"{what} {number} is outside [0, 2**64); {instead}")
     return number  # type: ignore[return-value]
@@ -59,7 +66,9 @@ def new_seed() -> int:
 
 
 def stream_id(name: object) -> int:
-    """The 64-bit stream of a tensor's name: None is 0, an integer is itself, a str is hashed as its UTF-8 bytes."""
+    """The 64-bit stream of a tensor's name: None is 0, an integer is itself, a str is hashed as its
+    UTF-8 bytes.
+    """
     if name is None:
         return 0
     if isinstance(name, str):

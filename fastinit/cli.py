@@ -1,7 +1,8 @@
 """The command `fastinit`: materialize, presets, explain, picture, info.
 
-This file and __main__.py alone print and exit.  Exit status: 0 done; 1 it could not be done (file, disk, memory); 2 the
-command line or the spec is wrong; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.  Errors are one line on stderr.
+This file and __main__.py alone print and exit.  Exit status: 0 done; 1 it could not be done (file,
+disk, memory); 2 the command line or the spec is wrong; 130, 143, 129 stopped by Ctrl-C, SIGTERM,
+SIGHUP.  Errors are one line on stderr.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ EPILOG = """examples:
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks the program to end; a KeyboardInterrupt, so that all that cleans up after Ctrl-C does so."""
+    """A signal that asks the program to end; a KeyboardInterrupt, so that all that cleans up after
+    Ctrl-C does so.
+    """
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
@@ -42,7 +45,9 @@ class Stopped(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not stop the job
+        if hasattr(
+            stream, "reconfigure"
+        ):  # a name that the terminal cannot show must not stop the job
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
@@ -58,7 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), 1)
+        return _failed(
+            f"{error.filename}: {error.strerror}"
+            if error.filename and error.strerror
+            else str(error),
+            1,
+        )
     except MemoryError as error:
         return _failed(f"not enough memory{f': {error}' if str(error) else ''}", 1)
     except FloatingPointError as error:
@@ -74,7 +84,9 @@ def _failed(message: str, status: int) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the job as Ctrl-C does, unless the caller has set them otherwise (nohup does)."""
+    """SIGTERM and SIGHUP end the job as Ctrl-C does, unless the caller has set them otherwise
+    (nohup does).
+    """
 
     def stop(number: int, _: Any) -> None:
         raise Stopped(number)
@@ -93,7 +105,7 @@ def _signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-# ----------------------------------------------------------------------------------------------------- the command line
+# --------------------------------------------------------------------------------- the command line
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,12 +120,25 @@ def _parser() -> argparse.ArgumentParser:
 
     text = "draw a whole model into a new safetensors file, which appears whole or not at all"
     one = commands.add_parser("materialize", help=text, description=text)
-    one.add_argument("spec", metavar="SPEC", help="a preset (see: fastinit presets), or a .toml or .json file")
+    one.add_argument(
+        "spec", metavar="SPEC", help="a preset (see: fastinit presets), or a .toml or .json file"
+    )
     one.add_argument("-o", "--output", metavar="FILE", help="the file to write")
-    one.add_argument("--seed", type=_seed, help="an integer in [0, 2**64); without one a seed is drawn, and printed")
-    one.add_argument("--dtype", help="in place of the spec's dtype; tensors and rules that name their own keep it")
-    one.add_argument("--threads", type=int, help="the default is all CPUs that this process may use")
-    one.add_argument("--dry-run", action="store_true", help="print what would be drawn, and write nothing")
+    one.add_argument(
+        "--seed",
+        type=_seed,
+        help="an integer in [0, 2**64); without one a seed is drawn, and printed",
+    )
+    one.add_argument(
+        "--dtype",
+        help="in place of the spec's dtype; tensors and rules that name their own keep it",
+    )
+    one.add_argument(
+        "--threads", type=int, help="the default is all CPUs that this process may use"
+    )
+    one.add_argument(
+        "--dry-run", action="store_true", help="print what would be drawn, and write nothing"
+    )
     one.add_argument("--force", action="store_true", help="replace an existing file")
     one.set_defaults(command=_materialize)
 
@@ -127,13 +152,18 @@ def _parser() -> argparse.ArgumentParser:
     usage = f"fastinit explain INITIALIZER [SIZE ...] [ARGUMENT=VALUE ...] {options}"
     one = commands.add_parser("explain", help=text, description=text, usage=usage)
     one.add_argument("initializer", metavar="INITIALIZER")
-    one.add_argument("words", metavar="SIZE", nargs="*", help="the shape, then arguments such as mode=fan_out")
+    one.add_argument(
+        "words", metavar="SIZE", nargs="*", help="the shape, then arguments such as mode=fan_out"
+    )
     one.add_argument("--name", help="the tensor's name")
     one.add_argument("--seed", type=_seed)
     one.add_argument("--dtype", default="float32")
     one.set_defaults(command=_explain)
 
-    text = "draw how a signal fares with depth under several initializers, before any training (needs matplotlib)"
+    text = (
+        "draw how a signal fares with depth under several initializers, before any training "
+        "(needs matplotlib)"
+    )
     one = commands.add_parser("picture", help=text, description=text)
     one.add_argument("file", metavar="FILE", help="the image to write; its suffix says which kind")
     one.set_defaults(command=_picture)
@@ -160,7 +190,7 @@ def _seed(text: str) -> int:
     return seed
 
 
-# --------------------------------------------------------------------------------------------------------- the commands
+# ------------------------------------------------------------------------------------- the commands
 
 
 def _materialize(options: argparse.Namespace) -> int:
@@ -173,8 +203,12 @@ def _materialize(options: argparse.Namespace) -> int:
         raise ValueError("the option -o FILE is missing: the file to write (or give --dry-run)")
     plan = models.plan(options.spec, options.seed, options.dtype)
     with _progress(plan.layout.size) as progress:
-        report = models.materialize(plan, options.output, threads=threads, force=options.force, progress=progress)
-    counts = f"{report.tensors} tensors, {report.values} values, {report.size} bytes, seed {report.seed}"
+        report = models.materialize(
+            plan, options.output, threads=threads, force=options.force, progress=progress
+        )
+    counts = (
+        f"{report.tensors} tensors, {report.values} values, {report.size} bytes, seed {report.seed}"
+    )
     engine = f"{_engine.name()} engine, {_engine.isa()}, {threads} thread{'s' * (threads > 1)}"
     print(f"{report.path}: {counts}, {time.perf_counter() - began:.2f} s ({engine})")
     return 0
@@ -212,8 +246,13 @@ def _print_plan(plan: models.Plan) -> None:
     for *words, size in rows:
         padded = [word.ljust(width) for word, width in zip(words, widths, strict=False)]
         print(*padded, size.rjust(widths[-1]), sep="  ")
-    values = sum((tensor.end - tensor.begin) // tensor.dtype.itemsize for tensor in plan.layout.tensors)
-    print(f"{len(rows) - 1} tensors, {values} values; the file takes {plan.layout.size} bytes; nothing was written")
+    values = sum(
+        (tensor.end - tensor.begin) // tensor.dtype.itemsize for tensor in plan.layout.tensors
+    )
+    print(
+        f"{len(rows) - 1} tensors, {values} values; the file takes {plan.layout.size} bytes; "
+        "nothing was written"
+    )
 
 
 def _described(rule: Any, dtype: DType) -> str:
@@ -226,7 +265,11 @@ def _described(rule: Any, dtype: DType) -> str:
     if rule.draw == UNIFORM:
         return f"in [{numbers[0]:.6g}, {numbers[0] + numbers[1]:.6g})"
     mean, std = numbers[:2] if rule.draw == NORMAL else numbers[1:3]
-    return (f"mean {mean:.6g}, " if mean else "") + f"std {std:.6g}" + ("" if rule.draw == NORMAL else ", truncated")
+    return (
+        (f"mean {mean:.6g}, " if mean else "")
+        + f"std {std:.6g}"
+        + ("" if rule.draw == NORMAL else ", truncated")
+    )
 
 
 def _presets(options: argparse.Namespace) -> int:
@@ -250,7 +293,9 @@ def _explain(options: argparse.Namespace) -> int:
             raise ValueError(f"{word!r} is neither a size nor ARGUMENT=VALUE")
     for option in ("name", "seed", "dtype"):
         if option in arguments:
-            raise ValueError(f"give --{option} {arguments[option]} in place of {option}={arguments[option]}")
+            raise ValueError(
+                f"give --{option} {arguments[option]} in place of {option}={arguments[option]}"
+            )
     common = {"name": options.name, "seed": options.seed, "dtype": options.dtype}
     print(fi.explain(options.initializer, tuple(shape), **common, **arguments))
     return 0
@@ -267,7 +312,9 @@ def _value(text: str) -> Any:
     try:
         return evaluate(text, {})
     except LookupError as error:
-        raise ValueError(f"unknown name {error.args[0]!r} in {text!r}: here an expression holds only numbers") from None
+        raise ValueError(
+            f"unknown name {error.args[0]!r} in {text!r}: here an expression holds only numbers"
+        ) from None
 
 
 def _picture(options: argparse.Namespace) -> int:

@@ -1,7 +1,9 @@
-"""Why initialization matters, in numbers and in a picture: how a signal fares through a deep network before any training.
+"""Why initialization matters, in numbers and in a picture: how a signal fares through a deep
+network before any training.
 
-signal() measures, picture() draws (matplotlib, the extra `plot`).  Uses the public initializers as a reader would; the products are
-NumPy's, so that the numbers here, unlike the weights, may differ in the last digits from machine to machine.
+signal() measures, picture() draws (matplotlib, the extra `plot`).  Uses the public initializers as
+a reader would; the products are NumPy's, so that the numbers here, unlike the weights, may differ
+in the last digits from machine to machine.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def signal(
     seed: int = 0,
     **arguments: Any,
 ) -> Array:
-    """The root mean square of each layer's output, depth + 1 numbers: x ~ N(0, 1), then x = activation(W x) again and again.
+    """The root mean square of each layer's output, depth + 1 numbers: x ~ N(0, 1), then x =
+    activation(W x) again and again.
 
     Parameters
     ----------
@@ -68,7 +71,9 @@ def signal(
     found = [_root_mean_square(x)]
     for layer in range(depth):
         weight = function((width, width), seed=seed, name=f"layers.{layer}.weight", **arguments)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # a signal that explodes is what is to be seen
+        with np.errstate(
+            over="ignore", invalid="ignore", under="ignore"
+        ):  # a signal that explodes is what is to be seen
             x = ACTIVATIONS[activation](weight.astype(np.float64) @ x)
         found.append(_root_mean_square(x))
     return np.array(found)
@@ -80,19 +85,35 @@ def _root_mean_square(x: Array) -> float:
 
 
 def picture(path: Any, *, depth: int = 50, width: int = 256, seed: int = 0) -> None:
-    """Draw signal() of several initializers under tanh and ReLU to an image file (its suffix says which kind)."""
+    """Draw signal() of several initializers under tanh and ReLU to an image file (its suffix says
+    which kind).
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(f"a picture needs matplotlib ({error}); install it with pip install 'fastinit[plot]'") from error
+        raise ImportError(
+            f"a picture needs matplotlib ({error}); install it with pip install 'fastinit[plot]'"
+        ) from error
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, activation in zip(panels, ("tanh", "relu"), strict=True):
         for label, (name, arguments) in CASES.items():
-            values = signal(name, activation=activation, depth=depth, width=width, seed=seed, **arguments)
+            values = signal(
+                name, activation=activation, depth=depth, width=width, seed=seed, **arguments
+            )
             style = "--" if name == "orthogonal" else "-"  # it lies on xavier_normal
-            axes.plot(np.clip(values, 1e-30, 1e30), style, label=label if axes is panels[0] else None, linewidth=1.8)
-        axes.set(yscale="log", ylim=(1e-12, 1e6), xlabel="layer", title=f"{activation}, {width} units, {depth} layers")
+            axes.plot(
+                np.clip(values, 1e-30, 1e30),
+                style,
+                label=label if axes is panels[0] else None,
+                linewidth=1.8,
+            )
+        axes.set(
+            yscale="log",
+            ylim=(1e-12, 1e6),
+            xlabel="layer",
+            title=f"{activation}, {width} units, {depth} layers",
+        )
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("root mean square of the signal, before training")
     figure.legend(loc="outside right center", fontsize=9)

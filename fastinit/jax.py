@@ -1,16 +1,19 @@
 """JAX: initializers with JAX's names, signatures and meaning, and the stream's bits.
 
 >>> import jax, fastinit.jax as init
->>> w = init.he_normal()(jax.random.key(0), (4096, 4096), "bfloat16")          # in Flax: kernel_init=init.he_normal()
->>> sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(jax.devices(), "x"), jax.sharding.PartitionSpec("x"))
->>> sharded = init.he_normal()(jax.random.key(0), (4096, 4096), "bfloat16", out_sharding=sharding)
->>> bool((sharded == w).all())                                # yet each shard was drawn alone, by the process that holds it
+>>> draw = init.he_normal()                       # in Flax: kernel_init=init.he_normal()
+>>> w = draw(jax.random.key(0), (4096, 4096), "bfloat16")
+>>> mesh = jax.sharding.Mesh(jax.devices(), "x")
+>>> sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+>>> sharded = draw(jax.random.key(0), (4096, 4096), "bfloat16", out_sharding=sharding)
+>>> bool((sharded == w).all())    # yet each shard was drawn alone, by the process that holds it
 True
 
-*_normal is JAX's: truncated at two sigma and corrected.  A key names the stream: threefry's words (k0, k1) give the
-seed k0 * 2**32 + k1 and stream 0; rbg's four give the seed from the first two and the stream id from the last two.
-Under jit and vmap (Flax' init too) the host draws the whole array in a callback; under eval_shape nothing is drawn.
-Values: stream-v1.md; rules and regions: _adapt.py, _fill.py.
+*_normal is JAX's: truncated at two sigma and corrected.  A key names the stream: threefry's words
+(k0, k1) give the seed k0 * 2**32 + k1 and stream 0; rbg's four give the seed from the first two and
+the stream id from the last two. Under jit and vmap (Flax' init too) the host draws the whole array
+in a callback; under eval_shape nothing is drawn. Values: stream-v1.md; rules and regions:
+_adapt.py, _fill.py.
 """
 
 from __future__ import annotations
@@ -35,20 +38,41 @@ Axes = int | Sequence[int]
 Initializer = Callable[..., Any]  # of (key, shape, dtype=None, out_sharding=None)
 
 __all__ = [
-    "constant", "delta_orthogonal", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "kaiming_normal",
-    "kaiming_uniform", "key_to_stream", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal", "sparse",
-    "truncated_normal", "uniform", "variance_scaling", "xavier_normal", "xavier_uniform", "zeros",
-]  # fmt: skip
+    "constant",
+    "delta_orthogonal",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "key_to_stream",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "sparse",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
 
 
-# ----------------------------------------------------------------------------------------------------------------- keys
+# --------------------------------------------------------------------------------------------- keys
 
 
 def _words(key: Any) -> Any:
-    """The 32-bit words of one key, typed or raw; inside a trace a tracer, so that tracing draws nothing."""
+    """The 32-bit words of one key, typed or raw; inside a trace a tracer, so that tracing draws
+    nothing.
+    """
     if not hasattr(key, "dtype"):
         raise TypeError(
-            f"key is {type(key).__name__} {key!r:.80}; give a key: jax.random.key(seed) or jax.random.PRNGKey(seed)"
+            f"key is {type(key).__name__} {key!r:.80}; give a key: jax.random.key(seed) or "
+            "jax.random.PRNGKey(seed)"
         )
     words = None
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
@@ -58,18 +82,22 @@ def _words(key: Any) -> Any:
         words = jax.random.key_data(key)
     if words is None or words.shape[-1] not in (2, 4):
         raise TypeError(
-            f"key has dtype {key.dtype} and shape {key.shape}; give one key of two words (threefry) or four (rbg): "
-            "jax.random.key(seed) or jax.random.PRNGKey(seed)"
+            f"key has dtype {key.dtype} and shape {key.shape}; give one key of two words "
+            "(threefry) or four (rbg): jax.random.key(seed) or jax.random.PRNGKey(seed)"
         )
     if key.shape:
-        raise ValueError(f"key is an array of keys, of shape {key.shape}; give one key, or use jax.vmap")
+        raise ValueError(
+            f"key is an array of keys, of shape {key.shape}; give one key, or use jax.vmap"
+        )
     return words
 
 
 def key_to_stream(key: Any) -> tuple[int, int]:
-    """(seed, stream id) of a concrete key: as seed= and name= they make the core functions draw the same values.
+    """(seed, stream id) of a concrete key: as seed= and name= they make the core functions draw the
+    same values.
 
-    threefry (k0, k1): seed = k0 * 2**32 + k1, stream id 0.  rbg (k0, k1, k2, k3): the stream id is k2 * 2**32 + k3.
+    threefry (k0, k1): seed = k0 * 2**32 + k1, stream id 0.  rbg (k0, k1, k2, k3): the stream id is
+    k2 * 2**32 + k3.
 
     >>> key_to_stream(jax.random.key(5)), key_to_stream(jax.random.key(5, impl="rbg"))
     ((5, 0), (5, 5))
@@ -82,34 +110,52 @@ def _stream(words: Any) -> tuple[int, int]:
     return k0 << 32 | k1, rest[0] << 32 | rest[1] if rest else 0
 
 
-# -------------------------------------------------------------------------------------------------------------- drawing
+# ------------------------------------------------------------------------------------------ drawing
 
 _decide, _apply = guarded(_fill.decide), guarded(_fill.apply)
 
 
 def _initialize(
-    name: str, arguments: dict[str, Any], default: Any, column_axis: int | None,
-    key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None,
-) -> Any:  # fmt: skip
-    """What every initializer here is, with the first four arguments bound: JAX's (key, shape, dtype, out_sharding)."""
+    name: str,
+    arguments: dict[str, Any],
+    default: Any,
+    column_axis: int | None,
+    key: Any,
+    shape: Any,
+    dtype: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """What every initializer here is, with the first four arguments bound: JAX's (key, shape,
+    dtype, out_sharding).
+    """
     kind = _kind(default if dtype is None else dtype)
     shape = _fill.parse_shape(shape)
     axes = list(range(len(shape)))
     if column_axis is not None:  # drawn with that axis last, and moved
         if not -len(shape) <= column_axis < len(shape):
-            raise ValueError(f"column_axis {column_axis} is outside the {len(shape)} axes of shape {shape}")
+            raise ValueError(
+                f"column_axis {column_axis} is outside the {len(shape)} axes of shape {shape}"
+            )
         axes.append(axes.pop(column_axis))
     whole = tuple([shape[axis] for axis in axes])
     _fill.count(whole, kind)
     rule = _adapt.rule(name)
-    result = _decide(rule, whole, kind, arguments)  # every complaint comes now, not from inside a callback
-    constant = result.parameters if isinstance(result, Draw) and result.draw == _dtypes.CONSTANT else None
+    result = _decide(
+        rule, whole, kind, arguments
+    )  # every complaint comes now, not from inside a callback
+    constant = (
+        result.parameters if isinstance(result, Draw) and result.draw == _dtypes.CONSTANT else None
+    )
     words = _words(np.zeros(2, np.uint32) if constant else key)
 
     def draw(words: Any, region: Any = None) -> np.ndarray[Any, Any]:
         part = None if region is None else tuple([region[axis] for axis in axes])
         drawn = _apply(rule, dict(arguments), whole, kind, None, part, *_stream(words), None)
-        return np.ascontiguousarray(np.transpose(drawn, np.argsort(axes))) if column_axis is not None else drawn
+        return (
+            np.ascontiguousarray(np.transpose(drawn, np.argsort(axes)))
+            if column_axis is not None
+            else drawn
+        )
 
     if isinstance(words, jax.core.Tracer):
         value = np.array(constant[0], kind.unsigned).view(kind.numpy()) if constant else None
@@ -119,27 +165,40 @@ def _initialize(
         # Where a key is committed to a device its values go there, as with JAX's own.
         place = words.sharding if words.committed and len(words.devices()) == 1 else None
         return jax.device_put(draw(jax.device_get(words)), place)
-    return _sharded(functools.partial(draw, jax.device_get(words)), shape, kind, _concrete(out_sharding))
+    return _sharded(
+        functools.partial(draw, jax.device_get(words)), shape, kind, _concrete(out_sharding)
+    )
 
 
-def _called_back(draw: Callable[..., Any], words: Any, shape: tuple[int, ...], kind: _dtypes.DType) -> Any:
+def _called_back(
+    draw: Callable[..., Any], words: Any, shape: tuple[int, ...], kind: _dtypes.DType
+) -> Any:
     """The whole array, drawn by the host when the traced program runs."""
     if jax.sharding.get_abstract_mesh().manual_axes:
         raise NotImplementedError(
-            "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the host for values "
-            "of its own; initialize outside, with out_sharding= for shards"
+            "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the "
+            "host for values of its own; initialize outside, with out_sharding= for shards"
         )
     callback = draw
-    if _engine.name() == "reference":  # the native engine sets and restores the floating-point state itself
-        callback = functools.partial(lambda thread, words: thread.submit(draw, words).result(), _thread())
-    drawn = jax.pure_callback(callback, jax.ShapeDtypeStruct(shape, kind.numpy()), words, vmap_method="sequential")
-    # JAX 0.10 fails on a bare callback as the result of a jit under set_mesh; the barrier changes no bit.
+    if (
+        _engine.name() == "reference"
+    ):  # the native engine sets and restores the floating-point state itself
+        callback = functools.partial(
+            lambda thread, words: thread.submit(draw, words).result(), _thread()
+        )
+    drawn = jax.pure_callback(
+        callback, jax.ShapeDtypeStruct(shape, kind.numpy()), words, vmap_method="sequential"
+    )
+    # JAX 0.10 fails on a bare callback as the result of a jit under set_mesh; the barrier changes
+    # no bit.
     return jax.lax.optimization_barrier(drawn)
 
 
 @functools.cache
 def _thread() -> Any:
-    """A thread with the floating-point state of the one that traces; the threads of XLA flush subnormals."""
+    """A thread with the floating-point state of the one that traces; the threads of XLA flush
+    subnormals.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     thread = ThreadPoolExecutor(1, "fastinit.jax")
@@ -147,7 +206,9 @@ def _thread() -> Any:
     return thread
 
 
-def _sharded(draw: Callable[..., Any], shape: tuple[int, ...], kind: _dtypes.DType, sharding: Any) -> Any:
+def _sharded(
+    draw: Callable[..., Any], shape: tuple[int, ...], kind: _dtypes.DType, sharding: Any
+) -> Any:
     """Each addressable shard drawn alone; replicas of a shard on one host once."""
 
     @functools.cache
@@ -187,18 +248,26 @@ def _concrete(out_sharding: Any) -> Any:
     if isinstance(spec, jax.sharding.PartitionSpec):
         mesh = jax.sharding.get_mesh()
         if mesh.empty:
-            raise ValueError(f"out_sharding is {spec} and no mesh is set; use jax.set_mesh or NamedSharding(mesh, …)")
+            raise ValueError(
+                f"out_sharding is {spec} and no mesh is set; use jax.set_mesh or "
+                "NamedSharding(mesh, …)"
+            )
         return jax.sharding.NamedSharding(mesh, spec)
     if not isinstance(out_sharding, jax.sharding.Sharding):
-        raise TypeError(f"out_sharding is {type(out_sharding).__name__}; give a jax.sharding.Sharding or PartitionSpec")
+        raise TypeError(
+            f"out_sharding is {type(out_sharding).__name__}; give a jax.sharding.Sharding or "
+            "PartitionSpec"
+        )
     return out_sharding
 
 
-def _bound(name: str, default: Any, column_axis: int | None = None, **arguments: Any) -> Initializer:
+def _bound(
+    name: str, default: Any, column_axis: int | None = None, **arguments: Any
+) -> Initializer:
     return functools.partial(_initialize, name, arguments, default, column_axis)
 
 
-# --------------------------------------------------------------------------------------------------------- initializers
+# ------------------------------------------------------------------------------------- initializers
 
 
 def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
@@ -233,35 +302,63 @@ def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
 def truncated_normal(
     stddev: float = 1e-2, dtype: Any = None, lower: float = -2.0, upper: float = 2.0
 ) -> Initializer:
-    """stddev times N(0, 1) truncated to (lower, upper), both in sigmas; the std is not corrected, as in JAX."""
-    return _bound("truncated_normal", dtype, std=float(stddev), low=float(lower), high=float(upper), bounds="sigma")
+    """stddev times N(0, 1) truncated to (lower, upper), both in sigmas; the std is not corrected,
+    as in JAX.
+    """
+    return _bound(
+        "truncated_normal",
+        dtype,
+        std=float(stddev),
+        low=float(lower),
+        high=float(upper),
+        bounds="sigma",
+    )
 
 
 def variance_scaling(
-    scale: float, mode: str, distribution: str, in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+    scale: float,
+    mode: str,
+    distribution: str,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
     dtype: Any = None,
-) -> Initializer:  # fmt: skip
-    """Variance scale / n, n = fan_in, fan_out, fan_avg or fan_geo_avg by `mode`, as JAX's of the same name.
+) -> Initializer:
+    """Variance scale / n, n = fan_in, fan_out, fan_avg or fan_geo_avg by `mode`, as JAX's of the
+    same name.
 
-    "truncated_normal" is cut at two sigma and its std corrected; "normal" is not cut; "uniform" is U(-b, b) with
-    b = sqrt(3 * scale / n).  Fans come from the global shape, also of sharded arrays.
+    "truncated_normal" is cut at two sigma and its std corrected; "normal" is not cut; "uniform" is
+    U(-b, b) with b = sqrt(3 * scale / n).  Fans come from the global shape, also of sharded arrays.
     """
 
     def axes(given: Axes) -> Axes:
         return given if isinstance(given, int) else tuple(given)
 
     return _bound(
-        "variance_scaling", dtype, scale=scale, mode=mode, distribution=distribution,
-        in_axis=axes(in_axis), out_axis=axes(out_axis), batch_axis=axes(batch_axis),
-    )  # fmt: skip
+        "variance_scaling",
+        dtype,
+        scale=scale,
+        mode=mode,
+        distribution=distribution,
+        in_axis=axes(in_axis),
+        out_axis=axes(out_axis),
+        batch_axis=axes(batch_axis),
+    )
 
 
-def _named(name: str, scale: float, mode: str, distribution: str, formula: str) -> Callable[..., Initializer]:
-    def build(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+def _named(
+    name: str, scale: float, mode: str, distribution: str, formula: str
+) -> Callable[..., Initializer]:
+    def build(
+        in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None
+    ) -> Initializer:
         return variance_scaling(scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
 
     build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"{formula}, as JAX's of the same name: variance_scaling({scale}, {mode!r}, {distribution!r})."
+    build.__doc__ = (
+        f"{formula}, as JAX's of the same name: variance_scaling({scale}, {mode!r}, "
+        f"{distribution!r})."
+    )
     return build
 
 
@@ -269,18 +366,27 @@ glorot_uniform = xavier_uniform = _named(
     "glorot_uniform", 1.0, "fan_avg", "uniform", "U(-b, b), b = sqrt(6 / (fan_in + fan_out))"
 )
 glorot_normal = xavier_normal = _named(
-    "glorot_normal", 1.0, "fan_avg", "truncated_normal", "Truncated normal of variance 2 / (fan_in + fan_out)"
+    "glorot_normal",
+    1.0,
+    "fan_avg",
+    "truncated_normal",
+    "Truncated normal of variance 2 / (fan_in + fan_out)",
 )
-he_uniform = kaiming_uniform = _named("he_uniform", 2.0, "fan_in", "uniform", "U(-b, b), b = sqrt(6 / fan_in)")
+he_uniform = kaiming_uniform = _named(
+    "he_uniform", 2.0, "fan_in", "uniform", "U(-b, b), b = sqrt(6 / fan_in)"
+)
 he_normal = kaiming_normal = _named(
     "he_normal", 2.0, "fan_in", "truncated_normal", "Truncated normal of variance 2 / fan_in"
 )
 lecun_uniform = _named("lecun_uniform", 1.0, "fan_in", "uniform", "U(-b, b), b = sqrt(3 / fan_in)")
-lecun_normal = _named("lecun_normal", 1.0, "fan_in", "truncated_normal", "Truncated normal of variance 1 / fan_in")
+lecun_normal = _named(
+    "lecun_normal", 1.0, "fan_in", "truncated_normal", "Truncated normal of variance 1 / fan_in"
+)
 
 
 def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
-    """`scale` times uniformly distributed (semi-)orthogonal matrices: `column_axis` against all other axes.
+    """`scale` times uniformly distributed (semi-)orthogonal matrices: `column_axis` against all
+    other axes.
 
     As JAX's of the same name; also in bfloat16 and the other narrow dtypes, and with out_sharding.
     """
@@ -288,15 +394,22 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> 
 
 
 def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
-    """Convolution kernels (*kernel, in, out) that are zero but for an orthogonal matrix at the centre (k - 1) // 2.
+    """Convolution kernels (*kernel, in, out) that are zero but for an orthogonal matrix at the
+    centre (k - 1) // 2.
 
-    As JAX's of the same name, with no more inputs than outputs; both column axes give one law, and one array.
+    As JAX's of the same name, with no more inputs than outputs; both column axes give one law, and
+    one array.
     """
     if column_axis not in (-1, -2):
-        raise ValueError(f"column_axis is {column_axis}; the matrix at the centre has the axes -1 and -2")
+        raise ValueError(
+            f"column_axis is {column_axis}; the matrix at the centre has the axes -1 and -2"
+        )
     return _bound("delta_orthogonal", dtype, gain=float(scale), layout="io")
 
 
 def sparse(sparsity: float, std: float = 0.01, dtype: Any = None) -> Initializer:
-    """N(0, std**2) in a matrix (in, out), a share `sparsity` of the inputs of each output zero.  (Not in JAX.)"""
+    """N(0, std**2) in a matrix (in, out), a share `sparsity` of the inputs of each output zero.
+
+    (Not in JAX.)
+    """
     return _bound("sparse", dtype, sparsity=float(sparsity), std=float(std))

@@ -1,15 +1,17 @@
-"""Keras 3: initializers with Keras' class names, aliases, arguments and meaning, and the stream's bits.
+"""Keras 3: initializers with Keras' class names, aliases, arguments and meaning, and the stream's
+bits.
 
 >>> import keras, fastinit.keras as init
 >>> layer = keras.layers.Dense(4096, kernel_initializer=init.HeNormal(seed=0))
->>> keras.initializers.get("fastinit>HeNormal").get_config()     # registered: after this import, saved models load
+>>> keras.initializers.get("fastinit>HeNormal").get_config()  # registered: saved models load
 {'seed': None, 'input_axes': None, 'output_axes': None}
 
-*Normal is Keras': truncated at two sigma and corrected.  An int seed gives the same values every call, the core
-functions' with layout="io"; a SeedGenerator advances, and its words (s0, s1) are the seed s0 + 2**32 * s1, so that
-SeedGenerator(7) begins as seed=7 does.  seed=None draws a fresh seed every call, where Keras repeats: the one
-deliberate difference.  It comes from Python's random, so keras.utils.set_random_seed governs it and
-keras.distribution.initialize makes processes agree.  Else each class is Keras' own.  Next: jax.py, _fill.py.
+*Normal is Keras': truncated at two sigma and corrected.  An int seed gives the same values every
+call, the core functions' with layout="io"; a SeedGenerator advances, and its words (s0, s1) are the
+seed s0 + 2**32 * s1, so that SeedGenerator(7) begins as seed=7 does.  seed=None draws a fresh seed
+every call, where Keras repeats: the one deliberate difference.  It comes from Python's random, so
+keras.utils.set_random_seed governs it and keras.distribution.initialize makes processes agree.
+Else each class is Keras' own.  Next: jax.py, _fill.py.
 """
 
 from __future__ import annotations
@@ -36,23 +38,35 @@ _register = keras.saving.register_keras_serializable(package="fastinit")
 _apply = guarded(_fill.apply)
 
 
-def _draw(name: str, arguments: dict[str, Any], shape: Shape, dtype: Any, seed: Any, layout: Any) -> Any:
-    """A tensor of the backend: on JAX shard by shard where a layout says so, on torch in the tensor's own memory."""
+def _draw(
+    name: str, arguments: dict[str, Any], shape: Shape, dtype: Any, seed: Any, layout: Any
+) -> Any:
+    """A tensor of the backend: on JAX shard by shard where a layout says so, on torch in the
+    tensor's own memory.
+    """
     dtype = keras.backend.standardize_dtype(dtype)
     kind, backend = _dtypes.resolve(dtype), keras.backend.backend()
     if backend == "jax":
         from . import jax as adapter
 
-        words = np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32) if isinstance(seed, int) else seed
-        return adapter._initialize(name, arguments, None, None, words[::-1], shape, kind.numpy(), _sharding(layout))
+        words = (
+            np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32) if isinstance(seed, int) else seed
+        )
+        return adapter._initialize(
+            name, arguments, None, None, words[::-1], shape, kind.numpy(), _sharding(layout)
+        )
     if layout is not None:
-        raise ValueError(f"layout is given, but on the {backend} backend Keras has no sharded variables")
+        raise ValueError(
+            f"layout is given, but on the {backend} backend Keras has no sharded variables"
+        )
     if not isinstance(seed, int):
         s0, s1 = (int(word) & 0xFFFFFFFF for word in seed)
         seed = s0 | s1 << 32
     rule = _adapt.rule(name)
     if backend != "torch":
-        return keras.ops.convert_to_tensor(_apply(rule, arguments, shape, kind, None, None, seed, None, None), dtype)
+        return keras.ops.convert_to_tensor(
+            _apply(rule, arguments, shape, kind, None, None, seed, None, None), dtype
+        )
     tensor = keras.ops.empty(shape, dtype)  # on the device of Keras' scope
     if not tensor.is_meta:
         values = tensor if tensor.is_cpu else tensor.new_empty(shape, device="cpu")
@@ -63,7 +77,9 @@ def _draw(name: str, arguments: dict[str, Any], shape: Shape, dtype: Any, seed: 
 
 
 def _sharding(layout: Any) -> Any:
-    """JAX's sharding of a Keras layout; while Keras creates a variable, its mesh is the one that is set."""
+    """JAX's sharding of a Keras layout; while Keras creates a variable, its mesh is the one that is
+    set.
+    """
     if layout is None:
         return None
     from . import jax as adapter
@@ -106,7 +122,7 @@ class _Random(_Drawn):
         return self.seed if isinstance(self.seed, int) else self.seed.next()
 
 
-# ------------------------------------------------------------------------------------------------ without randomness
+# ------------------------------------------------------------------------------- without randomness
 
 
 @_register
@@ -136,7 +152,11 @@ class Constant(_Drawn, _keras.Constant):
         if type(self.value) in (int, float):
             return super().__call__(shape, dtype, layout)
         values = _keras.Constant.__call__(self, shape, dtype)
-        return values if layout is None else keras.distribution.distribute_tensor(values, _sharding(layout))
+        return (
+            values
+            if layout is None
+            else keras.distribution.distribute_tensor(values, _sharding(layout))
+        )
 
 
 @_register
@@ -157,7 +177,7 @@ class Identity(_Drawn, _keras.Identity):
 
 STFT = _keras.STFT  # Keras' own
 
-# ------------------------------------------------------------------------------------------------------------ random
+# ------------------------------------------------------------------------------------------- random
 
 
 @_register
@@ -187,9 +207,11 @@ class RandomUniform(_Random, _keras.RandomUniform):
 
 @_register
 class VarianceScaling(_Random, _keras.VarianceScaling):
-    """Variance scale / n, n = fan_in, fan_out or fan_avg by `mode`; "normal" is truncated, "untruncated_normal" is not.
+    """Variance scale / n, n = fan_in, fan_out or fan_avg by `mode`; "normal" is truncated,
+    "untruncated_normal" is not.
 
-    Kernels are (*kernel, in, out); with `input_axes` and `output_axes` the fans are the products of those axes alone.
+    Kernels are (*kernel, in, out); with `input_axes` and `output_axes` the fans are the products of
+    those axes alone.
     """
 
     def _setting(self, shape: Shape) -> Setting:
@@ -199,7 +221,11 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
         axes = range(len(shape))
         if inputs is not None and outputs is not None:
             named = {axis % len(shape) for axis in (*inputs, *outputs)}
-            own |= {"in_axis": tuple(inputs), "out_axis": tuple(outputs), "batch_axis": tuple(set(axes) - named)}
+            own |= {
+                "in_axis": tuple(inputs),
+                "out_axis": tuple(outputs),
+                "batch_axis": tuple(set(axes) - named),
+            }
         elif len(shape) >= 2:
             own["layout"] = "io"
         else:  # Keras: a vector of n has the fans (n, n), a number (1, 1)
@@ -239,7 +265,9 @@ class HeNormal(VarianceScaling, _keras.HeNormal):
 
 @_register
 class Orthogonal(_Random, _keras.Orthogonal):
-    """`gain` times a uniformly distributed (semi-)orthogonal matrix of shape (prod(shape[:-1]), shape[-1])."""
+    """`gain` times a uniformly distributed (semi-)orthogonal matrix of shape (prod(shape[:-1]),
+    shape[-1]).
+    """
 
     def _setting(self, shape: Shape) -> Setting:
         if len(shape) < 2:

@@ -1,8 +1,10 @@
-"""Weights taken from a file: safetensors, npy or npz; whole, by region, or as the corner of a larger tensor.
+"""Weights taken from a file: safetensors, npy or npz; whole, by region, or as the corner of a
+larger tensor.
 
-Pickles are refused by their name, without being opened.  A header is checked in full before anything is allocated or
-written (safetensors: _safetensors.read_header), and only the region that is asked for is read.  The safetensors library
-itself is not used to read: its NumPy door has no bfloat16 and no float8.
+Pickles are refused by their name, without being opened.  A header is checked in full before
+anything is allocated or written (safetensors: _safetensors.read_header), and only the region that
+is asked for is read.  The safetensors library itself is not used to read: its NumPy door has no
+bfloat16 and no float8.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _AT_ONCE = 1 << 20  # values that one task converts
 
 
 class Source(NamedTuple):
-    """A tensor in a file whose header is sound; read(box) gives that part of it as values of its own dtype."""
+    """A tensor in a file whose header is sound; read(box) gives that part of it as values of its
+    own dtype.
+    """
 
     label: str
     dtype: DType
@@ -39,7 +43,7 @@ class Source(NamedTuple):
     read: Callable[[Box], Array]
 
 
-# ------------------------------------------------------------------------------------------------------------ the files
+# ---------------------------------------------------------------------------------------- the files
 
 
 def find(path: Any, tensor: str | None) -> Source:
@@ -64,7 +68,9 @@ def _choose(name: str, tensor: str | None, names: list[str]) -> str:
     if tensor is None:
         if len(names) == 1:
             return names[0]
-        raise ValueError(f"{name!r} holds {len(names)} tensors; say which by tensor=: {_some(names)}")
+        raise ValueError(
+            f"{name!r} holds {len(names)} tensors; say which by tensor=: {_some(names)}"
+        )
     if tensor not in names:
         from difflib import get_close_matches  # only on the way to an error
 
@@ -75,17 +81,27 @@ def _choose(name: str, tensor: str | None, names: list[str]) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(repr(each)[:80] for each in names[:5]) + (", …" if len(names) > 5 else "") if names else "none"
+    return (
+        ", ".join(repr(each)[:80] for each in names[:5]) + (", …" if len(names) > 5 else "")
+        if names
+        else "none"
+    )
 
 
-def _map(name: str, dtype: Any, shape: Shape, offset: int, order: Any = "C") -> Callable[[Box], Array]:
+def _map(
+    name: str, dtype: Any, shape: Shape, offset: int, order: Any = "C"
+) -> Callable[[Box], Array]:
     """Reads boxes of an array that lies in the file as it is, by mapping it."""
 
     def read(box: Box) -> Array:
         if not math.prod(shape):
             return np.empty(_extent(box), dtype)
         # Plain ndarray: memmap's own slicing costs more and brings nothing here.
-        return np.asarray(np.asarray(np.memmap(name, dtype, "r", offset, shape or (1,), order)).reshape(shape)[box])
+        return np.asarray(
+            np.asarray(np.memmap(name, dtype, "r", offset, shape or (1,), order)).reshape(shape)[
+                box
+            ]
+        )
 
     return read
 
@@ -108,7 +124,9 @@ def _find_safetensors(name: str, tensor: str | None) -> Source:
 
 
 def _npy_header(name: str, stream: Any) -> tuple[Shape, bool, np.dtype[Any], DType]:
-    """Shape, Fortran order and dtype from the start of an npy stream, which is left where the data begin."""
+    """Shape, Fortran order and dtype from the start of an npy stream, which is left where the data
+    begin.
+    """
     form = np.lib.format
     try:
         version = form.read_magic(stream)
@@ -122,41 +140,59 @@ def _npy_header(name: str, stream: Any) -> tuple[Shape, bool, np.dtype[Any], DTy
             raise ValueError(f"its shape is {shape}")
     except OSError:
         raise
-    except Exception as error:  # NumPy leaks what its parser raises: SyntaxError, TokenError, RecursionError, KeyError
+    # NumPy leaks what its parser raises: SyntaxError, TokenError, RecursionError, KeyError
+    except Exception as error:
         raise ValueError(f"{name!r} is no npy file of plain numbers: {error}") from None
     try:
         kind = _dtypes.resolve(stored.newbyteorder("="))
     except (TypeError, ValueError):
         what = "Python objects, that is a pickle" if stored.hasobject else f"dtype {stored}"
-        raise ValueError(f"{name!r} holds {what}; pretrained reads {', '.join(_dtypes.DTYPES)}") from None
+        raise ValueError(
+            f"{name!r} holds {what}; pretrained reads {', '.join(_dtypes.DTYPES)}"
+        ) from None
     return shape, bool(fortran), stored, kind
 
 
 def _find_npy(name: str, tensor: str | None) -> Source:
     if tensor is not None:
-        raise ValueError(f"{name!r} is an npy file, one array without a name; leave out tensor={tensor!r:.80}")
+        raise ValueError(
+            f"{name!r} is an npy file, one array without a name; leave out tensor={tensor!r:.80}"
+        )
     with open(name, "rb") as file:
         shape, fortran, stored, kind = _npy_header(name, file)
         begin, size = file.tell(), os.fstat(file.fileno()).st_size
     _check_size(name, shape, kind, size - begin)
-    return Source(repr(name), kind, shape, _map(name, stored, shape, begin, "F" if fortran else "C"))
+    return Source(
+        repr(name), kind, shape, _map(name, stored, shape, begin, "F" if fortran else "C")
+    )
 
 
 def _check_size(name: str, shape: Shape, kind: DType, size: int) -> None:
     needed = math.prod(shape) * kind.itemsize
     if needed != size:
-        raise ValueError(f"{name!r} is damaged: shape {shape} of {kind.name} takes {needed} bytes, not {size}")
+        raise ValueError(
+            f"{name!r} is damaged: shape {shape} of {kind.name} takes {needed} bytes, not {size}"
+        )
 
 
 @contextlib.contextmanager
 def _zip_errors(name: str) -> Iterator[None]:
-    """What zipfile and zlib raise for a damaged archive, as one clear ValueError; a real I/O error stays what it is."""
+    """What zipfile and zlib raise for a damaged archive, as one clear ValueError; a real I/O error
+    stays what it is.
+    """
     import zipfile
     import zlib
 
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"{name!r} is no readable npz file: {error}") from None
@@ -181,11 +217,14 @@ def _find_npz(name: str, tensor: str | None) -> Source:
         extra = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
         start = info.header_offset + 30 + extra + begin
         if start + info.file_size - begin <= os.path.getsize(name):
-            return Source(label, kind, shape, _map(name, stored, shape, start, "F" if fortran else "C"))
+            return Source(
+                label, kind, shape, _map(name, stored, shape, start, "F" if fortran else "C")
+            )
         raise ValueError(f"{name!r} is cut short")
 
     def read(box: Box) -> Array:
-        # Compressed: unpacked from its start, but only the rows of the box are kept.  Fortran order: of the transpose.
+        # Compressed: unpacked from its start, but only the rows of the box are kept.  Fortran
+        # order: of the transpose.
         own, part = (shape[::-1], box[::-1]) if fortran else (shape, box)
         if not math.prod(_extent(box)):
             return np.empty(_extent(box), stored)
@@ -213,15 +252,19 @@ def _skip(stream: Any, count: int) -> None:
 
 
 _READERS: dict[str, Callable[[str, str | None], Source]] = {
-    ".safetensors": _find_safetensors, ".npz": _find_npz, ".npy": _find_npy,
-}  # fmt: skip
+    ".safetensors": _find_safetensors,
+    ".npz": _find_npz,
+    ".npy": _find_npy,
+}
 
 
-# --------------------------------------------------------------------------------------------------------- the contents
+# ------------------------------------------------------------------------------------- the contents
 
 
 def _odd_float32(values: Array) -> Array:
-    """float64 to float32 rounded to odd, so that a second rounding, to a narrower dtype, is as one."""
+    """float64 to float32 rounded to odd, so that a second rounding, to a narrower dtype, is as
+    one.
+    """
     near = values.astype(np.float32)
     back = near.astype(np.float64)
     bits = near.view(np.uint32)
@@ -232,47 +275,65 @@ def _odd_float32(values: Array) -> Array:
 
 
 def convert(values: Array, kind: DType, dtype: DType) -> Array:
-    """Bits of the values in `dtype`: unchanged if it is their own, else rounded once to nearest even."""
+    """Bits of the values in `dtype`: unchanged if it is their own, else rounded once to nearest
+    even.
+    """
     if kind is dtype:
         return values.astype(kind.numpy(), copy=False).view(dtype.unsigned)
     with np.errstate(all="ignore"):
         if dtype.wide or kind.wide and dtype is _dtypes.FLOAT32:
             result = values.astype(dtype.numpy())
         else:
-            result = (_odd_float32(values) if kind.wide else values.astype(np.float32)).astype(dtype.numpy())
+            result = (_odd_float32(values) if kind.wide else values.astype(np.float32)).astype(
+                dtype.numpy()
+            )
         lost = np.isfinite(values.astype(np.float64)) & ~np.isfinite(result.astype(np.float64))
     if lost.any():
         worst = float(np.abs(values[lost].astype(np.float64)).max())
-        raise ValueError(f"it holds values up to {worst:.6g}, not finite in {dtype.name} (largest number "
-                         f"{dtype.largest!r}); give a wider dtype")
+        raise ValueError(
+            f"it holds values up to {worst:.6g}, not finite in {dtype.name} (largest number "
+            f"{dtype.largest!r}); give a wider dtype"
+        )
     return result.view(dtype.unsigned)
 
 
 def _check(source: Source, shape: Shape, dtype: DType, rest: Any) -> None:
     if source.dtype is not dtype and not (source.dtype.is_float and dtype.is_float):
-        raise TypeError(f"{source.label} is {source.dtype.name}, which is not converted to {dtype.name}; only floating "
-                        "dtypes are, one to another")
+        raise TypeError(
+            f"{source.label} is {source.dtype.name}, which is not converted to {dtype.name}; only "
+            "floating dtypes are, one to another"
+        )
     if source.shape != shape:
         if len(source.shape) != len(shape):
-            raise ValueError(f"{source.label} has shape {source.shape}, and {shape} has another number of axes")
+            raise ValueError(
+                f"{source.label} has shape {source.shape}, and {shape} has another number of axes"
+            )
         if rest is None:
-            raise ValueError(f"{source.label} has shape {source.shape}, not {shape}; give rest= an initializer to copy "
-                             "what the two have in common and draw the rest")
+            raise ValueError(
+                f"{source.label} has shape {source.shape}, not {shape}; give rest= an initializer "
+                "to copy what the two have in common and draw the rest"
+            )
 
 
 def _within(target: Any, box: Box) -> Array:
     """The part of the target's view that holds a box of the global tensor."""
-    place = (slice(part.start - own.start, part.stop - own.start)
-             for part, own in zip(box, target.region, strict=True))
+    place = (
+        slice(part.start - own.start, part.stop - own.start)
+        for part, own in zip(box, target.region, strict=True)
+    )
     return target.view[(..., *place)]  # type: ignore[no-any-return]  # the Ellipsis: a 0-d view, not a scalar
 
 
 def _remainder(target: Any, common: Box) -> list[Any]:
-    """Targets that cover the region outside the box `common` once each: one for every axis that reaches beyond it."""
+    """Targets that cover the region outside the box `common` once each: one for every axis that
+    reaches beyond it.
+    """
     parts = []
     for axis, whole in enumerate(target.region):
-        inner = [slice(part.start, min(part.stop, same.stop), 1) for part, same in
-                 zip(target.region[:axis], common[:axis], strict=True)]
+        inner = [
+            slice(part.start, min(part.stop, same.stop), 1)
+            for part, same in zip(target.region[:axis], common[:axis], strict=True)
+        ]
         beyond = slice(max(whole.start, common[axis].stop), whole.stop, 1)
         box = (*inner, beyond, *target.region[axis + 1 :])
         if all(part.start < part.stop for part in box):
@@ -281,7 +342,13 @@ def _remainder(target: Any, common: Box) -> list[Any]:
 
 
 def pretrained_rule(
-    shape: Shape, dtype: DType, *, path: Any, tensor: str | None = None, rest: Any = None, rest_arguments: Any = None
+    shape: Shape,
+    dtype: DType,
+    *,
+    path: Any,
+    tensor: str | None = None,
+    rest: Any = None,
+    rest_arguments: Any = None,
 ) -> Write:
     # The file is looked at when it is read and not here, for what a rule returns may be remembered.
     if rest is None and rest_arguments is not None:
@@ -292,7 +359,9 @@ def pretrained_rule(
 
         function = _catalog.lookup(rest)
         if rest_arguments is not None and not isinstance(rest_arguments, Mapping):
-            raise TypeError(f"rest_arguments must be a mapping, not {type(rest_arguments).__name__}")
+            raise TypeError(
+                f"rest_arguments must be a mapping, not {type(rest_arguments).__name__}"
+            )
         arguments = dict(rest_arguments or {})
         _catalog.check_arguments(function, arguments)
         filler = _fill.decide(_catalog.RULES[function], shape, dtype, arguments)
@@ -300,9 +369,13 @@ def pretrained_rule(
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         source = find(path, tensor)
         _check(source, shape, dtype, rest)
-        common = tuple(slice(0, min(own, size), 1) for own, size in zip(source.shape, shape, strict=True))
-        box = tuple(slice(part.start, max(part.start, min(part.stop, same.stop)), 1)
-                    for part, same in zip(target.region, common, strict=True))
+        common = tuple(
+            slice(0, min(own, size), 1) for own, size in zip(source.shape, shape, strict=True)
+        )
+        box = tuple(
+            slice(part.start, max(part.start, min(part.stop, same.stop)), 1)
+            for part, same in zip(target.region, common, strict=True)
+        )
         values = source.read(box)
         inner = _within(target, box)
         _copy(values, source, dtype, inner, threads)
@@ -318,7 +391,9 @@ def pretrained_rule(
 
 
 def _copy(values: Array, source: Source, dtype: DType, view: Array, threads: int | None) -> None:
-    """Convert into the view, by blocks of rows on all threads; where a value may be lost, after trying all of them."""
+    """Convert into the view, by blocks of rows on all threads; where a value may be lost, after
+    trying all of them.
+    """
     if not view.size:
         return
     rows = max(1, _AT_ONCE // max(1, view.size // max(1, len(view)))) if view.ndim else 1
@@ -344,25 +419,40 @@ def _copy(values: Array, source: Source, dtype: DType, view: Array, threads: int
 
 @guarded
 def pretrained(
-    path: Any, tensor: str | None = None, *, shape: Any = None, rest: Any = None,
-    rest_arguments: Mapping[str, Any] | None = None, seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """W = the tensor in the file; with rest=, W = the tensor where the two shapes overlap and rest's draw elsewhere.
+    path: Any,
+    tensor: str | None = None,
+    *,
+    shape: Any = None,
+    rest: Any = None,
+    rest_arguments: Mapping[str, Any] | None = None,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """W = the tensor in the file; with rest=, W = the tensor where the two shapes overlap and
+    rest's draw elsewhere.
 
     Parameters
     ----------
-    path : .safetensors, .npz or .npy, plain numbers only; pickles (.pt, .bin, …) are refused without being read.
+    path : .safetensors, .npz or .npy, plain numbers only; pickles (.pt, .bin, …) are refused
+        without being read.
     tensor : its name there; not needed where there is only one.
-    shape, dtype : of the whole tensor, the file's if not given. Floating dtypes are converted, with one rounding.
-    rest, rest_arguments : for a shape that differs (a grown vocabulary): an initializer, by name or function, and its
-        arguments. Its fans and indices are the whole new tensor's. Without it another shape is an error.
-    region : of the new tensor; no more than that is read (a compressed npz is unpacked up to there).
+    shape, dtype : of the whole tensor, the file's if not given. Floating dtypes are converted, with
+        one rounding.
+    rest, rest_arguments : for a shape that differs (a grown vocabulary): an initializer, by name or
+        function, and its arguments. Its fans and indices are the whole new tensor's. Without it
+        another shape is an error.
+    region : of the new tensor; no more than that is read (a compressed npz is unpacked up to
+        there).
 
     Raises
     ------
     ValueError
-        A pickle; a damaged or hostile header; no such tensor; another shape without rest; an overflow of dtype.
+        A pickle; a damaged or hostile header; no such tensor; another shape without rest; an
+        overflow of dtype.
 
     Examples
     --------

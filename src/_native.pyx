@@ -1,13 +1,17 @@
-# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False
+# cython: cdivision=True, initializedcheck=False
 """The native engine: batches of draws into any memory, the GIL off.
 
-Owns buffers, runs of tiles, heads and tails by whole scratch tiles, strides, many tensors in one call, and the floating-point guard.
-Draws nothing itself: the kernels of src/isa do.  The same class Batch in pure Python: fastinit/reference.
+Owns buffers, runs of tiles, heads and tails by whole scratch tiles, strides, many tensors in one
+call, and the floating-point guard.  Draws nothing itself: the kernels of src/isa do.  The same
+class Batch in pure Python: fastinit/reference.
 """
 
 import os
 
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
@@ -35,7 +39,8 @@ cdef extern from "fastinit.h" nogil:
 
 cdef enum:
     AXES = 32              # more than NumPy's arrays had until 2.0; 64 merge to fewer in practice
-    CHUNK = 1 << 18        # values: a fraction of a millisecond, so that threads end together and Ctrl-C is seen soon
+    # values: a fraction of a millisecond, so that threads end together and Ctrl-C is seen soon
+    CHUNK = 1 << 18
     SMALL = 1 << 14        # values: some microseconds
     LARGE = 1 << 22        # bytes: two huge pages, of which one lies inside; NumPy's threshold too
     AROUND = 1 << 25       # bytes: beyond the caches; below, what is read soon after is still there
@@ -62,7 +67,7 @@ cdef struct Work:
     Axis axis[AXES]
 
 
-# ------------------------------------------------------------------------------------------------------ instruction sets
+# --------------------------------------------------------------------------------- instruction sets
 
 cdef const fi_isa *_list[5]
 cdef int _count = fi_isas(_list)
@@ -83,7 +88,10 @@ def rejected():
 
 
 def use(str name):
-    """Draw with this instruction set from now on: for tests and benchmarks; users set FASTINIT_ISA."""
+    """Draw with this instruction set from now on: for tests and benchmarks.
+
+    Users set FASTINIT_ISA.
+    """
     global _isa
     for k in range(_count):
         if _list[k].name.decode() == name:
@@ -103,11 +111,12 @@ cdef _choose():
 _choose()
 
 
-# ------------------------------------------------------------------------------------------------- floating-point state
+# ----------------------------------------------------------------------------- floating-point state
 
 
 def enter():
-    """Set round-to-nearest, no flush to zero, exceptions masked; returns what to give to leave()."""
+    """Set round-to-nearest, no flush to zero, exceptions masked; returns what to give to leave().
+    """
     return fi_enter()
 
 
@@ -115,7 +124,7 @@ def leave(uint64_t state):
     fi_leave(state)
 
 
-# --------------------------------------------------------------------------------------------------------------- drawing
+# ------------------------------------------------------------------------------------------ drawing
 
 
 cdef void draw_tiles(const Work *work, uint64_t tile, size_t count, char *out) noexcept nogil:
@@ -131,7 +140,9 @@ cdef void draw_tiles(const Work *work, uint64_t tile, size_t count, char *out) n
 
 
 cdef void draw_run(const Work *work, uint64_t index, int64_t count, char *out) noexcept nogil:
-    """Values index ... index + count - 1 into contiguous memory; the ragged ends are cut from whole tiles."""
+    """Values index ... index + count - 1 into contiguous memory; the ragged ends are cut from
+    whole tiles.
+    """
     cdef char scratch[64 * 8]
     cdef int64_t per = work.per_tile, size = work.itemsize, offset = index % per, n
     if offset or count < per:
@@ -152,7 +163,9 @@ cdef void draw_run(const Work *work, uint64_t index, int64_t count, char *out) n
         memcpy(out, scratch, count * size)
 
 
-cdef void put_constant(char *out, int64_t count, int64_t step, int size, uint64_t bits) noexcept nogil:
+cdef void put_constant(
+    char *out, int64_t count, int64_t step, int size, uint64_t bits
+) noexcept nogil:
     cdef int64_t k
     if step == size and (size == 1 or bits == 0):
         memset(out, bits & 0xFF, count * size)
@@ -200,8 +213,12 @@ cdef void put(char *out, const char *values, int64_t count, int64_t step, int si
             (<uint64_t *>(out + k * step))[0] = (<uint64_t *>values)[k]
 
 
-cdef void scatter(const Work *work, int64_t start, int64_t count, uint64_t index, char *out) noexcept nogil:
-    """Elements start ... start + count - 1 of one inner block, whose memory starts at `out`; element `start` has value `index`."""
+cdef void scatter(
+    const Work *work, int64_t start, int64_t count, uint64_t index, char *out
+) noexcept nogil:
+    """Elements start ... start + count - 1 of one inner block, whose memory starts at `out`;
+    element `start` has value `index`.
+    """
     cdef char scratch[SCRATCH_BYTES]
     cdef int64_t place[AXES]
     cdef int64_t n, piece, done, rest = start, last = work.axes - 1, per = SCRATCH * work.per_tile
@@ -258,12 +275,15 @@ cdef void draw_part(const Work *work, int64_t start, int64_t stop) noexcept nogi
         elif work.tiles != NULL:
             draw_run(work, index, n, out + within * work.itemsize)
         else:
-            put_constant(out + within * work.itemsize, n, work.itemsize, work.itemsize, work.constant)
+            put_constant(
+                out + within * work.itemsize, n, work.itemsize, work.itemsize, work.constant)
         start += n
 
 
 cdef void in_memory_order(Work *work, int axes) noexcept nogil:
-    """A constant has no index, so its axes are taken as the memory lies: largest steps first, none negative."""
+    """A constant has no index, so its axes are taken as the memory lies: largest steps first,
+    none negative.
+    """
     cdef Axis swap
     cdef int64_t step = 1
     cdef int j, k
@@ -344,14 +364,17 @@ cdef class Batch:
             if buffer.shape[k] != 1:
                 if axes == AXES - 1:
                     raise ValueError(f"more than {AXES - 1} axes")
-                axis[axes].count, axis[axes].index, axis[axes].memory = buffer.shape[k], strides[k], buffer.strides[k]
+                axis[axes].count = buffer.shape[k]
+                axis[axes].index = strides[k]
+                axis[axes].memory = buffer.strides[k]
                 axes += 1
         if draw == FI_CONSTANT and work.values:
             in_memory_order(work, axes)
         # Two axes that run on without a gap, in index and in memory, become one.
         k = 1
         while k < axes:
-            if axis[k - 1].index == axis[k].count * axis[k].index and axis[k - 1].memory == axis[k].count * axis[k].memory:
+            if (axis[k - 1].index == axis[k].count * axis[k].index
+                    and axis[k - 1].memory == axis[k].count * axis[k].memory):
                 axis[k - 1].count *= axis[k].count
                 axis[k - 1].index, axis[k - 1].memory = axis[k].index, axis[k].memory
                 axes -= 1
@@ -381,7 +404,9 @@ cdef class Batch:
         return fi_add(&self.drawn, 0)
 
     def work(self, int64_t most):
-        """Draw at most so many chunks (-1: all there are), the GIL off; True once none is left to take."""
+        """Draw at most so many chunks (-1: all there are), the GIL off; True once none is left to
+        take.
+        """
         cdef int64_t chunk, start, stop
         cdef Py_ssize_t k = 0
         cdef int64_t before = 0

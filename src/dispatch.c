@@ -1,5 +1,6 @@
-/* Which instruction sets this machine can use.  Scalar comes first and a better one overwrites it; each must first answer the same tiles
- * as the scalar kernels, bit for bit, in every draw and storage, or it is left out.  Nothing wide runs before the probe says it may. */
+/* Which instruction sets this machine can use.  Scalar comes first and a better one overwrites it;
+ * each must first answer the same tiles as the scalar kernels, bit for bit, in every draw and
+ * storage, or it is left out.  Nothing wide runs before the probe says it may. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "fastinit.h"
 #include <string.h>
@@ -20,17 +21,19 @@ static int usable(const char *name) {
     __builtin_cpu_init();
     if (!strcmp(name, "sse2")) return 1;
     unsigned a, b, c, d; /* f16c by hand: clang's builtin does not know the name */
-    if (!strcmp(name, "avx2")) return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+    if (!strcmp(name, "avx2"))
+        return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
     if (!strcmp(name, "avx512"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #elif defined(__aarch64__)
     if (!strcmp(name, "neon")) return 1;
 #endif
     return 0;
 }
 
-/* What every ISA is asked at load: each draw, and each form of the truncated normal, in float32 and float64 arithmetic. */
+/* What every ISA is asked at load: each draw, and each form of the truncated normal, in float32 and
+ * float64 arithmetic. */
 static const struct {
     int draw, wide;
     double parameters[FI_PARAMETERS];
@@ -39,19 +42,29 @@ static const struct {
     {FI_UNIFORM, 1, {-0.25, 1.0, -0.25, 0.75}},
     {FI_NORMAL, 0, {0.125, 0.75}},
     {FI_NORMAL, 1, {0.125, 0.75}},
-    {FI_TRUNCATED_NORMAL, 0, {0, 0x1p-3, 0x1p-2, -0x1.7ffffep-2, 0x1.3ffffep-1, 0x1.e8b43p-32, 0x1.c24a4ap+28, 0x1.a30b4p+28}},
-    {FI_TRUNCATED_NORMAL, 0, {0x1p+0, 0x1p-1, 0x1p+0, -0x1.7ffffep+1, 0x1.1ffffep+2, 0x1.ffe5a73p+30, 0x1.7b42aep-1, 0x1.097aa4p-2,
-     0x1.e7dbfcp-13, 0x1.09ad9cp-15, 0x1.ffdd5cp-33, 0x1.ffdd5cp-33, 0x1.40c37cp-31, 0x1.40c37cp-31}},
-    {FI_TRUNCATED_NORMAL, 0, {0x1p+1, 0, 0x1p+0, -0x1.fffffep+127, -0x1.800002p+2, 0x1p+0, 0x1p-32, 0, 0x1.8p+2, 0x1p+0, 0x1.8a2494p+1,
-     0x1.f3b7e4p-2, 0x1.1p+3, -0x1.bd857ep-7, 0x1.9f6702p-9, -0x1.faf2a2p-11, -0x1.756edp-12, 0x1.7a51c6p-16, -0x1.8ce40ap-14,
-     -0x1.965888p-14}},
-    {FI_TRUNCATED_NORMAL, 1, {0x1p+0, 0x1p-1, 0x1p+0, -0x1.7ffffffffffffp+1, 0x1.1ffffffffffffp+2, 0, 0x1.ffe5a73p+30, 0x1.ed0ab918p+29,
-     0x1.eaa5869a445c5p-4, 0x1.c2ab4f2cb7747p-1, 0x1.e7dbc92b77deep-13, 0x1.09ad7954b0009p-15, 0x1.ffdd5b8d87f5cp-65,
-     0x1.ffdd5b8d87f5cp-65, 0x1.40c37c85c2e19p-63, 0x1.40c37c85c2e19p-63}},
-    {FI_TRUNCATED_NORMAL, 1, {0x1p+1, 0, 0x1p+0, -0x1.fffffffffffffp+1023, -0x1.8000000000001p+2, 0x1p+0, 0x1p-64, 0, 0x1.8p+2, 0x1p+0,
-     0x1.8a249438e040cp+1, 0x1.f3b7e478f6e33p-2, 0x1.4p+3, -0x1.3451c06b659cp-6, 0x1.82bd924e7d67p-7, -0x1.9fa98e1e11d29p-8,
-     0x1.ed5a3331a7e4fp-10, -0x1.6a68557b39cf5p-13, -0x1.0afef71e2e4efp-11, 0x1.8ca3e983c26ep-12, -0x1.ff67f9557e69cp-13,
-     0x1.7bf7c19d63981p-15, 0x1.54f4d41083ca8p-17, -0x1.46d095988f538p-14, 0x1.2cf4241b6d1cdp-14, -0x1.f090b0d47750bp-15}},
+    {FI_TRUNCATED_NORMAL, 0,
+      {0, 0x1p-3, 0x1p-2, -0x1.7ffffep-2, 0x1.3ffffep-1, 0x1.e8b43p-32, 0x1.c24a4ap+28,
+       0x1.a30b4p+28}},
+    {FI_TRUNCATED_NORMAL, 0,
+      {0x1p+0, 0x1p-1, 0x1p+0, -0x1.7ffffep+1, 0x1.1ffffep+2, 0x1.ffe5a73p+30, 0x1.7b42aep-1,
+       0x1.097aa4p-2, 0x1.e7dbfcp-13, 0x1.09ad9cp-15, 0x1.ffdd5cp-33, 0x1.ffdd5cp-33,
+       0x1.40c37cp-31, 0x1.40c37cp-31}},
+    {FI_TRUNCATED_NORMAL, 0,
+      {0x1p+1, 0, 0x1p+0, -0x1.fffffep+127, -0x1.800002p+2, 0x1p+0, 0x1p-32, 0, 0x1.8p+2, 0x1p+0,
+       0x1.8a2494p+1, 0x1.f3b7e4p-2, 0x1.1p+3, -0x1.bd857ep-7, 0x1.9f6702p-9, -0x1.faf2a2p-11,
+       -0x1.756edp-12, 0x1.7a51c6p-16, -0x1.8ce40ap-14, -0x1.965888p-14}},
+    {FI_TRUNCATED_NORMAL, 1,
+      {0x1p+0, 0x1p-1, 0x1p+0, -0x1.7ffffffffffffp+1, 0x1.1ffffffffffffp+2, 0, 0x1.ffe5a73p+30,
+       0x1.ed0ab918p+29, 0x1.eaa5869a445c5p-4, 0x1.c2ab4f2cb7747p-1, 0x1.e7dbc92b77deep-13,
+       0x1.09ad7954b0009p-15, 0x1.ffdd5b8d87f5cp-65, 0x1.ffdd5b8d87f5cp-65, 0x1.40c37c85c2e19p-63,
+       0x1.40c37c85c2e19p-63}},
+    {FI_TRUNCATED_NORMAL, 1,
+      {0x1p+1, 0, 0x1p+0, -0x1.fffffffffffffp+1023, -0x1.8000000000001p+2, 0x1p+0, 0x1p-64, 0,
+       0x1.8p+2, 0x1p+0, 0x1.8a249438e040cp+1, 0x1.f3b7e478f6e33p-2, 0x1.4p+3,
+       -0x1.3451c06b659cp-6, 0x1.82bd924e7d67p-7, -0x1.9fa98e1e11d29p-8, 0x1.ed5a3331a7e4fp-10,
+       -0x1.6a68557b39cf5p-13, -0x1.0afef71e2e4efp-11, 0x1.8ca3e983c26ep-12,
+       -0x1.ff67f9557e69cp-13, 0x1.7bf7c19d63981p-15, 0x1.54f4d41083ca8p-17,
+       -0x1.46d095988f538p-14, 0x1.2cf4241b6d1cdp-14, -0x1.f090b0d47750bp-15}},
     {FI_WORDS, 0, {0}},
     {FI_WORDS64, 1, {0}},
 };
@@ -78,7 +91,8 @@ static int agrees(const fi_isa *one, const fi_isa *other) {
 }
 
 int fi_isas(const fi_isa **list) {
-    const fi_isa *(*const all[])(void) = {fi_isa_scalar, fi_isa_sse2, fi_isa_avx2, fi_isa_avx512, fi_isa_neon};
+    const fi_isa *(*const all[])(void) = {fi_isa_scalar, fi_isa_sse2, fi_isa_avx2, fi_isa_avx512,
+        fi_isa_neon};
     int count = 0;
     uint64_t state = fi_enter();
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
@@ -99,9 +113,12 @@ const char *fi_rejected(void) { return rejected; }
 
 void fi_advise(void *memory, size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    /* Whole pages around the memory: an allocation of its own then stays one mapping, and neighbours may share a huge page. */
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory & ~(page - 1);
-    (void)madvise((void *)first, (uintptr_t)memory + bytes - first, MADV_HUGEPAGE); /* fails where the kernel has none: nothing lost */
+    /* Whole pages around the memory: an allocation of its own then stays one mapping, and
+     * neighbours may share a huge page. */
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+        first = (uintptr_t)memory & ~(page - 1);
+    /* fails where the kernel has none: nothing lost */
+    (void)madvise((void *)first, (uintptr_t)memory + bytes - first, MADV_HUGEPAGE);
 #else
     (void)memory, (void)bytes;
 #endif

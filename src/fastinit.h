@@ -1,5 +1,6 @@
-/* The whole C surface between the kernels (src/isa), the dispatch (src/dispatch.c) and the Cython module (src/_native.pyx).
- * Knows no initializer, no shape and no Python.  What the draws compute stands in src/kernel/ and fastinit/stream-v1.md. */
+/* The whole C surface between the kernels (src/isa), the dispatch (src/dispatch.c) and the Cython
+ * module (src/_native.pyx). Knows no initializer, no shape and no Python.  What the draws compute
+ * stands in src/kernel/ and fastinit/stream-v1.md. */
 #ifndef FASTINIT_H
 #define FASTINIT_H
 
@@ -14,7 +15,8 @@
 #endif
 
 /* The codes of fastinit/_dtypes.py. */
-enum fi_draw_code { FI_CONSTANT, FI_UNIFORM, FI_NORMAL, FI_TRUNCATED_NORMAL, FI_WORDS, FI_WORDS64, FI_DRAWS };
+enum fi_draw_code { FI_CONSTANT, FI_UNIFORM, FI_NORMAL, FI_TRUNCATED_NORMAL, FI_WORDS, FI_WORDS64,
+    FI_DRAWS };
 enum fi_storage { FI_F64, FI_F32, FI_F16, FI_BF16, FI_E4M3, FI_E5M2, FI_U32, FI_U64, FI_STORAGES };
 
 #define FI_PARAMETERS 48
@@ -24,11 +26,13 @@ typedef struct {
     uint64_t seed, stream;
     uint32_t plane;
     double parameters[FI_PARAMETERS];
-    int around; /* whether float32 may go around the caches, into memory that is larger than they are */
+    /* whether float32 may go around the caches, into memory that is larger than they are */
+    int around;
 } fi_draw;
 
-/* Draw `tiles` whole tiles from number `first` on into contiguous memory of any alignment.  The caller sees to it that no run
- * of tiles crosses a multiple of 2^28, where the low word of the block counter would carry. */
+/* Draw `tiles` whole tiles from number `first` on into contiguous memory of any alignment.  The
+ * caller sees to it that no run of tiles crosses a multiple of 2^28, where the low word of the
+ * block counter would carry. */
 typedef void (*fi_tiles)(const fi_draw *draw, uint64_t first, size_t tiles, void *out);
 
 typedef struct {
@@ -43,11 +47,13 @@ const fi_isa *fi_isa_avx2(void);
 const fi_isa *fi_isa_avx512(void);
 const fi_isa *fi_isa_neon(void);
 
-/* All sets this machine can use, best last; an ISA that fails its known answers is left out and named by fi_rejected(). */
+/* All sets this machine can use, best last; an ISA that fails its known answers is left out and
+ * named by fi_rejected(). */
 #define FI_ISAS 5
 
-/* The floating-point state of this thread: fi_enter() sets round-to-nearest, no flush to zero, exceptions masked, and returns what was;
- * fi_leave() puts that back bit for bit, the sticky flags too. */
+/* The floating-point state of this thread: fi_enter() sets round-to-nearest, no flush to zero,
+ * exceptions masked, and returns what was; fi_leave() puts that back bit for bit, the sticky flags
+ * too. */
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>
 static inline uint64_t fi_enter(void) {
@@ -77,16 +83,21 @@ static inline void fi_leave(uint64_t was) { fesetround((int)was); }
 /* What several threads count together. */
 #if defined(_MSC_VER)
 #include <intrin.h>
-static inline int64_t fi_add(int64_t *counter, int64_t n) { return _InterlockedExchangeAdd64(counter, n); }
+static inline int64_t fi_add(int64_t *counter, int64_t n) {
+    return _InterlockedExchangeAdd64(counter, n);
+}
 #else
-static inline int64_t fi_add(int64_t *counter, int64_t n) { return __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
+static inline int64_t fi_add(int64_t *counter, int64_t n) {
+    return __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
 #endif
 
 int fi_isas(const fi_isa **list);
 const char *fi_rejected(void);
 
-/* Ask for huge pages under memory that is about to be written whole, as NumPy does for its own arrays: its first touch then costs a
- * fraction (torch's memory comes in pages of 4 KiB, and touching them takes longer than drawing).  Only advice: no byte changes. */
+/* Ask for huge pages under memory that is about to be written whole, as NumPy does for its own
+ * arrays: its first touch then costs a fraction (torch's memory comes in pages of 4 KiB, and
+ * touching them takes longer than drawing).  Only advice: no byte changes. */
 void fi_advise(void *memory, size_t bytes);
 
 #endif

@@ -1,7 +1,9 @@
-"""Checks that run in a process of their own: a framework reads its devices and its backend once, when it is imported.
+"""Checks that run in a process of their own: a framework reads its devices and its backend once,
+when it is imported.
 
-A script of checks has functions named check_…, each of which returns or raises, and ends with main(globals()).  Its test
-file asks for outcomes(script, NAME=value, …): every check's traceback, "" where it passed.  Warnings are errors here too.
+A script of checks has functions named check_…, each of which returns or raises, and ends with
+main(globals()).  Its test file asks for outcomes(script, NAME=value, …): every check's traceback,
+"" where it passed.  Warnings are errors here too.
 """
 
 import functools
@@ -24,27 +26,45 @@ def names(script):
 def environment(**more):
     """Of a child that imports the package which is tested here, with few threads beside ours."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **more,
+    }
 
 
 @functools.cache
 def outcomes(script, *arguments, **variables):
-    done = subprocess.run([sys.executable, str(script), *arguments], env=environment(**variables), capture_output=True,
-                          text=True, timeout=300)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def together(script, count, **variables):
-    """Run `count` processes of a script, each given a free address, `count` and its number; what each of them printed."""
+    """Run `count` processes of a script, each given a free address, `count` and its number; what
+    each of them printed.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     running = [
-        subprocess.Popen([sys.executable, str(script), address, str(count), str(number)], text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**variables))
+        subprocess.Popen(
+            [sys.executable, str(script), address, str(count), str(number)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(**variables),
+        )
         for number in range(count)
-    ]  # fmt: skip
+    ]
     try:
         printed = []
         for process in running:
@@ -59,7 +79,9 @@ def together(script, count, **variables):
 
 
 def main(namespace, ignored=()):
-    """Run every check; `ignored` are warnings of others, as (message, category), that are none of ours."""
+    """Run every check; `ignored` are warnings of others, as (message, category), that are none of
+    ours.
+    """
     chosen = sys.argv[1:] or [name for name in namespace if name.startswith("check_")]
     results = {}
     for name in chosen:

@@ -1,5 +1,6 @@
-"""What every test run says first, the marks (`native` tests need the compiled engine and are left out, -m "not native", not skipped,
-where there is none), and the seeds."""
+"""What every test run says first, the marks (`native` tests need the compiled engine and are left
+out, -m "not native", not skipped, where there is none), and the seeds.
+"""
 
 import os
 import random
@@ -11,18 +12,22 @@ import pytest
 
 from fastinit import _engine
 
-# Modules beside the tests, which several of them share; imported by path (--import-mode=importlib), tests do not find them.
+# Modules beside the tests, which several of them share; imported by path (--import-mode=importlib),
+# tests do not find them.
 sys.path.insert(0, os.path.dirname(__file__))
-# Children of the tests import what is installed too, wherever they are started from: never the source tree.
+# Children of the tests import what is installed too, wherever they are started from: never the
+# source tree.
 os.environ["PYTHONSAFEPATH"] = "1"
-# Started by nohup or in the background, a run inherits ignored signals, and so would the children that tests interrupt.
+# Started by nohup or in the background, a run inherits ignored signals, and so would the children
+# that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "native: needs the compiled engine (deselect with -m 'not native' where there is none)"
+        "markers",
+        "native: needs the compiled engine (deselect with -m 'not native' where there is none)",
     )
     config.addinivalue_line("markers", "numba: needs numba, or minutes without it")
     config.addinivalue_line("markers", "frameworks: needs torch, JAX or Keras")
@@ -31,7 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def fixed_seeds() -> None:
-    """Every test has the same random numbers of torch and of Python, alone or after others: none may fail by chance."""
+    """Every test has the same random numbers of torch and of Python, alone or after others: none
+    may fail by chance.
+    """
     random.seed(0)
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -40,6 +47,7 @@ def fixed_seeds() -> None:
 
 def pytest_report_header() -> str:
     return (
-        f"fastinit: engine {_engine.name()}, ISA {_engine.isa()} of {', '.join(_engine.isas())}, {_engine.threads()} threads; "
-        f"numpy {np.__version__}; installed at {os.path.dirname(_engine.__file__)}; {sys.platform}"
+        f"fastinit: engine {_engine.name()}, ISA {_engine.isa()} of {', '.join(_engine.isas())}, "
+        f"{_engine.threads()} threads; numpy {np.__version__}; installed at "
+        f"{os.path.dirname(_engine.__file__)}; {sys.platform}"
     )

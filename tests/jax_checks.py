@@ -1,4 +1,5 @@
-"""What test_jax.py runs in a process with JAX, with 64 bits off and on: keys, meaning, dtypes, transformations, Flax.
+"""What test_jax.py runs in a process with JAX, with 64 bits off and on: keys, meaning, dtypes,
+transformations, Flax.
 
 JAX_ENABLE_X64=1 python tests/jax_checks.py [check_…]
 """
@@ -28,31 +29,69 @@ KEY = jax.random.wrap_key_data(np.array([0x01234567, 0x89ABCDEF], np.uint32), im
 SEED = 0x0123456789ABCDEF
 TRUNCATED = {"distribution": "truncated_normal"}
 
-# Every initializer: what builds it, a shape, and the core function with the arguments that it stands for.
+# Every initializer: what builds it, a shape, and the core function with the arguments that it
+# stands for.
 CASES = {
     "uniform": (init.uniform(0.5), (5, 7), fi.uniform, {"low": 0.0, "high": 0.5}),
     "normal": (init.normal(0.5), (5, 7), fi.normal, {"std": 0.5}),
-    "truncated_normal": (init.truncated_normal(0.5, lower=-1.0, upper=3.0), (5, 7), fi.truncated_normal,
-                         {"std": 0.5, "low": -1.0, "high": 3.0}),
-    "variance_scaling": (init.variance_scaling(3.0, "fan_geo_avg", "normal"), (3, 5, 7), fi.variance_scaling,
-                         {"scale": 3.0, "mode": "fan_geo_avg", "layout": "io"}),
-    "axes": (init.variance_scaling(3.0, "fan_out", "uniform", in_axis=0, out_axis=[1], batch_axis=(2,)), (3, 5, 7),
-             fi.variance_scaling,
-             {"scale": 3.0, "mode": "fan_out", "distribution": "uniform", "in_axis": 0, "out_axis": 1, "batch_axis": 2}),
+    "truncated_normal": (
+        init.truncated_normal(0.5, lower=-1.0, upper=3.0),
+        (5, 7),
+        fi.truncated_normal,
+        {"std": 0.5, "low": -1.0, "high": 3.0},
+    ),
+    "variance_scaling": (
+        init.variance_scaling(3.0, "fan_geo_avg", "normal"),
+        (3, 5, 7),
+        fi.variance_scaling,
+        {"scale": 3.0, "mode": "fan_geo_avg", "layout": "io"},
+    ),
+    "axes": (
+        init.variance_scaling(3.0, "fan_out", "uniform", in_axis=0, out_axis=[1], batch_axis=(2,)),
+        (3, 5, 7),
+        fi.variance_scaling,
+        {
+            "scale": 3.0,
+            "mode": "fan_out",
+            "distribution": "uniform",
+            "in_axis": 0,
+            "out_axis": 1,
+            "batch_axis": 2,
+        },
+    ),
     "glorot_uniform": (init.glorot_uniform(), (3, 5, 7), fi.xavier_uniform, {"layout": "io"}),
-    "glorot_normal": (init.glorot_normal(), (3, 5, 7), fi.variance_scaling,
-                      {"mode": "fan_avg", "layout": "io", **TRUNCATED}),
+    "glorot_normal": (
+        init.glorot_normal(),
+        (3, 5, 7),
+        fi.variance_scaling,
+        {"mode": "fan_avg", "layout": "io", **TRUNCATED},
+    ),
     "he_uniform": (init.he_uniform(), (3, 5, 7), fi.he_uniform, {"layout": "io"}),
-    "he_normal": (init.he_normal(), (3, 5, 7), fi.variance_scaling, {"scale": 2.0, "layout": "io", **TRUNCATED}),
+    "he_normal": (
+        init.he_normal(),
+        (3, 5, 7),
+        fi.variance_scaling,
+        {"scale": 2.0, "layout": "io", **TRUNCATED},
+    ),
     "lecun_uniform": (init.lecun_uniform(), (3, 5, 7), fi.lecun_uniform, {"layout": "io"}),
-    "lecun_normal": (init.lecun_normal(), (3, 5, 7), fi.variance_scaling, {"layout": "io", **TRUNCATED}),
+    "lecun_normal": (
+        init.lecun_normal(),
+        (3, 5, 7),
+        fi.variance_scaling,
+        {"layout": "io", **TRUNCATED},
+    ),
     "orthogonal": (init.orthogonal(2.0), (3, 5, 7), fi.orthogonal, {"gain": 2.0, "layout": "io"}),
-    "delta_orthogonal": (init.delta_orthogonal(2.0), (3, 5, 7), fi.delta_orthogonal, {"gain": 2.0, "layout": "io"}),
+    "delta_orthogonal": (
+        init.delta_orthogonal(2.0),
+        (3, 5, 7),
+        fi.delta_orthogonal,
+        {"gain": 2.0, "layout": "io"},
+    ),
     "sparse": (init.sparse(0.3), (10, 7), fi.sparse, {"sparsity": 0.3}),
     "constant": (init.constant(0.3), (5, 7), fi.constant, {"value": 0.3}),
     "zeros": (init.zeros, (5, 7), fi.zeros, {}),
     "ones": (init.ones, (5, 7), fi.ones, {}),
-}  # fmt: skip
+}
 
 
 def bits(array):
@@ -69,7 +108,7 @@ def never(*_, **__):
     raise AssertionError("values were drawn")
 
 
-# ----------------------------------------------------------------------------------------------------------------- keys
+# --------------------------------------------------------------------------------------------- keys
 
 
 def check_keys_give_these_seeds_and_streams():
@@ -107,10 +146,20 @@ def check_these_bits_are_promised_for_a_threefry_and_an_rbg_key():
 
 def check_typed_raw_and_rbg_keys_draw_what_the_core_draws_with_their_seed_and_stream():
     rbg = jax.random.key(77, impl="rbg")
-    for key in (KEY, jax.random.key_data(KEY), np.asarray(jax.random.key_data(KEY)), rbg, jax.random.key_data(rbg)):
+    for key in (
+        KEY,
+        jax.random.key_data(KEY),
+        np.asarray(jax.random.key_data(KEY)),
+        rbg,
+        jax.random.key_data(rbg),
+    ):
         seed, stream = init.key_to_stream(key)
         for traced in (False, True):
-            draw = jax.jit(lambda key: init.he_normal()(key, (3, 5, 7))) if traced else init.he_normal().func
+            draw = (
+                jax.jit(lambda key: init.he_normal()(key, (3, 5, 7)))
+                if traced
+                else init.he_normal().func
+            )
             drawn = draw(key) if traced else init.he_normal()(key, (3, 5, 7))
             assert bits(drawn) == bits(core("he_normal", drawn.dtype.name, seed, stream))
 
@@ -124,8 +173,16 @@ def check_what_is_no_key_is_refused_with_what_to_give():
         (np.zeros(2, np.int32), TypeError, "dtype int32"),
         (np.zeros(3, np.uint32), TypeError, r"two words \(threefry\) or four \(rbg\)"),
         (np.uint32(5), TypeError, r"shape \(\)"),
-        (jax.random.split(KEY, 3), ValueError, r"an array of keys, of shape \(3,\); give one key, or use jax.vmap"),
-        (jax.random.key_data(jax.random.split(KEY, 3)), ValueError, r"an array of keys, of shape \(3,\)"),
+        (
+            jax.random.split(KEY, 3),
+            ValueError,
+            r"an array of keys, of shape \(3,\); give one key, or use jax.vmap",
+        ),
+        (
+            jax.random.key_data(jax.random.split(KEY, 3)),
+            ValueError,
+            r"an array of keys, of shape \(3,\)",
+        ),
     ]
     for key, error, message in wrong:
         with pytest.raises(error, match=message):
@@ -139,11 +196,13 @@ def check_constants_ignore_the_key_as_in_jax():
         assert bits(init.zeros(key, (3,), "float32")) == bits(np.zeros(3, np.float32))
         assert bits(init.ones(key, (3,), "bfloat16")) == bits(jnp.ones(3, jnp.bfloat16))
         assert bits(init.constant(7)(key, (3,), "int8")) == bits(np.full(3, 7, np.int8))
-    assert bits(jax.jit(lambda: init.constant(0.1)(None, (3,), "float16"))()) == bits(np.full(3, 0.1, np.float16))
+    assert bits(jax.jit(lambda: init.constant(0.1)(None, (3,), "float16"))()) == bits(
+        np.full(3, 0.1, np.float16)
+    )
     assert "callback" not in str(jax.make_jaxpr(lambda key: init.ones(key, (3,)))(KEY))
 
 
-# -------------------------------------------------------------------------------------------------------------- meaning
+# ------------------------------------------------------------------------------------------ meaning
 
 
 def check_every_name_of_jax_is_here_with_its_parameters_and_defaults():
@@ -153,11 +212,16 @@ def check_every_name_of_jax_is_here_with_its_parameters_and_defaults():
     for name in names:
         ours = getattr(init, name)
         assert name in init.__all__ and ours.__doc__
-        mine, its = inspect.signature(ours).parameters, inspect.signature(getattr(theirs, name)).parameters
-        assert [(p.name, p.default, p.kind) for p in mine.values()] == [(p.name, p.default, p.kind) for p in its.values()]
-        assert getattr(theirs, name) is not getattr(theirs, name.replace("xavier", "glorot").replace("kaiming", "he")) or (
-            ours is getattr(init, name.replace("xavier", "glorot").replace("kaiming", "he"))
+        mine, its = (
+            inspect.signature(ours).parameters,
+            inspect.signature(getattr(theirs, name)).parameters,
         )
+        assert [(p.name, p.default, p.kind) for p in mine.values()] == [
+            (p.name, p.default, p.kind) for p in its.values()
+        ]
+        assert getattr(theirs, name) is not getattr(
+            theirs, name.replace("xavier", "glorot").replace("kaiming", "he")
+        ) or (ours is getattr(init, name.replace("xavier", "glorot").replace("kaiming", "he")))
     initializer = inspect.signature(init.he_normal()).parameters
     assert list(initializer) == list(inspect.signature(theirs.he_normal()).parameters)
     assert all(initializer[name].default is None for name in ("dtype", "out_sharding"))
@@ -167,7 +231,10 @@ def check_every_initializer_is_a_core_function_in_every_dtype():
     for dtype in DTYPES:
         for name, (initializer, shape, _, _) in CASES.items():
             assert bits(initializer(KEY, shape, dtype)) == bits(core(name, dtype)), (name, dtype)
-            assert bits(initializer(KEY, shape, jnp.dtype(dtype))) == bits(core(name, dtype)), (name, dtype)
+            assert bits(initializer(KEY, shape, jnp.dtype(dtype))) == bits(core(name, dtype)), (
+                name,
+                dtype,
+            )
 
 
 GRID = np.linspace(0.005, 0.995, 45)
@@ -190,20 +257,38 @@ def check_distributions_are_jaxs():
     if X64:
         return
     theirs, shape = jax.nn.initializers, (4, 256, 1024)
-    builds = [("uniform", (0.5,)), ("normal", (0.5,)), ("truncated_normal", (0.5,)),
-              ("truncated_normal", (0.5, None, -0.5, 1.0))]  # fmt: skip
-    builds += [(f"{who}_{law}", ()) for who in ("glorot", "he", "lecun") for law in ("uniform", "normal")]
-    builds += [("variance_scaling", (2.5, "fan_in", law)) for law in ("truncated_normal", "normal", "uniform")]
-    builds += [("variance_scaling", (2.5, mode, "uniform", 0, (2, 1))) for mode in ("fan_out", "fan_avg", "fan_geo_avg")]
+    builds = [
+        ("uniform", (0.5,)),
+        ("normal", (0.5,)),
+        ("truncated_normal", (0.5,)),
+        ("truncated_normal", (0.5, None, -0.5, 1.0)),
+    ]
+    builds += [
+        (f"{who}_{law}", ()) for who in ("glorot", "he", "lecun") for law in ("uniform", "normal")
+    ]
+    builds += [
+        ("variance_scaling", (2.5, "fan_in", law))
+        for law in ("truncated_normal", "normal", "uniform")
+    ]
+    builds += [
+        ("variance_scaling", (2.5, mode, "uniform", 0, (2, 1)))
+        for mode in ("fan_out", "fan_avg", "fan_geo_avg")
+    ]
     for name, arguments in builds:
         its = getattr(theirs, name)(*arguments)(KEY, shape, np.float32)
-        assert alike(getattr(init, name)(*arguments)(KEY, shape, np.float32), its), (name, arguments)
-    # What must not pass: the untruncated normal, one that is not corrected, torch's layout, 1 % too much.
+        assert alike(getattr(init, name)(*arguments)(KEY, shape, np.float32), its), (
+            name,
+            arguments,
+        )
+    # What must not pass: the untruncated normal, one that is not corrected, torch's layout, 1 % too
+    # much.
     he = theirs.he_normal()(KEY, shape, np.float32)
     assert alike(init.he_normal()(KEY, shape, np.float32), he)
     assert not alike(fi.he_normal(shape, layout="io", seed=1), he)
     assert not alike(fi.truncated_normal(shape, std=(2 / 1024) ** 0.5, seed=1), he)
-    assert not alike(fi.variance_scaling(shape, scale=2.0, distribution="truncated_normal", seed=1), he)
+    assert not alike(
+        fi.variance_scaling(shape, scale=2.0, distribution="truncated_normal", seed=1), he
+    )
     assert not alike(init.he_normal()(KEY, shape, np.float32) * 1.01, he)
 
 
@@ -213,25 +298,43 @@ def check_shapes_and_dtypes_of_jaxs_own_test():
         for shape in shapes:
             names = ["uniform", "normal", "truncated_normal", "constant", "ones", "zeros"]
             if len(shape) > 1:
-                names += ["he_normal", "glorot_uniform", "lecun_normal", "variance_scaling", "orthogonal"]
+                names += [
+                    "he_normal",
+                    "glorot_uniform",
+                    "lecun_normal",
+                    "variance_scaling",
+                    "orthogonal",
+                ]
             if 3 <= len(shape) <= 5:
                 names += ["delta_orthogonal"]
             for name in names:
                 drawn = CASES[name][0](KEY, shape, dtype)
-                assert isinstance(drawn, jax.Array) and drawn.shape == shape and drawn.dtype == jnp.dtype(dtype)
+                assert (
+                    isinstance(drawn, jax.Array)
+                    and drawn.shape == shape
+                    and drawn.dtype == jnp.dtype(dtype)
+                )
 
 
 def check_vectors_have_no_fans_unless_the_axes_are_named():
     for shape in ((), (4,)):
         with pytest.raises(ValueError, match="axes|axis|two"):
             init.he_normal()(KEY, shape)
-    for axes in ({"in_axis": 0, "out_axis": ()}, {"in_axis": [], "out_axis": [0]}, {"in_axis": (), "out_axis": (), "batch_axis": 0}):
+    for axes in (
+        {"in_axis": 0, "out_axis": ()},
+        {"in_axis": [], "out_axis": [0]},
+        {"in_axis": (), "out_axis": (), "batch_axis": 0},
+    ):
         drawn = init.variance_scaling(1.0, "fan_in", "normal", **axes)(KEY, (4,))
         theirs = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", **axes)(KEY, (4,))
         assert drawn.shape == theirs.shape == (4,)
-    wide = init.variance_scaling(1.0, "fan_in", "normal", in_axis=0, out_axis=())(KEY, (2**18,), "float32")
+    wide = init.variance_scaling(1.0, "fan_in", "normal", in_axis=0, out_axis=())(
+        KEY, (2**18,), "float32"
+    )
     assert abs(float(wide.std()) * 2**9 - 1) < 0.01
-    assert init.variance_scaling(1.0, "fan_in", "normal", in_axis=(), out_axis=())(KEY, ()).shape == ()
+    assert (
+        init.variance_scaling(1.0, "fan_in", "normal", in_axis=(), out_axis=())(KEY, ()).shape == ()
+    )
 
 
 def check_orthogonal_is_orthogonal_along_any_axis_and_of_any_size():
@@ -239,17 +342,26 @@ def check_orthogonal_is_orthogonal_along_any_axis_and_of_any_size():
         for columns in range(4):
             w = np.asarray(init.orthogonal()(KEY, (rows, columns), "float32"), np.float64)
             gram = w.T @ w if rows >= columns else w @ w.T
-            assert w.shape == (rows, columns) and np.abs(gram - np.eye(len(gram))).max(initial=0.0) < 1e-5
+            assert (
+                w.shape == (rows, columns)
+                and np.abs(gram - np.eye(len(gram))).max(initial=0.0) < 1e-5
+            )
     for axis in (-1, -2, -3, 0, 1, 2):
         w = np.asarray(init.orthogonal(3.0, axis)(KEY, (2, 5, 3), "float32"), np.float64)
         assert w.shape == (2, 5, 3)
         matrix = np.moveaxis(w, axis, -1).reshape(-1, w.shape[axis])
         small = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
         assert np.abs(small - 9 * np.eye(len(small))).max() < 1e-5
-        assert bits(jax.jit(lambda key, axis=axis: init.orthogonal(3.0, axis)(key, (2, 5, 3), "float32"))(KEY)) == bits(
-            init.orthogonal(3.0, axis)(KEY, (2, 5, 3), "float32")
-        )
-    for shape, axis, message in (((4,), -1, "two|2"), ((), -1, "outside"), ((2, 3), 2, r"column_axis 2 is outside the 2 axes")):
+        assert bits(
+            jax.jit(lambda key, axis=axis: init.orthogonal(3.0, axis)(key, (2, 5, 3), "float32"))(
+                KEY
+            )
+        ) == bits(init.orthogonal(3.0, axis)(KEY, (2, 5, 3), "float32"))
+    for shape, axis, message in (
+        ((4,), -1, "two|2"),
+        ((), -1, "outside"),
+        ((2, 3), 2, r"column_axis 2 is outside the 2 axes"),
+    ):
         with pytest.raises(ValueError, match=message):
             init.orthogonal(1.0, axis)(KEY, shape)
 
@@ -257,7 +369,9 @@ def check_orthogonal_is_orthogonal_along_any_axis_and_of_any_size():
 def check_delta_orthogonal_is_zero_but_at_the_centre():
     for kernel in ((3,), (4,), (3, 2), (1, 2, 5)):
         for axis in (-1, -2):
-            w = np.asarray(init.delta_orthogonal(2.0, axis)(KEY, (*kernel, 3, 5), "float32"), np.float64)
+            w = np.asarray(
+                init.delta_orthogonal(2.0, axis)(KEY, (*kernel, 3, 5), "float32"), np.float64
+            )
             centre = tuple((size - 1) // 2 for size in kernel)
             assert np.abs(w[centre] @ w[centre].T - 4 * np.eye(3)).max() < 1e-5
             w[centre] = 0
@@ -273,9 +387,16 @@ def check_narrow_dtypes_have_thousands_of_distinct_values_and_mean_zero():
     count = 2**18
     least = {"bfloat16": (2500, 2000), "float16": (15000, 10000)}
     for dtype, (most, some) in least.items():
-        for build, enough in ((init.normal(1.0), most), (init.truncated_normal(1.0), some), (init.lecun_normal(), some)):
+        for build, enough in (
+            (init.normal(1.0), most),
+            (init.truncated_normal(1.0), some),
+            (init.lecun_normal(), some),
+        ):
             drawn = np.asarray(build(KEY, (count // 512, 512), dtype))
-            assert len(np.unique(drawn.view(np.uint16))) > enough, (dtype, len(np.unique(drawn.view(np.uint16))))
+            assert len(np.unique(drawn.view(np.uint16))) > enough, (
+                dtype,
+                len(np.unique(drawn.view(np.uint16))),
+            )
             wide = drawn.astype(np.float64)
             assert abs(wide.mean() / wide.std()) < 5 / math.sqrt(count)
     theirs = np.asarray(jax.nn.initializers.normal(1.0)(KEY, (count,), "bfloat16"))
@@ -289,7 +410,11 @@ def check_dtypes_default_and_win_as_in_jax():
     assert init.normal(dtype="bfloat16")(KEY, (3,), jnp.float16).dtype == jnp.float16
     assert init.he_normal(dtype=jnp.float16)(KEY, (3, 3)).dtype == jnp.float16
     assert init.zeros(KEY, (3,)).dtype == default
-    for scale in (np.float32(0.5), jnp.float32(0.5), 0.5):  # a float32 parameter must not widen the result
+    for scale in (
+        np.float32(0.5),
+        jnp.float32(0.5),
+        0.5,
+    ):  # a float32 parameter must not widen the result
         assert init.normal(scale)(KEY, (3,), "bfloat16").dtype == jnp.bfloat16
 
 
@@ -306,27 +431,36 @@ def check_float64_without_64_bits_is_float32_with_jaxs_own_warning():
 
 
 def check_scales_of_zero_and_shapes_without_elements():
-    assert not np.asarray(init.variance_scaling(0.0, "fan_in", "truncated_normal")(KEY, (3, 4))).any()
+    assert not np.asarray(
+        init.variance_scaling(0.0, "fan_in", "truncated_normal")(KEY, (3, 4))
+    ).any()
     assert not np.asarray(init.normal(0.0)(KEY, (3, 4))).any()
     for shape in ((0, 3), (3, 0), (0,)):
         assert init.normal()(KEY, shape).shape == shape
     assert init.he_normal()(KEY, (3, 0)).shape == (3, 0)
 
 
-# ------------------------------------------------------------------------------------------------------ transformations
+# ---------------------------------------------------------------------------------- transformations
 
 
 def check_jit_draws_what_an_eager_call_draws():
     for dtype in DTYPES:
-        draw = jax.jit(lambda key, dtype=dtype: {name: case[0](key, case[1], dtype) for name, case in CASES.items()})
+        draw = jax.jit(
+            lambda key, dtype=dtype: {
+                name: case[0](key, case[1], dtype) for name, case in CASES.items()
+            }
+        )
         for name, drawn in draw(KEY).items():
             assert bits(drawn) == bits(core(name, dtype)), (name, dtype)
 
 
 def check_tracing_draws_nothing_whatever_the_key_is():
     raw = jax.random.key_data(KEY)
-    draws = [lambda: init.he_normal()(raw, (3, 4), "float32"), lambda: init.he_normal()(KEY, (3, 4), "float32"),
-             lambda: init.he_normal()(np.asarray(raw), (3, 4), "float32")]  # fmt: skip
+    draws = [
+        lambda: init.he_normal()(raw, (3, 4), "float32"),
+        lambda: init.he_normal()(KEY, (3, 4), "float32"),
+        lambda: init.he_normal()(np.asarray(raw), (3, 4), "float32"),
+    ]
     for draw in draws:
         with mock.patch.object(init, "_apply", never):
             shaped = jax.eval_shape(draw)
@@ -345,11 +479,19 @@ def check_vmap_draws_what_each_key_draws():
             return initializer(key, shape, "bfloat16")
 
         expected = [[draw(key) for key in row] for row in keys]
-        for many in (jax.vmap(jax.vmap(draw)), jax.jit(jax.vmap(jax.vmap(draw))), jax.vmap(lambda row: jax.lax.map(draw, row))):
+        for many in (
+            jax.vmap(jax.vmap(draw)),
+            jax.jit(jax.vmap(jax.vmap(draw))),
+            jax.vmap(lambda row: jax.lax.map(draw, row)),
+        ):
             drawn = many(keys)
-            assert all(bits(drawn[i, j]) == bits(expected[i][j]) for i in range(2) for j in range(3))
+            assert all(
+                bits(drawn[i, j]) == bits(expected[i][j]) for i in range(2) for j in range(3)
+            )
     raw = jax.random.key_data(keys)[0]
-    assert bits(jax.vmap(lambda key: init.normal()(key, (4,)))(raw)[1]) == bits(init.normal()(keys[0, 1], (4,)))
+    assert bits(jax.vmap(lambda key: init.normal()(key, (4,)))(raw)[1]) == bits(
+        init.normal()(keys[0, 1], (4,))
+    )
 
 
 def check_scan_remat_and_grad_go_through():
@@ -361,7 +503,9 @@ def check_scan_remat_and_grad_go_through():
     expected = np.asarray(init.lecun_normal()(KEY, (3, 4), "float32")).sum(1)
     for gradient in (jax.grad(loss), jax.jit(jax.grad(loss))):
         assert np.allclose(gradient(x, KEY)[0], expected, atol=1e-5)
-    _, stacked = jax.lax.scan(lambda c, key: (c, init.normal()(key, (4,))), 0, jax.random.split(KEY, 3))
+    _, stacked = jax.lax.scan(
+        lambda c, key: (c, init.normal()(key, (4,))), 0, jax.random.split(KEY, 3)
+    )
     assert bits(stacked[2]) == bits(init.normal()(jax.random.split(KEY, 3)[2], (4,)))
 
 
@@ -384,11 +528,17 @@ def check_pmap_and_shard_map_are_refused_by_name():
     keys = jax.random.split(KEY, 1)
     inside = [
         lambda: jax.pmap(lambda key: init.normal()(key, (3,)))(keys),
-        lambda: jax.shard_map(lambda key: init.normal()(key[0], (3,)), mesh=mesh, in_specs=spec, out_specs=spec)(keys),
-        lambda: jax.jit(jax.shard_map(lambda: init.normal()(KEY, (3,)), mesh=mesh, in_specs=(), out_specs=spec))(),
+        lambda: jax.shard_map(
+            lambda key: init.normal()(key[0], (3,)), mesh=mesh, in_specs=spec, out_specs=spec
+        )(keys),
+        lambda: jax.jit(
+            jax.shard_map(lambda: init.normal()(KEY, (3,)), mesh=mesh, in_specs=(), out_specs=spec)
+        )(),
     ]
     for draw in inside:
-        with pytest.raises(NotImplementedError, match="pmap or shard_map.*initialize outside, with out_sharding="):
+        with pytest.raises(
+            NotImplementedError, match="pmap or shard_map.*initialize outside, with out_sharding="
+        ):
             draw()
 
 
@@ -399,7 +549,7 @@ def check_initializers_can_be_copied_pickled_and_hashed():
         hash(initializer)
 
 
-# ----------------------------------------------------------------------------------------------------------------- Flax
+# --------------------------------------------------------------------------------------------- Flax
 
 
 def check_flax_linen_draws_the_same_eagerly_in_jit_and_in_a_scan():
@@ -416,7 +566,9 @@ def check_flax_linen_draws_the_same_eagerly_in_jit_and_in_a_scan():
     with mock.patch.object(init, "_apply", never):
         shapes = jax.eval_shape(model.init, KEY, x)
     assert jax.tree.map(bits, eager) == jax.tree.map(bits, jitted)
-    assert jax.tree.map(lambda a: (a.shape, a.dtype), eager) == jax.tree.map(lambda a: (a.shape, a.dtype), shapes)
+    assert jax.tree.map(lambda a: (a.shape, a.dtype), eager) == jax.tree.map(
+        lambda a: (a.shape, a.dtype), shapes
+    )
     kernel = np.asarray(eager["params"]["Conv_0"]["kernel"])
     assert kernel.shape == (3, 5, 6) and 0.5 < kernel.std() / math.sqrt(2 / 15) < 1.5
     assert eager["params"]["Dense_0"]["kernel"].dtype == jnp.bfloat16
@@ -426,7 +578,9 @@ def check_flax_linen_draws_the_same_eagerly_in_jit_and_in_a_scan():
         def __call__(self, x, _):
             return flax.linen.Dense(5, kernel_init=init.lecun_normal())(x), None
 
-    stack = flax.linen.scan(Block, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)()
+    stack = flax.linen.scan(
+        Block, variable_axes={"params": 0}, split_rngs={"params": True}, length=3
+    )()
     weights = np.asarray(stack.init(KEY, x, None)["params"]["Dense_0"]["kernel"])
     assert weights.shape == (3, 5, 5) and not np.array_equal(weights[0], weights[1])
 
@@ -436,7 +590,9 @@ def check_flax_nnx_draws_the_same_eagerly_in_jit_and_by_vmap():
         def __init__(self, rngs):
             self.first = nnx.Linear(5, 7, kernel_init=init.he_normal(), rngs=rngs)
             self.second = nnx.LinearGeneral(7, (2, 3), kernel_init=init.orthogonal(), rngs=rngs)
-            self.third = nnx.Embed(11, 4, embedding_init=init.normal(0.02), param_dtype=jnp.bfloat16, rngs=rngs)
+            self.third = nnx.Embed(
+                11, 4, embedding_init=init.normal(0.02), param_dtype=jnp.bfloat16, rngs=rngs
+            )
 
     def weights(model):
         return jax.tree.map(bits, nnx.to_pure_dict(nnx.state(model)))
@@ -458,7 +614,7 @@ def check_flax_nnx_draws_the_same_eagerly_in_jit_and_by_vmap():
     assert many.kernel.shape == (4, 5, 7) and not np.array_equal(many.kernel[0], many.kernel[1])
 
 
-# ------------------------------------------------------------------------------------------------------------ bad input
+# ---------------------------------------------------------------------------------------- bad input
 
 
 def check_bad_input_is_refused_before_anything_is_traced_or_drawn():
@@ -475,24 +631,60 @@ def check_bad_input_is_refused_before_anything_is_traced_or_drawn():
         (init.normal(math.nan), (3,), None, ValueError, "std is nan"),
         (init.normal(-1.0), (3,), None, ValueError, "std is -1.0"),
         (init.normal(1e5), (3,), "float16", ValueError, "not finite in float16"),
-        (init.variance_scaling(1.0, "fan", "normal"), (3, 3), None, ValueError, "mode is 'fan'; give one of fan_in"),
-        (init.variance_scaling(1.0, "fan_in", "gauss"), (3, 3), None, ValueError, "distribution is 'gauss'"),
-        (init.variance_scaling(-1.0, "fan_in", "normal"), (3, 3), None, ValueError, "scale is -1.0"),
-        (init.variance_scaling(1.0, "fan_in", "normal", in_axis=5), (3, 3), None, ValueError, "in_axis 5 is outside"),
-        (init.truncated_normal(1.0, None, 2.0, 1.0), (3,), None, ValueError, "low 2.0 is not below high 1.0"),
+        (
+            init.variance_scaling(1.0, "fan", "normal"),
+            (3, 3),
+            None,
+            ValueError,
+            "mode is 'fan'; give one of fan_in",
+        ),
+        (
+            init.variance_scaling(1.0, "fan_in", "gauss"),
+            (3, 3),
+            None,
+            ValueError,
+            "distribution is 'gauss'",
+        ),
+        (
+            init.variance_scaling(-1.0, "fan_in", "normal"),
+            (3, 3),
+            None,
+            ValueError,
+            "scale is -1.0",
+        ),
+        (
+            init.variance_scaling(1.0, "fan_in", "normal", in_axis=5),
+            (3, 3),
+            None,
+            ValueError,
+            "in_axis 5 is outside",
+        ),
+        (
+            init.truncated_normal(1.0, None, 2.0, 1.0),
+            (3,),
+            None,
+            ValueError,
+            "low 2.0 is not below high 1.0",
+        ),
         (init.constant(1e9), (3,), "float16", ValueError, "not finite in float16"),
         (init.constant(0.5), (3,), "int32", ValueError, "no exact value in int32"),
     ]
     with mock.patch.object(init, "_apply", never):
         for initializer, shape, dtype, error, message in wrong:
-            for call in (initializer, lambda *args, f=initializer: jax.eval_shape(lambda key: f(key, *args[1:]), args[0])):
+            for call in (
+                initializer,
+                lambda *args, f=initializer: jax.eval_shape(lambda key: f(key, *args[1:]), args[0]),
+            ):
                 with pytest.raises(error, match=message):
                     call(KEY, shape, dtype)
 
 
 def check_arrays_of_jax_are_refused_as_out():
     for array in (jnp.zeros(3, jnp.float32), jnp.zeros(3, jnp.bfloat16), KEY):
-        with pytest.raises(TypeError, match="out is a JAX array, and those never change; use fastinit.jax, or make a new"):
+        with pytest.raises(
+            TypeError,
+            match="out is a JAX array, and those never change; use fastinit.jax, or make a new",
+        ):
             fi.normal(out=array, seed=0)
     with pytest.raises(TypeError, match="JAX array"):
         fi.fill({"w": (jnp.zeros(3), "normal")}, seed=0)

@@ -1,4 +1,5 @@
-"""What test_jax_sharding.py runs on 1, 2 and 8 host devices: sharded arrays are the unsharded ones, each shard drawn alone.
+"""What test_jax_sharding.py runs on 1, 2 and 8 host devices: sharded arrays are the unsharded ones,
+each shard drawn alone.
 
 XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/jax_sharding_checks.py [check_…]
 """
@@ -40,14 +41,21 @@ def meshes(kind=AxisType.Auto):
     shapes = {(COUNT,), (1,), *[(n, COUNT // n) for n in range(1, COUNT + 1) if COUNT % n == 0]}
     for shape in sorted(shapes):
         devices = jax.devices()[: int(np.prod(shape))]
-        yield jax.make_mesh(shape, ("x", "y")[: len(shape)], axis_types=(kind,) * len(shape), devices=devices)
+        yield jax.make_mesh(
+            shape, ("x", "y")[: len(shape)], axis_types=(kind,) * len(shape), devices=devices
+        )
 
 
 def specs(mesh, rank):
     """Each axis of an array over nothing, one axis of the mesh or both."""
     choices = [None, *mesh.axis_names] + [mesh.axis_names] * (len(mesh.axis_names) > 1)
     for spec in itertools.product(choices, repeat=rank):
-        used = [name for entry in spec if entry for name in ((entry,) if isinstance(entry, str) else entry)]
+        used = [
+            name
+            for entry in spec
+            if entry
+            for name in ((entry,) if isinstance(entry, str) else entry)
+        ]
         if len(used) == len(set(used)):
             yield PartitionSpec(*spec)
 
@@ -105,7 +113,11 @@ def check_every_dtype_is_sharded():
             mesh = list(meshes())[-1]
             for spec in specs(mesh, 2):
                 sharding = NamedSharding(mesh, spec)
-                same(INITIALIZERS[name](KEY, (16, 24), dtype, sharding), whole(name, (16, 24), dtype), sharding)
+                same(
+                    INITIALIZERS[name](KEY, (16, 24), dtype, sharding),
+                    whole(name, (16, 24), dtype),
+                    sharding,
+                )
 
 
 def check_every_shard_is_drawn_alone_and_replicas_once():
@@ -132,7 +144,9 @@ def check_a_partition_spec_goes_to_the_mesh_that_is_set():
         for mesh in meshes(kind):
             with jax.set_mesh(mesh):
                 drawn = init.normal(0.5)(KEY, (16, 3), "float32", spec)
-                abstract = init.normal(0.5)(KEY, (16, 3), "float32", NamedSharding(jax.sharding.get_abstract_mesh(), spec))
+                abstract = init.normal(0.5)(
+                    KEY, (16, 3), "float32", NamedSharding(jax.sharding.get_abstract_mesh(), spec)
+                )
             same(drawn, whole("normal", (16, 3)), NamedSharding(mesh, spec))
             same(abstract, whole("normal", (16, 3)), NamedSharding(mesh, spec))
 
@@ -141,14 +155,20 @@ def check_other_shardings_and_what_is_none():
     device = SingleDeviceSharding(jax.devices()[-1])
     same(init.normal(0.5)(KEY, (4, 3), "float32", device), whole("normal", (4, 3)), device)
     for wrong in ("x", ("x", None), jax.devices()[0]):
-        with pytest.raises(TypeError, match="out_sharding is .*; give a jax.sharding.Sharding or PartitionSpec"):
+        with pytest.raises(
+            TypeError, match="out_sharding is .*; give a jax.sharding.Sharding or PartitionSpec"
+        ):
             init.normal()(KEY, (4, 3), "float32", wrong)
 
 
 def check_values_go_where_the_key_is_and_mix_with_arrays_of_a_mesh():
     for device in jax.devices():
         drawn = init.normal(0.5)(jax.device_put(KEY, device), (4, 3), "float32")
-        assert drawn.devices() == {device} == jax.random.normal(jax.device_put(KEY, device), (4, 3)).devices()
+        assert (
+            drawn.devices()
+            == {device}
+            == jax.random.normal(jax.device_put(KEY, device), (4, 3)).devices()
+        )
         with jax.default_device(device):
             assert init.normal()(jax.random.key(1), (4, 3)).devices() == {device}
     for kind in (AxisType.Auto, AxisType.Explicit):
@@ -156,7 +176,10 @@ def check_values_go_where_the_key_is_and_mix_with_arrays_of_a_mesh():
         x = jax.device_put(np.ones((8, 4), np.float32), NamedSharding(mesh, PartitionSpec("x")))
         with jax.set_mesh(mesh):
             key = jax.device_put(KEY, NamedSharding(mesh, PartitionSpec()))
-            for drawn in (init.normal(0.5)(KEY, (4, 3), "float32"), init.normal(0.5)(key, (4, 3), "float32")):
+            for drawn in (
+                init.normal(0.5)(KEY, (4, 3), "float32"),
+                init.normal(0.5)(key, (4, 3), "float32"),
+            ):
                 assert bits(drawn) == bits(whole("normal", (4, 3)))
                 assert np.allclose(np.asarray(x @ drawn)[0], np.asarray(drawn).sum(0), atol=1e-5)
             assert init.normal()(KEY, (), "float32", PartitionSpec()).shape == ()
@@ -165,8 +188,14 @@ def check_values_go_where_the_key_is_and_mix_with_arrays_of_a_mesh():
 def check_uneven_shards_are_refused_by_jax_before_anything_is_drawn():
     if COUNT == 1:
         return
-    sizes, sharding = Sizes(), NamedSharding(jax.sharding.Mesh(jax.devices(), "x"), PartitionSpec("x"))
-    with mock.patch.object(init, "_apply", sizes), pytest.raises(ValueError, match="evenly divide the shape"):
+    sizes, sharding = (
+        Sizes(),
+        NamedSharding(jax.sharding.Mesh(jax.devices(), "x"), PartitionSpec("x")),
+    )
+    with (
+        mock.patch.object(init, "_apply", sizes),
+        pytest.raises(ValueError, match="evenly divide the shape"),
+    ):
         init.normal()(KEY, (13, 3), "float32", sharding)
     assert not sizes.sizes
 
@@ -181,12 +210,16 @@ def check_in_jit_sharded_or_not_the_values_are_the_same():
             inside = jax.jit(lambda key, sharding=sharding: he(key, shape, "float32", sharding))
             outside = jax.jit(lambda key: he(key, shape, "float32"), out_shardings=sharding)
             for drawn in (inside(KEY), outside(KEY)):
-                assert bits(drawn) == bits(expected) and drawn.sharding.is_equivalent_to(sharding, 2)
+                assert bits(drawn) == bits(expected) and drawn.sharding.is_equivalent_to(
+                    sharding, 2
+                )
             with jax.set_mesh(mesh):
                 by_spec = jax.jit(lambda key, spec=spec: he(key, shape, "float32", spec))
                 ones = jax.jit(lambda key, spec=spec: init.ones(key, shape, "float32", spec))
                 for drawn in (inside(KEY), by_spec(KEY)):
-                    assert bits(drawn) == bits(expected) and drawn.sharding.is_equivalent_to(sharding, 2)
+                    assert bits(drawn) == bits(expected) and drawn.sharding.is_equivalent_to(
+                        sharding, 2
+                    )
                 assert ones(KEY).sharding.is_equivalent_to(sharding, 2)
         with jax.set_mesh(mesh):
             assert bits(jax.jit(lambda key: he(key, shape, "float32"))(KEY)) == bits(expected)
@@ -197,13 +230,19 @@ def check_flax_layers_are_sharded():
     sharding = NamedSharding(mesh, PartitionSpec("x"))
     alone = functools.partial(init.he_normal(), out_sharding=sharding)
     layer = nnx.Linear(16, 8, kernel_init=alone, rngs=nnx.Rngs(0))
-    same(layer.kernel[...], nnx.Linear(16, 8, kernel_init=init.he_normal(), rngs=nnx.Rngs(0)).kernel[...], sharding)
+    same(
+        layer.kernel[...],
+        nnx.Linear(16, 8, kernel_init=init.he_normal(), rngs=nnx.Rngs(0)).kernel[...],
+        sharding,
+    )
 
     x = jnp.ones((2, 16), jnp.float32)
     plain = flax.linen.Dense(8, kernel_init=init.he_normal())
     kernel = plain.init(KEY, x)["params"]["kernel"]
     same(flax.linen.Dense(8, kernel_init=alone).init(KEY, x)["params"]["kernel"], kernel, sharding)
-    boxed = flax.linen.Dense(8, kernel_init=flax.linen.with_partitioning(init.he_normal(), ("x", None)))
+    boxed = flax.linen.Dense(
+        8, kernel_init=flax.linen.with_partitioning(init.he_normal(), ("x", None))
+    )
     with jax.set_mesh(mesh):
         shapes = flax.linen.get_sharding(jax.eval_shape(boxed.init, KEY, x), mesh)
         parameters = flax.linen.meta.unbox(jax.jit(boxed.init, out_shardings=shapes)(KEY, x))

@@ -35,19 +35,43 @@ CASES = {
     "Ones": ({}, (3, 4), fi.ones, {}),
     "Constant": ({"value": 0.3}, (3, 4), fi.constant, {"value": 0.3}),
     "Identity": ({"gain": 2.0}, (3, 4), fi.eye, {"gain": 2.0}),
-    "RandomNormal": ({"mean": 1.0, "stddev": 0.5, "seed": 3}, (5, 7), fi.normal, {"mean": 1.0, "std": 0.5}),
-    "RandomUniform": ({"minval": -1.0, "maxval": 3.0, "seed": 3}, (5, 7), fi.uniform, {"low": -1.0, "high": 3.0}),
-    "TruncatedNormal": ({"mean": 1.0, "stddev": 0.5, "seed": 3}, (5, 7), fi.truncated_normal, {"mean": 1.0, "std": 0.5}),
-    "VarianceScaling": ({"scale": 3.0, "mode": "fan_out", "distribution": "untruncated_normal", "seed": 3}, (2, 5, 7),
-                        fi.variance_scaling, {"scale": 3.0, "mode": "fan_out", "layout": "io"}),
+    "RandomNormal": (
+        {"mean": 1.0, "stddev": 0.5, "seed": 3},
+        (5, 7),
+        fi.normal,
+        {"mean": 1.0, "std": 0.5},
+    ),
+    "RandomUniform": (
+        {"minval": -1.0, "maxval": 3.0, "seed": 3},
+        (5, 7),
+        fi.uniform,
+        {"low": -1.0, "high": 3.0},
+    ),
+    "TruncatedNormal": (
+        {"mean": 1.0, "stddev": 0.5, "seed": 3},
+        (5, 7),
+        fi.truncated_normal,
+        {"mean": 1.0, "std": 0.5},
+    ),
+    "VarianceScaling": (
+        {"scale": 3.0, "mode": "fan_out", "distribution": "untruncated_normal", "seed": 3},
+        (2, 5, 7),
+        fi.variance_scaling,
+        {"scale": 3.0, "mode": "fan_out", "layout": "io"},
+    ),
     "GlorotUniform": ({"seed": 3}, (2, 5, 7), fi.xavier_uniform, {"layout": "io"}),
     "GlorotNormal": ({"seed": 3}, (2, 5, 7), fi.variance_scaling, {"mode": "fan_avg", **TRUNCATED}),
     "LecunUniform": ({"seed": 3}, (2, 5, 7), fi.lecun_uniform, {"layout": "io"}),
     "LecunNormal": ({"seed": 3}, (2, 5, 7), fi.variance_scaling, TRUNCATED),
     "HeUniform": ({"seed": 3}, (2, 5, 7), fi.he_uniform, {"layout": "io"}),
     "HeNormal": ({"seed": 3}, (2, 5, 7), fi.variance_scaling, {"scale": 2.0, **TRUNCATED}),
-    "Orthogonal": ({"gain": 2.0, "seed": 3}, (2, 5, 7), fi.orthogonal, {"gain": 2.0, "layout": "io"}),
-}  # fmt: skip
+    "Orthogonal": (
+        {"gain": 2.0, "seed": 3},
+        (2, 5, 7),
+        fi.orthogonal,
+        {"gain": 2.0, "layout": "io"},
+    ),
+}
 RANDOM = [name for name, case in CASES.items() if "seed" in case[0]]
 
 
@@ -74,12 +98,15 @@ def core(name, seed=3, dtype="float32"):
     return function(shape, seed=seed, dtype=dtype, **arguments)
 
 
-# ------------------------------------------------------------------------------------------------- names and meaning
+# -------------------------------------------------------------------------------- names and meaning
 
 
 def check_every_class_and_alias_of_keras_is_here_with_its_arguments():
-    theirs = {name: value for name, value in vars(keras.initializers).items()
-              if inspect.isclass(value) and name != "Initializer"}  # fmt: skip
+    theirs = {
+        name: value
+        for name, value in vars(keras.initializers).items()
+        if inspect.isclass(value) and name != "Initializer"
+    }
     assert len(theirs) > 30
     for name, its in theirs.items():
         ours = getattr(init, name)
@@ -98,12 +125,20 @@ def check_every_class_is_a_core_function_in_every_dtype():
 def check_constants_of_other_dtypes_are_keras_own():
     for dtype in ("int32", "bool", "uint8"):
         for name in ("Zeros", "Ones"):
-            ours, its = getattr(init, name)()((2, 3), dtype), getattr(keras.initializers, name)()((2, 3), dtype)
+            ours, its = (
+                getattr(init, name)()((2, 3), dtype),
+                getattr(keras.initializers, name)()((2, 3), dtype),
+            )
             assert ours.dtype == its.dtype and not differ(ours, its)
     for value in ([1.0, 2.0, 3.0], np.arange(6.0).reshape(2, 3), True, np.float32(2.5)):
         assert not differ(init.Constant(value)((2, 3)), keras.initializers.Constant(value)((2, 3)))
     assert not differ(init.Identity(2.0)((3, 2)), keras.initializers.Identity(2.0)((3, 2)))
-    for window, scaling in (("hann", "density"), ("blackman", "spectrum"), ("hann", None), (None, None)):
+    for window, scaling in (
+        ("hann", "density"),
+        ("blackman", "spectrum"),
+        ("hann", None),
+        (None, None),
+    ):
         assert init.STFT("real", window, scaling, True).get_config()["window"] == window
 
 
@@ -161,11 +196,17 @@ def check_fans_of_named_axes_are_keras():
     for ins, outs in (((0,), (1, 2)), ((0, 1), (2,)), ((-3,), (-1,))):
         for mode in ("fan_in", "fan_out", "fan_avg"):
             axes = {"input_axes": ins, "output_axes": outs}
-            drawn = numbers(init.VarianceScaling(1.0, mode, "untruncated_normal", 7, **axes)((512, 8, 64)))
-            fan_in, fan_out = (math.prod((512, 8, 64)[axis] for axis in some) for some in (ins, outs))
+            drawn = numbers(
+                init.VarianceScaling(1.0, mode, "untruncated_normal", 7, **axes)((512, 8, 64))
+            )
+            fan_in, fan_out = (
+                math.prod((512, 8, 64)[axis] for axis in some) for some in (ins, outs)
+            )
             n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
             assert abs(drawn.std() * math.sqrt(n) - 1) < 0.01
-    one = init.GlorotUniform(7, input_axes=(0,), output_axes=None)  # one alone counts for nothing, as in Keras
+    one = init.GlorotUniform(
+        7, input_axes=(0,), output_axes=None
+    )  # one alone counts for nothing, as in Keras
     same(one((2, 5, 7)), core("GlorotUniform", 7))
 
 
@@ -189,7 +230,7 @@ def check_what_keras_own_tests_check():
             init.VarianceScaling(**arguments)
 
 
-# ---------------------------------------------------------------------------------------------------------------- seeds
+# -------------------------------------------------------------------------------------------- seeds
 
 
 def check_an_int_seed_repeats():
@@ -210,7 +251,9 @@ def check_a_seed_generator_begins_with_its_seed_and_advances():
         for call in range(3):
             same(initializer(shape), core(name, 3 + 2**32 * call))
     word = 2**32 - 5
-    shared = keras.random.SeedGenerator(-5 if BACKEND == "torch" else word)  # torch's words are signed
+    shared = keras.random.SeedGenerator(
+        -5 if BACKEND == "torch" else word
+    )  # torch's words are signed
     first, second = init.RandomNormal(seed=shared), init.RandomNormal(seed=shared)
     same(first((5, 7)), fi.normal((5, 7), std=0.05, seed=word))
     same(second((5, 7)), fi.normal((5, 7), std=0.05, seed=word + 2**32))
@@ -247,18 +290,27 @@ def check_what_is_no_seed_is_refused():
             init.HeNormal(seed=seed)
 
 
-# --------------------------------------------------------------------------------------------------- configs and saving
+# ------------------------------------------------------------------------------- configs and saving
 
 
 def check_configs_are_keras_and_round_trip():
     for name, (arguments, shape, _, _) in CASES.items():
-        ours, theirs = getattr(init, name)(**arguments), getattr(keras.initializers, name)(**arguments)
-        assert ours.get_config() == theirs.get_config() or name == "Identity"  # whose gain Keras forgets
+        ours, theirs = (
+            getattr(init, name)(**arguments),
+            getattr(keras.initializers, name)(**arguments),
+        )
+        assert (
+            ours.get_config() == theirs.get_config() or name == "Identity"
+        )  # whose gain Keras forgets
         serialized = keras.initializers.serialize(ours)
         assert serialized["registered_name"] == f"fastinit>{name}"
-        for again in (type(ours).from_config(ours.get_config()), keras.initializers.deserialize(serialized),
-                      keras.initializers.deserialize(json.loads(json.dumps(serialized))), ours.clone(),
-                      copy.deepcopy(ours)):  # fmt: skip
+        for again in (
+            type(ours).from_config(ours.get_config()),
+            keras.initializers.deserialize(serialized),
+            keras.initializers.deserialize(json.loads(json.dumps(serialized))),
+            ours.clone(),
+            copy.deepcopy(ours),
+        ):
             assert type(again) is type(ours) and again.get_config() == ours.get_config()
             same(again(shape), core(name))
     axes = init.HeNormal(3, (0,), (1, 2))
@@ -280,7 +332,9 @@ def check_keras_get_finds_objects_classes_configs_and_registered_names():
         if name == "Constant":  # by name alone it lacks its value, Keras' own too
             continue
         assert type(keras.initializers.get(f"fastinit>{name}")) is ours
-        assert type(keras.initializers.get(name)) is getattr(keras.initializers, name)  # Keras' own names stay Keras'
+        assert type(keras.initializers.get(name)) is getattr(
+            keras.initializers, name
+        )  # Keras' own names stay Keras'
     with pytest.raises(ValueError):
         keras.initializers.get("fastinit>HeNormall")
 
@@ -289,9 +343,13 @@ def model_of_layers():
     return keras.Sequential(
         [
             keras.layers.Input((8, 8, 2)),
-            keras.layers.Conv2D(3, 3, kernel_initializer=init.HeNormal(seed=1), bias_initializer=init.Zeros()),
+            keras.layers.Conv2D(
+                3, 3, kernel_initializer=init.HeNormal(seed=1), bias_initializer=init.Zeros()
+            ),
             keras.layers.Flatten(),
-            keras.layers.Dense(4, kernel_initializer=init.LecunNormal(seed=2), bias_initializer=init.Constant(0.1)),
+            keras.layers.Dense(
+                4, kernel_initializer=init.LecunNormal(seed=2), bias_initializer=init.Constant(0.1)
+            ),
         ]
     )
 
@@ -304,26 +362,33 @@ def check_models_are_saved_and_loaded():
         loaded = keras.models.load_model(path)
         code = (
             "import sys, fastinit.keras, keras; m = keras.models.load_model(sys.argv[1]); "
-            "print(type(m.layers[0].kernel_initializer).__module__, float(keras.ops.sum(m.layers[2].kernel)))"
+            "print(type(m.layers[0].kernel_initializer).__module__, "
+            "float(keras.ops.sum(m.layers[2].kernel)))"
         )
-        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, env=os.environ)
+        done = subprocess.run(
+            [sys.executable, "-c", code, path], capture_output=True, text=True, env=os.environ
+        )
         assert done.returncode == 0, done.stderr[-2000:]
     for old, new in zip(model.weights, loaded.weights, strict=True):
         assert not differ(old.value, new.value)
     assert type(loaded.layers[2].kernel_initializer) is init.LecunNormal
     where, total = done.stdout.split()
-    assert where == "fastinit.keras" and math.isclose(float(total), numbers(model.layers[2].kernel.value).sum(), rel_tol=1e-5)
+    assert where == "fastinit.keras" and math.isclose(
+        float(total), numbers(model.layers[2].kernel.value).sum(), rel_tol=1e-5
+    )
     clone = keras.models.clone_model(model)
     assert not differ(clone.layers[2].kernel.value, model.layers[2].kernel.value)
 
 
-# --------------------------------------------------------------------------------------------------------------- layers
+# ------------------------------------------------------------------------------------------- layers
 
 
 def check_layers_draw_their_kernels_here_and_train():
     model = model_of_layers()
     convolution, _, dense = model.layers
-    same(convolution.kernel.value, fi.variance_scaling((3, 3, 2, 3), scale=2.0, seed=1, **TRUNCATED))
+    same(
+        convolution.kernel.value, fi.variance_scaling((3, 3, 2, 3), scale=2.0, seed=1, **TRUNCATED)
+    )
     same(dense.kernel.value, fi.variance_scaling((108, 4), seed=2, **TRUNCATED))
     same(dense.bias.value, np.full(4, 0.1, np.float32))
     before = numbers(dense.kernel.value).copy()
@@ -344,17 +409,25 @@ def check_layers_draw_their_kernels_here_and_train():
 
 def check_einsum_layers_fill_in_the_axes_of_their_kernels():
     for seed in (5, None, keras.random.SeedGenerator(5)):
-        attention = keras.layers.MultiHeadAttention(8, 32, kernel_initializer=init.LecunNormal(seed=seed))
+        attention = keras.layers.MultiHeadAttention(
+            8, 32, kernel_initializer=init.LecunNormal(seed=seed)
+        )
         attention.build((2, 4, 512), (2, 4, 512))
         query, key = attention._query_dense.kernel.value, attention._key_dense.kernel.value
         assert tuple(query.shape) == (512, 8, 32)
-        assert abs(numbers(query).std() * math.sqrt(512) - 1) < 0.02  # 1 / sqrt(8 * 512) by the shape alone
-        assert differ(query, key) == (seed is None)  # Keras gives each of them a generator of its own
+        assert (
+            abs(numbers(query).std() * math.sqrt(512) - 1) < 0.02
+        )  # 1 / sqrt(8 * 512) by the shape alone
+        assert differ(query, key) == (
+            seed is None
+        )  # Keras gives each of them a generator of its own
     axes = {"in_axis": 0, "out_axis": (1, 2)}
     attention = keras.layers.MultiHeadAttention(8, 32, kernel_initializer=init.LecunNormal(seed=5))
     attention.build((2, 4, 512), (2, 4, 512))
-    same(attention._query_dense.kernel.value,
-         fi.variance_scaling((512, 8, 32), distribution="truncated_normal", seed=5, **axes))  # fmt: skip
+    same(
+        attention._query_dense.kernel.value,
+        fi.variance_scaling((512, 8, 32), distribution="truncated_normal", seed=5, **axes),
+    )
 
 
 def check_mixed_precision_keeps_float32_and_bfloat16_has_thousands_of_values():
@@ -363,8 +436,10 @@ def check_mixed_precision_keeps_float32_and_bfloat16_has_thousands_of_values():
         layer.build((None, 512))
         return layer.kernel.value
 
-    expected = {dtype: fi.variance_scaling((512, 512), scale=2.0, seed=6, dtype=dtype, **TRUNCATED)
-                for dtype in ("float32", "bfloat16")}  # fmt: skip
+    expected = {
+        dtype: fi.variance_scaling((512, 512), scale=2.0, seed=6, dtype=dtype, **TRUNCATED)
+        for dtype in ("float32", "bfloat16")
+    }
     same(kernel("mixed_bfloat16"), expected["float32"])
     same(kernel("bfloat16"), expected["bfloat16"])
     assert len(np.unique(numbers(kernel("bfloat16")))) > 1500
@@ -380,7 +455,7 @@ def check_mixed_precision_keeps_float32_and_bfloat16_has_thousands_of_values():
         keras.backend.set_floatx("float32")
 
 
-# ------------------------------------------------------------------------------------------------------------ bad input
+# ---------------------------------------------------------------------------------------- bad input
 
 
 def check_bad_input_is_refused_with_what_to_do():
@@ -394,9 +469,27 @@ def check_bad_input_is_refused_with_what_to_do():
         (init.RandomNormal(stddev=-1.0), (3,), None, ValueError, "std is -1.0"),
         (init.RandomNormal(stddev=math.nan), (3,), None, ValueError, "std is nan"),
         (init.RandomUniform(2.0, 1.0), (3,), None, ValueError, "low 2.0 is above high 1.0"),
-        (init.Orthogonal(), (3,), None, ValueError, "must be at least two-dimensional. Received: shape=.* of rank 1"),
-        (init.Identity(), (3, 3, 3), None, ValueError, "can only be used for 2D matrices. Received: shape=.* of rank 3"),
-        (init.HeNormal(input_axes=(0,), output_axes=(5,)), (3, 3), None, ValueError, "out_axis .* outside"),
+        (
+            init.Orthogonal(),
+            (3,),
+            None,
+            ValueError,
+            "must be at least two-dimensional. Received: shape=.* of rank 1",
+        ),
+        (
+            init.Identity(),
+            (3, 3, 3),
+            None,
+            ValueError,
+            "can only be used for 2D matrices. Received: shape=.* of rank 3",
+        ),
+        (
+            init.HeNormal(input_axes=(0,), output_axes=(5,)),
+            (3, 3),
+            None,
+            ValueError,
+            "out_axis .* outside",
+        ),
     ):
         with pytest.raises(error, match=message):
             initializer(shape, dtype=dtype)
@@ -411,10 +504,12 @@ def check_the_examples_of_the_docstring_print_what_they_say():
 
 
 def check_only_the_backends_own_adapter_is_imported():
-    assert ("fastinit.jax" in sys.modules) == (BACKEND == "jax") and "fastinit.torch" not in sys.modules
+    assert ("fastinit.jax" in sys.modules) == (
+        BACKEND == "jax"
+    ) and "fastinit.torch" not in sys.modules
 
 
-# -------------------------------------------------------------------------------------------------- one backend's own
+# -------------------------------------------------------------------------------- one backend's own
 
 if BACKEND == "torch":
     import torch
@@ -462,7 +557,9 @@ if BACKEND == "jax":
             sizes.append(drawn.size)
             return drawn
 
-        initializers = {name: getattr(init, name)(**CASES[name][0]) for name in CASES if name != "Identity"}
+        initializers = {
+            name: getattr(init, name)(**CASES[name][0]) for name in CASES if name != "Identity"
+        }
         initializers["array"] = init.Constant(np.arange(24.0))
         initializers["generator"] = init.HeNormal(seed=keras.random.SeedGenerator(3))
         initializers["none"] = init.HeNormal()
@@ -474,21 +571,33 @@ if BACKEND == "jax":
                 with mock.patch.object(fastinit.jax, "_apply", sized):
                     layer.build((None, 16))
             kernel = layer.kernel.value
-            assert kernel.sharding.spec == jax.P("model", None) and kernel.sharding.mesh.shape == {"batch": 2, "model": 2}
-            assert max(sizes, default=0) <= 16 * 24 // 2, name  # two shards, each drawn once for its two replicas
+            assert kernel.sharding.spec == jax.P("model", None) and kernel.sharding.mesh.shape == {
+                "batch": 2,
+                "model": 2,
+            }
+            assert max(sizes, default=0) <= 16 * 24 // 2, (
+                name
+            )  # two shards, each drawn once for its two replicas
             if alone is not None:
                 assert not differ(kernel, alone((16, 24))), name
             for shard in kernel.addressable_shards:
-                np.testing.assert_array_equal(np.asarray(shard.data), np.asarray(kernel)[shard.index])
+                np.testing.assert_array_equal(
+                    np.asarray(shard.data), np.asarray(kernel)[shard.index]
+                )
 
     def check_distributed_models_train():
         with model_parallel().scope():
             model = keras.Sequential(
-                [keras.layers.Input((16,)), keras.layers.Dense(8, kernel_initializer=init.HeNormal(seed=1))]
+                [
+                    keras.layers.Input((16,)),
+                    keras.layers.Dense(8, kernel_initializer=init.HeNormal(seed=1)),
+                ]
             )
             kernel = np.asarray(model.layers[0].kernel.value).copy()
             model.compile("sgd", "mse")
-            model.fit(np.ones((8, 16), np.float32), np.ones((8, 8), np.float32), batch_size=8, verbose=0)
+            model.fit(
+                np.ones((8, 16), np.float32), np.ones((8, 8), np.float32), batch_size=8, verbose=0
+            )
             assert model.layers[0].kernel.value.sharding.spec == jax.P("model", None)
         same(jnp.asarray(kernel), fi.variance_scaling((16, 8), scale=2.0, seed=1, **TRUNCATED))
         with keras.distribution.DataParallel().scope():

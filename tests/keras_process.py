@@ -1,4 +1,5 @@
-"""One process of the multi-process Keras run that test_keras.py starts; its last word is a digest of what it drew freshly.
+"""One process of the multi-process Keras run that test_keras.py starts; its last word is a digest
+of what it drew freshly.
 
 KERAS_BACKEND=jax python tests/keras_process.py ADDRESS:PORT PROCESSES NUMBER
 """
@@ -23,7 +24,9 @@ keras.distribution.initialize(address, int(processes), int(number))
 mesh = keras.distribution.DeviceMesh((int(processes), 2), ["host", "device"])
 layouts = keras.distribution.LayoutMap(mesh)
 layouts[".*kernel"] = ("host", "device")
-expected = fi.variance_scaling((8, 6), scale=2.0, distribution="truncated_normal", layout="io", seed=4)
+expected = fi.variance_scaling(
+    (8, 6), scale=2.0, distribution="truncated_normal", layout="io", seed=4
+)
 drawn_values = []
 
 

@@ -1,4 +1,6 @@
-"""What the tests of the orthogonal family share: both forms on demand, and the replaced draws of the known answers."""
+"""What the tests of the orthogonal family share: both forms on demand, and the replaced draws of
+the known answers.
+"""
 
 import importlib
 
@@ -26,7 +28,11 @@ def replace_draws(monkeypatch, zero=None):
                 for axis, stride in enumerate(strides):
                     steps = np.arange(out.shape[axis], dtype=np.uint64) * np.uint64(stride)
                     index += steps.reshape([-1 if k == axis else 1 for k in range(out.ndim)])
-                word = (index * np.uint64(2654435761) & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32)
+                word = (
+                    (index * np.uint64(2654435761) & np.uint64(0xFFFFFFFF))
+                    .astype(np.uint32)
+                    .view(np.int32)
+                )
                 out[...] = word.astype(out.dtype) / out.dtype.type(2.0**30)
                 if zero is not None:
                     out[index == zero] = 0

@@ -1,8 +1,10 @@
-"""What the statistics tests share: samples of the engine, exact probabilities, and the checks that tell a defect.
+"""What the statistics tests share: samples of the engine, exact probabilities, and the checks that
+tell a defect.
 
-A check takes values (or words, or counts) and fails an assertion with its own word in the message; the tests run it on
-the library and on mutants, which must fail it.  Seeds are fixed, so a failure is never chance; |z| < 5 is p = 6e-7.
-Nothing here compares bits: test_vectors.py and test_equal_bits.py do.
+A check takes values (or words, or counts) and fails an assertion with its own word in the message;
+the tests run it on the library and on mutants, which must fail it.  Seeds are fixed, so a failure
+is never chance; |z| < 5 is p = 6e-7. Nothing here compares bits: test_vectors.py and
+test_equal_bits.py do.
 """
 
 import math
@@ -18,14 +20,25 @@ SEED, STREAM = 20260726, 7
 LIMIT = 5.0
 
 
-def draw(drawn: _draws.Draw, dtype: DType, count: int, first: int = 0, seed: int = SEED, stream: int = STREAM):
+def draw(
+    drawn: _draws.Draw,
+    dtype: DType,
+    count: int,
+    first: int = 0,
+    seed: int = SEED,
+    stream: int = STREAM,
+):
     """The bits of `count` values."""
     out = np.empty(count, dtype.unsigned)
-    _engine.run([Job(out, drawn.draw, drawn.storage, seed, stream, 0, drawn.parameters, first, (1,))])
+    _engine.run(
+        [Job(out, drawn.draw, drawn.storage, seed, stream, 0, drawn.parameters, first, (1,))]
+    )
     return out
 
 
-def words(count: int, first: int = 0, seed: int = SEED, stream: int = STREAM, plane: int = 0) -> np.ndarray:
+def words(
+    count: int, first: int = 0, seed: int = SEED, stream: int = STREAM, plane: int = 0
+) -> np.ndarray:
     out = np.empty(count, np.uint32)
     _engine.run([Job(out, WORDS, U32, seed, stream, plane, (), first, (1,))])
     return out
@@ -35,7 +48,7 @@ def decode(bits: np.ndarray, dtype: DType) -> np.ndarray:
     return bits.view(dtype.numpy()).astype(np.float64)
 
 
-# ------------------------------------------------------------------------ mutants of the normal: words to float32 values
+# --------------------------------------------------- mutants of the normal: words to float32 values
 
 
 def honest(w: np.ndarray) -> np.ndarray:
@@ -76,7 +89,9 @@ def clipped(limit: float):
 
 def jax_like_bfloat16(w: np.ndarray) -> np.ndarray:
     """The quantile of a uniform of 7 bits: 128 values."""
-    return np.array([NormalDist().inv_cdf((k + 0.5) / 128) for k in range(128)], np.float32)[w >> np.uint32(25)]
+    return np.array([NormalDist().inv_cdf((k + 0.5) / 128) for k in range(128)], np.float32)[
+        w >> np.uint32(25)
+    ]
 
 
 def one_word_for_both(w: np.ndarray) -> np.ndarray:
@@ -85,7 +100,7 @@ def one_word_for_both(w: np.ndarray) -> np.ndarray:
     return honest(w)
 
 
-# ------------------------------------------------------------------------------------- exact probabilities and histograms
+# --------------------------------------------------------------- exact probabilities and histograms
 
 
 def normal_cdf(x: np.ndarray) -> np.ndarray:
@@ -102,18 +117,26 @@ def truncated_cdf(low: float, high: float):
 
 
 def cells(dtype: DType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Codes of the finite values in ascending order (zero once), the values, and the ends of what rounds to each."""
+    """Codes of the finite values in ascending order (zero once), the values, and the ends of what
+    rounds to each.
+    """
     codes = np.arange(1 << 8 * dtype.itemsize).astype(dtype.unsigned)
     with np.errstate(invalid="ignore"):
         values = decode(codes, dtype)
     keep = np.isfinite(values) & (codes != 1 << 8 * dtype.itemsize - 1)  # -0 is counted with +0
     order = np.argsort(values[keep])
     values = values[keep][order]
-    return codes[keep][order], values, np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
+    return (
+        codes[keep][order],
+        values,
+        np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]]),
+    )
 
 
 class Histogram:
-    """How many values round to each finite value of a narrow dtype; wider values are sorted into bfloat16's cells."""
+    """How many values round to each finite value of a narrow dtype; wider values are sorted into
+    bfloat16's cells.
+    """
 
     def __init__(self, dtype: DType):
         self.dtype = dtype if dtype.itemsize < 4 else BFLOAT16
@@ -144,11 +167,15 @@ def normal_histogram(dtype: DType, count: int, mutant=None) -> Histogram:
         if mutant is None:
             result.add(draw(_draws.normal(0.0, 1.0, dtype), dtype, piece, first))
         else:
-            result.add(reference.store(mutant(words(piece, first)), (FLOAT32 if dtype.wide else dtype).code))
+            result.add(
+                reference.store(
+                    mutant(words(piece, first)), (FLOAT32 if dtype.wide else dtype).code
+                )
+            )
     return result
 
 
-# --------------------------------------------------------------------------------------------------------------- checks
+# ------------------------------------------------------------------------------------------- checks
 
 
 def check_tails(histogram: Histogram) -> None:
@@ -158,26 +185,42 @@ def check_tails(histogram: Histogram) -> None:
         at = int(np.searchsorted(ends, limit))
         expected = total * 0.5 * math.erfc(ends[at] / math.sqrt(2.0))
         above, below = int(counts[at:].sum()), int(counts[: len(counts) - at].sum())
-        for side, found, exact in (("+", above, expected), ("-", below, expected), ("+-", above + below, 2 * expected)):
-            deviation = 2.0 * (math.sqrt(found + 0.375) - math.sqrt(exact + 0.125))  # Anscombe: Poisson to normal
-            assert abs(deviation) < LIMIT, f"tail beyond {side}{limit}: {found} instead of {exact:.1f}"
+        for side, found, exact in (
+            ("+", above, expected),
+            ("-", below, expected),
+            ("+-", above + below, 2 * expected),
+        ):
+            deviation = 2.0 * (
+                math.sqrt(found + 0.375) - math.sqrt(exact + 0.125)
+            )  # Anscombe: Poisson to normal
+            assert abs(deviation) < LIMIT, (
+                f"tail beyond {side}{limit}: {found} instead of {exact:.1f}"
+            )
 
 
 def check_chi_square(histogram: Histogram, cdf) -> None:
-    """All values of the dtype against exact probabilities, in cells joined to 64 expected, then in 128 equal ones.
+    """All values of the dtype against exact probabilities, in cells joined to 64 expected, then in
+    128 equal ones.
 
-    The fine cells see spikes and gaps, the coarse ones what is wrong by a little everywhere.  Too good fails too.
+    The fine cells see spikes and gaps, the coarse ones what is wrong by a little everywhere.  Too
+    good fails too.
     """
     counts, expected = histogram.counts, np.diff(cdf(histogram.ends)) * histogram.by_code.sum()
     assert not counts[expected == 0].any(), "chi-square: values where the probability is 0"
     counts, expected = counts[expected > 0], expected[expected > 0]
     for least in (64.0, expected.sum() / 128):
-        group = np.unique(((np.cumsum(expected) - expected) / least).astype(np.int64), return_inverse=True)[1]
-        group[group == group[-1]] -= int(expected[group == group[-1]].sum() < least / 2)  # too small alone
+        group = np.unique(
+            ((np.cumsum(expected) - expected) / least).astype(np.int64), return_inverse=True
+        )[1]
+        group[group == group[-1]] -= int(
+            expected[group == group[-1]].sum() < least / 2
+        )  # too small alone
         found, wanted = np.bincount(group, counts), np.bincount(group, expected)
         freedom = len(found) - 1
         chi2 = ((found - wanted) ** 2 / wanted).sum()
-        z = ((chi2 / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / math.sqrt(2 / (9 * freedom))  # Wilson and Hilferty
+        z = ((chi2 / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / math.sqrt(
+            2 / (9 * freedom)
+        )  # Wilson and Hilferty
         assert abs(z) < LIMIT, f"chi-square {chi2:.1f} with {freedom} degrees of freedom"
 
 

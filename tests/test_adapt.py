@@ -1,4 +1,6 @@
-"""What the adapters share: how an initializer may be named, and what is said where a framework is missing."""
+"""What the adapters share: how an initializer may be named, and what is said where a framework is
+missing.
+"""
 
 import functools
 import subprocess
@@ -49,15 +51,22 @@ def test_what_is_no_initializer_is_refused(given, error, text):
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "keras"])
 def test_a_missing_framework_says_which_extra_to_install(framework):
-    code = f"import sys; sys.modules[{framework!r}] = None; import fastinit; import fastinit.{framework}"
+    code = (
+        f"import sys; sys.modules[{framework!r}] = None; import fastinit; import "
+        f"fastinit.{framework}"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "ImportError: fastinit." + framework in done.stderr and f"'fastinit[{framework}]'" in done.stderr
+    assert (
+        "ImportError: fastinit." + framework in done.stderr
+        and f"'fastinit[{framework}]'" in done.stderr
+    )
 
 
 @pytest.mark.frameworks
 def test_nothing_of_torch_is_imported_before_its_adapter_and_no_distributed_package_with_it():
     import torch  # noqa: F401
+
     code = (
         "import sys, fastinit; assert 'torch' not in sys.modules; import fastinit.torch; "
         "assert 'torch.distributed.tensor' not in sys.modules and 'transformers' not in sys.modules"

@@ -9,26 +9,75 @@ import fastinit as fi
 
 F = fi.he_normal, fi.xavier_uniform, fi.lecun_normal, fi.variance_scaling, fi.fan_in_uniform
 BAD = [
-    *[(f, {"shape": shape}, ValueError, "has no fan_in and fan_out") for f in F for shape in [(), (10,)]],
+    *[
+        (f, {"shape": shape}, ValueError, "has no fan_in and fan_out")
+        for f in F
+        for shape in [(), (10,)]
+    ],
     *[(f, {"layout": "hwc"}, ValueError, "unknown layout") for f in F],
     *[(f, {"groups": 3}, ValueError, "does not divide") for f in F],
     *[(f, {"in_axis": 5, "out_axis": 0}, ValueError, "outside") for f in F],
-    *[(f, {"dtype": "int32"}, TypeError, "floating dtype") for f in (*F, fi.uniform, fi.normal, fi.truncated_normal)],
-    *[(f, {"dtype": "complex64"}, TypeError, "complex") for f in (*F, fi.normal, fi.zeros, fi.eye, fi.dirac)],
+    *[
+        (f, {"dtype": "int32"}, TypeError, "floating dtype")
+        for f in (*F, fi.uniform, fi.normal, fi.truncated_normal)
+    ],
+    *[
+        (f, {"dtype": "complex64"}, TypeError, "complex")
+        for f in (*F, fi.normal, fi.zeros, fi.eye, fi.dirac)
+    ],
     *[(f, {"dtype": "float33"}, ValueError, "float32") for f in (*F, fi.normal, fi.zeros)],
     *[(f, {"dtype": [("a", "f4")]}, TypeError, "structured") for f in (fi.normal, fi.zeros)],
     *[(f, {"dtype": ">f4"}, ValueError, "byte") for f in (fi.normal, fi.zeros)],
-    *[(f, {"seed": seed}, error, "seed") for f in (fi.normal, fi.zeros, fi.he_normal, fi.eye)
-      for seed, error in [(-1, ValueError), (2**64, ValueError), (True, TypeError), (1.0, TypeError)]],
-    *[(f, {"name": name}, error, "name") for f in (fi.normal, fi.zeros, fi.he_normal, fi.eye)
-      for name, error in [(-1, ValueError), (2**64, ValueError), (False, TypeError), (b"w", TypeError)]],
+    *[
+        (f, {"seed": seed}, error, "seed")
+        for f in (fi.normal, fi.zeros, fi.he_normal, fi.eye)
+        for seed, error in [
+            (-1, ValueError),
+            (2**64, ValueError),
+            (True, TypeError),
+            (1.0, TypeError),
+        ]
+    ],
+    *[
+        (f, {"name": name}, error, "name")
+        for f in (fi.normal, fi.zeros, fi.he_normal, fi.eye)
+        for name, error in [
+            (-1, ValueError),
+            (2**64, ValueError),
+            (False, TypeError),
+            (b"w", TypeError),
+        ]
+    ],
     (fi.normal, {"name": "\ud800"}, ValueError, "surrogate"),
-    *[(f, {"threads": threads}, error, "threads") for f in (fi.normal, fi.eye)
-      for threads, error in [(0, ValueError), (-1, ValueError), (True, TypeError), (1.5, TypeError)]],
-    *[(f, {"shape": shape}, error, "shape") for f in (fi.normal, fi.he_normal, fi.eye)
-      for shape, error in [((4, -4), ValueError), ((2**40, 2**40), ValueError), ((4, 4.0), TypeError)]],
-    *[(f, {"region": region}, ValueError, "region") for f in (fi.normal, fi.he_normal, fi.eye)
-      for region in [(slice(0, 5), ...), (slice(-2, 4), ...), (slice(0, 4, 2), ...), (slice(0, 4),)]],
+    *[
+        (f, {"threads": threads}, error, "threads")
+        for f in (fi.normal, fi.eye)
+        for threads, error in [
+            (0, ValueError),
+            (-1, ValueError),
+            (True, TypeError),
+            (1.5, TypeError),
+        ]
+    ],
+    *[
+        (f, {"shape": shape}, error, "shape")
+        for f in (fi.normal, fi.he_normal, fi.eye)
+        for shape, error in [
+            ((4, -4), ValueError),
+            ((2**40, 2**40), ValueError),
+            ((4, 4.0), TypeError),
+        ]
+    ],
+    *[
+        (f, {"region": region}, ValueError, "region")
+        for f in (fi.normal, fi.he_normal, fi.eye)
+        for region in [
+            (slice(0, 5), ...),
+            (slice(-2, 4), ...),
+            (slice(0, 4, 2), ...),
+            (slice(0, 4),),
+        ]
+    ],
     (fi.normal, {"std": -1.0}, ValueError, "std"),
     (fi.normal, {"std": math.nan}, ValueError, "std"),
     (fi.normal, {"mean": math.inf}, ValueError, "mean"),
@@ -48,7 +97,12 @@ BAD = [
     (fi.truncated_normal, {"bounds": "sigmas"}, ValueError, "bounds"),
     (fi.truncated_normal, {"std": -1.0}, ValueError, "std"),
     (fi.truncated_normal, {"std": -1.0, "correct_std": True}, ValueError, "std"),
-    (fi.truncated_normal, {"std": -1.0, "bounds": "absolute", "correct_std": True}, ValueError, "std"),
+    (
+        fi.truncated_normal,
+        {"std": -1.0, "bounds": "absolute", "correct_std": True},
+        ValueError,
+        "std",
+    ),
     (fi.truncated_normal, {"std": math.inf}, ValueError, "std"),
     (fi.truncated_normal, {"std": 0.0, "low": 0.0}, ValueError, "std is 0"),
     (fi.truncated_normal, {"std": 0.0, "low": 0.5, "bounds": "absolute"}, ValueError, "std is 0"),
@@ -84,7 +138,7 @@ BAD = [
     (fi.dirac, {"shape": (4, 4, 3), "groups": 1.0}, TypeError, "groups"),
     (fi.dirac, {"shape": (4, 4, 3), "layout": "OIW"}, ValueError, "layout"),
     (fi.zeros, {"shape": None}, TypeError, "shape"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("function, arguments, error, message", BAD)
@@ -93,16 +147,23 @@ def test_bad_arguments_are_clear_errors(function, arguments, error, message):
         function(**{"shape": (4, 4), "seed": 0, **arguments})
 
 
-@pytest.mark.parametrize("function, arguments, error, message",
-                         [row for row in BAD if not {"dtype", "shape", "region"} & set(row[1])])  # fmt: skip
+@pytest.mark.parametrize(
+    "function, arguments, error, message",
+    [row for row in BAD if not {"dtype", "shape", "region"} & set(row[1])],
+)
 def test_an_error_leaves_the_buffer_as_it_was(function, arguments, error, message):
     out = np.full((4, 4, 3) if function is fi.dirac else (4, 4), 7.0, np.float32)
     with pytest.raises(error, match=message):
         function(out=out, **{"seed": 0, **arguments})
     with pytest.raises(error, match=message):
-        own = {key: value for key, value in arguments.items() if key not in ("seed", "name", "threads")}
-        fi.fill([(np.empty(3, np.float32), "zeros"), (out, function, own, arguments.get("name"))],
-                seed=arguments.get("seed", 0), threads=arguments.get("threads"))  # fmt: skip
+        own = {
+            key: value for key, value in arguments.items() if key not in ("seed", "name", "threads")
+        }
+        fi.fill(
+            [(np.empty(3, np.float32), "zeros"), (out, function, own, arguments.get("name"))],
+            seed=arguments.get("seed", 0),
+            threads=arguments.get("threads"),
+        )
     assert (out == 7.0).all()
 
 

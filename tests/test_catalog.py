@@ -1,4 +1,6 @@
-"""Tables, public names, aliases and rules say the same thing; lookups fail with the nearest known name."""
+"""Tables, public names, aliases and rules say the same thing; lookups fail with the nearest known
+name.
+"""
 
 import inspect
 import re
@@ -12,7 +14,17 @@ from fastinit import _catalog
 
 COMMON = {"seed": None, "name": None, "dtype": None, "out": None, "region": None, "threads": None}
 # Public names that are no initializers.
-OTHERS = {"Fans", "STREAM_VERSION", "explain", "fans", "fill", "gain", "info", "new_seed", "philox4x32"}
+OTHERS = {
+    "Fans",
+    "STREAM_VERSION",
+    "explain",
+    "fans",
+    "fill",
+    "gain",
+    "info",
+    "new_seed",
+    "philox4x32",
+}
 
 
 def test_public_names_are_the_initializers_their_aliases_and_nothing_unlisted():
@@ -55,15 +67,24 @@ def test_a_rule_takes_its_initializers_parameters_with_the_same_defaults():
     for function, rule in _catalog.RULES.items():
         own, common_axes = dict(_catalog.own_parameters(function)), {}
         signature = inspect.signature(rule)
-        if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
+        if any(
+            parameter.kind is inspect.Parameter.VAR_KEYWORD
+            for parameter in signature.parameters.values()
+        ):
             from fastinit.initializers.scaled import scaled
 
-            common_axes = {name: parameter.default for name, parameter in inspect.signature(scaled).parameters.items()
-                           if parameter.kind is inspect.Parameter.KEYWORD_ONLY}  # fmt: skip
+            common_axes = {
+                name: parameter.default
+                for name, parameter in inspect.signature(scaled).parameters.items()
+                if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            }
         parameters = list(signature.parameters.values())
         assert [parameter.name for parameter in parameters[:2]] == ["shape", "dtype"]
-        named = {parameter.name: parameter.default for parameter in parameters[2:]
-                 if parameter.kind is not inspect.Parameter.VAR_KEYWORD}  # fmt: skip
+        named = {
+            parameter.name: parameter.default
+            for parameter in parameters[2:]
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        }
         assert own == named | common_axes, function.__name__
 
 
@@ -72,14 +93,17 @@ def test_lookup_takes_names_aliases_and_functions():
         assert _catalog.lookup(given) is fi.he_normal
 
 
-@pytest.mark.parametrize("given, error, message", [
-    ("he_nromal", ValueError, "did you mean 'he_normal'"),
-    ("Zeros", ValueError, "did you mean 'zeros'"),
-    ("qqq", ValueError, "known are alexnet_bias, "),
-    (print, TypeError, "no initializer of fastinit"),
-    (None, TypeError, "no initializer of fastinit"),
-    ([], TypeError, "no initializer of fastinit"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, error, message",
+    [
+        ("he_nromal", ValueError, "did you mean 'he_normal'"),
+        ("Zeros", ValueError, "did you mean 'zeros'"),
+        ("qqq", ValueError, "known are alexnet_bias, "),
+        (print, TypeError, "no initializer of fastinit"),
+        (None, TypeError, "no initializer of fastinit"),
+        ([], TypeError, "no initializer of fastinit"),
+    ],
+)
 def test_an_unknown_initializer_is_an_error_with_the_nearest_name(given, error, message):
     with pytest.raises(error, match=message):
         _catalog.lookup(given)
@@ -89,8 +113,13 @@ def test_an_unknown_initializer_is_an_error_with_the_nearest_name(given, error, 
 
 def test_an_unknown_argument_is_an_error_with_the_nearest_one():
     buffer = np.full((3, 3), 7.0, np.float32)
-    for argument, message in [("negativ_slope", "did you mean 'negative_slope'"), ("q", "it takes negative_slope")]:
-        with pytest.raises(TypeError, match=f"'w': he_normal has no argument '{argument}'; {message}"):
+    for argument, message in [
+        ("negativ_slope", "did you mean 'negative_slope'"),
+        ("q", "it takes negative_slope"),
+    ]:
+        with pytest.raises(
+            TypeError, match=f"'w': he_normal has no argument '{argument}'; {message}"
+        ):
             fi.fill({"w": (buffer, "he_normal", {argument: 0.1})}, seed=0)
     with pytest.raises(TypeError, match="zeros has no argument 'value'; it takes none"):
         fi.fill({"w": (buffer, "zeros", {"value": 1})}, seed=0)

@@ -41,7 +41,23 @@ def spec(tmp_path):
 
 def test_materialize_writes_the_file_that_python_writes(tmp_path, spec, capsys):
     path = tmp_path / "x.safetensors"
-    assert main(["materialize", spec, "-o", str(path), "--seed", "0x10", "--dtype", "float16", "--threads", "1"]) == 0
+    assert (
+        main(
+            [
+                "materialize",
+                spec,
+                "-o",
+                str(path),
+                "--seed",
+                "0x10",
+                "--dtype",
+                "float16",
+                "--threads",
+                "1",
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert err == ""
     assert re.fullmatch(
@@ -65,14 +81,21 @@ def test_a_dry_run_prints_the_tensors_and_writes_nothing(tmp_path, spec, capsys)
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["tensor", "shape", "dtype", "initializer", "values", "bytes"]
     rows = {line.split()[0]: line for line in out[1:-1]}
-    assert re.sub(" +", " ", rows["layer.weight"]) == "layer.weight 6×4 float32 he_normal std 0.707107 96"
+    assert (
+        re.sub(" +", " ", rows["layer.weight"])
+        == "layer.weight 6×4 float32 he_normal std 0.707107 96"
+    )
     assert re.sub(" +", " ", rows["identity"]) == "identity 4×4 bfloat16 eye drawn whole 32"
     assert re.sub(" +", " ", rows["bounded"]) == "bounded 4 float32 uniform in [-0.5, 1) 16"
-    assert re.sub(" +", " ", rows["cut"]) == "cut 4 float32 truncated_normal mean 1, std 0.5, truncated 16"
+    assert (
+        re.sub(" +", " ", rows["cut"])
+        == "cut 4 float32 truncated_normal mean 1, std 0.5, truncated 16"
+    )
     assert re.sub(" +", " ", rows["layer.bias"]) == "layer.bias 6 float32 zeros 0 24"
     models.materialize(spec, tmp_path / "x", seed=0)
-    assert (
-        out[-1] == f"5 tensors, 54 values; the file takes {(tmp_path / 'x').stat().st_size} bytes; nothing was written"
+    assert out[-1] == (
+        f"5 tensors, 54 values; the file takes {(tmp_path / 'x').stat().st_size} bytes; "
+        "nothing was written"
     )
 
 
@@ -105,7 +128,9 @@ def test_the_seed_of_a_dry_run_needs_no_output(spec, capsys):
         (["explain", "normal", "3", "std=1/x"], 2, "unknown name 'x' in '1/x'"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_status(tmp_path, monkeypatch, capsys, arguments, status, message):
+def test_a_mistake_is_one_line_and_a_status(
+    tmp_path, monkeypatch, capsys, arguments, status, message
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.toml").write_text('[tensors]\n"a" = [-1]\n')
     (tmp_path / "there").write_text("old")
@@ -146,14 +171,32 @@ def test_presets_are_listed_and_printed(capsys):
 
 
 def test_explain_says_what_python_says(capsys):
-    words = ["explain", "he_normal", "768", "3072", "mode=fan_out", "negative_slope=1/4", "layout=io"]
+    words = [
+        "explain",
+        "he_normal",
+        "768",
+        "3072",
+        "mode=fan_out",
+        "negative_slope=1/4",
+        "layout=io",
+    ]
     assert main([*words, "--name", "up", "--seed", "1", "--dtype", "bfloat16"]) == 0
     line = fi.explain(
-        "he_normal", (768, 3072), mode="fan_out", negative_slope=0.25, layout="io", name="up", seed=1, dtype="bfloat16"
+        "he_normal",
+        (768, 3072),
+        mode="fan_out",
+        negative_slope=0.25,
+        layout="io",
+        name="up",
+        seed=1,
+        dtype="bfloat16",
     )
     assert capsys.readouterr().out == line + "\n"
     assert main(["explain", "xavier_uniform", "4", "5", "6", "in_axis=0,2", "out_axis=1"]) == 0
-    assert capsys.readouterr().out == fi.explain("xavier_uniform", (4, 5, 6), in_axis=(0, 2), out_axis=1) + "\n"
+    assert (
+        capsys.readouterr().out
+        == fi.explain("xavier_uniform", (4, 5, 6), in_axis=(0, 2), out_axis=1) + "\n"
+    )
 
 
 def test_info_and_version(capsys):
@@ -176,10 +219,11 @@ def test_help_shows_commands_that_work(capsys):
         assert command in out
 
 
-# ---------------------------------------------------------------------------------------------------------- the process
+# -------------------------------------------------------------------------------------- the process
 
 
-# A fresh interpreter with the package that this one has: -P keeps the folder of the call out of its path.
+# A fresh interpreter with the package that this one has: -P keeps the folder of the call out of its
+# path.
 PYTHON = [sys.executable, "-P"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
 
@@ -198,7 +242,11 @@ def test_python_m_fastinit_is_the_command():
 
 def test_a_name_that_the_output_cannot_show_is_escaped(tmp_path):
     path = tmp_path / "spec.json"
-    path.write_text(json.dumps({"tensors": {"gewöhnlich": [1]}, "rules": [{"match": "*", "initializer": "ones"}]}))
+    path.write_text(
+        json.dumps(
+            {"tensors": {"gewöhnlich": [1]}, "rules": [{"match": "*", "initializer": "ones"}]}
+        )
+    )
     done = run("materialize", str(path), "--dry-run", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert b"gew\\xf6hnlich" in done.stdout
@@ -221,9 +269,13 @@ def test_a_reader_that_goes_away_is_no_error():
 def test_a_bar_is_shown_on_a_terminal_only(tmp_path, spec):
     assert run("materialize", spec, "-o", str(tmp_path / "x")).stderr == b""
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))  # on no columns no bar is drawn
+    fcntl.ioctl(
+        slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0)
+    )  # on no columns no bar is drawn
     command = [*PYTHON, "-m", "fastinit", "materialize", spec, "-o", str(tmp_path / "y")]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, check=False, env=ENVIRONMENT)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=slave, check=False, env=ENVIRONMENT
+    )
     os.write(slave, b"end")  # so that there is something to read, bar or not
     shown = os.read(master, 10_000)
     os.close(slave)
@@ -236,9 +288,9 @@ def test_a_bar_is_shown_on_a_terminal_only(tmp_path, spec):
 
 def test_the_command_loads_nothing_heavy(tmp_path, spec):
     program = (
-        "import sys; from fastinit.cli import main; assert main(sys.argv[1:]) == 0; "
-        "heavy = {'numba', 'ml_dtypes', 'tqdm', 'torch', 'jax', 'hashlib', 'safetensors', 'concurrent.futures'}; "
-        "print(sorted(heavy & set(sys.modules)))"
+        "import sys; from fastinit.cli import main; assert main(sys.argv[1:]) == 0; heavy = "
+        "{'numba', 'ml_dtypes', 'tqdm', 'torch', 'jax', 'hashlib', 'safetensors', "
+        "'concurrent.futures'}; print(sorted(heavy & set(sys.modules)))"
     )
     command = [*PYTHON, "-c", program, "materialize", spec, "-o", str(tmp_path / "x")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)

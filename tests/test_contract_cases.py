@@ -1,6 +1,8 @@
-"""The answers of vectors/stream-v1-cases.json, on which two independent writings of the contract agreed.
+"""The answers of vectors/stream-v1-cases.json, on which two independent writings of the contract
+agreed.
 
-Here: words, uniforms, constants, scales, seeds, names and shapes; ELSEWHERE says which test holds the others.
+Here: words, uniforms, constants, scales, seeds, names and shapes; ELSEWHERE says which test holds
+the others.
 """
 
 import ast
@@ -19,9 +21,14 @@ from fastinit._engine import Job
 CASES = json.loads((Path(__file__).parent / "vectors" / "stream-v1-cases.json").read_text())
 # Families whose answers other tests hold, with their counts.
 ELSEWHERE = {
-    "sparse": 18, "orthogonal": 72, "orth_batch": 12, "orth_zero": 12, "normal_angle": 15, "normal_radius": 12,
+    "sparse": 18,
+    "orthogonal": 72,
+    "orth_batch": 12,
+    "orth_zero": 12,
+    "normal_angle": 15,
+    "normal_radius": 12,
     "kat": 1,
-}  # fmt: skip
+}
 SEED, NAME = 12345678901234567890, "a.weight"
 INIT = _catalog.INITIALIZERS
 
@@ -35,13 +42,20 @@ def digest(array):
 def words(seed, name):
     out = np.empty((2, 64), np.uint32)
     stream = _stream.stream_id(int(name) if name.isdigit() else None if name == "None" else name)
-    jobs = [Job(out[row], WORDS, 6, int(seed), stream, 0, (), 64 * tile, (1,)) for row, tile in enumerate((0, 5))]
+    jobs = [
+        Job(out[row], WORDS, 6, int(seed), stream, 0, (), 64 * tile, (1,))
+        for row, tile in enumerate((0, 5))
+    ]
     _engine.run(jobs)
     return digest(out)
 
 
 def uniform(low, high, dtype, **place):
-    return digest(INIT["uniform"](200, low=float(low), high=float(high), dtype=dtype, seed=SEED, name=NAME, **place))
+    return digest(
+        INIT["uniform"](
+            200, low=float(low), high=float(high), dtype=dtype, seed=SEED, name=NAME, **place
+        )
+    )
 
 
 def scaled(name, **arguments):
@@ -66,7 +80,9 @@ def accepted(check):
 
 
 def given(text):
-    return eval(text, {"np": np, "numpy": np})  # the file's own spellings: 2**64, np.uint64(5), '\\ud800'
+    return eval(
+        text, {"np": np, "numpy": np}
+    )  # the file's own spellings: 2**64, np.uint64(5), '\\ud800'
 
 
 FAMILIES = {
@@ -76,9 +92,17 @@ FAMILIES = {
     "he_uniform": scaled("he_uniform", shape=(48, 20)),
     "xavier_uniform": scaled("xavier_uniform", shape=(48, 20)),
     "kaiming_a": scaled("he_uniform", shape=(48, 20), negative_slope=0.1),
-    "vs_geo": scaled("variance_scaling", shape=(32, 16, 3, 3), scale=1.5, mode="fan_geo_avg", distribution="uniform"),
+    "vs_geo": scaled(
+        "variance_scaling",
+        shape=(32, 16, 3, 3),
+        scale=1.5,
+        mode="fan_geo_avg",
+        distribution="uniform",
+    ),
     "he_std": lambda fan: std((1, int(fan)), name="he_normal"),
-    "xavier_std": lambda fans: std(tuple(int(fan) for fan in fans.split("x"))[::-1], name="xavier_normal"),
+    "xavier_std": lambda fans: std(
+        tuple(int(fan) for fan in fans.split("x"))[::-1], name="xavier_normal"
+    ),
     "gain_std": lambda above, below, fan: std(
         (1, int(fan)),
         name="variance_scaling",
@@ -90,7 +114,9 @@ FAMILIES = {
     "constant_int": lambda value, dtype: constant(ast.literal_eval(value), dtype),
     "seed": lambda text: accepted(lambda: _stream.check_seed(given(text))),
     "name": lambda text: accepted(lambda: _stream.stream_id(given(text))),
-    "shape": lambda text, dtype: accepted(lambda: _fill.count(_fill.parse_shape(given(text)), resolve(dtype))),
+    "shape": lambda text, dtype: accepted(
+        lambda: _fill.count(_fill.parse_shape(given(text)), resolve(dtype))
+    ),
 }
 
 

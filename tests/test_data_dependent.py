@@ -1,4 +1,6 @@
-"""Initialization by data, on small real networks over scikit-learn's digits: statistics reached, nothing half done."""
+"""Initialization by data, on small real networks over scikit-learn's digits: statistics reached,
+nothing half done.
+"""
 
 import math
 
@@ -24,10 +26,16 @@ def perceptron(dtype=np.float32, activation=relu, biases=True):
     sizes = [64, 50, 30, 10]
     layers = []
     for place, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
-        weight = (uniform((outputs, inputs), low=-1.0, high=1.0, seed=place) * 0.01 * 30.0**place).astype(dtype)
-        bias = uniform(outputs, low=-0.5, high=1.0, seed=9 + place).astype(dtype) if biases else None
+        weight = (
+            uniform((outputs, inputs), low=-1.0, high=1.0, seed=place) * 0.01 * 30.0**place
+        ).astype(dtype)
+        bias = (
+            uniform(outputs, low=-0.5, high=1.0, seed=9 + place).astype(dtype) if biases else None
+        )
         last = place == len(sizes) - 2
-        layers.append(d.Layer(weight, bias, activation=None if last else activation, name=f"fc{place}"))
+        layers.append(
+            d.Layer(weight, bias, activation=None if last else activation, name=f"fc{place}")
+        )
     return layers
 
 
@@ -40,10 +48,14 @@ def convolve(x, weight, bias):
 
 
 def convolutional():
-    """Two convolutions with average pooling, then a dense layer; the images come as (n, 1, 8, 8)."""
+    """Two convolutions with average pooling, then a dense layer; the images come as (n, 1, 8,
+    8).
+    """
 
     def pool(y):
-        return relu(y).reshape(*y.shape[:2], y.shape[2] // 2, 2, y.shape[3] // 2, 2).mean(axis=(3, 5))
+        return (
+            relu(y).reshape(*y.shape[:2], y.shape[2] // 2, 2, y.shape[3] // 2, 2).mean(axis=(3, 5))
+        )
 
     def flat(y):
         return pool(y).reshape(len(y), -1)
@@ -71,10 +83,15 @@ def units(y, axis=-1):
 
 
 def frozen(layers):
-    return [array.copy() for layer in layers for array in (layer.weight, layer.bias) if array is not None]
+    return [
+        array.copy()
+        for layer in layers
+        for array in (layer.weight, layer.bias)
+        if array is not None
+    ]
 
 
-# ----------------------------------------------------------------------------------------------------------------- LSUV
+# --------------------------------------------------------------------------------------------- LSUV
 
 
 def test_lsuv_brings_every_layer_of_a_perceptron_to_unit_std(digits):
@@ -84,7 +101,9 @@ def test_lsuv_brings_every_layer_of_a_perceptron_to_unit_std(digits):
     report = d.lsuv(layers, digits, seed=0)
     for layer, y, line in zip(layers, outputs(layers, digits), report.layers, strict=True):
         assert abs(y.std() - 1) <= 0.1
-        assert line.std == pytest.approx(y.std(), rel=1e-5) and line.mean == pytest.approx(y.mean(), abs=1e-5)
+        assert line.std == pytest.approx(y.std(), rel=1e-5) and line.mean == pytest.approx(
+            y.mean(), abs=1e-5
+        )
         assert not layer.bias.any()
         gram = layer.weight.astype(np.float64) @ layer.weight.T.astype(np.float64)
         np.testing.assert_allclose(gram / gram[0, 0], np.eye(len(gram)), atol=1e-5)
@@ -101,7 +120,9 @@ def test_lsuv_may_keep_the_weights_and_center_the_outputs(digits):
     layers = perceptron()
     direction = layers[0].weight / np.linalg.norm(layers[0].weight)
     d.lsuv(layers, digits, orthonormal=False, center=True)
-    np.testing.assert_allclose(layers[0].weight / np.linalg.norm(layers[0].weight), direction, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        layers[0].weight / np.linalg.norm(layers[0].weight), direction, rtol=1e-4, atol=1e-7
+    )
     for y in outputs(layers, digits):
         assert abs(y.std() - 1) <= 0.1 and abs(y.mean()) < 1e-3
 
@@ -122,7 +143,7 @@ def test_lsuv_leaves_a_layer_within_the_tolerance_alone(digits):
     assert [line.tries for line in report.layers] == [0, 0, 0]
 
 
-# ---------------------------------------------------------------------------------------------------------- Krähenbühl
+# --------------------------------------------------------------------------------------- Krähenbühl
 
 
 def varied(digits):
@@ -181,8 +202,12 @@ def test_between_layers_the_rates_become_equal_and_the_function_stays(digits, bi
     first = [line.rate_before for line in report.layers]
     assert max(first) / min(first) > 10 and max(rates) / min(rates) < 1.02
     assert math.prod(rates) == pytest.approx(math.prod(first), rel=1e-9)
-    np.testing.assert_allclose(outputs(layers, digits)[-1], before, rtol=1e-9, atol=1e-9 * np.abs(before).max())
-    gradients = backpropagation([layer.weight for layer in layers], [layer.bias for layer in layers], digits)
+    np.testing.assert_allclose(
+        outputs(layers, digits)[-1], before, rtol=1e-9, atol=1e-9 * np.abs(before).max()
+    )
+    gradients = backpropagation(
+        [layer.weight for layer in layers], [layer.bias for layer in layers], digits
+    )
     for layer, gradient, rate in zip(layers, gradients, rates, strict=True):
         assert math.sqrt((gradient**2).mean() / (layer.weight**2).mean()) == pytest.approx(rate)
 
@@ -214,7 +239,7 @@ def test_gradients_that_cannot_be_used_change_nothing(digits, gradients, text):
         np.testing.assert_array_equal(one, two)
 
 
-# ---------------------------------------------------------------------------------------- weight normalization, moments
+# -------------------------------------------------------------------- weight normalization, moments
 
 
 def test_weight_norm_gives_every_unit_mean_zero_and_the_scale(digits):
@@ -233,7 +258,9 @@ def test_weight_norm_is_the_formula_of_the_paper_for_one_layer(digits):
     d.weight_norm_init([layer], digits, std=None)
     t = digits.astype(np.float64) @ (weight / np.linalg.norm(weight, axis=1, keepdims=True)).T
     gain = 1 / np.sqrt(t.var(axis=0) + 1e-10)
-    np.testing.assert_allclose(layer.weight, gain[:, None] * weight / np.linalg.norm(weight, axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        layer.weight, gain[:, None] * weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    )
     np.testing.assert_allclose(layer.bias, -t.mean(axis=0) * gain)
     np.testing.assert_allclose(np.linalg.norm(layer.weight, axis=1), gain)
 
@@ -242,7 +269,9 @@ def test_moments_match_those_of_the_batch_by_default(digits):
     layers = perceptron(np.float64)
     d.match_moments(layers, digits)
     for y in outputs(layers, digits):
-        assert y.mean() == pytest.approx(digits.mean(), rel=1e-5) and y.std() == pytest.approx(digits.std(), rel=1e-5)
+        assert y.mean() == pytest.approx(digits.mean(), rel=1e-5) and y.std() == pytest.approx(
+            digits.std(), rel=1e-5
+        )
     d.match_moments(layers, digits, mean=-1.0, std=3.0)
     for y in outputs(layers, digits):
         assert y.mean() == pytest.approx(-1.0) and y.std() == pytest.approx(3.0)
@@ -255,7 +284,7 @@ def test_layers_without_biases_are_scaled_and_not_shifted(digits):
         assert y.std() == pytest.approx(2.0) and y.mean() != 0
 
 
-# ------------------------------------------------------------------------------------------------------------ behaviour
+# ---------------------------------------------------------------------------------------- behaviour
 
 
 METHODS = {
@@ -306,7 +335,9 @@ def test_a_batch_that_does_not_fit_changes_nothing(digits, method, spoil, text):
 @pytest.mark.parametrize("method", ["lsuv", "within", "weight_norm", "moments"])
 def test_a_layer_of_constant_output_is_an_error_that_changes_nothing(digits, method):
     layers = perceptron()
-    layers[0] = layers[0]._replace(activation=lambda y: np.ones_like(y))  # layer 1 sees the same input for all examples
+    layers[0] = layers[0]._replace(
+        activation=lambda y: np.ones_like(y)
+    )  # layer 1 sees the same input for all examples
     before = frozen(layers)
     constant = np.repeat(digits[:1], 20, axis=0)
     # Over a whole layer the units still differ from one another; there it takes one weight for all.
@@ -362,9 +393,21 @@ def read_only(layers):
     [
         (lambda layers: [], ValueError, "no layers"),
         (lambda layers: [layers[0].weight], TypeError, "fi.Layer"),
-        (lambda layers: [layers[0]._replace(weight=layers[0].weight.tolist())], TypeError, "floating dtype"),
-        (lambda layers: [layers[0]._replace(weight=np.ones((50, 64), int))], TypeError, "floating dtype"),
-        (lambda layers: [layers[0]._replace(bias=np.zeros(49, np.float32))], ValueError, r"shape \(49,\)"),
+        (
+            lambda layers: [layers[0]._replace(weight=layers[0].weight.tolist())],
+            TypeError,
+            "floating dtype",
+        ),
+        (
+            lambda layers: [layers[0]._replace(weight=np.ones((50, 64), int))],
+            TypeError,
+            "floating dtype",
+        ),
+        (
+            lambda layers: [layers[0]._replace(bias=np.zeros(49, np.float32))],
+            ValueError,
+            r"shape \(49,\)",
+        ),
         (lambda layers: [layers[0]._replace(unit_axis=2)], ValueError, "no axis 2"),
         (lambda layers: [layers[0], layers[0]], ValueError, "share memory"),
         (lambda layers: [layers[0]._replace(output_axis=0)], ValueError, "50 units on axis 0"),

@@ -1,4 +1,6 @@
-"""The signal through a deep network: lost, kept or exploding, as the papers say of each initializer."""
+"""The signal through a deep network: lost, kept or exploding, as the papers say of each
+initializer.
+"""
 
 import doctest
 

@@ -1,4 +1,6 @@
-"""out= through DLPack: NumPy's dtypes, those that it does not know, flags, versions, devices, and torch tensors."""
+"""out= through DLPack: NumPy's dtypes, those that it does not know, flags, versions, devices, and
+torch tensors.
+"""
 
 import ctypes
 
@@ -25,8 +27,12 @@ class Exporter:
         return self.device
 
 
-def capsule_of(values, code, *, major=1, flags=0, strides=True, shift=0, name=b"dltensor_versioned"):
-    """A capsule over an array of bare bits, as a framework with bfloat16 or 8-bit floats would give it."""
+def capsule_of(
+    values, code, *, major=1, flags=0, strides=True, shift=0, name=b"dltensor_versioned"
+):
+    """A capsule over an array of bare bits, as a framework with bfloat16 or 8-bit floats would give
+    it.
+    """
     kept = []
 
     def give(**_):
@@ -37,13 +43,18 @@ def capsule_of(values, code, *, major=1, flags=0, strides=True, shift=0, name=b"
         tensor.device_type, tensor.ndim = 1, values.ndim
         tensor.code, tensor.bits, tensor.lanes = code, 8 * values.itemsize, 1
         sizes = (ctypes.c_int64 * values.ndim)(*values.shape)
-        steps = (ctypes.c_int64 * values.ndim)(*(stride // values.itemsize for stride in values.strides))
+        steps = (ctypes.c_int64 * values.ndim)(
+            *(stride // values.itemsize for stride in values.strides)
+        )
         tensor.shape = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
         if strides:
             tensor.strides = ctypes.cast(steps, ctypes.POINTER(ctypes.c_int64))
         kept.extend([managed, sizes, steps, values])
         new = ctypes.pythonapi.PyCapsule_New
-        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        new.restype, new.argtypes = (
+            ctypes.py_object,
+            [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+        )
         return new(ctypes.addressof(managed), name, None)
 
     return give
@@ -58,7 +69,9 @@ def test_dlpack_of_common_dtypes_is_taken(dtype):
         assert bits(owner) == bits(draw(SHAPE, dtype=dtype))
 
 
-@pytest.mark.parametrize(("dtype", "code"), [("bfloat16", 4), ("float8_e4m3fn", 10), ("float8_e5m2", 12)])
+@pytest.mark.parametrize(
+    ("dtype", "code"), [("bfloat16", 4), ("float8_e4m3fn", 10), ("float8_e5m2", 12)]
+)
 def test_dlpack_of_dtypes_that_numpy_does_not_know_is_taken(dtype, code):
     unsigned = resolve(dtype).unsigned
     expected = bits(draw(SHAPE, dtype=dtype))
@@ -100,16 +113,28 @@ def test_dlpack_flags_versions_and_devices_are_honoured():
 @pytest.mark.frameworks
 def test_torch_tensors_are_filled_through_dlpack():
     import torch
+
     for dtype in ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"):
         expected = bits(draw((4, 6), dtype=dtype))
         kind = getattr(torch, dtype)
         word = getattr(torch, f"int{8 * resolve(dtype).itemsize}")
-        for out in (torch.zeros(4, 6).to(kind), torch.zeros(6, 4).to(kind).t(), torch.zeros(4, 12).to(kind)[:, ::2]):
+        for out in (
+            torch.zeros(4, 6).to(kind),
+            torch.zeros(6, 4).to(kind).t(),
+            torch.zeros(4, 12).to(kind)[:, ::2],
+        ):
             assert draw(out=out, dtype=kind) is out
             assert (
-                bits(out.view(word).numpy() if out.is_contiguous() else out.contiguous().view(word).numpy()) == expected
+                bits(
+                    out.view(word).numpy()
+                    if out.is_contiguous()
+                    else out.contiguous().view(word).numpy()
+                )
+                == expected
             )
-    with pytest.raises(ValueError, match=r"require gradient.*tensor\.detach\(\), or fastinit\.torch"):
+    with pytest.raises(
+        ValueError, match=r"require gradient.*tensor\.detach\(\), or fastinit\.torch"
+    ):
         draw(out=torch.zeros(3, requires_grad=True))
     with pytest.raises(ValueError, match="device"):
         draw(out=torch.zeros(3, device="meta"))

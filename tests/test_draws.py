@@ -1,4 +1,6 @@
-"""The parameters of a draw are those of the contract's sections 3 to 5, and what could not be finite is refused."""
+"""The parameters of a draw are those of the contract's sections 3 to 5, and what could not be
+finite is refused.
+"""
 
 import math
 
@@ -7,11 +9,23 @@ import pytest
 
 from fastinit import _draws, _dtypes
 from fastinit._draws import constant, normal, truncated_normal, uniform
-from fastinit._dtypes import BFLOAT16, BOOL, DTYPES, FLOAT16, FLOAT32, FLOAT64, FLOATING, decode, encode
+from fastinit._dtypes import (
+    BFLOAT16,
+    BOOL,
+    DTYPES,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    FLOATING,
+    decode,
+    encode,
+)
 
 E4M3, E5M2 = _dtypes.FLOAT8_E4M3FN, _dtypes.FLOAT8_E5M2
 EVERY = pytest.mark.parametrize("dtype", FLOATING, ids=lambda dtype: dtype.name)
-NARROW = pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16, E4M3, E5M2], ids=lambda dtype: dtype.name)
+NARROW = pytest.mark.parametrize(
+    "dtype", [FLOAT16, BFLOAT16, E4M3, E5M2], ids=lambda dtype: dtype.name
+)
 
 
 def value_of(draw, dtype):
@@ -23,10 +37,12 @@ def bits(value):
     return np.float64(value).view(np.uint64)
 
 
-# ------------------------------------------------------------------------------------------------------- any parameter
+# ------------------------------------------------------------------------------------ any parameter
 
 
-@pytest.mark.parametrize("given", [1, np.float32(1), np.int64(1), np.float64(1.0), np.array(1.0), 1.0])
+@pytest.mark.parametrize(
+    "given", [1, np.float32(1), np.int64(1), np.float64(1.0), np.array(1.0), 1.0]
+)
 def test_parameters_may_be_any_real_scalar(given):
     assert type(_draws.real(given, "mean")) is float
     assert _draws.real(given, "mean") == 1.0
@@ -61,22 +77,26 @@ def test_parameters_that_are_not_finite_are_value_errors(given, dtype):
 
 
 @pytest.mark.parametrize(
-    "dtype", [dtype for dtype in DTYPES.values() if not dtype.is_float], ids=lambda dtype: dtype.name
+    "dtype",
+    [dtype for dtype in DTYPES.values() if not dtype.is_float],
+    ids=lambda dtype: dtype.name,
 )
 def test_draws_need_a_floating_dtype(dtype):
     for call in (uniform, normal):
         with pytest.raises(
-            TypeError, match=f"need a floating dtype, not {dtype.name}; allowed are float64.*zeros, ones"
+            TypeError,
+            match=f"need a floating dtype, not {dtype.name}; allowed are float64.*zeros, ones",
         ):
             call(0.0, 1.0, dtype)
 
 
-# ------------------------------------------------------------------------------------------------------------ constant
+# ----------------------------------------------------------------------------------------- constant
 
 
 @NARROW
 def test_constants_of_narrow_dtypes_pass_through_float32(dtype):
-    # Just above the tie between 1 and its upper neighbour: one rounding goes up, float32 first makes it the tie.
+    # Just above the tie between 1 and its upper neighbour: one rounding goes up, float32 first
+    # makes it the tie.
     value = math.nextafter(1.0 + 2.0 ** -(dtype.mantissa + 1), 2.0)
     assert decode(encode(value, dtype), dtype) > 1.0
     assert value_of(constant(value, dtype), dtype) == 1.0
@@ -94,7 +114,11 @@ def test_constants_keep_the_sign_of_zero(dtype):
     [
         (FLOAT32, 3.4028235677973362e38, 3.4028235677973366e38),
         (FLOAT16, 65519.99, 65520.0),
-        (FLOAT16, 65519.99, 65519.9999),  # once rounded it is finite, but by way of float32 it is 65520
+        (
+            FLOAT16,
+            65519.99,
+            65519.9999,
+        ),  # once rounded it is finite, but by way of float32 it is 65520
         (BFLOAT16, 2.0**127 * (2 - 2.0**-8 - 2.0**-23), 2.0**127 * (2 - 2.0**-8)),
         (E4M3, 464.0, 464.0001),
         (E5M2, 61439.9, 61440.0),
@@ -103,7 +127,9 @@ def test_constants_keep_the_sign_of_zero(dtype):
 def test_constants_may_not_overflow(dtype, largest, beyond):
     for sign in (1.0, -1.0):
         assert value_of(constant(sign * largest, dtype), dtype) == sign * dtype.largest
-        with pytest.raises(ValueError, match=f"not finite in {dtype.name}, whose largest number is"):
+        with pytest.raises(
+            ValueError, match=f"not finite in {dtype.name}, whose largest number is"
+        ):
             constant(sign * beyond, dtype)
 
 
@@ -130,12 +156,13 @@ def test_constants_of_integers_are_exact():
         constant("1", int64)
 
 
-# ------------------------------------------------------------------------------------------------------------- uniform
+# ------------------------------------------------------------------------------------------ uniform
 
 
 @EVERY
 @pytest.mark.parametrize(
-    ("low", "high"), [(0.0, 1.0), (-0.3, 0.7), (0.1, 0.9), (-400.0, 300.0), (1e-3, 1e-2), (-2.0, -0.5)]
+    ("low", "high"),
+    [(0.0, 1.0), (-0.3, 0.7), (0.1, 0.9), (-400.0, 300.0), (1e-3, 1e-2), (-2.0, -0.5)],
 )
 def test_uniform_parameters_follow_the_formula(dtype, low, high):
     working = np.float64 if dtype.wide else np.float32
@@ -174,7 +201,13 @@ def test_uniform_bounds_the_wrong_way_are_refused(dtype, low, high):
 
 @pytest.mark.parametrize(
     ("dtype", "low", "high"),
-    [(FLOAT16, 0, 65520), (E4M3, 0, 500), (E5M2, -70000, 0), (BFLOAT16, 0, 3.4e38), (FLOAT32, -3.5e38, 1)],
+    [
+        (FLOAT16, 0, 65520),
+        (E4M3, 0, 500),
+        (E5M2, -70000, 0),
+        (BFLOAT16, 0, 3.4e38),
+        (FLOAT32, -3.5e38, 1),
+    ],
 )
 def test_both_uniform_bounds_must_be_finite_in_the_destination(dtype, low, high):
     with pytest.raises(ValueError, match=f"not finite in {dtype.name}"):
@@ -192,7 +225,9 @@ def test_a_span_that_overflows_the_working_type_is_refused():
 @EVERY
 @pytest.mark.parametrize("low", [0.0, 1.0])
 def test_a_span_lost_in_the_working_type_is_refused(dtype, low):
-    high = low + (2.0**-1023 if dtype.wide else 2.0**-127) if low == 0.0 else math.nextafter(low, 2.0)
+    high = (
+        low + (2.0**-1023 if dtype.wide else 2.0**-127) if low == 0.0 else math.nextafter(low, 2.0)
+    )
     if dtype.wide and low:
         assert uniform(low, high, dtype).parameters[1] == 2.0**-52
         return
@@ -209,7 +244,7 @@ def test_a_uniform_without_any_destination_value_is_refused(dtype):
     assert lowest == highest == 1.0
 
 
-# -------------------------------------------------------------------------------------------------------------- normal
+# ------------------------------------------------------------------------------------------- normal
 
 
 @EVERY
@@ -231,7 +266,9 @@ def test_a_std_lost_in_the_working_type_is_refused(dtype):
     smallest = 2.0**-1022 if dtype.wide else 2.0**-126
     assert normal(0.0, smallest, dtype).parameters[1] == smallest
     for std in (smallest * 0.75, 5e-324):
-        with pytest.raises(ValueError, match=r"std .* below the smallest normal number of float.*; give std=0"):
+        with pytest.raises(
+            ValueError, match=r"std .* below the smallest normal number of float.*; give std=0"
+        ):
             normal(0.0, std, dtype)
 
 
@@ -242,11 +279,17 @@ def test_the_reach_of_a_normal_must_be_finite(dtype, share):
     mean = share * dtype.largest
     std = (dtype.largest - abs(mean)) / reach
     normal(mean, std * (1 - 1e-6), dtype)
-    with pytest.raises(ValueError, match=f"reach .* not finite in {dtype.name}.*give a smaller mean or std"):
-        normal(mean, std * (1 + 2.0**-dtype.mantissa) + 2.0**-dtype.mantissa * dtype.largest / reach, dtype)
+    with pytest.raises(
+        ValueError, match=f"reach .* not finite in {dtype.name}.*give a smaller mean or std"
+    ):
+        normal(
+            mean,
+            std * (1 + 2.0**-dtype.mantissa) + 2.0**-dtype.mantissa * dtype.largest / reach,
+            dtype,
+        )
 
 
-# ---------------------------------------------------------------------------------------------------- truncated normal
+# --------------------------------------------------------------------------------- truncated normal
 
 
 @EVERY
@@ -310,7 +353,9 @@ def test_the_reach_of_a_truncated_normal_must_be_finite(dtype):
     truncated_normal(0.0, top / 16, -math.inf, math.inf, dtype)
     truncated_normal(0.0, top / 4, -top / 8, top / 8, dtype)  # the bounds hold it, whatever the std
     if not dtype.wide:
-        truncated_normal(0.0, 1.0, -(2.0**200), 2.0**200, dtype)  # the std holds it, whatever the bounds
+        truncated_normal(
+            0.0, 1.0, -(2.0**200), 2.0**200, dtype
+        )  # the std holds it, whatever the bounds
     for arguments in ((0.0, top / 4, -math.inf, 1.0), (top / 2, top / 8, 0.0, math.inf)):
         with pytest.raises(ValueError, match=f"not finite in {dtype.name}"):
             truncated_normal(*arguments, dtype)

@@ -1,4 +1,6 @@
-"""Every usual spelling finds its dtype, and rounding equals astype of NumPy and ml_dtypes, or an exact search."""
+"""Every usual spelling finds its dtype, and rounding equals astype of NumPy and ml_dtypes, or an
+exact search.
+"""
 
 import math
 import pickle
@@ -36,7 +38,9 @@ def finite_values(dtype):
 
 
 def probes(dtype):
-    """Every value of the narrow dtype, every midpoint of two, and the doubles next to each; then far outside."""
+    """Every value of the narrow dtype, every midpoint of two, and the doubles next to each; then
+    far outside.
+    """
     values = finite_values(dtype)
     middles = (values[1:] + values[:-1]) / 2
     spots = np.concatenate([values, middles])
@@ -44,25 +48,48 @@ def probes(dtype):
         spots = spots[:: len(spots) // 20000 | 1]
     top = dtype.largest
     outside = np.array(
-        [top * 1.01, top * 1.04, top * 1.1, top * 1.5, 1e300, -1e300, -top * 1.04, 5e-324, -5e-324, -0.0]
+        [
+            top * 1.01,
+            top * 1.04,
+            top * 1.1,
+            top * 1.5,
+            1e300,
+            -1e300,
+            -top * 1.04,
+            5e-324,
+            -5e-324,
+            -0.0,
+        ]
     )
-    return np.concatenate([spots, np.nextafter(spots, np.inf), np.nextafter(spots, -np.inf), outside])
+    return np.concatenate(
+        [spots, np.nextafter(spots, np.inf), np.nextafter(spots, -np.inf), outside]
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------- spellings
+# ---------------------------------------------------------------------------------------- spellings
 
 
 @named(DTYPES.values())
 def test_every_spelling_finds_the_dtype(dtype):
     array_dtype = dtype.numpy()
-    for spelling in (dtype.name, array_dtype, array_dtype.type, dtype, np.zeros(1, array_dtype).dtype):
+    for spelling in (
+        dtype.name,
+        array_dtype,
+        array_dtype.type,
+        dtype,
+        np.zeros(1, array_dtype).dtype,
+    ):
         assert resolve(spelling) is dtype
     assert array_dtype.name == dtype.name
     assert array_dtype.itemsize == dtype.itemsize == dtype.unsigned.itemsize
 
 
 def test_short_numpy_spellings_and_builtins_are_understood():
-    assert resolve("f4").name == resolve("<f4" if sys.byteorder == "little" else ">f4").name == "float32"
+    assert (
+        resolve("f4").name
+        == resolve("<f4" if sys.byteorder == "little" else ">f4").name
+        == "float32"
+    )
     assert resolve(float).name == "float64"
     assert resolve(bool).name == "bool"
     assert resolve("half").name == "float16"
@@ -91,7 +118,9 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(given, near):
         resolve(given)
 
 
-@pytest.mark.parametrize("given", ["longdouble", ml_dtypes.int4, ml_dtypes.float8_e4m3fnuz, "nonsense"])
+@pytest.mark.parametrize(
+    "given", ["longdouble", ml_dtypes.int4, ml_dtypes.float8_e4m3fnuz, "nonsense"]
+)
 def test_dtypes_without_a_draw_are_refused_by_name(given):
     if given == "longdouble" and np.dtype(given) == np.float64:
         return  # where it is no dtype of its own
@@ -151,13 +180,25 @@ def test_ml_dtypes_is_loaded_only_for_its_own_arrays():
 def test_safetensors_codes_are_those_of_the_format():
     codes = {dtype.name: dtype.safetensors for dtype in DTYPES.values()}
     assert codes == {
-        "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3",
-        "float8_e5m2": "F8_E5M2", "bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64",
-        "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64",
-    }  # fmt: skip
+        "float64": "F64",
+        "float32": "F32",
+        "float16": "F16",
+        "bfloat16": "BF16",
+        "float8_e4m3fn": "F8_E4M3",
+        "float8_e5m2": "F8_E5M2",
+        "bool": "BOOL",
+        "int8": "I8",
+        "int16": "I16",
+        "int32": "I32",
+        "int64": "I64",
+        "uint8": "U8",
+        "uint16": "U16",
+        "uint32": "U32",
+        "uint64": "U64",
+    }
 
 
-# ------------------------------------------------------------------------------------------------------------ rounding
+# ----------------------------------------------------------------------------------------- rounding
 
 
 @named(NARROW)
@@ -182,7 +223,8 @@ def test_encoding_doubles_equals_astype(dtype):
 
 @named(NARROW)
 def test_encoding_float32_values_equals_astype(dtype):
-    # From float32 only: from a double ml_dtypes rounds twice, by way of float32, where encode() rounds once.
+    # From float32 only: from a double ml_dtypes rounds twice, by way of float32, where encode()
+    # rounds once.
     with np.errstate(all="ignore"):
         values = probes(dtype).astype(np.float32)
         expected = values.astype(dtype.numpy()).view(dtype.unsigned)
@@ -208,9 +250,13 @@ def test_infinity_and_nan_keep_their_kind():
 
 def test_largest_finite_values_are_those_of_the_formats():
     assert {dtype.name: dtype.largest for dtype in FLOATING} == {
-        "float64": sys.float_info.max, "float32": float(np.finfo(np.float32).max), "float16": 65504.0,
-        "bfloat16": 2.0**127 * (2 - 2**-7), "float8_e4m3fn": 448.0, "float8_e5m2": 57344.0,
-    }  # fmt: skip
+        "float64": sys.float_info.max,
+        "float32": float(np.finfo(np.float32).max),
+        "float16": 65504.0,
+        "bfloat16": 2.0**127 * (2 - 2**-7),
+        "float8_e4m3fn": 448.0,
+        "float8_e5m2": 57344.0,
+    }
 
 
 def test_the_tie_above_the_top_of_float8_goes_to_even():
@@ -232,7 +278,7 @@ def test_integers_are_exact_or_refused(dtype):
             encode(value, dtype)
 
 
-# ---------------------------------------------------------------------------------------------------------- neighbours
+# --------------------------------------------------------------------------------------- neighbours
 
 
 @named(NARROW)
@@ -241,7 +287,10 @@ def test_neighbours_are_found_exactly(dtype):
     padded = [-math.inf, *values, math.inf]
     for value in probes(dtype)[::29]:
         value = float(value)
-        above, from_ = np.searchsorted(values, value, "right"), np.searchsorted(values, value, "left")
+        above, from_ = (
+            np.searchsorted(values, value, "right"),
+            np.searchsorted(values, value, "left"),
+        )
         assert _dtypes.smallest_above(value, dtype) == padded[above + 1]
         assert _dtypes.smallest_at_least(value, dtype) == padded[from_ + 1]
         assert _dtypes.largest_at_most(value, dtype) == padded[above]
@@ -255,21 +304,31 @@ def test_neighbours_in_wide_dtypes_equal_nextafter(dtype):
         value = float(kind(value))
         assert _dtypes.smallest_above(value, dtype) == np.nextafter(kind(value), kind(np.inf))
         assert _dtypes.largest_below(value, dtype) == np.nextafter(kind(value), kind(-np.inf))
-        assert _dtypes.smallest_at_least(value, dtype) == _dtypes.largest_at_most(value, dtype) == value
+        assert (
+            _dtypes.smallest_at_least(value, dtype)
+            == _dtypes.largest_at_most(value, dtype)
+            == value
+        )
 
 
 def test_a_zero_neighbour_is_plus_zero():
     for dtype in FLOATING:
         tiny = decode(1, dtype)
         zeros = [
-            _dtypes.largest_below(tiny, dtype), _dtypes.smallest_above(-tiny, dtype),
-            _dtypes.smallest_at_least(-0.0, dtype), _dtypes.largest_at_most(-0.0, dtype),
-        ]  # fmt: skip
+            _dtypes.largest_below(tiny, dtype),
+            _dtypes.smallest_above(-tiny, dtype),
+            _dtypes.smallest_at_least(-0.0, dtype),
+            _dtypes.largest_at_most(-0.0, dtype),
+        ]
         assert [math.copysign(1.0, zero) for zero in zeros if zero == 0.0] == [1.0] * 4
 
 
 def test_subnormal_tells_the_smallest_normal_number_apart():
-    for dtype, smallest in ((_dtypes.FLOAT64, 2.0**-1022), (_dtypes.FLOAT32, 2.0**-126), (_dtypes.FLOAT16, 2.0**-14)):
+    for dtype, smallest in (
+        (_dtypes.FLOAT64, 2.0**-1022),
+        (_dtypes.FLOAT32, 2.0**-126),
+        (_dtypes.FLOAT16, 2.0**-14),
+    ):
         assert not _dtypes.is_subnormal(smallest, dtype)
         assert not _dtypes.is_subnormal(-smallest, dtype)
         assert _dtypes.is_subnormal(smallest * 0.75, dtype)

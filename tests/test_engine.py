@@ -1,4 +1,6 @@
-"""Threads, processes, signals and the floating-point state: nothing of them reaches the bits, and none is left changed."""
+"""Threads, processes, signals and the floating-point state: nothing of them reaches the bits, and
+none is left changed.
+"""
 
 import mmap
 import os
@@ -21,20 +23,28 @@ FLOAT32, FLOAT64 = _dtypes.FLOAT32, _dtypes.FLOAT64
 
 def job(count: int, draw: _draws.Draw | None = None, dtype: _dtypes.DType = FLOAT32) -> Job:
     draw = draw or _draws.normal(0.25, 0.7, dtype)
-    return Job(np.zeros(count, dtype.unsigned), draw.draw, draw.storage, 5, 6, 0, draw.parameters, 0, (1,))
+    return Job(
+        np.zeros(count, dtype.unsigned), draw.draw, draw.storage, 5, 6, 0, draw.parameters, 0, (1,)
+    )
 
 
 def python(code: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    """Run code in a fresh interpreter against the same installed package (-P: never the source tree)."""
+    """Run code in a fresh interpreter against the same installed package (-P: never the source
+    tree).
+    """
     env = {k: v for k, v in os.environ.items() if not k.startswith("FASTINIT_")} | environment
     run = subprocess.run(
-        [sys.executable, "-P", "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "-P", "-c", textwrap.dedent(code)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert not check or run.returncode == 0, run.stderr
     return run
 
 
-# ------------------------------------------------------------------------------------------------------------ threads
+# ------------------------------------------------------------------------------------------ threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7, 64])
@@ -86,7 +96,8 @@ def test_the_first_error_of_a_task_is_raised_and_the_rest_is_not_begun():
 
 
 @pytest.mark.parametrize(
-    "quota,expected", [("150000 100000", 1), ("250000 100000", 2), ("max 100000", 3), ("50000 100000", 1)]
+    "quota,expected",
+    [("150000 100000", 1), ("250000 100000", 2), ("max 100000", 3), ("50000 100000", 1)],
 )
 def test_cgroup_quota_is_rounded_down(monkeypatch, quota, expected, tmp_path):
     import builtins
@@ -142,7 +153,7 @@ def test_concurrent_callers_do_not_disturb_each_other():
     assert all(one.out.tobytes() == want.out.tobytes() for one in jobs)
 
 
-# ----------------------------------------------------------------------------------------------------- processes, signals
+# ------------------------------------------------------------------------------- processes, signals
 
 
 def test_a_forked_child_fills_with_threads_of_its_own():
@@ -170,7 +181,11 @@ def test_ctrl_c_ends_a_long_fill_and_no_worker_writes_afterwards(threads):
         fi.normal(out=out, seed=1, threads={threads})  # the pool is up
         from fastinit import _engine, _draws, _dtypes
         draw = _draws.normal(0.0, 1.0, _dtypes.FLOAT32)
-        jobs = [_engine.Job(out.view("u4"), draw.draw, draw.storage, 1, k, 0, draw.parameters, 0, (1,)) for k in range(20000)]
+        bits, numbers = out.view("u4"), draw.parameters
+        jobs = [
+            _engine.Job(bits, draw.draw, draw.storage, 1, k, 0, numbers, 0, (1,))
+            for k in range(20000)
+        ]
         sent = []
         def interrupt():
             time.sleep(0.3); sent.append(time.perf_counter()); os.kill(os.getpid(), signal.SIGINT)
@@ -203,7 +218,9 @@ def mapping_flags(address):
 
 
 @pytest.mark.native
-@pytest.mark.skipif(not os.path.isdir("/sys/kernel/mm/transparent_hugepage"), reason="this kernel has no huge pages")
+@pytest.mark.skipif(
+    not os.path.isdir("/sys/kernel/mm/transparent_hugepage"), reason="this kernel has no huge pages"
+)
 @pytest.mark.parametrize("size, asked", [(4 << 20, True), ((4 << 20) - 4, False)])
 def test_huge_pages_are_asked_for_under_large_memory_of_others(size, asked):
     with mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
@@ -229,8 +246,12 @@ def test_memory_beyond_the_caches_holds_the_same_bits_wherever_it_begins(dtype):
         assert not memory[:start].any() and not memory[start + count * found.itemsize :].any()
         memory[:] = 0
     for start in range(0, count, 1 << 19):  # pieces that the caches hold
-        part = fi.normal(count, seed=3, dtype=dtype, region=slice(start, min(start + (1 << 19), count)))
-        assert np.array_equal(part.view(found.unsigned), whole[start : start + (1 << 19)].view(found.unsigned))
+        part = fi.normal(
+            count, seed=3, dtype=dtype, region=slice(start, min(start + (1 << 19), count))
+        )
+        assert np.array_equal(
+            part.view(found.unsigned), whole[start : start + (1 << 19)].view(found.unsigned)
+        )
 
 
 def test_a_live_pool_does_not_hold_up_exit():
@@ -255,12 +276,13 @@ def test_no_openmp_runtime_is_loaded():
     run = python("""
         import fastinit as fi
         fi.normal((1_000_000,), seed=0, threads=2)
-        print([line for line in open("/proc/self/maps") if any(n in line for n in ("libgomp", "libomp", "libiomp", "libtbb"))])
+        known = ("libgomp", "libomp", "libiomp", "libtbb")
+        print([line for line in open("/proc/self/maps") if any(n in line for n in known)])
     """)
     assert run.stdout.strip() == "[]"
 
 
-# ------------------------------------------------------------------------------------------------------ engine and ISA
+# ----------------------------------------------------------------------------------- engine and ISA
 
 
 def test_an_engine_or_isa_that_is_not_there_is_an_error():
@@ -275,7 +297,8 @@ def test_an_engine_or_isa_that_is_not_there_is_an_error():
 def test_every_isa_can_be_forced_and_gives_the_same_bits():
     code = """
         import hashlib, fastinit as fi
-        print(fi.info()["isa"], hashlib.sha256(fi.he_normal((300, 70), seed=3).tobytes()).hexdigest())
+        digest = hashlib.sha256(fi.he_normal((300, 70), seed=3).tobytes()).hexdigest()
+        print(fi.info()["isa"], digest)
     """
     seen = dict(python(code, FASTINIT_ISA=isa).stdout.split() for isa in _engine.isas())
     assert list(seen) == list(_engine.isas())
@@ -283,7 +306,7 @@ def test_every_isa_can_be_forced_and_gives_the_same_bits():
     assert len(set(seen.values())) == 1
 
 
-# ------------------------------------------------------------------------------------------- the floating-point state
+# ------------------------------------------------------------------------- the floating-point state
 
 ROUNDING = {"nearest": 0x0000, "down": 0x2000, "up": 0x4000, "to zero": 0x6000}
 FLUSH = {"gradual": 0, "flush to zero and denormals are zero": 0x8040}
@@ -305,14 +328,18 @@ if X86:
     @pytest.mark.native
     @pytest.mark.parametrize("flush", FLUSH)
     @pytest.mark.parametrize("rounding", ROUNDING)
-    def test_the_callers_rounding_and_flushing_do_not_change_bits_and_come_back(mxcsr, rounding, flush):
+    def test_the_callers_rounding_and_flushing_do_not_change_bits_and_come_back(
+        mxcsr, rounding, flush
+    ):
         from fastinit import _native, initializers
 
         calls = {
             "he_normal": lambda: initializers.he_normal((100, 70), seed=1),
             "tiny": lambda: initializers.normal((5000,), std=3e-38, seed=1),
             "truncated": lambda: initializers.truncated_normal((3000,), std=0.1, seed=1),
-            "uniform": lambda: initializers.uniform((3000,), low=-0.1, high=0.3, seed=1, dtype="float64"),
+            "uniform": lambda: initializers.uniform(
+                (3000,), low=-0.1, high=0.3, seed=1, dtype="float64"
+            ),
             "threads": lambda: initializers.normal((600_000,), std=0.3, seed=1, threads=2),
         }
         want = {name: call().tobytes() for name, call in calls.items()}
@@ -358,8 +385,12 @@ def test_without_the_extension_the_same_bits_come_from_the_reference_engine(tmp_
     import shutil
 
     source = os.path.dirname(_engine.__file__)
-    shutil.copytree(source, tmp_path / "fastinit", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
-    code = "import fastinit as fi; print(fi.info()['engine'], fi.normal((5,), seed=1).tobytes().hex())"
+    shutil.copytree(
+        source, tmp_path / "fastinit", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    )
+    code = (
+        "import fastinit as fi; print(fi.info()['engine'], fi.normal((5,), seed=1).tobytes().hex())"
+    )
     want = python(code).stdout.split()[1]
     assert python(code, PYTHONPATH=str(tmp_path)).stdout.split() == ["reference", want]
     run = python(code, check=False, PYTHONPATH=str(tmp_path), FASTINIT_ENGINE="native")

@@ -1,4 +1,5 @@
-"""Equal bits: every way of computing a value against the reference engine's whole tensor.  Never a tolerance.
+"""Equal bits: every way of computing a value against the reference engine's whole tensor.  Never a
+tolerance.
 
 Engine jobs directly, below the façade: draw, dtype, engine, ISA, threads, split and region.
 """
@@ -70,7 +71,7 @@ def native(jobs: list[Job], threads: int = 1) -> None:
         _engine._run_everywhere(lambda main: batch.work(-1), batch.cancel, threads)
 
 
-# ------------------------------------------------------------------------------- all pairs of everything, by a covering array
+# ----------------------------------------------------- all pairs of everything, by a covering array
 
 FACTORS: dict[str, tuple] = {
     "draw": DRAWS,
@@ -85,7 +86,9 @@ FACTORS: dict[str, tuple] = {
 
 def closes(open_pairs: set, row: dict, c: int, value: object) -> int:
     """How many pairs that no row has yet this row would have with `value` in column c."""
-    return sum(((d, v, c, value) if d < c else (c, value, d, v)) in open_pairs for d, v in row.items())
+    return sum(
+        ((d, v, c, value) if d < c else (c, value, d, v)) in open_pairs for d, v in row.items()
+    )
 
 
 def covering_array(factors: dict[str, tuple]) -> list[tuple]:
@@ -118,7 +121,10 @@ def test_the_covering_array_covers_every_pair():
     for a, b in itertools.combinations(range(len(names)), 2):
         seen = {(row[a], row[b]) for row in ROWS}
         assert seen == set(itertools.product(FACTORS[names[a]], FACTORS[names[b]]))
-    print(f"{len(ROWS)} combinations cover all pairs of {', '.join(f'{len(v)} {k}s' for k, v in FACTORS.items())}")
+    print(
+        f"{len(ROWS)} combinations cover all pairs of "
+        f"{', '.join(f'{len(v)} {k}s' for k, v in FACTORS.items())}"
+    )
 
 
 SHAPE = (37, 5, 29)
@@ -135,7 +141,9 @@ REGIONS = {
 
 def destination(shape: tuple[int, ...], order: str, unsigned: np.dtype) -> np.ndarray:
     if order == "strided":
-        return np.full([2 * n + 1 for n in shape], 0xAA, unsigned)[tuple(slice(0, 2 * n, 2) for n in shape)]
+        return np.full([2 * n + 1 for n in shape], 0xAA, unsigned)[
+            tuple(slice(0, 2 * n, 2) for n in shape)
+        ]
     if order == "negative":
         return np.full(shape, 0xAA, unsigned)[tuple(slice(None, None, -1) for _ in shape)]
     return np.full(shape, 0xAA, unsigned, order=order)
@@ -159,11 +167,17 @@ def test_same_bits_whatever_computes_them(use, draw, dtype, isa, threads, split,
     }[split]
     cuts = sorted({min(cut, rows) for cut in cuts})
     start = first + sum(s.start * t for s, t in zip(box, STRIDES, strict=True))
-    native([job(drawn, out[a:b], start + a * STRIDES[0], STRIDES) for a, b in itertools.pairwise(cuts)], threads)
+    native(
+        [
+            job(drawn, out[a:b], start + a * STRIDES[0], STRIDES)
+            for a, b in itertools.pairwise(cuts)
+        ],
+        threads,
+    )
     assert out.tobytes() == want.tobytes()
 
 
-# ----------------------------------------------------------------------------------------------------- lengths and offsets
+# ------------------------------------------------------------------------------ lengths and offsets
 
 
 @pytest.mark.parametrize("isa", _engine.isas())
@@ -255,6 +269,8 @@ def test_uneven_splits_on_every_axis_equal_the_whole():
     for axis, ways in itertools.product(range(3), (1, 2, 3, 7)):
         whole = np.full(shape, 0xAA, dtype.unsigned)
         for part in np.array_split(np.arange(shape[axis]), ways):
-            box = tuple(slice(part[0], part[-1] + 1) if a == axis else slice(None) for a in range(3))
+            box = tuple(
+                slice(part[0], part[-1] + 1) if a == axis else slice(None) for a in range(3)
+            )
             native([job(drawn, whole[box], int(part[0]) * strides[axis], strides)])
         assert (whole == want).all(), (axis, ways)

@@ -14,9 +14,12 @@ from fastinit import _engine
 PHILOX = [
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
     ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-    ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
-     (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
-]  # fmt: skip
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
 
 
 def test_explain_is_one_line_with_formula_fans_numbers_stream_and_seed():
@@ -24,8 +27,13 @@ def test_explain_is_one_line_with_formula_fans_numbers_stream_and_seed():
     assert "\n" not in line
     assert line.startswith("he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n))")
     std = math.sqrt(2.0 / 288)
-    for part in ("fan_in 288, fan_out 576", f"std {std!r} ({std.hex()}, in float32 0x1.555556p-4)", "mode='fan_in'",
-                 "stream 0x6818e6bd312c03df (name 'conv1.weight')", "seed 7"):  # fmt: skip
+    for part in (
+        "fan_in 288, fan_out 576",
+        f"std {std!r} ({std.hex()}, in float32 0x1.555556p-4)",
+        "mode='fan_in'",
+        "stream 0x6818e6bd312c03df (name 'conv1.weight')",
+        "seed 7",
+    ):
         assert part in line
 
 
@@ -40,8 +48,11 @@ def test_explain_of_a_region_of_parameters_shows_what_was_given():
     line = fi.explain("lecun_normal", (8, 30, 20), batch_axis=0)
     assert "batch_axis=0" in line and "fan_in 20, fan_out 30" in line
     assert "low -0.1 (-0x1.999999999999ap-4, in float32 -0x1.99999ap-4), high 0.3 " in fi.explain(
-        "uniform", 3, low=-0.1, high=0.3)  # fmt: skip
-    assert "value 0.10009765625 (0x1.9a00000000000p-4)" in fi.explain("constant", 3, value=0.1, dtype="bfloat16")
+        "uniform", 3, low=-0.1, high=0.3
+    )
+    assert "value 0.10009765625 (0x1.9a00000000000p-4)" in fi.explain(
+        "constant", 3, value=0.1, dtype="bfloat16"
+    )
     assert "value 3" in fi.explain("constant", 3, value=3, dtype="int8")
 
 
@@ -53,16 +64,19 @@ def test_explain_says_when_absolute_bounds_truncate_nothing():
     assert "low -0.04 " in found and "high 0.04 " in found and "nothing is truncated" not in found
 
 
-@pytest.mark.parametrize("arguments, error, message", [
-    (("he_nromal", (3, 3)), ValueError, "did you mean 'he_normal'"),
-    (("he_normal", (3,)), ValueError, "has no fan_in"),
-    (("he_normal", (3, -3)), ValueError, "negative"),
-    (("he_normal", (3, 3), {"stdev": 1}), TypeError, "no argument 'stdev'"),
-    (("normal", (3, 3), {"std": -1}), ValueError, "std"),
-    (("normal", (3, 3), {"dtype": "float31"}), ValueError, "float32"),
-    (("normal", (3, 3), {"seed": -1}), ValueError, "seed"),
-    (("normal", (3, 3), {"name": 1.5}), TypeError, "name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (("he_nromal", (3, 3)), ValueError, "did you mean 'he_normal'"),
+        (("he_normal", (3,)), ValueError, "has no fan_in"),
+        (("he_normal", (3, -3)), ValueError, "negative"),
+        (("he_normal", (3, 3), {"stdev": 1}), TypeError, "no argument 'stdev'"),
+        (("normal", (3, 3), {"std": -1}), ValueError, "std"),
+        (("normal", (3, 3), {"dtype": "float31"}), ValueError, "float32"),
+        (("normal", (3, 3), {"seed": -1}), ValueError, "seed"),
+        (("normal", (3, 3), {"name": 1.5}), TypeError, "name"),
+    ],
+)
 def test_explain_raises_what_the_fill_would(arguments, error, message):
     *positional, keywords = arguments if isinstance(arguments[-1], dict) else (*arguments, {})
     with pytest.raises(error, match=message):
@@ -76,10 +90,19 @@ def test_philox_gives_the_published_words(counter, key, words):
     assert all(type(word) is int for word in fi.philox4x32(counter, key))
 
 
-@pytest.mark.parametrize("counter, key", [
-    ((0, 0, 0), (0, 0)), ((0, 0, 0, 2**32), (0, 0)), ((0, 0, 0, -1), (0, 0)), ((0, 0, 0, 0), (0,)),
-    ((0, 0, 0, 0), (0, 2**32)), ((0, 0, 0, 0.0), (0, 0)), (0, (0, 0)), ("0000", (0, 0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "counter, key",
+    [
+        ((0, 0, 0), (0, 0)),
+        ((0, 0, 0, 2**32), (0, 0)),
+        ((0, 0, 0, -1), (0, 0)),
+        ((0, 0, 0, 0), (0,)),
+        ((0, 0, 0, 0), (0, 2**32)),
+        ((0, 0, 0, 0.0), (0, 0)),
+        (0, (0, 0)),
+        ("0000", (0, 0)),
+    ],
+)
 def test_philox_refuses_other_counters_and_keys(counter, key):
     with pytest.raises(ValueError, match="must be . integers in"):
         fi.philox4x32(counter, key)

@@ -1,4 +1,6 @@
-"""Fans of every kind of layer, against numbers worked out by hand, and against torch's own function."""
+"""Fans of every kind of layer, against numbers worked out by hand, and against torch's own
+function.
+"""
 
 import math
 
@@ -14,27 +16,69 @@ TABLE = [
     ("torch Conv3d(4, 8, (1, 2, 3))", (8, 4, 1, 2, 3), {}, 24, 48),
     ("torch Conv2d, spelled", (32, 16, 3, 3), {"layout": "OIHW"}, 144, 288),
     ("torch Embedding(1000, 64): rows are outputs to torch", (1000, 64), {}, 64, 1000),
-    ("Embedding(1000, 64), one row at a time", (1000, 64), {"in_axis": (), "out_axis": 1, "batch_axis": 0}, 1, 64),
+    (
+        "Embedding(1000, 64), one row at a time",
+        (1000, 64),
+        {"in_axis": (), "out_axis": 1, "batch_axis": 0},
+        1,
+        64,
+    ),
     ("torch Conv2d(16, 32, 3, groups=4), torch's number", (32, 4, 3, 3), {}, 36, 288),
     ("torch Conv2d(16, 32, 3, groups=4), per group", (32, 4, 3, 3), {"groups": 4}, 36, 72),
     ("torch depthwise Conv2d(32, 64, 3, groups=32)", (64, 1, 3, 3), {"groups": 32}, 9, 18),
     ("torch ConvTranspose1d(16, 32, 5)", (16, 32, 5), {"layout": "IOW"}, 80, 160),
     ("torch ConvTranspose2d(16, 32, 3)", (16, 32, 3, 3), {"layout": "IOHW"}, 144, 288),
-    ("torch ConvTranspose2d(16, 32, 3, groups=4), torch's number", (16, 8, 3, 3), {"layout": "IOHW"}, 144, 72),
-    ("torch ConvTranspose2d(16, 32, 3, groups=4), per group", (16, 8, 3, 3), {"layout": "IOHW", "groups": 4}, 36, 72),
+    (
+        "torch ConvTranspose2d(16, 32, 3, groups=4), torch's number",
+        (16, 8, 3, 3),
+        {"layout": "IOHW"},
+        144,
+        72,
+    ),
+    (
+        "torch ConvTranspose2d(16, 32, 3, groups=4), per group",
+        (16, 8, 3, 3),
+        {"layout": "IOHW", "groups": 4},
+        36,
+        72,
+    ),
     ("torch ConvTranspose3d(4, 8, 3)", (4, 8, 3, 3, 3), {"layout": "IODHW"}, 108, 216),
     ("Keras Dense(20 -> 30)", (20, 30), {"layout": "io"}, 20, 30),
     ("Keras Conv1D(16 -> 32, 5)", (5, 16, 32), {"layout": "io"}, 80, 160),
     ("Keras Conv2D(16 -> 32, 3)", (3, 3, 16, 32), {"layout": "io"}, 144, 288),
     ("Keras Conv2D, spelled", (3, 3, 16, 32), {"layout": "HWIO"}, 144, 288),
     ("Keras Conv3D(4 -> 8, (1, 2, 3))", (1, 2, 3, 4, 8), {"layout": "DHWIO"}, 24, 48),
-    ("Keras Conv2D(16 -> 32, 3, groups=4), per group", (3, 3, 4, 32), {"layout": "io", "groups": 4}, 36, 72),
+    (
+        "Keras Conv2D(16 -> 32, 3, groups=4), per group",
+        (3, 3, 4, 32),
+        {"layout": "io", "groups": 4},
+        36,
+        72,
+    ),
     ("Keras Conv2DTranspose(16 -> 32, 3)", (3, 3, 32, 16), {"layout": "HWOI"}, 144, 288),
-    ("Keras DepthwiseConv2D(32, multiplier 2)", (3, 3, 32, 2), {"in_axis": (), "out_axis": 3, "batch_axis": 2}, 9, 18),
+    (
+        "Keras DepthwiseConv2D(32, multiplier 2)",
+        (3, 3, 32, 2),
+        {"in_axis": (), "out_axis": 3, "batch_axis": 2},
+        9,
+        18,
+    ),
     ("MLX Conv2d(16 -> 32, 3), channels last", (32, 3, 3, 16), {"layout": "OHWI"}, 144, 288),
-    ("EinsumDense / DenseGeneral (dim, heads, head_dim)", (512, 8, 64), {"layout": "IOO"}, 512, 512),
+    (
+        "EinsumDense / DenseGeneral (dim, heads, head_dim)",
+        (512, 8, 64),
+        {"layout": "IOO"},
+        512,
+        512,
+    ),
     ("the same by axes", (512, 8, 64), {"in_axis": 0, "out_axis": (1, 2)}, 512, 512),
-    ("attention output (heads, head_dim, dim)", (8, 64, 512), {"in_axis": (0, 1), "out_axis": -1}, 512, 512),
+    (
+        "attention output (heads, head_dim, dim)",
+        (8, 64, 512),
+        {"in_axis": (0, 1), "out_axis": -1},
+        512,
+        512,
+    ),
     ("the heads as a batch", (512, 8, 64), {"in_axis": 0, "out_axis": 2, "batch_axis": 1}, 512, 64),
     ("fused q, k, v as torch's MultiheadAttention", (1536, 512), {"groups": 3}, 512, 512),
     ("fused q, k, v, torch's number", (1536, 512), {}, 512, 1536),
@@ -48,12 +92,20 @@ TABLE = [
     ("a bias with its axes given", (30,), {"in_axis": (), "out_axis": 0}, 1, 30),
     ("a scalar with its axes given", (), {"in_axis": (), "out_axis": ()}, 1, 1),
     ("a locally connected kernel (places, k·in, out)", (100, 27, 8), {"layout": "BIO"}, 27, 8),
-    ("beyond 2^53: fans are integers", (2**30, 2**29 + 1), {"in_axis": (0, 1), "out_axis": ()}, 2**59 + 2**30, 1),
+    (
+        "beyond 2^53: fans are integers",
+        (2**30, 2**29 + 1),
+        {"in_axis": (0, 1), "out_axis": ()},
+        2**59 + 2**30,
+        1,
+    ),
     ("a zero-size shape", (0, 3), {}, 3, 0),
 ]
 
 
-@pytest.mark.parametrize("shape, arguments, fan_in, fan_out", [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    "shape, arguments, fan_in, fan_out", [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_fans_of_every_layer_are_those_worked_out_by_hand(shape, arguments, fan_in, fan_out):
     found = fi.fans(shape, **arguments)
     assert found == (fan_in, fan_out)
@@ -64,6 +116,7 @@ def test_fans_of_every_layer_are_those_worked_out_by_hand(shape, arguments, fan_
 @pytest.mark.frameworks
 def test_fans_without_groups_are_those_of_torch():
     import torch
+
     for shape in [(30, 20), (32, 4, 3), (32, 16, 3, 3), (8, 4, 1, 2, 3), (16, 8, 3, 3)]:
         theirs = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
         assert fi.fans(shape) == theirs
@@ -87,7 +140,12 @@ def test_a_shape_without_fans_is_an_error_that_names_it_and_both_remedies(shape,
         fi.fans(shape, layout=layout)
     message = str(caught.value)
     assert str((10,) if shape == 10 else shape) in message
-    assert "in_axis" in message and "out_axis" in message and "normal" in message and "zeros" in message
+    assert (
+        "in_axis" in message
+        and "out_axis" in message
+        and "normal" in message
+        and "zeros" in message
+    )
 
 
 def test_batch_axes_do_not_make_up_for_missing_ones():
@@ -122,7 +180,7 @@ BAD = [
     ((4, -4), {}, ValueError, "negative"),
     ((4, 4.0), {}, TypeError, "shape"),
     ("44", {}, TypeError, "shape"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("shape, arguments, error, message", BAD)

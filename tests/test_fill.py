@@ -36,7 +36,16 @@ def ramp_rule(shape, dtype, *, scale=1):
 
 @_engine.guarded
 def draw(
-    shape=None, rule=uniform_rule, *, dtype=None, out=None, region=None, seed=SEED, name=None, threads=None, **own
+    shape=None,
+    rule=uniform_rule,
+    *,
+    dtype=None,
+    out=None,
+    region=None,
+    seed=SEED,
+    name=None,
+    threads=None,
+    **own,
 ):
     return _fill.apply(rule, own, shape, dtype, out, region, seed, name, threads)
 
@@ -45,22 +54,45 @@ def same(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-# -------------------------------------------------------------------------------------------------------------- shapes
+# ------------------------------------------------------------------------------------------- shapes
 
 
 @pytest.mark.parametrize(
     ("given", "shape"),
     [
-        (5, (5,)), (np.int64(5), (5,)), ((3, 4), (3, 4)), ([3, 4], (3, 4)), ((), ()), ((np.int32(3), 4), (3, 4)),
-        (np.array([3, 4]), (3, 4)), (iter((3, 4)), (3, 4)), ((0, 3), (0, 3)), (0, (0,)), (range(1, 3), (1, 2)),
+        (5, (5,)),
+        (np.int64(5), (5,)),
+        ((3, 4), (3, 4)),
+        ([3, 4], (3, 4)),
+        ((), ()),
+        ((np.int32(3), 4), (3, 4)),
+        (np.array([3, 4]), (3, 4)),
+        (iter((3, 4)), (3, 4)),
+        ((0, 3), (0, 3)),
+        (0, (0,)),
+        (range(1, 3), (1, 2)),
     ],
-)  # fmt: skip
+)
 def test_shapes_are_integers_or_sequences_of_them(given, shape):
     assert draw(given).shape == shape
 
 
 @pytest.mark.parametrize(
-    "given", ["3", b"3", 3.0, (3.0, 4), (True, 4), True, np.True_, (np.True_,), ("3",), None, (None,), {"a": 1}]
+    "given",
+    [
+        "3",
+        b"3",
+        3.0,
+        (3.0, 4),
+        (True, 4),
+        True,
+        np.True_,
+        (np.True_,),
+        ("3",),
+        None,
+        (None,),
+        {"a": 1},
+    ],
 )
 def test_other_shapes_are_type_errors(given):
     with pytest.raises(TypeError, match="shape"):
@@ -75,7 +107,9 @@ def test_a_wrongly_typed_shape_is_refused_even_beside_a_matching_out():
     assert not out.any()
 
 
-@pytest.mark.parametrize("given", [-1, (3, -1), (0, -2), (2**58 + 1,), (2**29, 2**30), (0, 2**70), (1,) * 65])
+@pytest.mark.parametrize(
+    "given", [-1, (3, -1), (0, -2), (2**58 + 1,), (2**29, 2**30), (0, 2**70), (1,) * 65]
+)
 def test_negative_and_overflowing_shapes_are_value_errors(given):
     with pytest.raises(ValueError, match="shape"):
         draw(given)
@@ -133,7 +167,7 @@ def test_new_arrays_have_the_dtype_asked_for_and_float32_by_default():
         assert array.flags.carray
 
 
-# ------------------------------------------------------------------------------------------------------------- regions
+# ------------------------------------------------------------------------------------------ regions
 
 
 @EVERY
@@ -197,7 +231,15 @@ def test_regions_outside_the_rules_are_value_errors(region, message):
 
 
 @pytest.mark.parametrize(
-    "region", [(True, ...), (1.0, ...), (slice(0.0, 1), ...), (slice(True, 2), ...), ("0", ...), (np.True_, 0)]
+    "region",
+    [
+        (True, ...),
+        (1.0, ...),
+        (slice(0.0, 1), ...),
+        (slice(True, 2), ...),
+        ("0", ...),
+        (np.True_, 0),
+    ],
 )
 def test_regions_of_other_types_are_type_errors(region):
     with pytest.raises(TypeError, match="region holds"):
@@ -206,10 +248,13 @@ def test_regions_of_other_types_are_type_errors(region):
 
 def test_out_must_have_the_regions_shape():
     out = np.zeros((7, 6), np.float32)
-    with pytest.raises(ValueError, match=r"out has shape \(7, 6\), but the region to fill has shape \(2, 6\)"):
+    with pytest.raises(
+        ValueError, match=r"out has shape \(7, 6\), but the region to fill has shape \(2, 6\)"
+    ):
         draw((7, 6), region=(slice(0, 2), ...), out=out)
     with pytest.raises(
-        ValueError, match=r"out has shape \(7, 6\), but the tensor to fill has shape \(14, 6\); a shard"
+        ValueError,
+        match=r"out has shape \(7, 6\), but the tensor to fill has shape \(14, 6\); a shard",
     ):
         draw((14, 6), out=out)
     with pytest.raises(TypeError, match="region is given without shape"):
@@ -222,7 +267,7 @@ def test_a_write_fills_its_region_only():
     assert part.tolist() == [[38], [54]]
 
 
-# ---------------------------------------------------------------------------------------------------- seeds and caching
+# -------------------------------------------------------------------------------- seeds and caching
 
 
 def test_names_separate_streams_and_unnamed_tensors_share_one():
@@ -267,7 +312,11 @@ def test_rules_with_parameters_that_do_not_hash_are_called():
         return _draws.constant(len(axes), dtype)
 
     assert draw(2, rule=rule, axes=[1, 2]).tolist() == [2.0, 2.0]
-    assert draw(2, rule=rule, axes=(1,)).tolist() == draw(2, rule=rule, axes=(1,)).tolist() == [1.0, 1.0]
+    assert (
+        draw(2, rule=rule, axes=(1,)).tolist()
+        == draw(2, rule=rule, axes=(1,)).tolist()
+        == [1.0, 1.0]
+    )
     assert seen == [[1, 2], (1,)]
 
 

@@ -1,4 +1,6 @@
-"""fill(): many tensors in one batch, each with the bits it has alone; one bad entry and no buffer is touched."""
+"""fill(): many tensors in one batch, each with the bits it has alone; one bad entry and no buffer
+is touched.
+"""
 
 import math
 
@@ -39,7 +41,16 @@ def lookup(initializer):
 
 @_engine.guarded
 def draw(
-    shape=None, rule=uniform_rule, *, dtype=None, out=None, region=None, seed=SEED, name=None, threads=None, **own
+    shape=None,
+    rule=uniform_rule,
+    *,
+    dtype=None,
+    out=None,
+    region=None,
+    seed=SEED,
+    name=None,
+    threads=None,
+    **own,
 ):
     return _fill.apply(rule, own, shape, dtype, out, region, seed, name, threads)
 
@@ -54,7 +65,11 @@ def same(a, b):
 
 
 def buffers():
-    return {"a": np.zeros((3, 4), np.float32), "b": np.zeros(7, np.float16), "c": np.zeros((2, 2), np.float64)}
+    return {
+        "a": np.zeros((3, 4), np.float32),
+        "b": np.zeros(7, np.float16),
+        "c": np.zeros((2, 2), np.float64),
+    }
 
 
 def test_many_tensors_get_the_bits_that_each_gets_alone():
@@ -104,7 +119,11 @@ def test_order_and_company_change_no_tensor():
     alone, after = np.zeros(70, np.float32), np.zeros(70, np.float32)
     fill({"w": (alone, "normal", {})}, seed=1)
     fill(
-        {"z": (np.zeros(1000), "uniform", {}), "w": (after, "normal", {}), "y": (np.zeros(3), "normal", {})},
+        {
+            "z": (np.zeros(1000), "uniform", {}),
+            "w": (after, "normal", {}),
+            "y": (np.zeros(3), "normal", {}),
+        },
         seed=1,
         threads=2,
     )
@@ -155,7 +174,14 @@ def test_overlapping_buffers_are_refused_and_interleaved_ones_are_not():
     with pytest.raises(ValueError, match="entry 'a' and entry 'b' overlap in memory"):
         fill({"a": (base[:3], "uniform", {}), "b": (base[2:], "uniform", {})}, seed=1)
     with pytest.raises(ValueError, match="overlap in memory"):
-        fill({"a": (base, "uniform", {}), "c": (np.zeros(3), "uniform", {}), "b": (base.T, "uniform", {})}, seed=1)
+        fill(
+            {
+                "a": (base, "uniform", {}),
+                "c": (np.zeros(3), "uniform", {}),
+                "b": (base.T, "uniform", {}),
+            },
+            seed=1,
+        )
     assert not base.any()
     shards = {"left": (base[:, :5], "uniform", {}), "right": (base[:, 5:], "uniform", {})}
     fill(shards, seed=1)

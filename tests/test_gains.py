@@ -1,4 +1,6 @@
-"""Gains: torch's values for torch's names, literal constants computed again by quadrature in mpmath, and callables."""
+"""Gains: torch's values for torch's names, literal constants computed again by quadrature in
+mpmath, and callables.
+"""
 
 import math
 
@@ -21,7 +23,9 @@ def softplus(z):
 # Written from the activations' definitions, for mpmath's numbers.
 DEFINITIONS = {
     "gelu": lambda z: z * mpmath.ncdf(z),
-    "gelu_tanh": lambda z: z / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3))),
+    "gelu_tanh": lambda z: (
+        z / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3)))
+    ),
     "quick_gelu": lambda z: z * sigmoid(mpmath.mpf("1.702") * z),
     "silu": lambda z: z * sigmoid(z),
     "swish": lambda z: z * sigmoid(z),
@@ -66,11 +70,20 @@ def test_elu_takes_any_alpha(alpha):
 
 @pytest.mark.frameworks
 def test_gains_of_torchs_names_are_torchs_values():
-    ours = {name: fi.gain(name) for name in (*_fans._LINEAR, "sigmoid", "tanh", "relu", "leaky_relu", "selu")}
+    ours = {
+        name: fi.gain(name)
+        for name in (*_fans._LINEAR, "sigmoid", "tanh", "relu", "leaky_relu", "selu")
+    }
     assert all(type(value) is float for value in ours.values())
     assert {ours.pop(name) for name in (*_fans._LINEAR, "sigmoid")} == {1.0}
-    assert ours == {"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + 0.01**2)), "selu": 0.75}
+    assert ours == {
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
+        "selu": 0.75,
+    }
     import torch
+
     for name, value in ours.items():
         assert value == torch.nn.init.calculate_gain(name)
     for slope in [0, 0.01, 0.2, 10, -1.5]:
@@ -122,7 +135,9 @@ def test_quadrature_nodes_and_weights_are_those_of_gauss_and_legendre():
             assert float(root) == node
             assert float(2 / ((1 - root**2) * slope**2)) == weight
         assert float(mpmath.sqrt(2 * mpmath.pi)) == _fans._SQRT_2_PI
-        negative_side = mpmath.quad(lambda z: mpmath.expm1(z) ** 2 * mpmath.npdf(z), [-30, -12, -6, -3, -1, 0])
+        negative_side = mpmath.quad(
+            lambda z: mpmath.expm1(z) ** 2 * mpmath.npdf(z), [-30, -12, -6, -3, -1, 0]
+        )
         assert float(negative_side) == _fans._ELU_NEGATIVE_SIDE
 
 

@@ -1,7 +1,9 @@
-"""Golden hashes: the bits of every initializer in every floating dtype, and a gate that no initializer is without them.
+"""Golden hashes: the bits of every initializer in every floating dtype, and a gate that no
+initializer is without them.
 
-The file is written by `python tests/test_golden_hashes.py`, only when an initializer joins: lines that stand there are
-promises.  Which words and operations stand behind the bits is tested elsewhere, against independent writings.
+The file is written by `python tests/test_golden_hashes.py`, only when an initializer joins: lines
+that stand there are promises.  Which words and operations stand behind the bits is tested
+elsewhere, against independent writings.
 """
 
 import hashlib
@@ -24,8 +26,16 @@ CASES = [
     ("normal", (37, 41), {"mean": 0.1, "std": 0.5}),
     ("truncated_normal", (37, 41), {"mean": 0.1, "std": 0.5}),
     ("truncated_normal", (37, 41), {"std": 0.5, "low": -1.0, "high": 3.0, "correct_std": True}),
-    ("truncated_normal", (37, 41), {"std": 0.5, "low": 0.25, "high": 1.5, "bounds": "absolute", "correct_std": False}),
-    ("truncated_normal", (37, 41), {"std": 0.3, "low": -0.7, "high": 0.9, "bounds": "absolute", "correct_std": True}),
+    (
+        "truncated_normal",
+        (37, 41),
+        {"std": 0.5, "low": 0.25, "high": 1.5, "bounds": "absolute", "correct_std": False},
+    ),
+    (
+        "truncated_normal",
+        (37, 41),
+        {"std": 0.3, "low": -0.7, "high": 0.9, "bounds": "absolute", "correct_std": True},
+    ),
     ("truncated_normal", (37, 41), {"std": 0.5, "low": 8.0, "high": float("inf")}),
     ("variance_scaling", (37, 41), {"mode": "fan_geo_avg", "scale": 1.5}),
     ("variance_scaling", (37, 41), {"distribution": "truncated_normal", "layout": "io"}),
@@ -58,7 +68,7 @@ CASES = [
     ("idinit", (37, 41), {"tau": 0.3}),
     ("zero_hadamard", (41, 37), {}),
     ("bilinear", (6, 6, 4, 4), {"channels": "matched"}),
-]  # fmt: skip
+]
 WITHOUT = {"pretrained"}  # its bits are a file's
 
 
@@ -67,7 +77,9 @@ def case(name, shape, arguments, dtype):
 
 
 def digest(name, shape, arguments, dtype):
-    """Hash of the little-endian bytes in C order, or the error's name where a dtype cannot hold the draw."""
+    """Hash of the little-endian bytes in C order, or the error's name where a dtype cannot hold the
+    draw.
+    """
     try:
         w = _catalog.INITIALIZERS[name](shape, seed=SEED, name=NAME, dtype=dtype, **arguments)
     except ValueError:
@@ -84,7 +96,10 @@ def golden():
 def test_bits_are_the_promised_ones(name, shape, arguments):
     promised = golden()
     for dtype in FLOATING:
-        assert digest(name, shape, arguments, dtype.name) == promised[case(name, shape, arguments, dtype.name)], dtype
+        assert (
+            digest(name, shape, arguments, dtype.name)
+            == promised[case(name, shape, arguments, dtype.name)]
+        ), dtype
 
 
 def test_every_initializer_has_golden_hashes_and_no_line_is_without_its_case():
@@ -95,7 +110,13 @@ def test_every_initializer_has_golden_hashes_and_no_line_is_without_its_case():
 def test_every_initializers_own_parameters_are_tried_by_a_case():
     """But those of layout and axes, which change fans alone and have a table of their own."""
     for name, function in _catalog.INITIALIZERS.items():
-        own = set(_catalog.own_parameters(function)) - {"layout", "in_axis", "out_axis", "batch_axis", "groups"}
+        own = set(_catalog.own_parameters(function)) - {
+            "layout",
+            "in_axis",
+            "out_axis",
+            "batch_axis",
+            "groups",
+        }
         tried = {argument for row in CASES if row[0] == name for argument in row[2]}
         assert name in WITHOUT or own <= tried, f"{name}: no case gives {own - tried}"
 

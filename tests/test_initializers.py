@@ -1,4 +1,6 @@
-"""The façade: parameters are those of the formulas, constants stand where they should, regions are the whole's."""
+"""The façade: parameters are those of the formulas, constants stand where they should, regions are
+the whole's.
+"""
 
 import math
 
@@ -33,10 +35,15 @@ def bound_of(name, shape, **arguments):
     return -low
 
 
-# ---------------------------------------------------------------------------------------------- formulas of the scaled
+# --------------------------------------------------------------------------- formulas of the scaled
 
-SHAPES = [((48, 20), {}, 20, 48), ((32, 16, 3, 3), {}, 144, 288), ((3, 3, 16, 32), {"layout": "io"}, 144, 288),
-          ((96, 32), {"groups": 3}, 32, 32), ((8, 30, 20), {"batch_axis": 0}, 20, 30)]  # fmt: skip
+SHAPES = [
+    ((48, 20), {}, 20, 48),
+    ((32, 16, 3, 3), {}, 144, 288),
+    ((3, 3, 16, 32), {"layout": "io"}, 144, 288),
+    ((96, 32), {"groups": 3}, 32, 32),
+    ((8, 30, 20), {"batch_axis": 0}, 20, 30),
+]
 
 
 @pytest.mark.parametrize("shape, axes, fan_in, fan_out", SHAPES)
@@ -44,16 +51,27 @@ def test_std_and_bound_are_the_papers_formulas_to_the_last_bit(shape, axes, fan_
     average, root = (fan_in + fan_out) / 2, math.sqrt(fan_in * fan_out)
     assert std_of("he_normal", shape, **axes) == math.sqrt(2.0 / fan_in)
     assert std_of("he_normal", shape, mode="fan_out", **axes) == math.sqrt(2.0 / fan_out)
-    assert std_of("he_normal", shape, negative_slope=0.1, **axes) == math.sqrt(2.0 / (1.0 + 0.1 * 0.1) / fan_in)
+    assert std_of("he_normal", shape, negative_slope=0.1, **axes) == math.sqrt(
+        2.0 / (1.0 + 0.1 * 0.1) / fan_in
+    )
     assert bound_of("he_uniform", shape, **axes) == math.sqrt(3.0 * (2.0 / fan_in))
-    assert bound_of("he_uniform", shape, mode="fan_geo_avg", **axes) == math.sqrt(3.0 * (2.0 / root))
+    assert bound_of("he_uniform", shape, mode="fan_geo_avg", **axes) == math.sqrt(
+        3.0 * (2.0 / root)
+    )
     assert std_of("xavier_normal", shape, **axes) == math.sqrt(1.0 / average)
-    assert std_of("xavier_normal", shape, gain=5 / 3, **axes) == math.sqrt((5 / 3) * (5 / 3) / average)
+    assert std_of("xavier_normal", shape, gain=5 / 3, **axes) == math.sqrt(
+        (5 / 3) * (5 / 3) / average
+    )
     assert bound_of("xavier_uniform", shape, gain=0.5, **axes) == math.sqrt(3.0 * (0.25 / average))
     assert std_of("lecun_normal", shape, **axes) == math.sqrt(1.0 / fan_in)
     assert bound_of("lecun_uniform", shape, **axes) == math.sqrt(3.0 * (1.0 / fan_in))
     assert bound_of("fan_in_uniform", shape, **axes) == 1.0 / math.sqrt(fan_in)
-    for mode, n in [("fan_in", fan_in), ("fan_out", fan_out), ("fan_avg", average), ("fan_geo_avg", root)]:
+    for mode, n in [
+        ("fan_in", fan_in),
+        ("fan_out", fan_out),
+        ("fan_avg", average),
+        ("fan_geo_avg", root),
+    ]:
         v = 1.5 / n
         assert std_of("variance_scaling", shape, scale=1.5, mode=mode, **axes) == math.sqrt(v)
         uniform = {"scale": 1.5, "mode": mode, "distribution": "uniform"}
@@ -69,8 +87,12 @@ def test_known_stds_as_hexadecimal_floats():
 def test_xavier_and_he_are_cases_of_variance_scaling():
     shape = {"shape": (6, 5), "seed": 1, "name": "w"}
     assert equal(fi.he_normal(**shape), fi.variance_scaling(scale=2.0, **shape))
-    assert equal(fi.he_uniform(**shape), fi.variance_scaling(scale=2.0, distribution="uniform", **shape))
-    assert equal(fi.xavier_normal(gain=2.0, **shape), fi.variance_scaling(scale=4.0, mode="fan_avg", **shape))
+    assert equal(
+        fi.he_uniform(**shape), fi.variance_scaling(scale=2.0, distribution="uniform", **shape)
+    )
+    assert equal(
+        fi.xavier_normal(gain=2.0, **shape), fi.variance_scaling(scale=4.0, mode="fan_avg", **shape)
+    )
     assert equal(fi.lecun_uniform(**shape), fi.variance_scaling(distribution="uniform", **shape))
     square = {"shape": (6, 6), "seed": 1, "name": "w"}  # every mode has the same n
     assert equal(fi.he_normal(**square), fi.he_normal(mode="fan_geo_avg", **square))
@@ -88,7 +110,9 @@ def test_truncated_variance_scaling_has_its_std_after_truncation():
 def test_fan_in_uniform_takes_a_biases_fan_in_from_its_weight():
     assert bound_of("fan_in_uniform", (30,), fan_in=20) == 1.0 / math.sqrt(20)
     assert bound_of("fan_in_uniform", (), fan_in=np.int64(20)) == 1.0 / math.sqrt(20)
-    assert equal(fi.fan_in_uniform((30, 20), seed=1), fi.fan_in_uniform((30, 20), fan_in=20, seed=1))
+    assert equal(
+        fi.fan_in_uniform((30, 20), seed=1), fi.fan_in_uniform((30, 20), fan_in=20, seed=1)
+    )
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -111,33 +135,47 @@ def test_a_scale_or_gain_of_zero_gives_positive_zeros():
         assert not w.any() and not np.signbit(w).any()
 
 
-# ------------------------------------------------------------------------------------------------- truncation's bounds
+# ------------------------------------------------------------------------------ truncation's bounds
 
 
 def test_bounds_in_sigmas_and_absolute_bounds_say_the_same_thing():
     sigmas = decided("truncated_normal", (3,), std=0.02, low=-1.5, high=3.0)
-    absolute = decided("truncated_normal", (3,), std=0.02, low=-1.5 * 0.02, high=3.0 * 0.02, bounds="absolute")
+    absolute = decided(
+        "truncated_normal", (3,), std=0.02, low=-1.5 * 0.02, high=3.0 * 0.02, bounds="absolute"
+    )
     assert sigmas == absolute
 
 
-@pytest.mark.parametrize("sigmas, factor", [(1, 0.5395601), (2, 0.8796257), (3, 0.9865784), (4, 0.9994645)])
+@pytest.mark.parametrize(
+    "sigmas, factor", [(1, 0.5395601), (2, 0.8796257), (3, 0.9865784), (4, 0.9994645)]
+)
 def test_the_correction_of_the_std_has_the_known_factors(sigmas, factor):
     bounds = {"low": -sigmas, "high": sigmas}
     found = decided("truncated_normal", (3,), std=0.5, correct_std=True, **bounds)
-    assert found == decided("truncated_normal", (3,), std=0.5 / truncated_std(-sigmas, sigmas), **bounds)
+    assert found == decided(
+        "truncated_normal", (3,), std=0.5 / truncated_std(-sigmas, sigmas), **bounds
+    )
     assert truncated_std(-sigmas, sigmas) == pytest.approx(factor, abs=5e-8)
 
 
-@pytest.mark.parametrize("mean, std, low, high", [
-    (0.0, 0.5, -1.0, 1.0), (0.3, 0.25, -1.0, 0.5), (0.0, 0.2, 1.0, math.inf), (0.0, 0.02, -2.0, 2.0),
-    (-1.0, 0.3, -math.inf, -0.9),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "mean, std, low, high",
+    [
+        (0.0, 0.5, -1.0, 1.0),
+        (0.3, 0.25, -1.0, 0.5),
+        (0.0, 0.2, 1.0, math.inf),
+        (0.0, 0.02, -2.0, 2.0),
+        (-1.0, 0.3, -math.inf, -0.9),
+    ],
+)
 def test_a_correction_with_absolute_bounds_reaches_the_std(mean, std, low, high):
     from fastinit.initializers.elementwise import _sigma_for_absolute
 
     sigma = _sigma_for_absolute(mean, std, low, high)
     assert sigma >= std
-    assert sigma * truncated_std((low - mean) / sigma, (high - mean) / sigma) == pytest.approx(std, rel=1e-12)
+    assert sigma * truncated_std((low - mean) / sigma, (high - mean) / sigma) == pytest.approx(
+        std, rel=1e-12
+    )
 
 
 def test_a_correction_that_no_normal_reaches_is_an_error():
@@ -145,17 +183,29 @@ def test_a_correction_that_no_normal_reaches_is_an_error():
         fi.truncated_normal(3, std=0.6, low=-1.0, high=1.0, bounds="absolute", correct_std=True)
 
 
-@pytest.mark.parametrize("arguments", [
-    {}, {"low": -1.0, "high": 3.0}, {"mean": 5.0, "low": 0.5, "high": 0.7}, {"low": 1.0, "high": math.inf},
-    {"low": -1.1, "high": 1.3, "bounds": "absolute"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"low": -1.0, "high": 3.0},
+        {"mean": 5.0, "low": 0.5, "high": 0.7},
+        {"low": 1.0, "high": math.inf},
+        {"low": -1.1, "high": 1.3, "bounds": "absolute"},
+    ],
+)
 def test_corrected_draws_have_the_std_asked_for_and_others_do_not(arguments):
     asked = pytest.approx(0.5, rel=3e-3)
-    assert np.std(fi.truncated_normal(2_000_000, std=0.5, correct_std=True, seed=1, **arguments)) == asked
-    assert np.std(fi.truncated_normal(2_000_000, std=0.5, correct_std=False, seed=1, **arguments)) != asked
+    assert (
+        np.std(fi.truncated_normal(2_000_000, std=0.5, correct_std=True, seed=1, **arguments))
+        == asked
+    )
+    assert (
+        np.std(fi.truncated_normal(2_000_000, std=0.5, correct_std=False, seed=1, **arguments))
+        != asked
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------- constants
+# ---------------------------------------------------------------------------------------- constants
 
 
 def equal(a, b):
@@ -205,6 +255,7 @@ def test_a_negative_zero_gain_of_eye_is_zero():
 @pytest.mark.frameworks
 def test_dirac_is_torchs(outputs, inputs, kernel, groups):
     import torch
+
     expected = torch.nn.init.dirac_(torch.empty(outputs, inputs, *kernel), groups).numpy()
     w = fi.dirac((outputs, inputs, *kernel), groups=groups)
     assert np.array_equal(w, expected)
@@ -221,7 +272,7 @@ def test_a_convolution_with_dirac_copies_its_input():
     assert np.array_equal(result, [*signal, np.zeros(6)])
 
 
-# ------------------------------------------------------------------------------------ what holds for every initializer
+# ----------------------------------------------------------------- what holds for every initializer
 
 # A shape, and arguments under which every element is worth comparing.
 EXAMPLES = {
@@ -250,8 +301,12 @@ def whole(name, **more):
 
 
 def test_every_initializer_of_these_files_is_tried_here():
-    files = tuple(f"fastinit.initializers.{file}" for file in ("elementwise", "scaled", "xavier_he_lecun"))
-    drawn = {name for name, function in _catalog.INITIALIZERS.items() if function.__module__ in files}
+    files = tuple(
+        f"fastinit.initializers.{file}" for file in ("elementwise", "scaled", "xavier_he_lecun")
+    )
+    drawn = {
+        name for name, function in _catalog.INITIALIZERS.items() if function.__module__ in files
+    }
     assert set(EXAMPLES) == drawn | {"eye", "dirac"}
 
 
@@ -260,7 +315,13 @@ def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(name):
     shape, arguments = EXAMPLES[name]
     for dtype in ("float32", "bfloat16"):
         full = whole(name, dtype=dtype)
-        for rows, columns in [((1, 4), (2, 7)), ((0, 5), (3, 4)), ((2, 2), (0, 7)), ((0, 2), (5, 6)), ((4, 5), (0, 7))]:
+        for rows, columns in [
+            ((1, 4), (2, 7)),
+            ((0, 5), (3, 4)),
+            ((2, 2), (0, 7)),
+            ((0, 2), (5, 6)),
+            ((4, 5), (0, 7)),
+        ]:
             region = (slice(*rows), slice(*columns), ...)
             assert equal(whole(name, dtype=dtype, region=region), full[region])
         assert equal(whole(name, dtype=dtype, region=(4, ...)), full[4:5])
@@ -283,7 +344,10 @@ def test_filling_in_place_gives_the_same_bits_in_every_order_of_memory(name):
 def test_many_at_once_gives_the_bits_of_one_by_one(name):
     shape, arguments = EXAMPLES[name]
     one, part = np.empty(shape, np.float32), np.empty((2, *shape[1:]), np.float32)
-    fi.fill([(one, name, arguments, "w"), (part, name, arguments, "w", (slice(2, 4), ...), shape)], seed=1)
+    fi.fill(
+        [(one, name, arguments, "w"), (part, name, arguments, "w", (slice(2, 4), ...), shape)],
+        seed=1,
+    )
     assert equal(one, whole(name)) and equal(part, whole(name)[2:4])
 
 
@@ -294,13 +358,19 @@ def test_every_initializer_fills_every_floating_dtype_with_finite_values(name, d
     assert w.dtype.name == dtype and np.isfinite(w.astype(np.float64)).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"zeros", "ones", "constant", "eye", "dirac"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(EXAMPLES) - {"zeros", "ones", "constant", "eye", "dirac"})
+)
 def test_one_seed_with_two_names_gives_other_values_and_no_seed_never_repeats(name):
     shape, arguments = EXAMPLES[name]
     function = _catalog.INITIALIZERS[name]
-    drawn = [function(shape, seed=1, name="w", **arguments), function(shape, seed=1, name="v", **arguments),
-             function(shape, seed=2, name="w", **arguments), function(shape, name="w", **arguments),
-             function(shape, name="w", **arguments)]  # fmt: skip
+    drawn = [
+        function(shape, seed=1, name="w", **arguments),
+        function(shape, seed=1, name="v", **arguments),
+        function(shape, seed=2, name="w", **arguments),
+        function(shape, name="w", **arguments),
+        function(shape, name="w", **arguments),
+    ]
     assert len({w.tobytes() for w in drawn}) == 5
     assert equal(function(shape, seed=1, **arguments), function(shape, seed=1, name=0, **arguments))
 
@@ -322,7 +392,9 @@ def test_every_initializer_can_be_explained():
         for dtype in ("float32", "float64", "float8_e4m3fn"):
             line = fi.explain(name, shape, dtype=dtype, name="w", **arguments)
             assert line.startswith(f"{name} {shape} {dtype}: ") and "\n" not in line
-            assert ("fan_in" in line) == ("in_axis" in _catalog.own_parameters(_catalog.INITIALIZERS[name]))
+            assert ("fan_in" in line) == (
+                "in_axis" in _catalog.own_parameters(_catalog.INITIALIZERS[name])
+            )
 
 
 def test_layout_changes_the_fans_and_never_the_index():
@@ -331,10 +403,16 @@ def test_layout_changes_the_fans_and_never_the_index():
 
 
 def test_the_values_of_a_draw_are_those_of_its_parameters():
-    """One draw of each kind against the plain formula on the bare words: the façade adds nothing of its own."""
+    """One draw of each kind against the plain formula on the bare words: the façade adds nothing of
+    its own.
+    """
     assert decided("constant", (2, 2), FLOAT32, value=0.1).draw == CONSTANT
-    assert decode(decided("constant", (2, 2), FLOAT32, value=0.1).parameters[0], FLOAT32) == float(np.float32(0.1))
-    words = np.array([fi.philox4x32((block, 0, 0, 0), (5, 0)) for block in range(16)], np.uint32).T.reshape(-1)
+    assert decode(decided("constant", (2, 2), FLOAT32, value=0.1).parameters[0], FLOAT32) == float(
+        np.float32(0.1)
+    )
+    words = np.array(
+        [fi.philox4x32((block, 0, 0, 0), (5, 0)) for block in range(16)], np.uint32
+    ).T.reshape(-1)
     u = (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
     bound = np.float32(math.sqrt(3.0 * (2.0 / 8)))
     expected = -bound + np.float32(2 * bound) * u

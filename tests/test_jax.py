@@ -1,4 +1,6 @@
-"""fastinit.jax on one device, with 64 bits off and on; what is checked stands in jax_checks.py.  Meshes: test_jax_sharding.py."""
+"""fastinit.jax on one device, with 64 bits off and on; what is checked stands in jax_checks.py.
+Meshes: test_jax_sharding.py.
+"""
 
 import subprocess
 import sys
@@ -9,9 +11,13 @@ import pytest
 
 pytestmark = pytest.mark.frameworks
 SCRIPT = Path(__file__).with_name("jax_checks.py")
-TRACED = ["check_jit_draws_what_an_eager_call_draws", "check_subnormals_survive_xlas_threads",
-          "check_vmap_draws_what_each_key_draws", "check_many_callbacks_in_one_program_do_not_hang",
-          "check_flax_linen_draws_the_same_eagerly_in_jit_and_in_a_scan"]  # fmt: skip
+TRACED = [
+    "check_jit_draws_what_an_eager_call_draws",
+    "check_subnormals_survive_xlas_threads",
+    "check_vmap_draws_what_each_key_draws",
+    "check_many_callbacks_in_one_program_do_not_hang",
+    "check_flax_linen_draws_the_same_eagerly_in_jit_and_in_a_scan",
+]
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -30,5 +36,11 @@ def test_with_the_reference_engine(check):
 
 def test_without_jax_the_adapter_says_what_to_install():
     code = "import sys; sys.modules['jax'] = None; import fastinit.jax"
-    done = subprocess.run([sys.executable, "-c", code], env=child_checks.environment(), capture_output=True, text=True)
-    assert done.returncode and "fastinit.jax needs JAX" in done.stderr and "pip install 'fastinit[jax]'" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_checks.environment(), capture_output=True, text=True
+    )
+    assert (
+        done.returncode
+        and "fastinit.jax needs JAX" in done.stderr
+        and "pip install 'fastinit[jax]'" in done.stderr
+    )

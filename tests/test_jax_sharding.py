@@ -1,4 +1,6 @@
-"""Sharded arrays on 1, 2 and 8 host devices (jax_sharding_checks.py) and in two real processes (jax_process.py)."""
+"""Sharded arrays on 1, 2 and 8 host devices (jax_sharding_checks.py) and in two real processes
+(jax_process.py).
+"""
 
 import re
 import subprocess
@@ -32,9 +34,14 @@ def test_two_processes_draw_only_their_shards_of_the_same_values():
 def test_the_example_gives_the_same_weights_in_one_process_and_in_two():
     script = PROCESS.parent.parent / "benchmarks" / "sharded_jax.py"
     environment = child_checks.environment(XLA_FLAGS=flags(4))
-    alone = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=120)
+    alone = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+    )
     assert alone.returncode == 0, alone.stderr[-5000:]
     lines = [alone.stdout, *child_checks.together(script, 2, XLA_FLAGS=flags(2))]
-    drawn, digests = zip(*[re.search(r"drew (\d+) values; all weights: (\w{16})", line).groups() for line in lines], strict=True)
+    drawn, digests = zip(
+        *[re.search(r"drew (\d+) values; all weights: (\w{16})", line).groups() for line in lines],
+        strict=True,
+    )
     assert [int(values) for values in drawn] == [3 * 128 * 128, 3 * 128 * 64, 3 * 128 * 64]
     assert len(set(digests)) == 1

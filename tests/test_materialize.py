@@ -1,4 +1,6 @@
-"""The main job: the same file every time, the façade's values in it, and after every fault the old file or the new."""
+"""The main job: the same file every time, the façade's values in it, and after every fault the old
+file or the new.
+"""
 
 import doctest
 import errno
@@ -19,7 +21,9 @@ import fastinit as fi
 from fastinit import _catalog, _dtypes, _engine, _safetensors, models
 
 REFERENCE = _engine.name() == "reference"
-materialize = sys.modules["fastinit.models.materialize"]  # the module; the package's attribute is the function
+materialize = sys.modules[
+    "fastinit.models.materialize"
+]  # the module; the package's attribute is the function
 
 # Every draw, several dtypes, tensors that are drawn whole, odd sizes, no values, one value.
 MODEL = {
@@ -32,10 +36,26 @@ MODEL = {
         "h.{layer}.up": {"shape": ["4 * width", "width"], "dtype": "bfloat16"},
         "h.{layer}.down": {"shape": ["width", "4 * width"], "dtype": "float8_e4m3fn"},
         "h.{layer}.conv": {"shape": [8, 4, 3, 3], "dtype": "float16"},
-        "h.{layer}.identity": {"shape": ["width", "width"], "initializer": "eye", "dtype": "bfloat16"},
-        "h.{layer}.double": {"shape": [777], "dtype": "float64", "initializer": "uniform", "low": -1, "high": 3},
+        "h.{layer}.identity": {
+            "shape": ["width", "width"],
+            "initializer": "eye",
+            "dtype": "bfloat16",
+        },
+        "h.{layer}.double": {
+            "shape": [777],
+            "dtype": "float64",
+            "initializer": "uniform",
+            "low": -1,
+            "high": 3,
+        },
         "cut": {"shape": [300], "initializer": "truncated_normal", "std": 0.5},
-        "half": {"shape": [300], "initializer": "truncated_normal", "low": 0, "high": "inf", "dtype": "bfloat16"},
+        "half": {
+            "shape": [300],
+            "initializer": "truncated_normal",
+            "low": 0,
+            "high": "inf",
+            "dtype": "bfloat16",
+        },
         "sparse": {"shape": [40, 30], "initializer": "sparse", "sparsity": 0.9, "dtype": "float16"},
         "scalar": [],
         "nothing": [0, 5],
@@ -53,12 +73,17 @@ MODEL = {
 }
 
 # The same in one file of 3 MB, for faults that need time or room.
-LARGE = {"tensors": {"a": [1 << 10, 700], "b": [77]}, "rules": [{"match": "*", "initializer": "uniform"}]}
+LARGE = {
+    "tensors": {"a": [1 << 10, 700], "b": [77]},
+    "rules": [{"match": "*", "initializer": "uniform"}],
+}
 
 
 @pytest.fixture
 def short_spans(monkeypatch):
-    """Spans so short that a small model has hundreds, that cut tensors anywhere and hold several."""
+    """Spans so short that a small model has hundreds, that cut tensors anywhere and hold
+    several.
+    """
     monkeypatch.setattr(materialize, "SPAN", 256)
 
 
@@ -67,7 +92,10 @@ def read(path):
     with open(path, "rb") as file:
         content = file.read()
     return {
-        name: (item["dtype"], np.frombuffer(item["data"], _dtypes.DTYPES[_NAMES[item["dtype"]]].unsigned))
+        name: (
+            item["dtype"],
+            np.frombuffer(item["data"], _dtypes.DTYPES[_NAMES[item["dtype"]]].unsigned),
+        )
         for name, item in safetensors.deserialize(content)
     }
 
@@ -78,11 +106,13 @@ _NAMES = {dtype.safetensors: dtype.name for dtype in _dtypes.DTYPES.values()}
 def facade(entry, seed):
     """The same tensor by the public function, as bare bits."""
     function = _catalog.lookup(entry.initializer)
-    array = function(entry.shape, seed=seed, name=entry.name, dtype=entry.dtype.name, **entry.arguments)
+    array = function(
+        entry.shape, seed=seed, name=entry.name, dtype=entry.dtype.name, **entry.arguments
+    )
     return array.reshape(-1).view(entry.dtype.unsigned)
 
 
-# --------------------------------------------------------------------------------------------------------- same content
+# ------------------------------------------------------------------------------------- same content
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -137,14 +167,18 @@ def test_the_spec_in_the_metadata_makes_the_same_file(tmp_path):
     assert metadata["format"] == "pt"
     assert metadata["fastinit.stream_version"] == "1"
     (tmp_path / "again.json").write_text(metadata["fastinit.spec"])
-    models.materialize(tmp_path / "again.json", tmp_path / "again", seed=int(metadata["fastinit.seed"]))
+    models.materialize(
+        tmp_path / "again.json", tmp_path / "again", seed=int(metadata["fastinit.seed"])
+    )
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
 def test_the_librarys_writer_lays_the_file_out_alike(tmp_path):
     spec = {name: MODEL[name] for name in ("constants", "repeat", "rules")}
     spec["tensors"] = {
-        name: value for name, value in MODEL["tensors"].items() if name in ("embedding", "h.{layer}.norm")
+        name: value
+        for name, value in MODEL["tensors"].items()
+        if name in ("embedding", "h.{layer}.norm")
     }
     spec["rules"] = [{"match": "*", "initializer": "normal"}]
     models.materialize(spec, tmp_path / "x", seed=0)
@@ -216,19 +250,25 @@ def test_many_threads_share_the_room_for_buffers(tmp_path, monkeypatch):
 def test_tensors_drawn_whole_stand_between_others(tmp_path, short_spans):
     names = ["a", "b", "c", "d", "e", "f"]
     kinds = ["eye", "normal", "eye", "eye", "normal", "eye"]
-    spec = {"tensors": {name: {"shape": [9, 5], "initializer": kind} for name, kind in zip(names, kinds, strict=True)}}
+    spec = {
+        "tensors": {
+            name: {"shape": [9, 5], "initializer": kind}
+            for name, kind in zip(names, kinds, strict=True)
+        }
+    }
     models.materialize(spec, tmp_path / "x", seed=2, threads=2)
     found = read(tmp_path / "x")
     for entry in models.load(spec).entries:
         np.testing.assert_array_equal(found[entry.name][1], facade(entry, 2))
 
 
-# ---------------------------------------------------------------------------------------------------------------- GPT-2
+# -------------------------------------------------------------------------------------------- GPT-2
 
 
 def gpt2_names(width, layers):
     import torch
     import transformers
+
     config = transformers.GPT2Config(n_embd=width, n_layer=layers, n_head=width // 64)
     with torch.device("meta"):
         model = transformers.GPT2LMHeadModel(config)
@@ -262,7 +302,12 @@ def test_presets_have_the_names_and_shapes_of_transformers(preset, width, layers
 def test_transformers_loads_a_preset_without_a_missing_or_unexpected_key(tmp_path):
     import torch
     import transformers
-    spec = models.preset("gpt2").replace("width = 768", "width = 64").replace("layers = 12", "layers = 2")
+
+    spec = (
+        models.preset("gpt2")
+        .replace("width = 768", "width = 64")
+        .replace("layers = 12", "layers = 2")
+    )
     (tmp_path / "small.toml").write_text(spec)
     config = transformers.GPT2Config(n_embd=64, n_layer=2, n_head=2)
     config.save_pretrained(tmp_path)
@@ -276,17 +321,20 @@ def test_transformers_loads_a_preset_without_a_missing_or_unexpected_key(tmp_pat
             assert torch.equal(tensor, torch.from_numpy(expected))
 
 
-# --------------------------------------------------------------------------------------------------------------- faults
+# ------------------------------------------------------------------------------------------- faults
 
 
-# A fresh interpreter with the package that this one has: -P keeps the folder of the call out of its path.
+# A fresh interpreter with the package that this one has: -P keeps the folder of the call out of its
+# path.
 PYTHON = [sys.executable, "-P"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
 
 
 def run_cli(*arguments, check=True, **environment):
     command = [*PYTHON, "-m", "fastinit", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT | environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=ENVIRONMENT | environment, check=False
+    )
     if check:
         assert done.returncode == 0, done.stderr
     return done
@@ -302,15 +350,24 @@ def test_an_error_before_drawing_leaves_everything_as_it_was(tmp_path, bad, forc
     path = tmp_path / "x"
     if force:
         path.write_bytes(b"old")
-    options = {"seed": {"seed": -1}, "dtype": {"dtype": "complex64"}, "threads": {"threads": 0}}.get(bad, {})
-    spec = {"spec": {"tensors": {"a": [-1]}}, "rule": {"tensors": {"a": {"shape": [3], "initializer": "he_normal"}}}}
+    options = {
+        "seed": {"seed": -1},
+        "dtype": {"dtype": "complex64"},
+        "threads": {"threads": 0},
+    }.get(bad, {})
+    spec = {
+        "spec": {"tensors": {"a": [-1]}},
+        "rule": {"tensors": {"a": {"shape": [3], "initializer": "he_normal"}}},
+    }
     with pytest.raises((ValueError, TypeError)):
         models.materialize(spec.get(bad, LARGE), path, force=force, **options)
     assert contents(tmp_path) == ({"x": b"old"} if force else {})
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_while_drawing_stops_all_threads_and_leaves_the_old_file(tmp_path, short_spans, monkeypatch, threads):
+def test_an_error_while_drawing_stops_all_threads_and_leaves_the_old_file(
+    tmp_path, short_spans, monkeypatch, threads
+):
     (tmp_path / "x").write_bytes(b"old")
     spans = []
 
@@ -319,7 +376,9 @@ def test_an_error_while_drawing_stops_all_threads_and_leaves_the_old_file(tmp_pa
         if len(spans) == 20:
             raise OSError(errno.EIO, "injected")
 
-    monkeypatch.setattr(_safetensors.NewFile, "write", lambda self, offset, data: fail(offset, data))
+    monkeypatch.setattr(
+        _safetensors.NewFile, "write", lambda self, offset, data: fail(offset, data)
+    )
     with pytest.raises(OSError, match="injected"):
         models.materialize(LARGE, tmp_path / "x", seed=0, threads=threads, force=True)
     assert contents(tmp_path) == {"x": b"old"}
@@ -341,7 +400,9 @@ def small_disk(tmp_path):
     disk.mkdir()
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True
+    ).returncode:
         pytest.skip("cannot mount here")
     yield disk
     subprocess.run(["umount", disk], check=True)
@@ -389,7 +450,9 @@ def test_without_memory_the_error_is_clear(tmp_path):
     if sys.platform != "linux":
         pytest.skip("RLIMIT_AS binds on Linux")
     spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps({"tensors": {"a": {"shape": [1 << 15, 1 << 15], "initializer": "eye"}}}))
+    spec.write_text(
+        json.dumps({"tensors": {"a": {"shape": [1 << 15, 1 << 15], "initializer": "eye"}}})
+    )
     program = (
         "import resource, sys; from fastinit.cli import main; "
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31)); sys.exit(main(sys.argv[1:]))"
@@ -433,8 +496,22 @@ def large_spec(tmp_path):
 
 
 def started(way, spec, target, *options):
-    command = [*PYTHON, "-c", SLOW, way, "materialize", str(spec), "-o", str(target), "--seed", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    command = [
+        *PYTHON,
+        "-c",
+        SLOW,
+        way,
+        "materialize",
+        str(spec),
+        "-o",
+        str(target),
+        "--seed",
+        "0",
+        *options,
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
     assert process.stdout.readline() == "drawing\n"
     return process
 
@@ -463,9 +540,12 @@ def test_a_signal_ends_the_job_at_once_and_leaves_nothing(tmp_path, large_spec, 
 def test_nohup_is_respected(tmp_path, large_spec):
     command = [*PYTHON, "-m", "fastinit", "materialize", str(large_spec), "-o", str(tmp_path / "x")]
     program = (
-        "import signal, os, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+        "import signal, os, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
     )
-    process = subprocess.Popen([*PYTHON, "-c", program, *command], stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        [*PYTHON, "-c", program, *command], stdout=subprocess.DEVNULL, env=ENVIRONMENT
+    )
     time.sleep(0.3)
     process.send_signal(signal.SIGHUP)
     assert process.wait(20) == 0
@@ -501,10 +581,10 @@ def test_a_forked_child_materializes_too(tmp_path):
     if not hasattr(os, "fork"):
         pytest.skip("no fork")
     program = (
-        "import os, sys, warnings; warnings.simplefilter('ignore'); from fastinit import models; spec = sys.argv[1]; "
-        "models.materialize(spec, sys.argv[2] + 'a', seed=0, threads=2); child = os.fork()\n"
-        "if child == 0: models.materialize(spec, sys.argv[2] + 'b', seed=0, threads=2); os._exit(0)\n"
-        "sys.exit(os.waitpid(child, 0)[1])"
+        "import os, sys, warnings; warnings.simplefilter('ignore'); from fastinit import models; "
+        "spec = sys.argv[1]; models.materialize(spec, sys.argv[2] + 'a', seed=0, threads=2); "
+        "child = os.fork()\nif child == 0: models.materialize(spec, sys.argv[2] + 'b', seed=0, "
+        "threads=2); os._exit(0)\nsys.exit(os.waitpid(child, 0)[1])"
     )
     (tmp_path / "spec.json").write_text(json.dumps(LARGE))
     command = [*PYTHON, "-c", program, str(tmp_path / "spec.json"), str(tmp_path / "x")]

@@ -1,6 +1,8 @@
-"""_math.py against mpmath: every function is correctly rounded, at thousands of fixed points and at the edges.
+"""_math.py against mpmath: every function is correctly rounded, at thousands of fixed points and at
+the edges.
 
-mpmath answers to 60 digits or more; its value rounded to the nearest double must be the very double that _math gives.
+mpmath answers to 60 digits or more; its value rounded to the nearest double must be the very double
+that _math gives.
 """
 
 import ast
@@ -68,7 +70,18 @@ def assert_correctly_rounded(function, exact, points):
 def test_exp_is_correctly_rounded():
     rng = random.Random(1)
     points = [rng.uniform(-745, 709.7) for _ in range(1500)] + near_zero(rng, 1000)
-    points += [0.0, 1.0, -1.0, 2.0**-53, -(2.0**-54), 2.0**-80, 709.782712893384, -745.1332191019411, -745.2, -708.5]
+    points += [
+        0.0,
+        1.0,
+        -1.0,
+        2.0**-53,
+        -(2.0**-54),
+        2.0**-80,
+        709.782712893384,
+        -745.1332191019411,
+        -745.2,
+        -708.5,
+    ]
     assert_correctly_rounded(_math.exp, mpmath.exp, points)
     with pytest.raises(OverflowError):
         _math.exp(709.8)
@@ -87,11 +100,26 @@ def test_log_is_correctly_rounded():
 
 def test_pow_is_correctly_rounded_and_exact_where_the_result_is():
     rng = random.Random(3)
-    pairs = [(rng.uniform(0, 1) * 10.0 ** rng.randint(-90, 90), rng.uniform(-3, 3)) for _ in range(1500)]
-    pairs += [(4.0, 0.5), (2.0, 10.0), (9.0, 1.5), (8.0, -1 / 3), (1 + 2**-52, 2.0**60), (3.0, 33.0), (0.1, -0.25)]
+    pairs = [
+        (rng.uniform(0, 1) * 10.0 ** rng.randint(-90, 90), rng.uniform(-3, 3)) for _ in range(1500)
+    ]
+    pairs += [
+        (4.0, 0.5),
+        (2.0, 10.0),
+        (9.0, 1.5),
+        (8.0, -1 / 3),
+        (1 + 2**-52, 2.0**60),
+        (3.0, 33.0),
+        (0.1, -0.25),
+    ]
     wrong = [(x, y) for x, y in pairs if _math.pow(x, y) != nearest(mpmath.mpf(x) ** mpmath.mpf(y))]
     assert not wrong
-    assert [_math.pow(*pair) for pair in ((0.0, 2.0), (0.0, 0.0), (7.0, 0.0), (0.5, 1e300))] == [0.0, 1.0, 1.0, 0.0]
+    assert [_math.pow(*pair) for pair in ((0.0, 2.0), (0.0, 0.0), (7.0, 0.0), (0.5, 1e300))] == [
+        0.0,
+        1.0,
+        1.0,
+        0.0,
+    ]
     with pytest.raises(ValueError):
         _math.pow(-1.0, 2.0)
     with pytest.raises(OverflowError):
@@ -101,36 +129,73 @@ def test_pow_is_correctly_rounded_and_exact_where_the_result_is():
 def test_tails_of_the_normal_are_correctly_rounded_down_to_subnormals():
     rng = random.Random(4)
     points = [rng.uniform(-8.4, 38.6) for _ in range(1500)] + near_zero(rng, 500)
-    points += [0.0, 5.0, -5.0, math.nextafter(5.0, 0.0), 37.5, 38.4, 38.5, -38.0, 41.0, -41.0, 1e4, -1e4]
+    points += [
+        0.0,
+        5.0,
+        -5.0,
+        math.nextafter(5.0, 0.0),
+        37.5,
+        38.4,
+        38.5,
+        -38.0,
+        41.0,
+        -41.0,
+        1e4,
+        -1e4,
+    ]
     assert_correctly_rounded(_math.norm_sf, upper_tail, points)
     assert_correctly_rounded(_math.norm_cdf, lambda x: upper_tail(-x), points)
-    assert (_math.norm_sf(INFINITY), _math.norm_sf(-INFINITY), _math.norm_cdf(INFINITY)) == (0.0, 1.0, 1.0)
+    assert (_math.norm_sf(INFINITY), _math.norm_sf(-INFINITY), _math.norm_cdf(INFINITY)) == (
+        0.0,
+        1.0,
+        1.0,
+    )
 
 
 def test_error_functions_are_correctly_rounded():
     rng = random.Random(5)
-    points = [rng.uniform(-6, 27) for _ in range(1000)] + near_zero(rng, 500) + [0.0, 26.5, 28.5, -7.5]
+    points = (
+        [rng.uniform(-6, 27) for _ in range(1000)] + near_zero(rng, 500) + [0.0, 26.5, 28.5, -7.5]
+    )
     assert_correctly_rounded(_math.erfc, mpmath.erfc, points)
-    points = [rng.uniform(-7.5, 7.5) for _ in range(1000)] + near_zero(rng, 500, 300) + [0.0, 5e-324, 1e-310, -9.0]
+    points = (
+        [rng.uniform(-7.5, 7.5) for _ in range(1000)]
+        + near_zero(rng, 500, 300)
+        + [0.0, 5e-324, 1e-310, -9.0]
+    )
     assert_correctly_rounded(_math.erf, mpmath.erf, points)
 
 
 def test_log_of_the_upper_tail_is_correctly_rounded_however_far_out():
     rng = random.Random(6)
-    points = [rng.uniform(-38, 60) for _ in range(500)] + [10.0 ** rng.uniform(1, 150) for _ in range(100)]
+    points = [rng.uniform(-38, 60) for _ in range(500)] + [
+        10.0 ** rng.uniform(1, 150) for _ in range(100)
+    ]
     assert_correctly_rounded(_math.log_norm_sf, log_upper_tail, [*points, 0.0, -9.0, 5.0])
 
 
 def test_quantiles_are_correctly_rounded():
     rng = random.Random(7)
-    points = [rng.uniform(0, 1) for _ in range(200)] + [10.0 ** rng.uniform(-323, -1) for _ in range(200)]
-    points += [0.5 + x / 2 for x in near_zero(rng, 100, 16)] + [1 - 10.0 ** -rng.uniform(1, 15) for _ in range(100)]
+    points = [rng.uniform(0, 1) for _ in range(200)] + [
+        10.0 ** rng.uniform(-323, -1) for _ in range(200)
+    ]
+    points += [0.5 + x / 2 for x in near_zero(rng, 100, 16)] + [
+        1 - 10.0 ** -rng.uniform(1, 15) for _ in range(100)
+    ]
     points += [0.5, 5e-324, 0.25, 1 - 2**-53, math.nextafter(0.5, 0), math.nextafter(0.5, 1)]
     points = [p for p in points if 0 < p < 1]
-    wrong = [p for p in points if _math.norm_ppf(p) != nearest(quantile(mpmath.mpf(p), _math.norm_ppf(p)))]
+    wrong = [
+        p
+        for p in points
+        if _math.norm_ppf(p) != nearest(quantile(mpmath.mpf(p), _math.norm_ppf(p)))
+    ]
     assert not wrong
     assert all(_math.norm_isf(p) == -_math.norm_ppf(p) for p in points)
-    assert (_math.norm_ppf(0.0), _math.norm_ppf(1.0), _math.norm_isf(0.0)) == (-INFINITY, INFINITY, INFINITY)
+    assert (_math.norm_ppf(0.0), _math.norm_ppf(1.0), _math.norm_isf(0.0)) == (
+        -INFINITY,
+        INFINITY,
+        INFINITY,
+    )
     for bad in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError):
             _math.norm_ppf(bad)
@@ -138,7 +203,9 @@ def test_quantiles_are_correctly_rounded():
 
 def exact_truncated_std(alpha, beta):
     def density(x):
-        return mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi) if abs(x) < 1e5 else mpmath.mpf(0)
+        return (
+            mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi) if abs(x) < 1e5 else mpmath.mpf(0)
+        )
 
     def moment(x):
         return x * density(x) if abs(x) < 1e5 else mpmath.mpf(0)
@@ -157,20 +224,43 @@ def exact_truncated_std(alpha, beta):
 def test_std_of_a_truncated_normal_is_correctly_rounded():
     rng = random.Random(8)
     cases = [(-1, 1), (-2, 2), (-3, 3), (-4, 4), (0, INFINITY), (-INFINITY, 0), (8, 10), (100, 101)]
-    cases += [(1, 1.001), (-1, 3), (1, 1 + 2**-40), (-1000, 1000), (-1e-9, 1e-9), (-1e-9, 3), (-40, -39)]
-    cases += [(-40, 0.5), (2.5, INFINITY), (9, INFINITY), (-INFINITY, -2.5), (-INFINITY, INFINITY), (-30, 31)]
+    cases += [
+        (1, 1.001),
+        (-1, 3),
+        (1, 1 + 2**-40),
+        (-1000, 1000),
+        (-1e-9, 1e-9),
+        (-1e-9, 3),
+        (-40, -39),
+    ]
+    cases += [
+        (-40, 0.5),
+        (2.5, INFINITY),
+        (9, INFINITY),
+        (-INFINITY, -2.5),
+        (-INFINITY, INFINITY),
+        (-30, 31),
+    ]
     for _ in range(60):
         low = rng.uniform(-12, 12)
         cases.append((low, low + 10.0 ** rng.uniform(-9, 1.2)))
-    wrong = [case for case in cases if _math.truncated_std(*map(float, case)) != exact_truncated_std(*case)]
+    wrong = [
+        case
+        for case in cases
+        if _math.truncated_std(*map(float, case)) != exact_truncated_std(*case)
+    ]
     assert not wrong
 
 
 def test_std_of_a_truncated_normal_has_the_known_values_and_limits():
     known = {1.0: 0.5395601, 2.0: 0.8796257, 3.0: 0.9865784, 4.0: 0.9994645}
     assert {k: round(_math.truncated_std(-k, k), 7) for k in known} == known
-    assert _math.truncated_std(1e300, INFINITY) == pytest.approx(1e-300, rel=1e-15)  # exponential of rate alpha
-    assert _math.truncated_std(0.0, 1e-300) == pytest.approx(1e-300 / math.sqrt(12), rel=1e-15)  # uniform
+    assert _math.truncated_std(1e300, INFINITY) == pytest.approx(
+        1e-300, rel=1e-15
+    )  # exponential of rate alpha
+    assert _math.truncated_std(0.0, 1e-300) == pytest.approx(
+        1e-300 / math.sqrt(12), rel=1e-15
+    )  # uniform
     for low, high in ((1.0, 1.0), (2.0, 1.0), (math.nan, 1.0)):
         with pytest.raises(ValueError):
             _math.truncated_std(low, high)
@@ -182,4 +272,9 @@ def test_no_libm_function_is_called():
     attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     used = {node.attr for node in attributes if getattr(node.value, "id", "") == "math"}
     assert used <= exact
-    assert {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names} == {"math"}
+    assert {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } == {"math"}

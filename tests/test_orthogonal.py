@@ -1,4 +1,6 @@
-"""orthogonal: the known answers, orthogonality, regions and destinations of every kind, bad arguments."""
+"""orthogonal: the known answers, orthogonality, regions and destinations of every kind, bad
+arguments.
+"""
 
 import ast
 import hashlib
@@ -24,18 +26,22 @@ def form(request, monkeypatch):
     return request.param
 
 
-# -------------------------------------------------------------------------------------------------------- known answers
+# ------------------------------------------------------------------------------------ known answers
 
 
 def test_the_known_answers(form, monkeypatch):
     wrong = []
     for key, answer in KNOWN.items():
         *family, layout, gain, dtype = key.split("/")
-        shape = {"orth_batch": (2, 6, 6), "orth_zero": (3, 3)}.get(family[0]) or ast.literal_eval(family[1])
+        shape = {"orth_batch": (2, 6, 6), "orth_zero": (3, 3)}.get(family[0]) or ast.literal_eval(
+            family[1]
+        )
         batch = (0,) if family[0] == "orth_batch" else ()
         # The last reflector of 3 by 3 has but one draw, index 2 * 3 + 2.
         replace_draws(monkeypatch, 8 if family[0] == "orth_zero" else None)
-        w = fi.orthogonal(shape, layout=layout, gain=float(gain), dtype=dtype, batch_axis=batch, seed=0)
+        w = fi.orthogonal(
+            shape, layout=layout, gain=float(gain), dtype=dtype, batch_axis=batch, seed=0
+        )
         little = bits(w.astype(w.dtype.newbyteorder("<"), copy=False))
         if hashlib.sha256(little.tobytes()).hexdigest() != answer:
             wrong.append(key)
@@ -50,9 +56,20 @@ def test_a_reflector_of_zero_norm_is_left_out_and_its_sign_is_plus(form, monkeyp
     assert fi.orthogonal((1, 1), seed=0).item() == 1.0
 
 
-# -------------------------------------------------------------------------------------------------------- orthogonality
+# ------------------------------------------------------------------------------------ orthogonality
 
-SHAPES = [(1, 1), (1, 7), (7, 1), (5, 5), (63, 64), (64, 63), (65, 65), (20, 300), (300, 20), (130, 257)]
+SHAPES = [
+    (1, 1),
+    (1, 7),
+    (7, 1),
+    (5, 5),
+    (63, 64),
+    (64, 63),
+    (65, 65),
+    (20, 300),
+    (300, 20),
+    (130, 257),
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -93,23 +110,35 @@ def test_max_error_of_the_gram_matrix_of_long_matrices(monkeypatch, shape):
 
 
 def test_float64_is_a_draw_of_its_own():
-    assert not np.allclose(fi.orthogonal((8, 8), seed=0), fi.orthogonal((8, 8), seed=0, dtype="float64"), atol=1e-3)
+    assert not np.allclose(
+        fi.orthogonal((8, 8), seed=0), fi.orthogonal((8, 8), seed=0, dtype="float64"), atol=1e-3
+    )
 
 
-# --------------------------------------------------------------------------------------- regions, batches, destinations
+# ------------------------------------------------------------------- regions, batches, destinations
 
 
 @pytest.mark.parametrize("layout", ["oi", "io"])
 @pytest.mark.parametrize(
     ("shape", "batch"),
-    [((70, 140), ()), ((140, 70), ()), ((90, 90), ()), ((12, 5, 3, 3), ()), ((3, 4, 5, 130), ()), ((3, 66, 20), (0,)),
-     ((20, 3, 66, 2), (1, 3)), ((5, 4, 6), (-1,))],
+    [
+        ((70, 140), ()),
+        ((140, 70), ()),
+        ((90, 90), ()),
+        ((12, 5, 3, 3), ()),
+        ((3, 4, 5, 130), ()),
+        ((3, 66, 20), (0,)),
+        ((20, 3, 66, 2), (1, 3)),
+        ((5, 4, 6), (-1,)),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_region_alone_has_the_bits_it_has_in_the_whole(form, layout, shape, batch):
     whole = fi.orthogonal(shape, layout=layout, batch_axis=batch, seed=4, name="w")
     for region in boxes(shape, 12, len(shape)):
-        part = fi.orthogonal(shape, layout=layout, batch_axis=batch, seed=4, name="w", region=region)
+        part = fi.orthogonal(
+            shape, layout=layout, batch_axis=batch, seed=4, name="w", region=region
+        )
         assert same(part, np.ascontiguousarray(whole[region])), region
 
 
@@ -118,9 +147,12 @@ def test_destinations_of_any_strides_hold_the_same_bits(form, dtype):
     kind = resolve(dtype).numpy()
     whole = fi.orthogonal((50, 90), seed=2, dtype=dtype)
     for out in (
-        np.empty((50, 90), kind, order="F"), np.empty((100, 180), kind)[::2, ::2], np.empty((50, 90), kind)[::-1, ::-1],
-        np.empty((90, 50), kind).T, np.empty((50, 1, 90), kind)[:, 0],
-    ):  # fmt: skip
+        np.empty((50, 90), kind, order="F"),
+        np.empty((100, 180), kind)[::2, ::2],
+        np.empty((50, 90), kind)[::-1, ::-1],
+        np.empty((90, 50), kind).T,
+        np.empty((50, 1, 90), kind)[:, 0],
+    ):
         assert fi.orthogonal(out=out, seed=2) is out
         assert same(np.ascontiguousarray(out), whole)
     conv = fi.orthogonal((6, 5, 3, 3), seed=2, dtype=dtype)
@@ -139,21 +171,29 @@ def test_memory_beside_a_strided_destination_is_left_alone(form):
 def test_layouts_and_batches_are_the_matrices_that_the_contract_numbers(form):
     conv = fi.orthogonal((12, 5, 3, 3), seed=6)
     assert same(conv.reshape(12, 45), fi.orthogonal((12, 45), seed=6))
-    assert same(fi.orthogonal((3, 4, 5), layout="io", seed=6).reshape(12, 5), fi.orthogonal((12, 5), seed=6))
+    assert same(
+        fi.orthogonal((3, 4, 5), layout="io", seed=6).reshape(12, 5), fi.orthogonal((12, 5), seed=6)
+    )
     heads = fi.orthogonal((4, 8, 32), batch_axis=0, seed=6)
     assert same(heads[0], fi.orthogonal((8, 32), seed=6))
-    assert same(fi.orthogonal((8, 4, 32), batch_axis=1, seed=6), np.ascontiguousarray(heads.swapaxes(0, 1)))
+    assert same(
+        fi.orthogonal((8, 4, 32), batch_axis=1, seed=6), np.ascontiguousarray(heads.swapaxes(0, 1))
+    )
     errors = [gram_error(head) for head in heads]
     products = [np.abs(heads[i].ravel() @ heads[j].ravel()) for i in range(4) for j in range(i)]
     assert max(errors) < 1e-6 and max(products) < 6 * np.sqrt(8 * 8 / 32)
 
 
 def test_a_tall_matrix_is_the_transpose_of_a_wide_one(form):
-    assert same(fi.orthogonal((70, 30), seed=8), np.ascontiguousarray(fi.orthogonal((30, 70), seed=8).T))
+    assert same(
+        fi.orthogonal((70, 30), seed=8), np.ascontiguousarray(fi.orthogonal((30, 70), seed=8).T)
+    )
 
 
 def test_the_first_rows_of_a_square_matrix_are_the_wide_one(form):
-    """Reflectors beyond a column's own do nothing to it, so the shorter side may grow without a change."""
+    """Reflectors beyond a column's own do nothing to it, so the shorter side may grow without a
+    change.
+    """
     assert same(fi.orthogonal((100, 100), seed=8)[:70], fi.orthogonal((70, 100), seed=8))
 
 
@@ -165,7 +205,7 @@ def test_zero_sizes_draw_nothing_but_are_checked(form):
         fi.orthogonal((0,), seed=0)
 
 
-# -------------------------------------------------------------------------------------------------------- bad arguments
+# ------------------------------------------------------------------------------------ bad arguments
 
 
 @pytest.mark.parametrize(
@@ -183,8 +223,16 @@ def test_zero_sizes_draw_nothing_but_are_checked(form):
         ({"shape": (5, 6), "gain": float("inf")}, ValueError, "must be finite"),
         ({"shape": (5, 6), "gain": 1e39}, ValueError, "not finite in float32"),
         ({"shape": (5, 6), "gain": 3.4028234663852886e38}, ValueError, "not finite in float32"),
-        ({"shape": (5, 6), "gain": 500.0, "dtype": "float8_e4m3fn"}, ValueError, "not finite in float8_e4m3fn"),
-        ({"shape": (5, 6), "gain": 70000.0, "dtype": "float16"}, ValueError, "not finite in float16"),
+        (
+            {"shape": (5, 6), "gain": 500.0, "dtype": "float8_e4m3fn"},
+            ValueError,
+            "not finite in float8_e4m3fn",
+        ),
+        (
+            {"shape": (5, 6), "gain": 70000.0, "dtype": "float16"},
+            ValueError,
+            "not finite in float16",
+        ),
         ({"shape": (5, 6), "gain": "relu"}, TypeError, "gain must be a real number"),
         ({"shape": (5, 6), "gain": True}, TypeError, "gain must be a real number"),
         ({"shape": (5, 6), "dtype": "int8"}, TypeError, "floating dtype"),
@@ -213,7 +261,9 @@ def test_without_numba_minutes_are_refused_and_seconds_are_not(monkeypatch):
     monkeypatch.delitem(forms.sys.modules, "fastinit._orthogonal.compiled", raising=False)
     monkeypatch.delenv("FASTINIT_ENGINE", raising=False)
     out = np.full((8192, 8192), 3.0, np.float32)
-    with pytest.raises(ImportError, match=r"8192.* would take about \d+ minutes without numba.*pip install numba"):
+    with pytest.raises(
+        ImportError, match=r"8192.* would take about \d+ minutes without numba.*pip install numba"
+    ):
         fi.orthogonal(out=out, seed=0)
     assert (out == 3).all()
     assert gram_error(fi.orthogonal((200, 300), seed=0)) < 1e-6

@@ -1,4 +1,6 @@
-"""delta_orthogonal and convolutional_orthogonal: isometries of circular convolutions, regions, masks, bad arguments."""
+"""delta_orthogonal and convolutional_orthogonal: isometries of circular convolutions, regions,
+masks, bad arguments.
+"""
 
 import re
 
@@ -10,7 +12,15 @@ import fastinit as fi
 from fastinit import _engine
 from fastinit._orthogonal import convolution
 
-SHAPES = [(8, 5, 3), (5, 5, 1), (70, 66, 4), (12, 12, 3, 3), (66, 10, 2, 2), (6, 4, 3, 3, 3), (4, 1, 2, 2, 2)]
+SHAPES = [
+    (8, 5, 3),
+    (5, 5, 1),
+    (70, 66, 4),
+    (12, 12, 3, 3),
+    (66, 10, 2, 2),
+    (6, 4, 3, 3, 3),
+    (4, 1, 2, 2, 2),
+]
 
 
 @pytest.fixture(params=["numpy", pytest.param("numba", marks=pytest.mark.numba)])
@@ -20,7 +30,9 @@ def form(request, monkeypatch):
 
 
 def circular_error(w, gain):
-    """How far the circular convolution is from gain times an isometry: by its blocks in Fourier space, on two grids."""
+    """How far the circular convolution is from gain times an isometry: by its blocks in Fourier
+    space, on two grids.
+    """
     worst = 0.0
     for more in (1, 4):
         sides = [side + more for side in w.shape[2:]]
@@ -44,7 +56,9 @@ def test_norms_of_signals_are_kept():
     w = fi.convolutional_orthogonal((12, 8, 3, 3), seed=2, dtype="float64")
     signal = np.random.default_rng(0).standard_normal((8, 9, 10))
     shifted = {(a, b): np.roll(signal, (-a, -b), (1, 2)) for a in range(3) for b in range(3)}
-    through = sum(np.einsum("oi,ixy->oxy", w[:, :, a, b], moved) for (a, b), moved in shifted.items())
+    through = sum(
+        np.einsum("oi,ixy->oxy", w[:, :, a, b], moved) for (a, b), moved in shifted.items()
+    )
     assert np.isclose(np.linalg.norm(through), np.linalg.norm(signal), rtol=1e-13)
 
 
@@ -52,7 +66,10 @@ def test_norms_of_signals_are_kept():
 def test_layouts_are_transposes_of_each_other(initializer):
     """(A square delta is not: the matrix in it is that of fi.orthogonal in the layout.)"""
     w = initializer((9, 6, 3, 3), seed=3)
-    assert same(np.ascontiguousarray(w.transpose(2, 3, 1, 0)), initializer((3, 3, 6, 9), layout="io", seed=3))
+    assert same(
+        np.ascontiguousarray(w.transpose(2, 3, 1, 0)),
+        initializer((3, 3, 6, 9), layout="io", seed=3),
+    )
 
 
 @pytest.mark.parametrize("layout", ["oi", "io"])
@@ -74,18 +91,22 @@ def test_both_forms_and_all_threads_give_the_same_bits(monkeypatch, initializer,
         expected = initializer(shape, gain=0.7, seed=5, dtype=dtype)
         force(monkeypatch, "numba")
         for threads in (1, 3):
-            assert same(initializer(shape, gain=0.7, seed=5, dtype=dtype, threads=threads), expected), shape
+            assert same(
+                initializer(shape, gain=0.7, seed=5, dtype=dtype, threads=threads), expected
+            ), shape
 
 
 @pytest.mark.numba
 def test_large_projections_are_the_same_by_both_forms_and_threads(monkeypatch):
     force(monkeypatch, "numba")
-    found = [fi.convolutional_orthogonal((300, 20, 2), seed=5, threads=threads) for threads in (1, 2)]
+    found = [
+        fi.convolutional_orthogonal((300, 20, 2), seed=5, threads=threads) for threads in (1, 2)
+    ]
     force(monkeypatch, "numpy")
     assert same(*found) and same(found[0], fi.convolutional_orthogonal((300, 20, 2), seed=5))
 
 
-# --------------------------------------------------------------------------------------------------------------- delta
+# -------------------------------------------------------------------------------------------- delta
 
 
 def test_delta_is_orthogonal_at_the_centre_and_zero_elsewhere():
@@ -100,13 +121,15 @@ def test_delta_is_orthogonal_at_the_centre_and_zero_elsewhere():
         assert same(w.reshape(5, 5), fi.orthogonal((5, 5), seed=6))
 
 
-# ------------------------------------------------------------------------------------------------------- convolutional
+# ------------------------------------------------------------------------------------ convolutional
 
 
 def test_it_is_the_block_convolution_of_two_tap_projections():
     """Algorithm 1 of Xiao et al. evaluated in NumPy's float64, from the same matrices and masks."""
     n, seed = 7, 8
-    matrices = fi.orthogonal((5, n, n), batch_axis=0, seed=seed, dtype="float64")  # W = Qᵀ: rows are columns of Q
+    matrices = fi.orthogonal(
+        (5, n, n), batch_axis=0, seed=seed, dtype="float64"
+    )  # W = Qᵀ: rows are columns of Q
     masks = convolution._masks(4, n, seed, 0)
     kernel = {(0, 0): matrices[0][:3]}
     for number in range(4):
@@ -141,7 +164,7 @@ def test_all_taps_are_in_use():
     assert (np.abs(w).max(axis=(0, 1)) > 0.01).all()
 
 
-# -------------------------------------------------------------------------------------------------------- bad arguments
+# ------------------------------------------------------------------------------------ bad arguments
 
 
 @pytest.mark.parametrize(
@@ -150,10 +173,18 @@ def test_all_taps_are_in_use():
         ({"shape": (5, 6)}, ValueError, "3 to 5 axes"),
         ({"shape": (5, 5, 3, 3, 3, 3)}, ValueError, "3 to 5 axes"),
         ({"shape": (5, 6, 3)}, ValueError, "at least as many outputs as inputs, not 5 and 6"),
-        ({"shape": (3, 6, 5), "layout": "io"}, ValueError, "at least as many outputs as inputs, not 5 and 6"),
+        (
+            {"shape": (3, 6, 5), "layout": "io"},
+            ValueError,
+            "at least as many outputs as inputs, not 5 and 6",
+        ),
         ({"shape": (6, 5, 3), "layout": "OIW"}, ValueError, "'oi' (out, in, *kernel)"),
         ({"shape": (6, 5, 3), "gain": float("inf")}, ValueError, "must be finite"),
-        ({"shape": (6, 5, 3), "gain": 1e5, "dtype": "float16"}, ValueError, "not finite in float16"),
+        (
+            {"shape": (6, 5, 3), "gain": 1e5, "dtype": "float16"},
+            ValueError,
+            "not finite in float16",
+        ),
         ({"shape": (6, 5, 3), "dtype": "int32"}, TypeError, "floating dtype"),
     ],
 )

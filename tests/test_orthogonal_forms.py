@@ -1,4 +1,6 @@
-"""The Numba form against the NumPy form: equal bits for all shapes, threads, ways through memory and LLVM targets."""
+"""The Numba form against the NumPy form: equal bits for all shapes, threads, ways through memory
+and LLVM targets.
+"""
 
 import os
 import subprocess
@@ -23,8 +25,20 @@ from fastinit._orthogonal.problem import Place, Problem
 
 pytestmark = pytest.mark.numba
 
-SIZES = [(1, 1), (1, 9), (2, 3), (7, 5), (16, 17), (63, 63), (64, 64), (65, 65), (64, 200), (130, 129), (200, 70),
-         (5, 700)]  # fmt: skip
+SIZES = [
+    (1, 1),
+    (1, 9),
+    (2, 3),
+    (7, 5),
+    (16, 17),
+    (63, 63),
+    (64, 64),
+    (65, 65),
+    (64, 200),
+    (130, 129),
+    (200, 70),
+    (5, 700),
+]
 
 
 def both(monkeypatch, call):
@@ -34,7 +48,7 @@ def both(monkeypatch, call):
     return expected, call()
 
 
-# ----------------------------------------------------------------------------------------------------------- equal bits
+# --------------------------------------------------------------------------------------- equal bits
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -42,7 +56,10 @@ def both(monkeypatch, call):
 def test_both_forms_give_the_same_bits(monkeypatch, dtype, path):
     monkeypatch.setattr(compiled, "SMALL", 1 << 40 if path == "small" else 0)
     for shape in SIZES:
-        forms_of_it = both(monkeypatch, lambda s=shape: fi.orthogonal(s, seed=11, gain=1.41, dtype=dtype, threads=1))
+        forms_of_it = both(
+            monkeypatch,
+            lambda s=shape: fi.orthogonal(s, seed=11, gain=1.41, dtype=dtype, threads=1),
+        )
         assert same(*forms_of_it), shape
 
 
@@ -52,12 +69,20 @@ MEMORY = {
     "drawn again": {"KEPT": 0},
     "drawn again in pieces": {"KEPT": 0, "DRAWN": 0, "CHUNK": 64},
     "in narrow strips": {"PANELS": 1 << 15, "PANELS_DRAWN": 1 << 15},
-    "drawn again in pieces and narrow strips": {"KEPT": 0, "DRAWN": 0, "CHUNK": 128, "PANELS_DRAWN": 1 << 15},
+    "drawn again in pieces and narrow strips": {
+        "KEPT": 0,
+        "DRAWN": 0,
+        "CHUNK": 128,
+        "PANELS_DRAWN": 1 << 15,
+    },
 }
 
 
 def part_of(form, problem, threads):
-    view = np.zeros((len(problem.matrices), len(problem.columns), problem.rows.stop - problem.rows.start), np.uint32)
+    view = np.zeros(
+        (len(problem.matrices), len(problem.columns), problem.rows.stop - problem.rows.start),
+        np.uint32,
+    )
     form(problem, Place(view, 1, 1, problem, None), forms.draws(problem.dtype.wide, 3, 4), threads)
     return view
 
@@ -68,14 +93,22 @@ def test_no_way_through_memory_and_no_thread_count_changes_a_bit(monkeypatch, me
     for name, value in {"SMALL": 0, **MEMORY[memory]}.items():
         monkeypatch.setattr(compiled, name, value)
     draw = forms.draws(False, 3, 4)
-    q_of_matrix = {t: numpy_form.columns_of_q(draw, p, q, t, np.arange(p), np.float32) for t in (0, 2)}
+    q_of_matrix = {
+        t: numpy_form.columns_of_q(draw, p, q, t, np.arange(p), np.float32) for t in (0, 2)
+    }
     scattered = np.sort(np.random.default_rng(p).choice(p, p // 2, replace=False))
     for columns in (np.arange(p), np.arange(p // 3, p // 2), scattered, np.array([p - 1])):
         for rows in (slice(0, q), slice(5, q - 2), slice(q // 2, q // 2 + 1)):
             problem = Problem(p, q, np.array([0, 2]), columns, rows, FLOAT32, 1.0)
-            expected = np.stack([q_of_matrix[t][rows, columns].T + np.float32(0) for t in (0, 2)]).view(np.uint32)
+            expected = np.stack(
+                [q_of_matrix[t][rows, columns].T + np.float32(0) for t in (0, 2)]
+            ).view(np.uint32)
             for threads in (1, 2, 3):
-                assert np.array_equal(part_of(compiled.form, problem, threads), expected), (len(columns), rows, threads)
+                assert np.array_equal(part_of(compiled.form, problem, threads), expected), (
+                    len(columns),
+                    rows,
+                    threads,
+                )
 
 
 def test_thread_counts_and_batches_of_small_matrices(monkeypatch):
@@ -88,7 +121,9 @@ def test_thread_counts_and_batches_of_small_matrices(monkeypatch):
     assert same(fi.orthogonal((37, 20, 33), batch_axis=0, seed=5), expected)
 
 
-@pytest.mark.parametrize("shape", [(1 << 14, 1 << 14), (1 << 13, 1 << 13), (1 << 20, 300), (50, 1 << 22)])
+@pytest.mark.parametrize(
+    "shape", [(1 << 14, 1 << 14), (1 << 13, 1 << 13), (1 << 20, 300), (50, 1 << 22)]
+)
 @pytest.mark.parametrize("threads", [1, 2, 64, 1000])
 @pytest.mark.parametrize("wide", [False, True])
 def test_the_workspace_stays_below_256_mib_beside_the_t_factors(monkeypatch, shape, threads, wide):
@@ -96,7 +131,9 @@ def test_the_workspace_stays_below_256_mib_beside_the_t_factors(monkeypatch, sha
     monkeypatch.setattr(compiled._engine, "map_tasks", lambda *arguments: None)
     monkeypatch.setattr(compiled, "_take", lambda size: np.empty(size, np.uint8))
     p, q = sorted(shape)
-    problem = Problem(p, q, np.zeros(1, np.int64), np.arange(p), slice(0, q), FLOAT64 if wide else FLOAT32, 1.0)
+    problem = Problem(
+        p, q, np.zeros(1, np.int64), np.arange(p), slice(0, q), FLOAT64 if wide else FLOAT32, 1.0
+    )
     former = compiled._Former(problem, None, None, threads)
     former.form_large()
     for _ in range(former.at_work):
@@ -115,7 +152,7 @@ def test_scratch_is_kept_between_calls_but_not_much(monkeypatch):
     assert sum(piece.nbytes for piece in compiled._shelf.values()) <= 1 << 20
 
 
-# --------------------------------------------------------------------------------------- one step of a chain, exactly
+# --------------------------------------------------------------------- one step of a chain, exactly
 
 
 def exact_fma(a, b, c):
@@ -131,24 +168,38 @@ def exact_fma(a, b, c):
 
 
 def hard_terms():
-    """Triples whose sums fall on, or a hair beside, the middle between two float32 values; tiny and huge ones."""
+    """Triples whose sums fall on, or a hair beside, the middle between two float32 values; tiny and
+    huge ones.
+    """
     rng = np.random.default_rng(2)
     triples = []
     for _ in range(300):
-        a, b = (np.float32(rng.integers(1 << 23, 1 << 24) * 2.0 ** int(rng.integers(-30, 2))) for _ in range(2))
+        a, b = (
+            np.float32(rng.integers(1 << 23, 1 << 24) * 2.0 ** int(rng.integers(-30, 2)))
+            for _ in range(2)
+        )
         product = Fraction(float(a)) * Fraction(float(b))
         c = np.float32(float(product)) * np.float32(2.0 ** int(rng.integers(-2, 26)))
         triples += [(a, b, c), (a, -b, c), (a, b, -np.float32(float(product)))]
     for k in range(-20, 20):
-        # The product is 2^-24 - 2^-54: with an odd c a hair below a tie, on which the sum in float64 falls.
+        # The product is 2^-24 - 2^-54: with an odd c a hair below a tie, on which the sum in
+        # float64 falls.
         odd, scale = 1 + int(rng.integers(0, 1 << 22)) * 2.0**-22 + 2.0**-23, 2.0**k
         a, b = np.float32(2.0**-12 * (1 + 2.0**-15) * scale), np.float32(2.0**-12 * (1 - 2.0**-15))
         c = np.float32(odd * scale)
-        triples += [(a, b, c), (-a, b, -c), (a, -b, c), (np.float32(2.0**-24 * scale), np.float32(1), c)]  # a true tie
+        triples += [
+            (a, b, c),
+            (-a, b, -c),
+            (a, -b, c),
+            (np.float32(2.0**-24 * scale), np.float32(1), c),
+        ]  # a true tie
     for power in range(-149, -120):  # subnormal results
         tiny = np.float32(2.0**power)
         triples += [(tiny, np.float32(factor), tiny) for factor in (0.5, 1.5)]
-        triples += [(tiny, np.float32(0.75), np.float32(0)), (np.float32(3 * 2.0**-75), np.float32(5 * 2.0**-72), tiny)]
+        triples += [
+            (tiny, np.float32(0.75), np.float32(0)),
+            (np.float32(3 * 2.0**-75), np.float32(5 * 2.0**-72), tiny),
+        ]
     return [np.array(column, np.float32) for column in zip(*triples, strict=True)]
 
 
@@ -165,8 +216,12 @@ def by_numba(a, b, c):
 
     result = np.empty_like(c)
     for k in range(len(a)):
-        left, right, total = np.zeros(4 * 64, np.float32), np.zeros(64, np.float32), np.zeros(4 * 64, np.float32)
-        left[:: 64], right[k % 64], total[k % 64 :: 64] = a[k], b[k], c[k]
+        left, right, total = (
+            np.zeros(4 * 64, np.float32),
+            np.zeros(64, np.float32),
+            np.zeros(4 * 64, np.float32),
+        )
+        left[::64], right[k % 64], total[k % 64 :: 64] = a[k], b[k], c[k]
         multiply(left, 0, 0, 4, right, 0, 1, np.empty(0, np.float32), total, 0, 0, 1)
         assert len(set(total[k % 64 :: 64].view(np.uint32))) == 1
         result[k] = total[k % 64]
@@ -185,10 +240,12 @@ def test_a_step_is_rounded_exactly_once(form):
 
 
 def test_rounded_agrees_with_the_test_of_this_file():
-    assert exact_fma(np.float32(1 / 3), np.float32(3), 0) == rounded(float(np.float32(1 / 3)) * 3, FLOAT32)
+    assert exact_fma(np.float32(1 / 3), np.float32(3), 0) == rounded(
+        float(np.float32(1 / 3)) * 3, FLOAT32
+    )
 
 
-# -------------------------------------------------------------------------------------------- in processes of their own
+# ------------------------------------------------------------------------ in processes of their own
 
 WORK = """
 import hashlib
@@ -210,7 +267,11 @@ print(digest.hexdigest())
 
 
 def new_process(code, **environment):
-    every = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **environment}
+    every = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        **environment,
+    }
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=every, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -234,10 +295,14 @@ def features_of_host():
 TARGETS = {
     "host": {},
     "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
-    "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+sse4.2"},
+    "haswell": {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+sse4.2",
+    },
     "skylake-avx512": {
         "NUMBA_CPU_NAME": "skylake-avx512",
-        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx512cd",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c,+bmi,+bmi2,"
+        "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx512cd",
     },
 }
 
@@ -258,39 +323,55 @@ def test_a_step_is_rounded_exactly_once_where_no_instruction_fuses():
     if not sysconfig.get_platform().endswith(("x86_64", "amd64")):
         pytest.skip("every machine of this kind fuses")
     chosen = f"{__file__}::test_a_step_is_rounded_exactly_once"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(Path(__file__).parents[1])]
-    every = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **TARGETS["generic"]}
-    done = subprocess.run([*command, chosen], capture_output=True, text=True, env=every, timeout=600)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(Path(__file__).parents[1]),
+    ]
+    every = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        **TARGETS["generic"],
+    }
+    done = subprocess.run(
+        [*command, chosen], capture_output=True, text=True, env=every, timeout=600
+    )
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_no_openmp_runtime_is_loaded():
-    maps = new_process(
-        "import pathlib, fastinit as fi\n"
-        "fi.orthogonal((600, 600), seed=0, threads=2)\n"
-        "fi.orthogonal((8, 40, 40), batch_axis=0, seed=0, threads=2)\n"
-        "names = ('gomp', 'libomp', 'iomp', 'tbb', 'mkl')\n"
-        "maps = pathlib.Path('/proc/self/maps').read_text().splitlines()\n"
-        "files = {line.split()[-1].rsplit('/', 1)[-1] for line in maps}\n"
-        "print(*[file for file in files if any(name in file for name in names)])\n"
-    ) if os.path.exists("/proc/self/maps") else ""  # fmt: skip
+    maps = (
+        new_process(
+            "import pathlib, fastinit as fi\n"
+            "fi.orthogonal((600, 600), seed=0, threads=2)\n"
+            "fi.orthogonal((8, 40, 40), batch_axis=0, seed=0, threads=2)\n"
+            "names = ('gomp', 'libomp', 'iomp', 'tbb', 'mkl')\n"
+            "maps = pathlib.Path('/proc/self/maps').read_text().splitlines()\n"
+            "files = {line.split()[-1].rsplit('/', 1)[-1] for line in maps}\n"
+            "print(*[file for file in files if any(name in file for name in names)])\n"
+        )
+        if os.path.exists("/proc/self/maps")
+        else ""
+    )
     assert not maps
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_forms_the_same_matrix():
-    """After the parent's pool and compiled code have been used; the alarm turns a hang into a failure."""
+    """After the parent's pool and compiled code have been used; the alarm turns a hang into a
+    failure.
+    """
     said = new_process(
-        "import os, signal, warnings\n"
-        "warnings.filterwarnings('ignore', category=DeprecationWarning)  # 3.12 warns of forks beside threads\n"
-        "import fastinit as fi\n"
-        "def w(): return fi.orthogonal((600, 500), seed=1, threads=2).tobytes()\n"
-        "whole = w()\n"
-        "child = os.fork()\n"
-        "if not child:\n"
-        "    signal.alarm(60)\n"
-        "    os._exit(0 if w() == whole else 3)\n"
-        "print(os.waitpid(child, 0)[1])\n"
+        "import os, signal, warnings\nwarnings.filterwarnings('ignore', "
+        "category=DeprecationWarning)  # 3.12 warns of forks beside threads\nimport fastinit as "
+        "fi\ndef w(): return fi.orthogonal((600, 500), seed=1, threads=2).tobytes()\nwhole = "
+        "w()\nchild = os.fork()\nif not child:\n    signal.alarm(60)\n    os._exit(0 if w() == "
+        "whole else 3)\nprint(os.waitpid(child, 0)[1])\n"
     )
     assert said == "0"
 

@@ -1,6 +1,8 @@
-"""orthogonal is uniform (Haar): trace, determinant and entries against their exact laws; without the sign fix all fail.
+"""orthogonal is uniform (Haar): trace, determinant and entries against their exact laws; without
+the sign fix all fail.
 
-The mutant is what a QR gives whose R may have any signs on its diagonal, as LAPACK's: each column of Q without its d.
+The mutant is what a QR gives whose R may have any signs on its diagonal, as LAPACK's: each column
+of Q without its d.
 """
 
 import math
@@ -45,7 +47,9 @@ def ensembles():
 
 
 def wrong_traces(w):
-    """Moments of the trace, also after a fixed rotation: those of a standard normal (Diaconis and Evans)."""
+    """Moments of the trace, also after a fixed rotation: those of a standard normal (Diaconis and
+    Evans).
+    """
     n = w.shape[1]
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]
     for turned in (w, rotation @ w, w @ rotation):
@@ -95,7 +99,9 @@ def test_one_by_one_is_plus_or_minus_one():
 
 
 def test_the_rows_of_a_wide_matrix_are_uniform_on_the_sphere():
-    """Of a 200 by 1000 matrix: every entry's law is nearly normal, and no two columns are related."""
+    """Of a 200 by 1000 matrix: every entry's law is nearly normal, and no two columns are
+    related.
+    """
     w = fi.orthogonal((200, 5000), seed=3).astype(np.float64)
     law = stats.beta(0.5, (5000 - 1) / 2)
     assert w.size >= 10**6

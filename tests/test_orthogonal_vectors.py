@@ -1,4 +1,6 @@
-"""The orthogonal family against vectors/orthogonal.txt, which an independent scalar writing in plain Python made."""
+"""The orthogonal family against vectors/orthogonal.txt, which an independent scalar writing in
+plain Python made.
+"""
 
 import hashlib
 from pathlib import Path
@@ -10,12 +12,20 @@ from orthogonal_cases import force
 import fastinit as fi
 
 TABLE = Path(__file__).parent / "vectors" / "orthogonal.txt"
-LINES = [line for line in TABLE.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+LINES = [
+    line for line in TABLE.read_text("utf-8").splitlines() if line and not line.startswith("#")
+]
 
 
 def given(head):
     name, dtype, seed, stream, layout, gain, batch, *shape = head.split()
-    arguments = {"dtype": dtype, "seed": int(seed), "name": int(stream), "layout": layout, "gain": float.fromhex(gain)}
+    arguments = {
+        "dtype": dtype,
+        "seed": int(seed),
+        "name": int(stream),
+        "layout": layout,
+        "gain": float.fromhex(gain),
+    }
     if name == "orthogonal":
         arguments["batch_axis"] = tuple(range(int(batch)))
     return getattr(fi, name)(tuple(map(int, shape)), **arguments)

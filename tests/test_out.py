@@ -1,4 +1,6 @@
-"""out= takes any CPU memory that may be written, gives it the bits of a new array, and refuses the rest untouched."""
+"""out= takes any CPU memory that may be written, gives it the bits of a new array, and refuses the
+rest untouched.
+"""
 
 import array
 import ctypes
@@ -22,7 +24,7 @@ def constant_rule(shape, dtype, *, value=0):
     return _draws.constant(value, dtype)
 
 
-# ------------------------------------------------------------------------------------------------ memory that is taken
+# ----------------------------------------------------------------------------- memory that is taken
 
 
 @EVERY
@@ -34,7 +36,9 @@ def test_every_memory_order_holds_the_same_values(dtype):
         base = out
         while isinstance(base.base, np.ndarray):
             base = base.base
-        assert np.count_nonzero(base.view(resolve(dtype).unsigned)) <= out.size, f"{name}: wrote outside"
+        assert np.count_nonzero(base.view(resolve(dtype).unsigned)) <= out.size, (
+            f"{name}: wrote outside"
+        )
 
 
 @EVERY
@@ -94,7 +98,12 @@ def test_a_flat_buffer_of_bytes_is_raw_memory_of_the_dtype_said(dtype):
     whole = bytearray(len(expected))
     step = len(expected) // 6
     for row in range(6):
-        draw(SHAPE, dtype=dtype, region=(row, ...), out=memoryview(whole)[row * step : (row + 1) * step])
+        draw(
+            SHAPE,
+            dtype=dtype,
+            region=(row, ...),
+            out=memoryview(whole)[row * step : (row + 1) * step],
+        )
     assert whole == expected
 
 
@@ -102,7 +111,11 @@ def test_memory_with_a_length_and_no_shape_takes_any_shape():
     out = array.array("f", bytes(480))
     assert draw(SHAPE, out=out) is out
     assert out.tobytes() == bits(draw(SHAPE))
-    for shaped in (((ctypes.c_float * 4) * 30)(), memoryview(out), Interface(np.zeros(120, np.float32))):
+    for shaped in (
+        ((ctypes.c_float * 4) * 30)(),
+        memoryview(out),
+        Interface(np.zeros(120, np.float32)),
+    ):
         with pytest.raises(ValueError, match=r"the tensor to fill has shape \(6, 5, 4\)"):
             draw(SHAPE, out=shaped)
 
@@ -110,7 +123,9 @@ def test_memory_with_a_length_and_no_shape_takes_any_shape():
 def test_raw_memory_must_fit():
     with pytest.raises(ValueError, match="10 bytes, no whole number of float32"):
         draw(2, dtype="float32", out=bytearray(10))
-    with pytest.raises(ValueError, match=r"out has shape \(3,\), but the tensor to fill has shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"out has shape \(3,\), but the tensor to fill has shape \(2,\)"
+    ):
         draw(2, dtype="float32", out=bytearray(12))
     with pytest.raises(ValueError, match="misaligned"):
         draw(2, dtype="float32", out=memoryview(bytearray(12))[1:9])
@@ -120,7 +135,12 @@ def test_raw_memory_must_fit():
 
 
 def test_integer_buffers_take_constants():
-    for out in (bytearray(4), array.array("l", [0] * 4), np.zeros(4, bool), memoryview(array.array("H", [0] * 4))):
+    for out in (
+        bytearray(4),
+        array.array("l", [0] * 4),
+        np.zeros(4, bool),
+        memoryview(array.array("H", [0] * 4)),
+    ):
         draw(out=out, rule=constant_rule, value=1)
         assert np.asarray(out).tolist() == [1] * 4
 
@@ -146,25 +166,35 @@ def test_the_array_interface_is_taken(dtype):
     else:  # it has no letter for these, so the dtype must be said
         with pytest.raises((TypeError, ValueError), match="out"):
             draw(out=Interface(owner, typestr=f"|V{owner.itemsize}"))
-        draw(out=Interface(owner, typestr=f"|V{owner.itemsize}", descr=[("", f"|V{owner.itemsize}")]), dtype=dtype)
+        draw(
+            out=Interface(
+                owner, typestr=f"|V{owner.itemsize}", descr=[("", f"|V{owner.itemsize}")]
+            ),
+            dtype=dtype,
+        )
         assert bits(owner) == expected
     owner[...] = 0
     address = owner.__array_interface__["data"][0]
     with pytest.raises(ValueError, match="read-only"):
-        draw(out=Interface(owner.view(resolve(dtype).unsigned), data=(address, True)), rule=constant_rule, value=1)
+        draw(
+            out=Interface(owner.view(resolve(dtype).unsigned), data=(address, True)),
+            rule=constant_rule,
+            value=1,
+        )
     assert not owner.view(resolve(dtype).unsigned).any()
 
 
 @pytest.mark.frameworks
 def test_jax_arrays_are_refused_as_unchangeable():
     import jax.numpy as jnp
+
     out = jnp.zeros(3)
     with pytest.raises(TypeError, match=r"JAX array, and those never change; use fastinit\.jax"):
         draw(out=out)
     assert not np.asarray(out).any()
 
 
-# ---------------------------------------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------------------- what is refused
 
 
 def read_only():
@@ -194,11 +224,19 @@ REFUSED = [
     (lambda: np.broadcast_to(np.zeros(4, np.float32), (2, 4)), ValueError, "read-only"),
     (lambda: b"12345678", ValueError, "read-only"),
     (lambda: memoryview(array.array("f", [0.0] * 4)).toreadonly(), ValueError, "read-only"),
-    (lambda: np.zeros(8, np.dtype(np.float32).newbyteorder()), ValueError, "out: dtype .* is byte-swapped"),
+    (
+        lambda: np.zeros(8, np.dtype(np.float32).newbyteorder()),
+        ValueError,
+        "out: dtype .* is byte-swapped",
+    ),
     (misaligned, ValueError, "misaligned: its elements do not start at multiples of 4 bytes"),
     (odd_stride, ValueError, "misaligned"),
     (windows, ValueError, r"overlaps itself \(shape \(8, 2\), strides \(4, 4\)"),
-    (lambda: np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), (4, 4), (4, 0)), ValueError, "overlaps itself"),
+    (
+        lambda: np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), (4, 4), (4, 0)),
+        ValueError,
+        "overlaps itself",
+    ),
     (
         lambda: np.lib.stride_tricks.as_strided(np.zeros(9, np.float32)[4:], (3, 3), (4, -4)),
         ValueError,
@@ -212,7 +250,11 @@ REFUSED = [
     (lambda: np.zeros(8, np.int32), TypeError, "floating dtype, not int32"),
     (lambda: np.zeros(8, ml_dtypes.int4), ValueError, "unknown dtype 'int4'"),
     (lambda: np.float32(0), TypeError, "NumPy scalar"),
-    (lambda: [0.0] * 8, TypeError, r"out is builtins\.list, which lends no memory; give a NumPy array"),
+    (
+        lambda: [0.0] * 8,
+        TypeError,
+        r"out is builtins\.list, which lends no memory; give a NumPy array",
+    ),
     (lambda: 3.0, TypeError, "lends no memory"),
     (lambda: "text", TypeError, "lends no memory"),
     (lambda: array.array("u", "text"), TypeError, "buffer of format|holds no plain numbers"),
@@ -233,9 +275,13 @@ def test_what_cannot_be_filled_is_refused_by_name_and_left_untouched(make, error
 
 def test_a_wrong_dtype_or_shape_of_out_is_named():
     out = np.zeros((3, 4), np.float32)
-    with pytest.raises(TypeError, match="out has dtype float32, but dtype='bfloat16' was asked for"):
+    with pytest.raises(
+        TypeError, match="out has dtype float32, but dtype='bfloat16' was asked for"
+    ):
         draw(out=out, dtype="bfloat16")
-    with pytest.raises(ValueError, match=r"out has shape \(3, 4\), but the tensor to fill has shape \(4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"out has shape \(3, 4\), but the tensor to fill has shape \(4, 3\)"
+    ):
         draw((4, 3), out=out)
     with pytest.raises(ValueError, match=r"shape \(3, 4\).*shape \(12,\)"):
         draw(12, out=out)
@@ -262,7 +308,9 @@ def test_the_overlap_check_is_sound():
         shape = random.integers(1, 5, axes)
         strides = random.integers(-12, 13, axes)
         view = np.lib.stride_tricks.as_strided(memory[200:], shape, strides)
-        offsets = sum(np.ix_(*(np.arange(size) * step for size, step in zip(shape, strides, strict=True))))
+        offsets = sum(
+            np.ix_(*(np.arange(size) * step for size, step in zip(shape, strides, strict=True)))
+        )
         overlaps = len(np.unique(offsets)) < view.size
         said = _buffers._may_overlap_itself(view)
         assert said or not overlaps
@@ -270,18 +318,22 @@ def test_the_overlap_check_is_sound():
     assert min(found.values()) > 300
 
 
-# -------------------------------------------------------------------------------------------------------------- memory
+# ------------------------------------------------------------------------------------------- memory
 
 
 def test_more_memory_than_there_is_is_a_memory_error_before_anything_is_touched():
-    with pytest.raises(MemoryError, match=r"takes 4194304\.0 GiB, and .* GiB are available; draw it in regions"):
+    with pytest.raises(
+        MemoryError, match=r"takes 4194304\.0 GiB, and .* GiB are available; draw it in regions"
+    ):
         draw(2**50)
 
 
 def test_available_memory_is_below_the_machines_total():
     available = _buffers._available()
     if sys.platform == "linux":
-        total = int(pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]) * 1024
+        total = (
+            int(pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]) * 1024
+        )
         assert 0 < available <= total + 2**34
 
 

@@ -1,4 +1,6 @@
-"""What is shipped: the sdist, the wheel built from it, and the one extension, whose wide instructions stay in the kernels."""
+"""What is shipped: the sdist, the wheel built from it, and the one extension, whose wide
+instructions stay in the kernels.
+"""
 
 import importlib.metadata
 import pathlib
@@ -20,21 +22,51 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def test_the_sdist_builds_the_wheel_and_both_hold_what_they_should(tmp_path):
     source = tmp_path / "source"
     shutil.copytree(
-        ROOT, source, ignore=shutil.ignore_patterns(".git", "build", "dist", "*.so", "__pycache__", ".*_cache", "*.egg-info")
+        ROOT,
+        source,
+        ignore=shutil.ignore_patterns(
+            ".git", "build", "dist", "*.so", "__pycache__", ".*_cache", "*.egg-info"
+        ),
     )
-    command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(source)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path / "dist"),
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    (sdist,), (wheel,) = (list((tmp_path / "dist").glob(pattern)) for pattern in ("*.tar.gz", "*.whl"))
+    (sdist,), (wheel,) = (
+        list((tmp_path / "dist").glob(pattern)) for pattern in ("*.tar.gz", "*.whl")
+    )
     with tarfile.open(sdist) as archive:
         inside = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    for path in ("src/_native.pyx", "src/fastinit.h", "src/simd/avx512.h", "src/kernel/normal.h", "src/isa/neon.c", "setup.py", "LICENSE"):
+    for path in (
+        "src/_native.pyx",
+        "src/fastinit.h",
+        "src/simd/avx512.h",
+        "src/kernel/normal.h",
+        "src/isa/neon.c",
+        "setup.py",
+        "LICENSE",
+    ):
         assert path in inside, path
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"fastinit", f"fastinit-{fi.info()['version']}.dist-info"}
-    for path in ("py.typed", "stream-v1.md", "_native.pyi", "models/presets/gpt2.toml", "torch/__init__.py", "reference/normal.py"):
+    for path in (
+        "py.typed",
+        "stream-v1.md",
+        "_native.pyi",
+        "models/presets/gpt2.toml",
+        "torch/__init__.py",
+        "reference/normal.py",
+    ):
         assert f"fastinit/{path}" in names, path
     assert [name for name in names if re.fullmatch(r"fastinit/_native\.[^/]*\.(so|pyd)", name)]
 
@@ -45,20 +77,30 @@ def test_only_kernels_hold_wide_instructions_and_nothing_is_linked_but_libc():
 
     if not shutil.which("objdump"):
         pytest.fail("objdump (binutils, which the C compiler needs) is missing")
-    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", _native.__file__], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", _native.__file__],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     function, wide = "", set()
     for line in text.splitlines():
         if match := re.match(r"[0-9a-f]+ <([^>]+)>:", line):
             function = match[1]
         elif re.search(r"%[yz]mm", line):
             wide.add(function)
-    # make_schedule and make_truncated_* are the kernels' own set-up, compiled inside the same target regions
+    # make_schedule and make_truncated_* are the kernels' own set-up, compiled inside the same
+    # target regions
     stray = {name for name in wide if not re.match(r"(tiles_|make_schedule|make_truncated_)", name)}
     assert not stray
     assert wide or "x86" not in text
-    needed = subprocess.run(["objdump", "-p", _native.__file__], capture_output=True, text=True, check=True).stdout
+    needed = subprocess.run(
+        ["objdump", "-p", _native.__file__], capture_output=True, text=True, check=True
+    ).stdout
     libraries = re.findall(r"NEEDED\s+(\S+)", needed)
-    assert all(re.match(r"(libc|libm|libpthread|libgcc_s|ld-linux)\b", library) for library in libraries), libraries
+    assert all(
+        re.match(r"(libc|libm|libpthread|libgcc_s|ld-linux)\b", library) for library in libraries
+    ), libraries
 
 
 def test_the_installed_version_is_the_one_info_tells():

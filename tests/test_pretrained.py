@@ -1,4 +1,6 @@
-"""Weights from files: every format, whole and by region, grown shapes, conversions, and what is refused."""
+"""Weights from files: every format, whole and by region, grown shapes, conversions, and what is
+refused.
+"""
 
 import io
 import json
@@ -23,12 +25,18 @@ CUBE = RNG.normal(size=(4, 3, 2))
 
 
 def write_safetensors(path, **tensors):
-    """A file with any of our dtypes, the header by hand: the library's NumPy door writes no float8."""
+    """A file with any of our dtypes, the header by hand: the library's NumPy door writes no
+    float8.
+    """
     header, data = {}, b""
     for name, array in tensors.items():
         raw = np.ascontiguousarray(array).tobytes()
         code = _dtypes.resolve(array.dtype).safetensors
-        header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        header[name] = {
+            "dtype": code,
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
         data += raw
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
@@ -38,7 +46,12 @@ def write_safetensors(path, **tensors):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    tensors = {"matrix": MATRIX, "cube": CUBE, "scalar": np.array(3.5, np.float32), "none": np.zeros((0, 4))}
+    tensors = {
+        "matrix": MATRIX,
+        "cube": CUBE,
+        "scalar": np.array(3.5, np.float32),
+        "none": np.zeros((0, 4)),
+    }
     save_file(tensors, folder / "all.safetensors")
     fortran = {"fortran": np.asfortranarray(CUBE), "big": MATRIX.astype(">f4")}
     np.savez(folder / "stored.npz", **tensors, **fortran)
@@ -69,7 +82,7 @@ def corner(shape):
     return tuple(slice(0, size) for size in shape)
 
 
-# -------------------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------ reading
 
 
 @pytest.mark.parametrize(("file", "tensor", "expected"), FILES)
@@ -83,8 +96,12 @@ def test_a_whole_tensor_is_the_one_in_the_file(folder, file, tensor, expected):
 def test_every_region_is_the_same_part_of_the_tensor(folder, file, tensor, expected):
     rng = np.random.default_rng(1)
     for _ in range(10):
-        region = tuple(slice(*sorted(map(int, rng.integers(0, size + 1, 2)))) for size in expected.shape)
-        np.testing.assert_array_equal(pretrained(folder / file, tensor, region=region), expected[region])
+        region = tuple(
+            slice(*sorted(map(int, rng.integers(0, size + 1, 2)))) for size in expected.shape
+        )
+        np.testing.assert_array_equal(
+            pretrained(folder / file, tensor, region=region), expected[region]
+        )
     np.testing.assert_array_equal(pretrained(folder / file, tensor, region=(2, ...)), expected[2:3])
 
 
@@ -97,7 +114,9 @@ def test_scalars_and_empty_tensors_are_read(folder, file):
 def test_only_the_bytes_of_the_region_are_read(tmp_path):
     # A sparse file of 8 GiB: read whole it would not fit where a test runs.
     rows = 1 << 20
-    text = json.dumps({"w": {"dtype": "F32", "shape": [rows, 2048], "data_offsets": [0, rows * 8192]}}).encode()
+    text = json.dumps(
+        {"w": {"dtype": "F32", "shape": [rows, 2048], "data_offsets": [0, rows * 8192]}}
+    ).encode()
     path = tmp_path / "huge.safetensors"
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
@@ -108,12 +127,16 @@ def test_only_the_bytes_of_the_region_are_read(tmp_path):
     np.testing.assert_array_equal(row, [np.zeros(2048), np.arange(2048), np.zeros(2048)])
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float16", "bool", "int64", "uint8"])
+@pytest.mark.parametrize(
+    "dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float16", "bool", "int64", "uint8"]
+)
 def test_every_dtype_of_safetensors_is_read_bit_for_bit(tmp_path, dtype):
     kind = _dtypes.resolve(dtype)
     bits = RNG.integers(0, 2, (6, 3)) if dtype == "bool" else RNG.integers(0, 60, (6, 3))
     array = bits.astype(kind.unsigned).view(kind.numpy())
-    path = write_safetensors(tmp_path / "x.safetensors", pad=np.zeros(3, np.uint8), w=array)  # w is not aligned
+    path = write_safetensors(
+        tmp_path / "x.safetensors", pad=np.zeros(3, np.uint8), w=array
+    )  # w is not aligned
     result = pretrained(path, "w", region=(slice(1, 5), slice(None)))
     assert result.dtype == kind.numpy() and result.tobytes() == array[1:5].tobytes()
 
@@ -139,11 +162,13 @@ def test_large_tensors_are_copied_by_many_threads_alike(tmp_path):
     large = RNG.normal(size=(3000, 1000)).astype(np.float32)
     np.save(tmp_path / "large.npy", large)
     one = pretrained(tmp_path / "large.npy", dtype="bfloat16", threads=1)
-    assert pretrained(tmp_path / "large.npy", dtype="bfloat16", threads=3).tobytes() == one.tobytes()
+    assert (
+        pretrained(tmp_path / "large.npy", dtype="bfloat16", threads=3).tobytes() == one.tobytes()
+    )
     assert one.tobytes() == large.astype(ml_dtypes.bfloat16).tobytes()
 
 
-# ------------------------------------------------------------------------------------------------ a shape that differs
+# ----------------------------------------------------------------------------- a shape that differs
 
 
 @pytest.mark.parametrize(("file", "tensor", "expected"), FILES)
@@ -151,7 +176,15 @@ def test_large_tensors_are_copied_by_many_threads_alike(tmp_path):
 def test_the_overlap_is_copied_and_the_rest_is_the_named_draw(folder, file, tensor, expected, grow):
     shape = tuple(size + more for size, more in zip(expected.shape, grow, strict=False))
     arguments = {"std": 0.02}
-    result = pretrained(folder / file, tensor, shape=shape, rest="normal", rest_arguments=arguments, seed=3, name="w")
+    result = pretrained(
+        folder / file,
+        tensor,
+        shape=shape,
+        rest="normal",
+        rest_arguments=arguments,
+        seed=3,
+        name="w",
+    )
     whole = normal(shape, std=0.02, seed=3, name="w", dtype=expected.dtype)
     common = corner(min(a, b) for a, b in zip(shape, expected.shape, strict=True))
     whole[common] = expected[common]
@@ -159,8 +192,16 @@ def test_the_overlap_is_copied_and_the_rest_is_the_named_draw(folder, file, tens
     rng = np.random.default_rng(2)
     for _ in range(10):
         region = tuple(slice(*sorted(map(int, rng.integers(0, size + 1, 2)))) for size in shape)
-        part = pretrained(folder / file, tensor, shape=shape, rest=normal, rest_arguments=arguments, seed=3, name="w",
-                          region=region)  # fmt: skip
+        part = pretrained(
+            folder / file,
+            tensor,
+            shape=shape,
+            rest=normal,
+            rest_arguments=arguments,
+            seed=3,
+            name="w",
+            region=region,
+        )
         np.testing.assert_array_equal(part, whole[region])
 
 
@@ -192,15 +233,23 @@ def test_a_file_that_changes_after_a_call_is_read_anew(tmp_path):
     np.testing.assert_array_equal(pretrained(path, "w"), 2 * MATRIX)
 
 
-# ----------------------------------------------------------------------------------------------------------- conversion
+# --------------------------------------------------------------------------------------- conversion
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float32"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float32"]
+)
 def test_float64_is_rounded_once_to_every_dtype(dtype):
     kind = _dtypes.resolve(dtype)
-    points = np.array([_dtypes.decode(bits, kind) for bits in range(0, kind.top, max(1, kind.top // 300))])
-    above = np.array([_dtypes.decode(bits + 1, kind) for bits in range(0, kind.top, max(1, kind.top // 300))])
-    middle = (points + above) / 2  # the ties, and their neighbours that a first rounding to float32 would make ties
+    points = np.array(
+        [_dtypes.decode(bits, kind) for bits in range(0, kind.top, max(1, kind.top // 300))]
+    )
+    above = np.array(
+        [_dtypes.decode(bits + 1, kind) for bits in range(0, kind.top, max(1, kind.top // 300))]
+    )
+    middle = (
+        points + above
+    ) / 2  # the ties, and their neighbours that a first rounding to float32 would make ties
     values = np.concatenate([middle, np.nextafter(middle, np.inf), np.nextafter(middle, -np.inf)])
     values = np.concatenate([values, -values])
     expected = np.array([_dtypes.encode(float(value), kind) for value in values], kind.unsigned)
@@ -212,7 +261,11 @@ def test_rounding_by_way_of_float32_fails_that_test():
     tie = 1.0 + 2.0**-8
     value = np.array([np.nextafter(tie, 2.0)])
     twice = value.astype(np.float32).astype(ml_dtypes.bfloat16).view(np.uint16)
-    assert twice[0] != _dtypes.encode(float(value[0]), kind) == convert(value, _dtypes.FLOAT64, kind)[0]
+    assert (
+        twice[0]
+        != _dtypes.encode(float(value[0]), kind)
+        == convert(value, _dtypes.FLOAT64, kind)[0]
+    )
 
 
 def test_narrow_dtypes_are_widened_exactly(tmp_path):
@@ -234,7 +287,9 @@ def test_a_value_that_overflows_the_dtype_is_an_error_that_changes_nothing(tmp_p
 def test_infinities_and_nans_of_the_file_are_kept(tmp_path):
     special = np.array([np.inf, -np.inf, np.nan, 1.0])
     np.save(tmp_path / "special.npy", special)
-    np.testing.assert_array_equal(pretrained(tmp_path / "special.npy", dtype="float16"), special.astype(np.float16))
+    np.testing.assert_array_equal(
+        pretrained(tmp_path / "special.npy", dtype="float16"), special.astype(np.float16)
+    )
 
 
 def test_integers_are_not_converted_in_silence(folder):
@@ -243,10 +298,12 @@ def test_integers_are_not_converted_in_silence(folder):
         pretrained(folder / "integers.npy", dtype="float32")
 
 
-# ------------------------------------------------------------------------------------------------------ what is refused
+# ---------------------------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize("ending", [".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".PT", ".joblib"])
+@pytest.mark.parametrize(
+    "ending", [".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".PT", ".joblib"]
+)
 def test_pickles_are_refused_by_name_without_being_opened(tmp_path, ending, monkeypatch):
     path = tmp_path / ("model" + ending)
     os.mkfifo(path)  # opening it would block for ever
@@ -287,22 +344,30 @@ HOSTILE = {
     "a list": safetensors_bytes(b"[]"),
     "a number": safetensors_bytes(b"7"),
     "deep nesting": safetensors_bytes(b"[" * 100_000),
-    "duplicate names": safetensors_bytes(b'{"w":%s,"w":%s}' % ((json.dumps(ENTRY).encode(),) * 2), bytes(8)),
+    "duplicate names": safetensors_bytes(
+        b'{"w":%s,"w":%s}' % ((json.dumps(ENTRY).encode(),) * 2), bytes(8)
+    ),
     "entry is no object": safetensors_bytes({"w": 3}),
     "missing dtype": safetensors_bytes({"w": {"shape": [2], "data_offsets": [0, 8]}}, bytes(8)),
     "unknown dtype": safetensors_bytes({"w": ENTRY | {"dtype": "F33"}}, bytes(8)),
     "dtype is a list": safetensors_bytes({"w": ENTRY | {"dtype": ["F32"]}}, bytes(8)),
     "negative size": safetensors_bytes({"w": ENTRY | {"shape": [-2]}}, bytes(8)),
     "size is a float": safetensors_bytes({"w": ENTRY | {"shape": [2.0]}}, bytes(8)),
-    "size is a boolean": safetensors_bytes({"w": ENTRY | {"shape": [True], "data_offsets": [0, 4]}}, bytes(4)),
+    "size is a boolean": safetensors_bytes(
+        {"w": ENTRY | {"shape": [True], "data_offsets": [0, 4]}}, bytes(4)
+    ),
     "shape against offsets": safetensors_bytes({"w": ENTRY | {"shape": [3]}}, bytes(8)),
     "shape that overflows": safetensors_bytes({"w": ENTRY | {"shape": [2**62, 4]}}, bytes(8)),
     "offsets reversed": safetensors_bytes({"w": ENTRY | {"data_offsets": [8, 0]}}, bytes(8)),
     "offsets beyond the file": safetensors_bytes({"w": ENTRY | {"data_offsets": [0, 8]}}, bytes(4)),
     "a gap": safetensors_bytes({"w": ENTRY | {"data_offsets": [4, 12]}}, bytes(12)),
-    "an overlap": safetensors_bytes({"w": ENTRY, "v": ENTRY | {"data_offsets": [4, 12]}}, bytes(12)),
+    "an overlap": safetensors_bytes(
+        {"w": ENTRY, "v": ENTRY | {"data_offsets": [4, 12]}}, bytes(12)
+    ),
     "bytes at the end": safetensors_bytes({"w": ENTRY}, bytes(9)),
-    "infinite metadata": safetensors_bytes(b'{"w":{"dtype":"F32","shape":[Infinity],"data_offsets":[0,8]}}', bytes(8)),
+    "infinite metadata": safetensors_bytes(
+        b'{"w":{"dtype":"F32","shape":[Infinity],"data_offsets":[0,8]}}', bytes(8)
+    ),
 }
 
 
@@ -337,7 +402,11 @@ def npy(header, data=b"", version=(1, 0)):
         npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", bytes(8)),
         npy("__import__('os')._exit(3)", bytes(8)),
         npy("(" * 200, bytes(8)),
-        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}" + " " * 100_000, bytes(8), (2, 0)),
+        npy(
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}" + " " * 100_000,
+            bytes(8),
+            (2, 0),
+        ),
         npy("{}", b"", (9, 9)),
     ],
 )
@@ -372,7 +441,9 @@ def test_damaged_zip_archives_are_refused(tmp_path):
 def test_missing_tensors_are_named_with_the_nearest_one(folder):
     with pytest.raises(ValueError, match="did you mean 'matrix'"):
         pretrained(folder / "all.safetensors", "matrx")
-    with pytest.raises(ValueError, match="it holds 'cube', 'matrix', 'none', 'scalar'|it holds .*'matrix'"):
+    with pytest.raises(
+        ValueError, match="it holds 'cube', 'matrix', 'none', 'scalar'|it holds .*'matrix'"
+    ):
         pretrained(folder / "stored.npz", "zzzzzz")
     with pytest.raises(ValueError, match="say which by tensor="):
         pretrained(folder / "all.safetensors")

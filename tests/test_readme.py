@@ -1,4 +1,6 @@
-"""The README says what is so: its example prints its numbers, its tables are what report.py writes, its length is kept."""
+"""The README says what is so: its example prints its numbers, its tables are what report.py writes,
+its length is kept.
+"""
 
 import contextlib
 import io
@@ -31,7 +33,11 @@ def test_it_has_at_most_300_lines():
 
 
 def test_its_tables_are_what_report_writes():
-    run = subprocess.run([sys.executable, "-P", str(ROOT / "benchmarks/report.py"), "--check"], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-P", str(ROOT / "benchmarks/report.py"), "--check"],
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr or "run: python -P benchmarks/report.py"
 
 

@@ -1,4 +1,6 @@
-"""Recipes against independent evaluations of their formulas: mpmath, scipy, convolutions done by hand, statistics."""
+"""Recipes against independent evaluations of their formulas: mpmath, scipy, convolutions done by
+hand, statistics.
+"""
 
 import math
 
@@ -22,7 +24,7 @@ def power(base, exponent):
     return mpmath.power(mpmath.mpf(base), exponent)
 
 
-# --------------------------------------------------------------------------------------------------------------- scales
+# ------------------------------------------------------------------------------------------- scales
 
 QUARTER = mpmath.mpf(1) / 4
 LAYERS = [1, 2, 3, 5, 12, 24, 96, 1000]
@@ -34,7 +36,10 @@ def test_scales_of_depth_are_their_formulas(layers):
     assert close(r.gpt2_scale(layers), 1 / mpmath.sqrt(2 * n))
     assert close(r.depth_scale(layers - 1), 1 / mpmath.sqrt(2 * n))
     assert close(r.tfixup_scale("encoder", layers), mpmath.mpf("0.67") * power(n, -QUARTER))
-    assert close(r.tfixup_scale("encoder_value", layers), mpmath.mpf("0.67") * power(n, -QUARTER) * mpmath.sqrt(2))
+    assert close(
+        r.tfixup_scale("encoder_value", layers),
+        mpmath.mpf("0.67") * power(n, -QUARTER) * mpmath.sqrt(2),
+    )
     assert close(r.tfixup_scale("decoder", layers), power(9 * n, -QUARTER))
     assert close(r.tfixup_scale("decoder_value", layers), power(9 * n, -QUARTER) * mpmath.sqrt(2))
     assert close(r.tfixup_scale("embedding", layers), power(9 * n, -QUARTER))
@@ -55,7 +60,10 @@ def test_scales_of_encoder_decoders_are_their_formulas(encoder, decoder):
     logs = mpmath.log(3 * decoder) * mpmath.log(2 * encoder)
     assert close(r.subln_scale(**both, part="encoder"), mpmath.sqrt(logs / 3))
     assert close(r.subln_scale(**both, part="decoder"), mpmath.sqrt(mpmath.log(3 * decoder)))
-    assert close(r.fixup_attention_scale(encoder, decoder), power(2 * encoder + 3 * decoder, -mpmath.mpf(1) / 6))
+    assert close(
+        r.fixup_attention_scale(encoder, decoder),
+        power(2 * encoder + 3 * decoder, -mpmath.mpf(1) / 6),
+    )
 
 
 @pytest.mark.parametrize("branches", [1, 2, 8, 16, 54, 101])
@@ -65,7 +73,9 @@ def test_fixup_is_its_formula(branches, layers):
 
 
 def mup_std(shape, base, kind):
-    """The std that the package mup would draw with at `shape`, written from the text of mup.init."""
+    """The std that the package mup would draw with at `shape`, written from the text of
+    mup.init.
+    """
     (out, into), (base_out, base_into) = shape, base
     wide = (out != base_out) + (into != base_into)
     m_in, m_out = into / base_into, out / base_out
@@ -84,13 +94,23 @@ def mup_std(shape, base, kind):
 @pytest.mark.parametrize("kind", ["normal", "xavier", "he_fan_in", "he_fan_out"])
 @pytest.mark.parametrize(
     ("shape", "base"),
-    [((1024, 1024), (256, 256)), ((4096, 1024), (1024, 256)), ((512, 784), (64, 784)), ((10, 512), (10, 64)),
-     ((300, 200), (300, 200)), ((96, 640), (48, 64))],
-)  # fmt: skip
+    [
+        ((1024, 1024), (256, 256)),
+        ((4096, 1024), (1024, 256)),
+        ((512, 784), (64, 784)),
+        ((10, 512), (10, 64)),
+        ((300, 200), (300, 200)),
+        ((96, 640), (48, 64)),
+    ],
+)
 def test_mup_gives_the_stds_of_the_package_mup(shape, base, kind):
     out, into = shape
-    plain = {"normal": 0.02, "xavier": math.sqrt(2 / (out + into)), "he_fan_in": math.sqrt(2 / into),
-             "he_fan_out": math.sqrt(2 / out)}  # fmt: skip
+    plain = {
+        "normal": 0.02,
+        "xavier": math.sqrt(2 / (out + into)),
+        "he_fan_in": math.sqrt(2 / into),
+        "he_fan_out": math.sqrt(2 / out),
+    }
     got = plain[kind] * r.mup_scale(shape, base, base=kind)
     assert got == pytest.approx(mup_std(shape, base, kind), rel=1e-14)
     turned = r.mup_scale(shape[::-1], base[::-1], base=kind, layout="io")
@@ -116,7 +136,11 @@ def test_mup_leaves_vectors_alone_and_takes_kernels():
         (lambda: r.tfixup_scale("middle", 3), ValueError, "encoder_value"),
         (lambda: r.deepnet_scale(), ValueError, "both 0"),
         (lambda: r.deepnet_scale(encoder_layers=3, decoder_layers=3), ValueError, "say which"),
-        (lambda: r.deepnet_scale(encoder_layers=3, part="decoder"), ValueError, "3 encoder and 0 decoder"),
+        (
+            lambda: r.deepnet_scale(encoder_layers=3, part="decoder"),
+            ValueError,
+            "3 encoder and 0 decoder",
+        ),
         (lambda: r.mup_scale((2, 2), (2, 2), base="he"), ValueError, "he_fan_in"),
         (lambda: r.mup_scale((2, 2), (2,)), ValueError, "number of axes"),
         (lambda: r.mup_scale((2, 2), (2, 0)), ValueError, "at least 1"),
@@ -128,7 +152,7 @@ def test_scales_refuse_what_has_no_meaning(call, error, text):
         call()
 
 
-# -------------------------------------------------------------------------------------------------------------- weights
+# ------------------------------------------------------------------------------------------ weights
 
 
 def test_normal_recipes_are_the_normal_draw_of_their_std():
@@ -158,13 +182,16 @@ def test_siren_is_uniform_within_its_bounds():
     for first, bound in ((True, 1 / n), (False, math.sqrt(6 / n) / 30)):
         result = r.siren(shape, first=first, seed=2)
         assert -bound <= result.min() and result.max() < bound
-        assert scipy.stats.kstest(result.ravel(), scipy.stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-4
+        assert (
+            scipy.stats.kstest(result.ravel(), scipy.stats.uniform(-bound, 2 * bound).cdf).pvalue
+            > 1e-4
+        )
         mutant = scipy.stats.uniform(-1.01 * bound, 2.02 * bound).cdf
         assert scipy.stats.kstest(result.ravel(), mutant).pvalue < 1e-8
     np.testing.assert_array_equal(
-        r.siren((20, 30), omega=7.0, seed=1), uniform((20, 30), low=-math.sqrt(6 / 30) / 7, high=math.sqrt(6 / 30) / 7,
-                                                      seed=1)
-    )  # fmt: skip
+        r.siren((20, 30), omega=7.0, seed=1),
+        uniform((20, 30), low=-math.sqrt(6 / 30) / 7, high=math.sqrt(6 / 30) / 7, seed=1),
+    )
     with pytest.raises(ValueError, match="omega"):
         r.siren((2, 2), omega=0.0)
 
@@ -172,8 +199,12 @@ def test_siren_is_uniform_within_its_bounds():
 @pytest.mark.parametrize("rank", [None, 8])
 def test_mimetic_factors_multiply_to_noise_and_identity(rank):
     dim = 48
-    first, second = r.mimetic(dim, rank=rank, alpha=0.4, beta=-0.4, seed=3, name="h", dtype="float64")
-    target = 0.4 * normal((dim, dim), std=1 / math.sqrt(dim), seed=3, name="h", dtype="float64") - 0.4 * np.eye(dim)
+    first, second = r.mimetic(
+        dim, rank=rank, alpha=0.4, beta=-0.4, seed=3, name="h", dtype="float64"
+    )
+    target = 0.4 * normal(
+        (dim, dim), std=1 / math.sqrt(dim), seed=3, name="h", dtype="float64"
+    ) - 0.4 * np.eye(dim)
     product = first @ second
     if rank is None:
         np.testing.assert_allclose(product, target, atol=1e-12)
@@ -181,8 +212,12 @@ def test_mimetic_factors_multiply_to_noise_and_identity(rank):
     else:
         # The best approximation of its rank: what is missing are the smaller singular values.
         missing = np.linalg.svd(target - product, compute_uv=False)
-        np.testing.assert_allclose(missing[: dim - rank], np.linalg.svd(target, compute_uv=False)[rank:], atol=1e-12)
-    np.testing.assert_allclose(first.T @ first, second @ second.T, atol=1e-12)  # balanced: both hold √S
+        np.testing.assert_allclose(
+            missing[: dim - rank], np.linalg.svd(target, compute_uv=False)[rank:], atol=1e-12
+        )
+    np.testing.assert_allclose(
+        first.T @ first, second @ second.T, atol=1e-12
+    )  # balanced: both hold √S
     assert first.shape == (dim, rank or dim) and second.shape == (rank or dim, dim)
     with pytest.raises(ValueError, match="above dim"):
         r.mimetic(4, rank=5)
@@ -190,20 +225,26 @@ def test_mimetic_factors_multiply_to_noise_and_identity(rank):
         r.mimetic(4, dtype="int8")
 
 
-# ----------------------------------------------------------------------------------------------------------- structured
+# --------------------------------------------------------------------------------------- structured
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (5, 3), (64, 17), (100, 99), (7, 7), (3, 9), (1, 1), (2, 1)])
+@pytest.mark.parametrize(
+    "shape", [(4, 2), (5, 3), (64, 17), (100, 99), (7, 7), (3, 9), (1, 1), (2, 1)]
+)
 def test_zero_hadamard_is_algorithm_1_of_zero(shape):
     out, into = shape
     if out <= into:
         expected = np.eye(out, into)
     else:
         m = math.ceil(math.log2(out))
-        expected = np.eye(out, 2**m) @ (scipy.linalg.hadamard(2**m) / 2 ** (m / 2)) @ np.eye(2**m, into)
+        expected = (
+            np.eye(out, 2**m) @ (scipy.linalg.hadamard(2**m) / 2 ** (m / 2)) @ np.eye(2**m, into)
+        )
     result = r.zero_hadamard(shape, dtype="float64")
     np.testing.assert_allclose(result, expected, rtol=1e-15)
-    np.testing.assert_array_equal(r.zero_hadamard(shape[::-1], dtype="float64", layout="io"), result.T)
+    np.testing.assert_array_equal(
+        r.zero_hadamard(shape[::-1], dtype="float64", layout="io"), result.T
+    )
     for size in (1, 4, 5):
         kernel = r.zero_hadamard((*shape, size, 3), dtype="float64")
         np.testing.assert_array_equal(kernel[:, :, size // 2, 1], result)
@@ -214,7 +255,9 @@ def test_zero_hadamard_is_algorithm_1_of_zero(shape):
 def test_idinit_puts_identities_side_by_side(shape):
     out, into = shape
     identity = np.eye(min(shape))
-    tiled = np.tile(identity, (math.ceil(out / len(identity)), math.ceil(into / len(identity))))[:out, :into]
+    tiled = np.tile(identity, (math.ceil(out / len(identity)), math.ceil(into / len(identity))))[
+        :out, :into
+    ]
     np.testing.assert_array_equal(r.idinit(shape), tiled)
     np.testing.assert_array_equal(r.idinit(shape, tau=1e-6, dtype="float64"), tiled * 1e-6)
     assert np.linalg.matrix_rank(r.idinit(shape)) == min(shape)
@@ -222,7 +265,9 @@ def test_idinit_puts_identities_side_by_side(shape):
 
 def test_idinit_of_convolutions_is_that_of_the_flat_matrix():
     np.testing.assert_array_equal(r.idinit((8, 3, 3, 3)), r.idinit((8, 27)).reshape(8, 3, 3, 3))
-    np.testing.assert_array_equal(r.idinit((3, 3, 3, 8), layout="io"), r.idinit((27, 8)).reshape(3, 3, 3, 8))
+    np.testing.assert_array_equal(
+        r.idinit((3, 3, 3, 8), layout="io"), r.idinit((27, 8)).reshape(3, 3, 3, 8)
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
@@ -251,7 +296,9 @@ def test_bilinear_kernels_are_symmetric_and_those_of_the_literature(size):
     np.testing.assert_allclose(line, expected, rtol=1e-15)
     np.testing.assert_allclose(line, line[::-1], rtol=1e-15)
     cube = r.bilinear((1, 1, size, 2, size), dtype="float64")[0, 0]
-    np.testing.assert_allclose(cube, np.einsum("i,j,k->ijk", expected, [0.5, 0.5], expected), rtol=1e-14)
+    np.testing.assert_allclose(
+        cube, np.einsum("i,j,k->ijk", expected, [0.5, 0.5], expected), rtol=1e-14
+    )
 
 
 def test_bilinear_channels_are_matched_or_all():
@@ -261,8 +308,12 @@ def test_bilinear_channels_are_matched_or_all():
         for j in range(3):
             np.testing.assert_array_equal(matched[i, j], kernel if i == j else 0)
     np.testing.assert_array_equal(r.bilinear((5, 1, 4, 4)), np.broadcast_to(kernel, (5, 1, 4, 4)))
-    np.testing.assert_array_equal(r.bilinear((2, 5, 4, 4), channels="all"), np.broadcast_to(kernel, (2, 5, 4, 4)))
-    np.testing.assert_array_equal(r.bilinear((4, 4, 3, 3), layout="io"), matched.transpose(2, 3, 1, 0))
+    np.testing.assert_array_equal(
+        r.bilinear((2, 5, 4, 4), channels="all"), np.broadcast_to(kernel, (2, 5, 4, 4))
+    )
+    np.testing.assert_array_equal(
+        r.bilinear((4, 4, 3, 3), layout="io"), matched.transpose(2, 3, 1, 0)
+    )
     with pytest.raises(ValueError, match="2 out and 5 in"):
         r.bilinear((2, 5, 4, 4))
     with pytest.raises(ValueError, match="3 to 5 axes"):
@@ -290,7 +341,10 @@ def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(function, shape,
     rng = np.random.default_rng(0)
     for _ in range(15):
         region = tuple(slice(*sorted(map(int, rng.integers(0, size + 1, 2)))) for size in shape)
-        assert function(shape, **arguments, seed=4, dtype=dtype, region=region).tobytes() == whole[region].tobytes()
+        assert (
+            function(shape, **arguments, seed=4, dtype=dtype, region=region).tobytes()
+            == whole[region].tobytes()
+        )
     out = np.ones((*shape[:-1], 2 * shape[-1]), whole.dtype)[..., ::-2]
     assert function(out=out, **arguments, seed=4) is out
     assert out.tobytes() == whole.tobytes()
@@ -303,7 +357,7 @@ def test_large_structured_weights_are_written_in_blocks(monkeypatch):
         np.testing.assert_array_equal(function(shape), whole)
 
 
-# --------------------------------------------------------------------------------------------------------------- biases
+# ------------------------------------------------------------------------------------------- biases
 
 
 def test_chrono_bias_is_the_logarithm_of_a_uniform_and_its_negative():
@@ -324,7 +378,9 @@ def test_chrono_bias_is_the_rounded_logarithm_of_the_uniform_draw():
         drawn = uniform(256, low=1.0, high=99.0, seed=1, name="b", dtype=dtype)
         expected = [float(mpmath.log(mpmath.mpf(float(value)))) for value in drawn[64:128]]
         bias = r.chrono_bias(256, t_max=100, seed=1, name="b", dtype=dtype)
-        np.testing.assert_array_max_ulp(bias[64:128], np.array(expected).astype(dtype), 2 if dtype == "float64" else 0)
+        np.testing.assert_array_max_ulp(
+            bias[64:128], np.array(expected).astype(dtype), 2 if dtype == "float64" else 0
+        )
         gru = r.chrono_bias(192, t_max=100, gates="rfn", seed=1, name="b", dtype=dtype)
         np.testing.assert_array_equal(gru[64:128], bias[64:128])
         assert not gru[:64].any() and not gru[128:].any()
@@ -336,10 +392,14 @@ def test_chrono_bias_of_two_steps_is_zero():
 
 def test_lstm_bias_is_one_in_the_forget_gate_wherever_that_stands():
     np.testing.assert_array_equal(r.lstm_bias(12), np.repeat([0, 1, 0, 0], 3))
-    np.testing.assert_array_equal(r.lstm_bias(12, forget=0.5, gates="iofg"), np.repeat([0, 0, 0.5, 0], 3))
+    np.testing.assert_array_equal(
+        r.lstm_bias(12, forget=0.5, gates="iofg"), np.repeat([0, 0, 0.5, 0], 3)
+    )
 
 
-@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"])
+@pytest.mark.parametrize(
+    "layer", ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
+)
 def test_alexnet_biases_are_one_where_krizhevsky_has_them(layer):
     expected = 1 if layer in ("conv2", "conv4", "conv5", "fc6", "fc7") else 0
     np.testing.assert_array_equal(r.alexnet_bias(96, layer=layer), np.full(96, expected))

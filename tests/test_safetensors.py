@@ -1,4 +1,6 @@
-"""The layout equals the safetensors library's; bad headers are refused; a new file appears whole or not at all."""
+"""The layout equals the safetensors library's; bad headers are refused; a new file appears whole or
+not at all.
+"""
 
 import errno
 import json
@@ -16,7 +18,10 @@ NUMPY_DTYPES = [name for name, dtype in _dtypes.DTYPES.items() if dtype.numpy().
 
 
 def layout_of(tensors, metadata=None):
-    return layout([(name, _dtypes.resolve(array.dtype), array.shape) for name, array in tensors.items()], metadata)
+    return layout(
+        [(name, _dtypes.resolve(array.dtype), array.shape) for name, array in tensors.items()],
+        metadata,
+    )
 
 
 def bytes_of(tensors, metadata=None):
@@ -57,7 +62,9 @@ def random_tensors(seed):
 def test_layout_equals_the_safetensors_library(seed):
     tensors = random_tensors(seed)
     assert bytes_of(tensors) == safetensors.numpy.save(tensors)
-    assert bytes_of(tensors, {"format": 'é"\n'}) == safetensors.numpy.save(tensors, {"format": 'é"\n'})
+    assert bytes_of(tensors, {"format": 'é"\n'}) == safetensors.numpy.save(
+        tensors, {"format": 'é"\n'}
+    )
 
 
 def test_all_dtypes_are_ordered_as_by_the_library():
@@ -106,7 +113,7 @@ def test_names_that_a_file_cannot_hold_are_refused():
         layout([("\ud800", dtype, (2,))])
 
 
-# -------------------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------ reading
 
 
 def written(folder, content):
@@ -121,7 +128,11 @@ def raw(header, size=0):
 
 
 def test_a_header_is_read_back(tmp_path):
-    tensors = {"a": np.zeros((2, 3), np.float32), "b": np.zeros((), np.int64), "c": np.zeros((0, 5), np.uint8)}
+    tensors = {
+        "a": np.zeros((2, 3), np.float32),
+        "b": np.zeros((), np.int64),
+        "c": np.zeros((0, 5), np.uint8),
+    }
     read, metadata = read_header(written(tmp_path, bytes_of(tensors, {"format": "pt"})))
     assert metadata == {"format": "pt"}
     assert {tensor.name: (tensor.dtype.name, tensor.shape) for tensor in read.tensors} == {
@@ -172,7 +183,7 @@ def test_a_header_that_does_not_describe_its_file_is_refused(tmp_path, content):
         read_header(written(tmp_path, content))
 
 
-# ----------------------------------------------------------------------------------------------------------- a new file
+# --------------------------------------------------------------------------------------- a new file
 
 
 @pytest.fixture(params=["unnamed", "named"])
@@ -298,7 +309,9 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("step", ["posix_fallocate", "pwrite", "fsync", "link"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_an_error_of_the_system_names_the_users_path_and_leaves_nothing(tmp_path, way, monkeypatch, step, number):
+def test_an_error_of_the_system_names_the_users_path_and_leaves_nothing(
+    tmp_path, way, monkeypatch, step, number
+):
     def fail(*_, **__):
         raise OSError(number, "injected", "some temporary name")
 

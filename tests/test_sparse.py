@@ -1,4 +1,6 @@
-"""Sparse matrices: the known answers, equal bits of both forms and of every region, the law of the places."""
+"""Sparse matrices: the known answers, equal bits of both forms and of every region, the law of the
+places.
+"""
 
 import hashlib
 import json
@@ -14,7 +16,8 @@ from fastinit import _sparse
 from fastinit._sparse import Pattern, positions, sparse
 
 KNOWN = {
-    # shape, sparsity or (n_nonzero, per) -> SHA-256 of the flat C-order indices of the non-zeros; seed 9, name "s".
+    # shape, sparsity or (n_nonzero, per) -> SHA-256 of the flat C-order indices of the non-zeros;
+    # seed 9, name "s".
     ((13, 1), 0.0): "2e67e70889cafae229c7288a576b2538aac397816569efaa9df65b070e269443",
     ((13, 1), 0.3): "13ac33508ecfd9579cb5914cb1e0dd94782265be08bcfac2e465594cbc7e4826",
     ((13, 1), 0.9): "a111f275cc2e7588000001d300a31e76336d15b9d314cd1a1d8f3d3556975eed",
@@ -32,7 +35,9 @@ KNOWN = {
 def form(request, monkeypatch):
     """Both forms of the choice, whatever the size and whichever engine."""
     if request.param == "numba":
-        monkeypatch.setattr(_sparse, "_jit", lambda pattern, units: sys.modules["fastinit._jit.sparse"])
+        monkeypatch.setattr(
+            _sparse, "_jit", lambda pattern, units: sys.modules["fastinit._jit.sparse"]
+        )
         import fastinit._jit.sparse  # noqa: F401
     else:
         monkeypatch.setattr(_sparse, "_jit", lambda pattern, units: None)
@@ -43,7 +48,7 @@ def given(spec):
     return {"n_nonzero": spec[0], "per": spec[1]} if isinstance(spec, tuple) else {"sparsity": spec}
 
 
-# ----------------------------------------------------------------------------------------------------------- equal bits
+# --------------------------------------------------------------------------------------- equal bits
 
 
 @pytest.mark.parametrize(("shape", "spec"), KNOWN)
@@ -91,7 +96,10 @@ def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(form, shape, arg
 @pytest.mark.parametrize(("shape", "arguments"), CASES)
 def test_memory_order_and_negative_strides_do_not_change_bits(form, shape, arguments):
     whole = sparse(shape, **arguments, seed=5)
-    for out in (np.full(shape, 7, np.float32, order="F"), np.full((2 * shape[0], shape[1]), 7, np.float32)[::-2, ::-1]):
+    for out in (
+        np.full(shape, 7, np.float32, order="F"),
+        np.full((2 * shape[0], shape[1]), 7, np.float32)[::-2, ::-1],
+    ):
         assert sparse(out=out, **arguments, seed=5) is out
         np.testing.assert_array_equal(out, whole)
 
@@ -110,15 +118,23 @@ def test_the_value_of_rank_r_in_unit_u_is_the_normal_of_index_u_times_k_plus_r()
     matrix = sparse((50, 7), sparsity=0.9, seed=9, name="s", std=0.3)
     normals = np.empty(35, np.uint32)
     pattern = Pattern("column", 7, 50, 5)
-    _sparse._normals(normals.reshape(7, 5), pattern, _sparse._draws.normal(0.0, 0.3, _dtypes.FLOAT32), 9,
-                     _sparse._stream.stream_id("s"), 0, None)
+    _sparse._normals(
+        normals.reshape(7, 5),
+        pattern,
+        _sparse._draws.normal(0.0, 0.3, _dtypes.FLOAT32),
+        9,
+        _sparse._stream.stream_id("s"),
+        0,
+        None,
+    )
     assert _engine.name() in ("native", "reference")
     np.testing.assert_array_equal(matrix.T[matrix.T != 0], normals.view(np.float32))
 
 
 def test_rows_are_the_transpose_of_columns_of_the_transposed_shape(form):
     np.testing.assert_array_equal(
-        sparse((30, 90), n_nonzero=4, per="row", seed=3), sparse((90, 30), n_nonzero=4, per="column", seed=3).T
+        sparse((30, 90), n_nonzero=4, per="row", seed=3),
+        sparse((90, 30), n_nonzero=4, per="column", seed=3).T,
     )
 
 
@@ -126,10 +142,12 @@ def test_high_64_bits_are_exact_for_factors_beyond_32_bits():
     words = np.random.default_rng(0).integers(0, 2**64, 200, dtype=np.uint64)
     words[:3] = 0, 1, 2**64 - 1
     for factor in (1, 2, 2**32 - 1, 2**32, 2**32 + 1, 2**57 + 12345, 2**58):
-        assert _sparse._high64(words, factor).tolist() == [int(word) * factor >> 64 for word in words]
+        assert _sparse._high64(words, factor).tolist() == [
+            int(word) * factor >> 64 for word in words
+        ]
 
 
-# ------------------------------------------------------------------------------------------------------- scipy formats
+# ------------------------------------------------------------------------------------ scipy formats
 
 
 @pytest.mark.parametrize("format", ["csr", "csc", "coo"])
@@ -151,17 +169,23 @@ def test_a_million_by_a_hundred_thousand_with_15_a_unit_fits_in_memory():
         "m = sparse((10**6, 10**5), n_nonzero=15, per='row', format='csr', seed=0)\n"
         "print(m.nnz, m.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    stored, rows, columns, mebibytes = result.stdout.replace("(", "").replace(")", "").replace(",", "").split()
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    stored, rows, columns, mebibytes = (
+        result.stdout.replace("(", "").replace(")", "").replace(",", "").split()
+    )
     assert (int(stored), int(rows), int(columns)) == (15 * 10**6, 10**6, 10**5)
     assert int(mebibytes) < 1500
 
 
-# ----------------------------------------------------------------------------------------------------------- statistics
+# --------------------------------------------------------------------------------------- statistics
 
 
 def chi_square_of_subsets(choose, places, kept, units):
-    """Chi-square of all C(places, kept) subsets, standardised by its mean and standard deviation."""
+    """Chi-square of all C(places, kept) subsets, standardised by its mean and standard
+    deviation.
+    """
     chosen = choose(units)
     code = (1 << chosen).sum(axis=1)
     counts = np.unique(code, return_counts=True)[1]
@@ -214,7 +238,7 @@ def test_non_zeros_have_the_mean_and_std_of_the_normal():
     assert abs(values.std() / 0.02 - 1) < 5 / math.sqrt(2 * len(values))
 
 
-# ------------------------------------------------------------------------------------------------------------ behaviour
+# ---------------------------------------------------------------------------------------- behaviour
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.3, 0.5, 0.9, 0.99, 1.0, 1 / 3, 0.7])
@@ -297,18 +321,20 @@ def test_no_openmp_or_tbb_runtime_is_mapped_afterwards_and_a_fork_still_fills():
     if not Path("/proc/self/maps").exists():
         pytest.skip("needs /proc")
     code = (
-        "import os, signal; from fastinit._sparse import sparse\n"
-        "a = sparse((1000, 4000), sparsity=0.7, seed=0, threads=2)\n"
-        "maps = open('/proc/self/maps').read()\n"
-        "assert not any(name in maps for name in ('libgomp', 'libomp', 'libiomp', 'libtbb')), maps\n"
-        "signal.alarm(60); child = os.fork()\n"
-        "if child == 0:\n"
-        "    same = sparse((1000, 4000), sparsity=0.7, seed=0, threads=2).tobytes() == a.tobytes()\n"
-        "    os._exit(0 if same else 1)\n"
-        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0"
+        "import os, signal; from fastinit._sparse import sparse\na = sparse((1000, 4000), "
+        "sparsity=0.7, seed=0, threads=2)\nmaps = open('/proc/self/maps').read()\nassert not "
+        "any(name in maps for name in ('libgomp', 'libomp', 'libiomp', 'libtbb')), maps\n"
+        "signal.alarm(60); child = os.fork()\nif child == 0:\n    same = sparse((1000, 4000), "
+        "sparsity=0.7, seed=0, threads=2).tobytes() == a.tobytes()\n    os._exit(0 if same else "
+        "1)\nassert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0"
     )
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(path for path in sys.path if path)}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": ":".join(path for path in sys.path if path),
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
     assert result.returncode == 0, result.stderr
 
 

@@ -1,4 +1,6 @@
-"""Sparse against the lines of an independent scalar writing: the compiled form and the NumPy form, every bit."""
+"""Sparse against the lines of an independent scalar writing: the compiled form and the NumPy form,
+every bit.
+"""
 
 import importlib.util
 import pathlib
@@ -10,7 +12,9 @@ import fastinit as fi
 from fastinit import _dtypes
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "vectors"
-LINES = [text for text in (FOLDER / "sparse.txt").read_text().splitlines() if not text.startswith("#")]
+LINES = [
+    text for text in (FOLDER / "sparse.txt").read_text().splitlines() if not text.startswith("#")
+]
 
 
 @pytest.mark.parametrize("text", LINES, ids=lambda text: text.split(" : ")[0])
@@ -30,7 +34,9 @@ def test_sparse_has_the_bits_of_the_vectors(text):
 
 
 def test_the_script_writes_the_committed_lines():
-    spec = importlib.util.spec_from_file_location("scalar_sparse_v1", FOLDER / "scalar_sparse_v1.py")
+    spec = importlib.util.spec_from_file_location(
+        "scalar_sparse_v1", FOLDER / "scalar_sparse_v1.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert [module.line(case) for case in module.CASES] == LINES

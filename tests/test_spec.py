@@ -1,4 +1,6 @@
-"""Specs: what they resolve to, and every mistake with its file, its line and the nearest known name."""
+"""Specs: what they resolve to, and every mistake with its file, its line and the nearest known
+name.
+"""
 
 import json
 import math
@@ -9,7 +11,7 @@ from fastinit import models
 from fastinit.models import SpecError
 from fastinit.models.expressions import evaluate
 
-# --------------------------------------------------------------------------------------------------------- expressions
+# -------------------------------------------------------------------------------------- expressions
 
 
 @pytest.mark.parametrize(
@@ -35,12 +37,40 @@ def test_an_expression_has_the_value_of_its_arithmetic(text, value):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "1 +", "a b", "1, 2", "[1]", "2 ** 3", "1 < 2", "1 if 1 else 2", "'text'", "True", "1j", "width.real",
-        "sqrt()", "sqrt(1, 2)", "min(1)", "sqrt(x=1)", "__import__('os')", "(lambda: 1)()", "~1", "not 1", "7.0 // 2",
-        "sqrt(0 - 1)", "sqrt(inf - inf)", "1 / 0", "1 // 0", "\0", "(" * 400, "-" * 999 + "1", "exp(1)",
-        "1" + " + 1" * 400, "width:=3", "1\n2",
+        "",
+        "1 +",
+        "a b",
+        "1, 2",
+        "[1]",
+        "2 ** 3",
+        "1 < 2",
+        "1 if 1 else 2",
+        "'text'",
+        "True",
+        "1j",
+        "width.real",
+        "sqrt()",
+        "sqrt(1, 2)",
+        "min(1)",
+        "sqrt(x=1)",
+        "__import__('os')",
+        "(lambda: 1)()",
+        "~1",
+        "not 1",
+        "7.0 // 2",
+        "sqrt(0 - 1)",
+        "sqrt(inf - inf)",
+        "1 / 0",
+        "1 // 0",
+        "\0",
+        "(" * 400,
+        "-" * 999 + "1",
+        "exp(1)",
+        "1" + " + 1" * 400,
+        "width:=3",
+        "1\n2",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_arithmetic_is_refused(text):
     with pytest.raises(ValueError, match=r"\w"):
         evaluate(text, {"width": 768})
@@ -58,7 +88,7 @@ def test_an_unknown_name_is_a_lookup_error():
         evaluate("3 * wdith", {"width": 768})
 
 
-# ---------------------------------------------------------------------------------------------------------- resolution
+# --------------------------------------------------------------------------------------- resolution
 
 SPEC = """
 dtype = "bfloat16"
@@ -120,13 +150,28 @@ def write(folder, text, name="spec.toml"):
 def test_a_spec_resolves_to_its_tensors(tmp_path):
     found = entries(write(tmp_path, SPEC))
     assert list(found) == [
-        "embedding", "h.0.w", "h.1.w", "h.0.e.1", "h.0.e.2", "h.1.e.1", "h.1.e.2", "h.{layer}", "norm", "own",
-    ]  # fmt: skip
+        "embedding",
+        "h.0.w",
+        "h.1.w",
+        "h.0.e.1",
+        "h.0.e.2",
+        "h.1.e.1",
+        "h.1.e.2",
+        "h.{layer}",
+        "norm",
+        "own",
+    ]
     assert found["h.1.w"].shape == (8, 16)
     assert found["h.{layer}"].shape == ()
-    assert {name: entry.dtype.name for name, entry in found.items() if entry.dtype.name != "bfloat16"} == {
-        "norm": "float32", "h.0.e.1": "float16", "h.0.e.2": "float16", "h.1.e.1": "float16", "h.1.e.2": "float16",
-    }  # fmt: skip
+    assert {
+        name: entry.dtype.name for name, entry in found.items() if entry.dtype.name != "bfloat16"
+    } == {
+        "norm": "float32",
+        "h.0.e.1": "float16",
+        "h.0.e.2": "float16",
+        "h.1.e.1": "float16",
+        "h.1.e.2": "float16",
+    }
     assert found["h.1.w"].arguments == {"std": 0.02 / math.sqrt(4)}
     assert found["h.0.w"].arguments == {"std": 0.02 / math.sqrt(2)}
     assert found["own"].arguments == {"std": 0.2, "mean": 1}
@@ -150,13 +195,20 @@ def test_toml_json_and_a_mapping_say_the_same(tmp_path):
     content = tomllib.loads(SPEC)
     canonical = models.load(write(tmp_path, SPEC)).canonical()
     assert models.load(write(tmp_path, json.dumps(content), "spec.json")).canonical() == canonical
-    assert models.load(write(tmp_path, "\ufeff" + json.dumps(content, indent=1), "b.JSON")).canonical() == canonical
+    assert (
+        models.load(write(tmp_path, "\ufeff" + json.dumps(content, indent=1), "b.JSON")).canonical()
+        == canonical
+    )
     assert models.load(content).canonical() == canonical
 
 
 def test_the_canonical_spec_is_a_spec_and_resolves_to_itself(tmp_path):
-    spec = SPEC + '[[rules]]\nmatch = "one sided"\ninitializer = "truncated_normal"\nhigh = "inf"\nlow = -1\n'
-    spec = spec.replace("[tensors]", '[tensors]\n"one sided" = [3]').replace('match = "*"', 'match = "[!o]*"')
+    spec = SPEC + (
+        '[[rules]]\nmatch = "one sided"\ninitializer = "truncated_normal"\nhigh = "inf"\nlow = -1\n'
+    )
+    spec = spec.replace("[tensors]", '[tensors]\n"one sided" = [3]').replace(
+        'match = "*"', 'match = "[!o]*"'
+    )
     canonical = models.load(write(tmp_path, spec)).canonical()
     assert json.loads(canonical)["tensors"]["one sided"]["high"] == "inf"
     assert models.load(write(tmp_path, canonical, "canonical.json")).canonical() == canonical
@@ -165,7 +217,10 @@ def test_the_canonical_spec_is_a_spec_and_resolves_to_itself(tmp_path):
 def test_the_order_of_tensors_does_not_change_the_canonical_spec():
     rules = [{"match": "*", "initializer": "zeros"}]
     first = models.load({"tensors": {"a": [1], "b": [2]}, "rules": rules})
-    assert first.canonical() == models.load({"rules": rules, "tensors": {"b": [2], "a": [1]}}).canonical()
+    assert (
+        first.canonical()
+        == models.load({"rules": rules, "tensors": {"b": [2], "a": [1]}}).canonical()
+    )
 
 
 def test_presets_are_specs_to_copy(tmp_path):
@@ -186,11 +241,15 @@ def test_patterns_are_fnmatchs_and_mind_case():
         ],
     }
     found = entries(spec)
-    assert [found[name].initializer for name in ("a.W", "a.w", "ab")] == ["constant", "ones", "zeros"]
+    assert [found[name].initializer for name in ("a.W", "a.w", "ab")] == [
+        "constant",
+        "ones",
+        "zeros",
+    ]
     assert found["a[0]"].arguments == {"value": 3}
 
 
-# ------------------------------------------------------------------------------------------------------------ mistakes
+# ----------------------------------------------------------------------------------------- mistakes
 
 GOOD = """dtype = "float32"
 [constants]
@@ -223,7 +282,12 @@ MISTAKES = [
     ("layers = 2\n", "layers = 2\nlayers = 3\n", 4, "no TOML"),
     ("layers = 2\n", "layers == 2\n", 3, "no TOML"),
     ("layers = 2\n", "sqrt = 2\n", 3, "'sqrt' must be a plain name"),
-    ("width = 8\n", 'width = "4 * layer"\n', 4, "unknown name 'layer' in '4 * layer'; did you mean 'layers'?"),
+    (
+        "width = 8\n",
+        'width = "4 * layer"\n',
+        4,
+        "unknown name 'layer' in '4 * layer'; did you mean 'layers'?",
+    ),
     ("width = 8\n", "width = true\n", 4, "neither a number nor an expression"),
     ("width = 8\n", "width = nan\n", 10, "nan"),
     ('layer = "layers"', 'layer = "layers / 1"', 6, "no whole number"),
@@ -234,7 +298,12 @@ MISTAKES = [
     ('layer = "layers"', "width = 2", 6, "both a constant and an index"),
     ('format = "pt"', "format = 1", 8, "must be text"),
     ('format = "pt"', '"fastinit.seed" = "1"', 8, "fastinit itself writes"),
-    ('"h.{layer}.b" =', '"h.{leyer}.b" =', 11, "unknown index {leyer} in 'h.{leyer}.b'; did you mean 'layer'?"),
+    (
+        '"h.{layer}.b" =',
+        '"h.{leyer}.b" =',
+        11,
+        "unknown index {leyer} in 'h.{leyer}.b'; did you mean 'layer'?",
+    ),
     ('"h.{layer}.b" =', '"h.{layer.b" =', 11, "a lone '{'"),
     ('"h.{layer}.b" =', '"h.0.w" =', 11, "two tensors are named 'h.0.w'"),
     ('"h.{layer}.b" =', "h.b =", 11, "must stand in quotes"),
@@ -268,16 +337,41 @@ MISTAKES = [
     ('match = "*"\n', 'match = "*.w"\n', 12, "no rule matches 'head'"),
     ('match = "*.b"\n', 'match = "*"\n', 16, "the rule for '*' is never used"),
     ('initializer = "zeros"\n', "", 13, "has no initializer"),
-    ('initializer = "zeros"', 'intializer = "zeros"', 13, "has no initializer; did you mean 'initializer'?"),
-    ('initializer = "zeros"', 'initializer = "zeroes"', 15, "unknown initializer 'zeroes'; did you mean 'zeros'?"),
+    (
+        'initializer = "zeros"',
+        'intializer = "zeros"',
+        13,
+        "has no initializer; did you mean 'initializer'?",
+    ),
+    (
+        'initializer = "zeros"',
+        'initializer = "zeroes"',
+        15,
+        "unknown initializer 'zeroes'; did you mean 'zeros'?",
+    ),
     ('initializer = "zeros"', "initializer = 0", 15, "unknown initializer 0"),
-    ('initializer = "zeros"', 'initializer = "zeros"\nvalue = 0', 16, "unknown argument of zeros 'value'"),
-    ('initializer = "zeros"', 'initializer = "zeros"\nseed = 0', 16, "unknown argument of zeros 'seed'"),
+    (
+        'initializer = "zeros"',
+        'initializer = "zeros"\nvalue = 0',
+        16,
+        "unknown argument of zeros 'value'",
+    ),
+    (
+        'initializer = "zeros"',
+        'initializer = "zeros"\nseed = 0',
+        16,
+        "unknown argument of zeros 'seed'",
+    ),
     ('initializer = "zeros"', 'initializer = "he_normal"', 15, "'h.0.b', he_normal: "),
     ("std = ", "sdt = ", 19, "unknown argument of normal 'sdt'; did you mean 'std'?"),
     ("std = ", "std = -1 # ", 18, "must be >= 0"),
     ("std = ", 'std = "sqrt(0 - layers)" # ', 19, "sqrt of -2"),
-    ("std = ", 'std = "0.02 / layer_s" # ', 19, "unknown name 'layer_s' in '0.02 / layer_s'; did you mean 'layers'?"),
+    (
+        "std = ",
+        'std = "0.02 / layer_s" # ',
+        19,
+        "unknown name 'layer_s' in '0.02 / layer_s'; did you mean 'layers'?",
+    ),
     ("std = ", 'std = "lyers" # ', 18, "did you mean 'layers'?"),
     ("std = ", "std = 1979-05-27 # ", 19, "neither a number"),
 ]
@@ -353,7 +447,11 @@ def test_a_mistake_in_json_is_told_with_its_line(tmp_path, old, new, line, messa
         ("a.toml", b"tensors = 3", 1),
         ("a.toml", b"[tensors]", 1),
         ("a.toml", b"rules = 3\n[tensors]\na=[1]", 1),
-        ("a.json", b'{"tensors": {"\\ud800": [1]}, "rules": [{"match": "*", "initializer": "zeros"}]}', 1),
+        (
+            "a.json",
+            b'{"tensors": {"\\ud800": [1]}, "rules": [{"match": "*", "initializer": "zeros"}]}',
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told(tmp_path, name, content, line):

@@ -1,7 +1,9 @@
-"""Normals: each against float64 on the same words, exact reach, tails, moments and every value of the narrow dtypes.
+"""Normals: each against float64 on the same words, exact reach, tails, moments and every value of
+the narrow dtypes.
 
-Every check is also run on mutants, planted defects that it must report.  Which check sees which defect is no matter of
-taste: moments and KS are blind to a radius of 24 bits, and tails to an angle of 12, so there is one for each.
+Every check is also run on mutants, planted defects that it must report.  Which check sees which
+defect is no matter of taste: moments and KS are blind to a radius of 24 bits, and tails to an angle
+of 12, so there is one for each.
 """
 
 import math
@@ -16,20 +18,30 @@ from fastinit._dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FLOATING, U64,
 from fastinit._engine import Job, run
 
 EVERY = pytest.mark.parametrize("dtype", FLOATING, ids=lambda dtype: dtype.name)
-TAILED = pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16, FLOAT16], ids=lambda dtype: dtype.name)
+TAILED = pytest.mark.parametrize(
+    "dtype", [FLOAT32, BFLOAT16, FLOAT16], ids=lambda dtype: dtype.name
+)
 STANDARD = {dtype: _draws.normal(0.0, 1.0, dtype) for dtype in FLOATING}
 
 
-# ------------------------------------------------------------------------------------------------ word by word, in float64
+# ------------------------------------------------------------------------- word by word, in float64
 
 
-def exact_normals(radius: np.ndarray, angle: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Box-Muller in float64 by the library's functions; the angle is reduced to an eighth of a turn in integers."""
+def exact_normals(
+    radius: np.ndarray, angle: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Box-Muller in float64 by the library's functions; the angle is reduced to an eighth of a turn
+    in integers.
+    """
     top = radius >> radius.dtype.type(width - 1) != 0
     near = np.where(top, ~radius, radius).astype(np.float64) + 0.5
     r = np.sqrt(-2.0 * np.where(top, np.log1p(-near * 2.0**-width), np.log(near * 2.0**-width)))
     signed = np.int32 if width == 32 else np.int64
-    turn = (angle << angle.dtype.type(2)).view(signed).astype(np.float64) * 2.0 ** -(width + 2) * (2.0 * math.pi)
+    turn = (
+        (angle << angle.dtype.type(2)).view(signed).astype(np.float64)
+        * 2.0 ** -(width + 2)
+        * (2.0 * math.pi)
+    )
     quarter = (angle + angle.dtype.type(1 << (width - 3))) >> angle.dtype.type(width - 2)
     c, s = np.cos(turn), np.sin(turn)
     cosine = np.select([quarter == 0, quarter == 1, quarter == 2], [c, -s, -c], s)
@@ -55,7 +67,9 @@ def test_every_float32_normal_is_within_8_ulp_of_float64_on_the_same_words():
 
 
 def test_every_float64_normal_is_within_12_ulp_of_the_library_functions():
-    """4 of them for the errors of NumPy's logarithm, cosine and products; mpmath is sweep_normal.py's."""
+    """4 of them for the errors of NumPy's logarithm, cosine and products; mpmath is
+    sweep_normal.py's.
+    """
     x = np.empty(1 << 20, np.uint64)
     run([Job(x, WORDS64, U64, cases.SEED, cases.STREAM, 0, (), 0, (1,))])
     z = cases.draw(STANDARD[FLOAT64], FLOAT64, 1 << 20).view(np.float64)
@@ -95,21 +109,27 @@ def check_rounded_once(bits: np.ndarray, z: np.ndarray, dtype) -> None:
 def test_narrow_normals_are_the_float32_ones_rounded_once(dtype, std):
     z = cases.draw(_draws.normal(0.0, std, FLOAT32), FLOAT32, 1 << 20).view(np.float32)
     check_rounded_once(cases.draw(_draws.normal(0.0, std, dtype), dtype, 1 << 20), z, dtype)
-    towards_zero = (z.view(np.uint32) & np.uint32(0xFFFFFFFF << (23 - dtype.mantissa) & 0xFFFFFFFF)).view(np.float32)
-    mutants = [towards_zero] + [z.astype(np.float16).astype(np.float32)] * (dtype.itemsize == 1 or dtype is BFLOAT16)
+    towards_zero = (
+        z.view(np.uint32) & np.uint32(0xFFFFFFFF << (23 - dtype.mantissa) & 0xFFFFFFFF)
+    ).view(np.float32)
+    mutants = [towards_zero] + [z.astype(np.float16).astype(np.float32)] * (
+        dtype.itemsize == 1 or dtype is BFLOAT16
+    )
     for mutant in mutants:
         with pytest.raises(AssertionError, match="rounding"):
             check_rounded_once(mutant.astype(dtype.numpy()).view(dtype.unsigned), z, dtype)
 
 
-# ---------------------------------------------------------------------------------------------------- reach and finiteness
+# ----------------------------------------------------------------------------- reach and finiteness
 
 ENDS = [0, 1, 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1]  # of the radius word
 EIGHTHS = [k * 2**29 for k in range(8)]
 
 
 def end_words() -> np.ndarray:
-    """A tile for each radius word, in both pairs; lanes 0 to 7 have the eighths of a turn as angle, the rest are next."""
+    """A tile for each radius word, in both pairs; lanes 0 to 7 have the eighths of a turn as angle,
+    the rest are next.
+    """
     w = np.empty((len(ENDS), 4, 16), np.uint32)
     w[:, 0::2] = np.array(ENDS, np.uint32)[:, None, None]
     w[:, 1] = EIGHTHS + [k + 1 for k in EIGHTHS]
@@ -121,9 +141,13 @@ def check_reach(z: np.ndarray, longest: float, shortest: float) -> None:
     z = np.abs(z.astype(np.float64)).reshape(len(ENDS), 4, 16)
     assert np.isfinite(z).all(), "finite: some values are not"
     assert abs(z.max() / longest - 1) < 2e-7, f"reach {z.max()} instead of {longest}"
-    assert abs(z[-1].max() / shortest - 1) < 2e-7, f"shortest radius {z[-1].max()} instead of {shortest}"
+    assert abs(z[-1].max() / shortest - 1) < 2e-7, (
+        f"shortest radius {z[-1].max()} instead of {shortest}"
+    )
     quarters = z[:, :2, 0:8:2]
-    assert (quarters.min(axis=1) == 0).all() and (quarters.max(axis=1) > 0).all(), "quarters of a turn give no zero"
+    assert (quarters.min(axis=1) == 0).all() and (quarters.max(axis=1) > 0).all(), (
+        "quarters of a turn give no zero"
+    )
 
 
 def test_the_ends_of_the_words_reach_6_76_and_no_further():
@@ -136,10 +160,16 @@ def test_the_ends_of_the_words_reach_6_76_and_no_further():
         check_reach(cases.changed(radius=0xFFFFFF00)(w | np.uint32(256)), longest, shortest)
     with pytest.raises(AssertionError, match="shortest"):  # cuRAND's: the top word rounds to u = 1
         check_reach(
-            np.where(w.reshape(-1, 64)[:, :1] == 2**32 - 1, 0, cases.honest(w).reshape(-1, 64)), longest, shortest
+            np.where(w.reshape(-1, 64)[:, :1] == 2**32 - 1, 0, cases.honest(w).reshape(-1, 64)),
+            longest,
+            shortest,
         )
     with pytest.raises(AssertionError, match="finite"):  # u = 0
-        check_reach(np.where(w.reshape(-1, 64)[:, :1] == 0, np.inf, cases.honest(w).reshape(-1, 64)), longest, shortest)
+        check_reach(
+            np.where(w.reshape(-1, 64)[:, :1] == 0, np.inf, cases.honest(w).reshape(-1, 64)),
+            longest,
+            shortest,
+        )
 
 
 def test_the_ends_of_the_words_reach_9_49_in_float64():
@@ -166,7 +196,7 @@ def test_the_largest_std_that_is_taken_gives_finite_values_only(dtype):
     assert np.isfinite(cases.decode(cases.draw(drawn, dtype, 1 << 20), dtype)).all()
 
 
-# ------------------------------------------------------------------------------------- tails, moments, every narrow value
+# --------------------------------------------------------------- tails, moments, every narrow value
 
 
 @pytest.mark.native
@@ -231,10 +261,16 @@ def test_every_value_comes_as_often_as_the_normal_says(dtype):
         pytest.param(cases.one_word_for_both, id="one word for radius and angle"),
         pytest.param(cases.changed(radius=0xFF000000), id="radius of 8 bits"),
         pytest.param(cases.jax_like_bfloat16, id="JAX-like bfloat16"),
-        pytest.param(lambda w: np.where(np.arange(w.size) % 1024 == 1023, 0, cases.honest(w)), id="1/1024 left zero"),
-        pytest.param(lambda w: np.sort(cases.honest(w))[w.size // 1000 :], id="lowest 1/1000 missing"),
         pytest.param(
-            lambda w: np.sqrt(2) * cases.honest(np.repeat([w[:64]], w.size // 64, 0)), id="one tile again and again"
+            lambda w: np.where(np.arange(w.size) % 1024 == 1023, 0, cases.honest(w)),
+            id="1/1024 left zero",
+        ),
+        pytest.param(
+            lambda w: np.sort(cases.honest(w))[w.size // 1000 :], id="lowest 1/1000 missing"
+        ),
+        pytest.param(
+            lambda w: np.sqrt(2) * cases.honest(np.repeat([w[:64]], w.size // 64, 0)),
+            id="one tile again and again",
         ),
     ],
 )
@@ -242,7 +278,8 @@ def test_every_value_comes_as_often_as_the_normal_says(dtype):
 def test_a_wrong_distribution_is_seen_in_every_dtype(dtype, mutant):
     with pytest.raises(AssertionError, match="chi-square"):
         cases.check_chi_square(
-            cases.normal_histogram(dtype, 1 << 22, lambda w: mutant(w).astype(np.float32)), cases.normal_cdf
+            cases.normal_histogram(dtype, 1 << 22, lambda w: mutant(w).astype(np.float32)),
+            cases.normal_cdf,
         )
 
 

@@ -1,7 +1,8 @@
-"""Independence: of neighbours, pairs, blocks, tiles, seeds that differ in one bit, names, planes; and prefixes are equal.
+"""Independence: of neighbours, pairs, blocks, tiles, seeds that differ in one bit, names, planes;
+and prefixes are equal.
 
-Every check is also run on mutants, planted defects that it must report: words or values rearranged, or a (seed, stream,
-index) of which some bits are forgotten.
+Every check is also run on mutants, planted defects that it must report: words or values rearranged,
+or a (seed, stream, index) of which some bits are forgotten.
 """
 
 import math
@@ -31,7 +32,9 @@ def check_lags(z: np.ndarray) -> None:
 
 
 def check_radii(z: np.ndarray) -> None:
-    """The squared radii of the two pairs of a lane, of neighbouring lanes and of tiles; uniform, and the angles too."""
+    """The squared radii of the two pairs of a lane, of neighbouring lanes and of tiles; uniform,
+    and the angles too.
+    """
     z = z.reshape(-1, 4, 16).astype(np.float64)
     square = np.square(z[:, 0::2]) + np.square(z[:, 1::2])
     cases.check_correlation(square[:, 0], square[:, 1], "r^2 of the two pairs of a lane")
@@ -42,7 +45,9 @@ def check_radii(z: np.ndarray) -> None:
     for what, x in (("radius", u), ("angle", turn)):
         bins = np.bincount((x.reshape(-1) * 1024).astype(np.int64), minlength=1025)[:1024]
         chi2 = np.square(bins - x.size / 1024).sum() / (x.size / 1024)
-        assert abs(chi2 - 1023) < cases.LIMIT * math.sqrt(2 * 1023), f"{what} is not uniform: chi-square {chi2:.0f}"
+        assert abs(chi2 - 1023) < cases.LIMIT * math.sqrt(2 * 1023), (
+            f"{what} is not uniform: chi-square {chi2:.0f}"
+        )
 
 
 def test_neighbours_and_pairs_are_independent():
@@ -75,11 +80,19 @@ def smeared(w: np.ndarray) -> np.ndarray:
         pytest.param(check_lags, "z at distance 16", cases.cos_cos, id="cosine twice"),
         pytest.param(check_lags, "z at distance", repeated(65536), id="64 Ki repeated"),
         pytest.param(check_lags, "z at distance", repeated(64), id="one tile repeated"),
-        pytest.param(check_lags, r"z\^2 at distance 16", cases.shared_radius, id="pairs share a radius"),
-        pytest.param(check_radii, "two pairs of a lane", cases.shared_radius, id="pairs share a radius, r^2"),
+        pytest.param(
+            check_lags, r"z\^2 at distance 16", cases.shared_radius, id="pairs share a radius"
+        ),
+        pytest.param(
+            check_radii, "two pairs of a lane", cases.shared_radius, id="pairs share a radius, r^2"
+        ),
         pytest.param(check_radii, "radius and angle", correlated, id="angle leans on radius"),
-        pytest.param(check_radii, "angle is not", cases.changed(angle=0xFF800000), id="angle of 9 bits"),
-        pytest.param(check_radii, "radius is not", cases.changed(radius=0xFF800000), id="radius of 9 bits"),
+        pytest.param(
+            check_radii, "angle is not", cases.changed(angle=0xFF800000), id="angle of 9 bits"
+        ),
+        pytest.param(
+            check_radii, "radius is not", cases.changed(radius=0xFF800000), id="radius of 9 bits"
+        ),
         pytest.param(check_lags, "z at distance 1:", smeared, id="1/200 of the neighbour"),
     ],
 )
@@ -88,11 +101,13 @@ def test_each_dependence_is_seen(check, defect, mutant):
         check(mutant(cases.words(COUNT)))
 
 
-# --------------------------------------------------------------------------------------------------------------- words
+# -------------------------------------------------------------------------------------------- words
 
 
 def check_bits(w: np.ndarray) -> None:
-    """Each bit is set in half of the words, and changes in half of the steps to the next word, lane, slot and tile."""
+    """Each bit is set in half of the words, and changes in half of the steps to the next word,
+    lane, slot and tile.
+    """
     for step in (0, 1, 16, 64):
         x = w if not step else w[:-step] ^ w[step:]
         for bit in range(32):
@@ -115,7 +130,9 @@ def test_every_bit_of_the_words_is_fair():
 
 
 def neighbours(source) -> np.ndarray:
-    """Words of one seed and stream and of all that differ from it in one bit, of other planes and of far indices."""
+    """Words of one seed and stream and of all that differ from it in one bit, of other planes and
+    of far indices.
+    """
     seed, stream, count = cases.SEED, cases.STREAM, 1 << 13
     parts = [
         source(seed, stream, 0, 1 << 20),
@@ -124,7 +141,10 @@ def neighbours(source) -> np.ndarray:
         source(seed, stream, 2, count),
     ]
     for bit in range(64):
-        parts += [source(seed ^ 1 << bit, stream, 0, count), source(seed, stream ^ 1 << bit, 0, count)]
+        parts += [
+            source(seed ^ 1 << bit, stream, 0, count),
+            source(seed, stream ^ 1 << bit, 0, count),
+        ]
     parts += [source(seed, stream, 0, count, 1 << bit) for bit in range(20, 58)]
     parts.append(source(stream, seed, 0, count))
     return np.concatenate(parts)
@@ -135,15 +155,23 @@ def library(seed, stream, plane, count, first=0):
 
 
 FORGOTTEN = {
-    "seed of 32 bits": lambda seed, stream, plane, count, first=0: library(seed % 2**32, stream, plane, count, first),
-    "seed of 63 bits": lambda seed, stream, plane, count, first=0: library(seed % 2**63, stream, plane, count, first),
+    "seed of 32 bits": lambda seed, stream, plane, count, first=0: library(
+        seed % 2**32, stream, plane, count, first
+    ),
+    "seed of 63 bits": lambda seed, stream, plane, count, first=0: library(
+        seed % 2**63, stream, plane, count, first
+    ),
     "lowest bit of the seed": lambda seed, stream, plane, count, first=0: library(
         seed | 1, stream, plane, count, first
     ),
-    "stream of 32 bits": lambda seed, stream, plane, count, first=0: library(seed, stream % 2**32, plane, count, first),
+    "stream of 32 bits": lambda seed, stream, plane, count, first=0: library(
+        seed, stream % 2**32, plane, count, first
+    ),
     "stream": lambda seed, stream, plane, count, first=0: library(seed, 7, plane, count, first),
     "plane": lambda seed, stream, plane, count, first=0: library(seed, stream, 0, count, first),
-    "block of 32 bits": lambda seed, stream, plane, count, first=0: library(seed, stream, plane, count, first % 2**34),
+    "block of 32 bits": lambda seed, stream, plane, count, first=0: library(
+        seed, stream, plane, count, first % 2**34
+    ),
     "seed + stream": lambda seed, stream, plane, count, first=0: library(
         (seed + stream) % 2**64, 0, plane, count, first
     ),
@@ -172,7 +200,9 @@ def test_no_four_float32_normals_come_twice():
 
 
 def check_one_bit(source) -> None:
-    """One bit of seed or stream changes half of the bits of the words: 2^14 words for each of the 128."""
+    """One bit of seed or stream changes half of the bits of the words: 2^14 words for each of the
+    128.
+    """
     count = 1 << 14
     original = source(cases.SEED, cases.STREAM, 0, count)
     for bit in range(64):
@@ -180,7 +210,9 @@ def check_one_bit(source) -> None:
             other = source(cases.SEED ^ seed, cases.STREAM ^ stream, 0, count)
             changed = int(np.bitwise_count(original ^ other).sum())
             z = (changed - 16 * count) / math.sqrt(8 * count)
-            assert abs(z) < cases.LIMIT, f"bit {bit} of the {what} changes {changed / count:.2f} bits a word"
+            assert abs(z) < cases.LIMIT, (
+                f"bit {bit} of the {what} changes {changed / count:.2f} bits a word"
+            )
 
 
 def test_one_bit_of_seed_or_stream_changes_half_of_all_bits():
@@ -189,19 +221,36 @@ def test_one_bit_of_seed_or_stream_changes_half_of_all_bits():
         with pytest.raises(AssertionError, match="bits a word"):
             check_one_bit(FORGOTTEN[name])
     with pytest.raises(AssertionError, match="bits a word"):
-        check_one_bit(lambda seed, stream, plane, count: library(0, 0, 0, count) ^ np.uint32(seed % 2**32))
+        check_one_bit(
+            lambda seed, stream, plane, count: library(0, 0, 0, count) ^ np.uint32(seed % 2**32)
+        )
 
 
-# --------------------------------------------------------------------------------------------------------------- names
+# -------------------------------------------------------------------------------------------- names
 
 NAMES = [
     *(f"model.layers.{n}.{part}.weight" for n in range(12) for part in ("q_proj", "k_proj", "up")),
-    "a", "b", "A", "a ", "", "a.weight", "a.bias", "weight", "\u00e9", "e\u0301", None, 1, 2, 2**63,
-]  # fmt: skip
+    "a",
+    "b",
+    "A",
+    "a ",
+    "",
+    "a.weight",
+    "a.bias",
+    "weight",
+    "\u00e9",
+    "e\u0301",
+    None,
+    1,
+    2,
+    2**63,
+]
 
 
 def check_names(draw) -> None:
-    """No two names, and no two seeds, give correlated values: every pair of 50 names and of 14 seeds."""
+    """No two names, and no two seeds, give correlated values: every pair of 50 names and of 14
+    seeds.
+    """
     rows = [draw(name, 0) for name in NAMES] + [
         draw("a", seed) for seed in (1, 2, 3, 10**6, *(1 << k for k in range(8, 64, 6)))
     ]
@@ -209,7 +258,9 @@ def check_names(draw) -> None:
     z -= z.mean(axis=1, keepdims=True)
     z /= np.sqrt(np.square(z).sum(axis=1, keepdims=True))
     sigmas = np.abs(z @ z.T - np.eye(len(z))) * math.sqrt(z.shape[1])
-    assert sigmas.max() < cases.LIMIT, f"names {np.unravel_index(sigmas.argmax(), sigmas.shape)} are correlated"
+    assert sigmas.max() < cases.LIMIT, (
+        f"names {np.unravel_index(sigmas.argmax(), sigmas.shape)} are correlated"
+    )
 
 
 def named(name, seed):
@@ -220,14 +271,24 @@ def named(name, seed):
     "mutant",
     [
         pytest.param(lambda name, seed: named("w", seed), id="one seed for all layers"),
-        pytest.param(lambda name, seed: named("a" if name == "b" else name, seed), id="two names, the same words"),
         pytest.param(
-            lambda name, seed: named(name.strip() if isinstance(name, str) else name, seed), id="names stripped"
+            lambda name, seed: named("a" if name == "b" else name, seed),
+            id="two names, the same words",
+        ),
+        pytest.param(
+            lambda name, seed: named(name.strip() if isinstance(name, str) else name, seed),
+            id="names stripped",
         ),
         pytest.param(lambda name, seed: named(str(name).lower(), seed), id="names in lower case"),
         pytest.param(lambda name, seed: named(name, seed % 2**32), id="seed of 32 bits"),
-        pytest.param(lambda name, seed: named(name, seed) + np.float32(0.2) * named("w", 0), id="4 % in common"),
-        pytest.param(lambda name, seed: np.roll(named("w", 0), _stream.stream_id(name) % 97), id="names only shift"),
+        pytest.param(
+            lambda name, seed: named(name, seed) + np.float32(0.2) * named("w", 0),
+            id="4 % in common",
+        ),
+        pytest.param(
+            lambda name, seed: np.roll(named("w", 0), _stream.stream_id(name) % 97),
+            id="names only shift",
+        ),
     ],
 )
 def test_two_names_that_give_related_values_are_seen(mutant):
@@ -239,13 +300,15 @@ def test_names_and_seeds_give_unrelated_values():
     check_names(named)
 
 
-# ------------------------------------------------------------------------------------------------------------- prefixes
+# ----------------------------------------------------------------------------------------- prefixes
 
 SHAPES = [(1000,), (1001,), (10, 100), (25, 40, 3), (1, 4096), (64, 64, 2)]
 
 
 def check_prefixes(draw) -> None:
-    """The shorter of two tensors of one seed and name is the beginning of the longer, in C order."""
+    """The shorter of two tensors of one seed and name is the beginning of the longer, in C
+    order.
+    """
     flat = sorted((draw(shape).reshape(-1).view(np.uint8) for shape in SHAPES), key=len)
     for one in flat:
         assert (one == flat[-1][: len(one)]).all(), f"prefix of {len(one)} bytes"
@@ -256,6 +319,12 @@ def check_prefixes(draw) -> None:
 def test_the_shape_never_changes_the_value_at_an_index(name, dtype):
     check_prefixes(lambda shape: getattr(fi, name)(shape, seed=9, name="w", dtype=dtype))
     with pytest.raises(AssertionError, match="prefix"):
-        check_prefixes(lambda shape: getattr(fi, name)(shape, seed=math.prod(shape), name="w", dtype=dtype))
+        check_prefixes(
+            lambda shape: getattr(fi, name)(shape, seed=math.prod(shape), name="w", dtype=dtype)
+        )
     with pytest.raises(AssertionError, match="prefix"):
-        check_prefixes(lambda shape: np.ascontiguousarray(getattr(fi, name)(shape[::-1], seed=9, dtype=dtype).T))
+        check_prefixes(
+            lambda shape: np.ascontiguousarray(
+                getattr(fi, name)(shape[::-1], seed=9, dtype=dtype).T
+            )
+        )

@@ -1,7 +1,9 @@
-"""Uniform over all 2^24 values of u, in every narrow dtype; truncated normals and float8 means as samples.
+"""Uniform over all 2^24 values of u, in every narrow dtype; truncated normals and float8 means as
+samples.
 
-The uniform is no sample: every u there is goes through the reference's draw and store, so each value's count is
-compared with exact arithmetic.  Mutants, planted defects, must be reported.  Truncated words: test_truncated.py.
+The uniform is no sample: every u there is goes through the reference's draw and store, so each
+value's count is compared with exact arithmetic.  Mutants, planted defects, must be reported.
+Truncated words: test_truncated.py.
 """
 
 import math
@@ -19,13 +21,21 @@ NARROW = pytest.mark.parametrize("dtype", FLOATING[2:], ids=lambda dtype: dtype.
 PIECE = 1 << 20
 ALL = 1 << 24
 # low, high, symmetric by definition: bounds that narrow dtypes hold, and bounds they do not
-RANGES = [(0.0, 1.0, False), (-0.0625, 0.0625, True), (-0.05103, 0.05103, True), (-0.3, 0.7, False), (1.0, 2.0, False)]
+RANGES = [
+    (0.0, 1.0, False),
+    (-0.0625, 0.0625, True),
+    (-0.05103, 0.05103, True),
+    (-0.3, 0.7, False),
+    (1.0, 2.0, False),
+]
 EVERY_RANGE = pytest.mark.parametrize("bounds", RANGES, ids=str)
 
 
 def every_u():
     for start in range(0, ALL, PIECE):
-        yield np.arange(start, start + PIECE, dtype=np.uint32) << np.uint32(8) | np.uint32(start >> 16)
+        yield np.arange(start, start + PIECE, dtype=np.uint32) << np.uint32(8) | np.uint32(
+            start >> 16
+        )
 
 
 def library(bounds, dtype):
@@ -50,12 +60,19 @@ def check_uniform(histogram: cases.Histogram, bounds) -> None:
     assert not symmetric or abs(mean) < 1e-6 * high, f"mean {mean / high:.3g} of high"
     largest = values[values < hi].max()
     smallest = -largest if symmetric else values[values >= lo].min()
-    ends[np.searchsorted(values, smallest)], ends[np.searchsorted(values, largest) + 1] = -np.inf, np.inf
+    ends[np.searchsorted(values, smallest)], ends[np.searchsorted(values, largest) + 1] = (
+        -np.inf,
+        np.inf,
+    )
     expected = np.diff(cases.uniform_cdf(lo, hi)(ends)) * ALL
     expected[(values < smallest) | (values > largest)] = 0
     zero = values == 0
-    assert (counts[zero] <= expected[zero] + 4).all(), f"spike: {counts[zero]} zeros instead of {expected[zero]}"
-    worst = np.abs(counts - expected).max()  # 4: the roundings of product, sum and tie, at either end of a cell
+    assert (counts[zero] <= expected[zero] + 4).all(), (
+        f"spike: {counts[zero]} zeros instead of {expected[zero]}"
+    )
+    worst = np.abs(
+        counts - expected
+    ).max()  # 4: the roundings of product, sum and tie, at either end of a cell
     assert worst <= 4, f"cells: a value comes {worst:.0f} times too often or too seldom"
 
 
@@ -93,7 +110,12 @@ def without_low_cells(w):
         ("below low", BFLOAT16, RANGES[3], library(RANGES[3], FLOAT32)),
         ("spike", BFLOAT16, RANGES[0], torch_like),
         ("spike", BFLOAT16, RANGES[0], lambda w: seven_bits(w) - 1),
-        ("spike", BFLOAT16, RANGES[0], lambda w: library(RANGES[0], BFLOAT16)(w & np.uint32(0xFFFF0000))),
+        (
+            "spike",
+            BFLOAT16,
+            RANGES[0],
+            lambda w: library(RANGES[0], BFLOAT16)(w & np.uint32(0xFFFF0000)),
+        ),
         ("cells", BFLOAT16, RANGES[4], seven_bits),
         ("cells", BFLOAT16, RANGES[0], towards_zero),
         ("mean", FLOAT8_E4M3FN, RANGES[1], library((*RANGES[1][:2], False), FLOAT8_E4M3FN)),
@@ -101,10 +123,19 @@ def without_low_cells(w):
         ("spike", FLOAT8_E4M3FN, RANGES[2], without_low_cells),
     ],
     ids=[
-        "rounds up to high", "u in (0, 1]", "below low", "torch's zeros", "7 bits", "16 bits", "7 bits above 1",
-        "rounded towards zero", "float8 not symmetric", "bfloat16 not symmetric", "flushed subnormals",
+        "rounds up to high",
+        "u in (0, 1]",
+        "below low",
+        "torch's zeros",
+        "7 bits",
+        "16 bits",
+        "7 bits above 1",
+        "rounded towards zero",
+        "float8 not symmetric",
+        "bfloat16 not symmetric",
+        "flushed subnormals",
     ],
-)  # fmt: skip
+)
 def test_each_defect_of_the_uniform_is_seen(defect, dtype, bounds, mutant):
     with pytest.raises(AssertionError, match=defect):
         check_uniform(all_values(mutant, dtype), bounds)
@@ -154,16 +185,27 @@ def test_float64_uniforms_stay_inside_at_the_ends_of_the_words():
         assert high - y[-1] <= 2 * (high - low) * 2.0**-53
 
 
-# ------------------------------------------------------------------------------------------------- means of narrow dtypes
+# --------------------------------------------------------------------------- means of narrow dtypes
 
-MEAN_ZERO = ["he_uniform", "he_normal", "xavier_uniform", "xavier_normal", "lecun_uniform", "lecun_normal",
-             "fan_in_uniform", "normal", "truncated_normal"]  # fmt: skip
+MEAN_ZERO = [
+    "he_uniform",
+    "he_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "fan_in_uniform",
+    "normal",
+    "truncated_normal",
+]
 
 
 @pytest.mark.parametrize("name", MEAN_ZERO)
 @NARROW
 def test_symmetric_initializers_have_mean_zero_in_narrow_dtypes(name, dtype):
-    """fan_in 1536 makes he_uniform's bound 0.0625, which every dtype holds: -0.0625 would come, +0.0625 never."""
+    """fan_in 1536 makes he_uniform's bound 0.0625, which every dtype holds: -0.0625 would come,
+    +0.0625 never.
+    """
     values = getattr(fi, name)((1024, 1536), seed=11, name="w", dtype=dtype.name).astype(np.float64)
     cases.check_mean_zero(values, values.std())
     shifted = np.where(np.random.default_rng(1).random(values.shape) < 0.01, values.min(), values)
@@ -177,10 +219,12 @@ def test_a_float8_uniform_that_keeps_only_its_lower_bound_has_its_mean_wrong():
     arguments = {"seed": 11, "name": "w", "dtype": "float8_e4m3fn"}
     cases.check_mean_zero(fi.he_uniform(shape, **arguments).astype(np.float32), std)
     with pytest.raises(AssertionError, match="mean"):
-        cases.check_mean_zero(fi.uniform(shape, low=-0.0625, high=0.0625, **arguments).astype(np.float32), std)
+        cases.check_mean_zero(
+            fi.uniform(shape, low=-0.0625, high=0.0625, **arguments).astype(np.float32), std
+        )
 
 
-# ------------------------------------------------------------------------------------------------------ truncated normals
+# -------------------------------------------------------------------------------- truncated normals
 
 BOUNDS = [(-2.0, 2.0), (-3.0, 1.0), (0.0, math.inf), (1.0, 3.0)]
 COUNT = 1 << 22
@@ -192,8 +236,13 @@ def truncated_histogram(dtype, bounds, mutant=None) -> cases.Histogram:
         histogram.add(cases.draw(drawn, dtype, COUNT))
     else:
         float32 = _draws.truncated_normal(0.0, 1.0, *bounds, FLOAT32)
-        z = mutant(lambda w: reference.truncated.truncated_normal_f32(w, *float32.parameters), cases.words(COUNT))
-        histogram.add(reference.store(np.clip(z, *drawn.parameters[3:5]).astype(np.float32), dtype.code))
+        z = mutant(
+            lambda w: reference.truncated.truncated_normal_f32(w, *float32.parameters),
+            cases.words(COUNT),
+        )
+        histogram.add(
+            reference.store(np.clip(z, *drawn.parameters[3:5]).astype(np.float32), dtype.code)
+        )
     # what the clamp moves to the last values inside is theirs
     if dtype.itemsize < 4:
         inside = [np.searchsorted(histogram.values, v) for v in drawn.parameters[3:5]]
@@ -213,17 +262,24 @@ def test_every_value_comes_as_often_as_the_truncated_normal_says(dtype, bounds):
         pytest.param(lambda draw, w: np.clip(cases.honest(w), -2, 2), id="clamped, with spikes"),
         pytest.param(lambda draw, w: draw(w) * np.float32(1.01), id="std off by 1 %"),
         pytest.param(lambda draw, w: draw(w & np.uint32(0xFF000000)), id="uniform of 8 bits"),
-        pytest.param(lambda draw, w: np.where(w % 1024 == 0, np.float32(-2), draw(w)), id="1/1024 at the bound"),
+        pytest.param(
+            lambda draw, w: np.where(w % 1024 == 0, np.float32(-2), draw(w)),
+            id="1/1024 at the bound",
+        ),
     ],
 )
 @pytest.mark.parametrize("dtype", FLOATING[1:5], ids=lambda dtype: dtype.name)
 def test_each_defect_of_the_truncated_normal_is_seen(dtype, mutant):
     with pytest.raises(AssertionError, match="chi-square"):
-        cases.check_chi_square(truncated_histogram(dtype, (-2.0, 2.0), mutant), cases.truncated_cdf(-2.0, 2.0))
+        cases.check_chi_square(
+            truncated_histogram(dtype, (-2.0, 2.0), mutant), cases.truncated_cdf(-2.0, 2.0)
+        )
 
 
 def check_small_std(values: np.ndarray, std: float) -> None:
-    """torch's trunc_normal_ put values at 1000 sigma for std 0.002 and bounds of 2: kurtosis 28122 (pytorch #155588)."""
+    """torch's trunc_normal_ put values at 1000 sigma for std 0.002 and bounds of 2: kurtosis 28122
+    (pytorch #155588).
+    """
     z = values.astype(np.float64) / std
     kurtosis = np.mean(z**4) / np.mean(z**2) ** 2
     assert abs(kurtosis - 3.0) / math.sqrt(24 / z.size) < cases.LIMIT, f"kurtosis {kurtosis}"
@@ -234,11 +290,15 @@ def check_small_std(values: np.ndarray, std: float) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_bounds_of_a_thousand_sigmas_leave_a_normal(dtype):
-    values = fi.truncated_normal(COUNT, std=0.002, low=-2.0, high=2.0, bounds="absolute", seed=5, dtype=dtype)
+    values = fi.truncated_normal(
+        COUNT, std=0.002, low=-2.0, high=2.0, bounds="absolute", seed=5, dtype=dtype
+    )
     check_small_std(values, 0.002)
     outliers = values.copy()
     outliers[1000:1002] = 2.0
-    low_resolution = (cases.jax_like_bfloat16(cases.words(COUNT)) * np.float32(0.002)).astype(values.dtype)
+    low_resolution = (cases.jax_like_bfloat16(cases.words(COUNT)) * np.float32(0.002)).astype(
+        values.dtype
+    )
     for mutant in (outliers, low_resolution):
         with pytest.raises(AssertionError, match="kurtosis"):
             check_small_std(mutant, 0.002)
@@ -246,7 +306,9 @@ def test_bounds_of_a_thousand_sigmas_leave_a_normal(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_a_truncated_normal_with_corrected_std_has_it(dtype):
-    values = fi.truncated_normal(COUNT, std=0.02, correct_std=True, seed=6, dtype=dtype).astype(np.float64)
+    values = fi.truncated_normal(COUNT, std=0.02, correct_std=True, seed=6, dtype=dtype).astype(
+        np.float64
+    )
     exact = _math.truncated_std(-2.0, 2.0)
     cases.check_std(values, 0.02, 3.0)  # the kurtosis is less: 3 is the wider limit
     with pytest.raises(AssertionError, match="std"):

@@ -68,7 +68,9 @@ def test_integer_name_out_of_range_is_a_value_error(name):
 
 @pytest.mark.parametrize("name", [True, np.False_, 1.5, b"x", ("a",)])
 def test_name_of_another_type_is_a_type_error(name):
-    with pytest.raises(TypeError, match="name must be an integer.*give a str, an integer stream id"):
+    with pytest.raises(
+        TypeError, match="name must be an integer.*give a str, an integer stream id"
+    ):
         _stream.stream_id(name)
 
 
@@ -79,7 +81,7 @@ def test_planes_are_those_of_the_contract():
 
 def test_hashing_loads_no_hashlib():
     code = (
-        "import sys, numpy; before = set(sys.modules); from fastinit import _stream; _stream.stream_id('a');"
-        "assert 'hashlib' not in set(sys.modules) - before"
+        "import sys, numpy; before = set(sys.modules); from fastinit import _stream; "
+        "_stream.stream_id('a');assert 'hashlib' not in set(sys.modules) - before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

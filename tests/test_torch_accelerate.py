@@ -1,4 +1,6 @@
-"""fastinit.torch.accelerate(): what runs here, what is left alone, and that everything is put back."""
+"""fastinit.torch.accelerate(): what runs here, what is left alone, and that everything is put
+back.
+"""
 
 import math
 import threading
@@ -40,27 +42,49 @@ def drawn(function, *arguments, seed=7):
     return function(*arguments)
 
 
-# ------------------------------------------------------------------------------------------------------ what runs here
+# ----------------------------------------------------------------------------------- what runs here
 
 
-@pytest.mark.parametrize("name", ["uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_",
-                                  "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "sparse_"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uniform_",
+        "normal_",
+        "trunc_normal_",
+        "xavier_uniform_",
+        "xavier_normal_",
+        "kaiming_uniform_",
+        "kaiming_normal_",
+        "orthogonal_",
+        "sparse_",
+    ],
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_torch_nn_init_draws_what_the_drop_in_draws(name, dtype):
     more = (0.5,) if name == "sparse_" else ()
     expected = drawn(getattr(fit, name), torch.empty(9, 7, dtype=dtype), *more)
     with fit.accelerate() as block:
-        assert torch.equal(drawn(getattr(torch.nn.init, name), torch.empty(9, 7, dtype=dtype), *more), expected)
+        assert torch.equal(
+            drawn(getattr(torch.nn.init, name), torch.empty(9, 7, dtype=dtype), *more), expected
+        )
     assert block.fills == 1 and block.values == 63 and not block.left
 
 
-@pytest.mark.parametrize(("bound", "ours", "more"), [
-    (trunc_normal_, fit.trunc_normal_, ()), (orthogonal_, fit.orthogonal_, ()), (sparse_, fit.sparse_, (0.5,)),
-    (kaiming_normal_, fit.kaiming_normal_, ()), (uniform_, fit.uniform_, ()),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("bound", "ours", "more"),
+    [
+        (trunc_normal_, fit.trunc_normal_, ()),
+        (orthogonal_, fit.orthogonal_, ()),
+        (sparse_, fit.sparse_, (0.5,)),
+        (kaiming_normal_, fit.kaiming_normal_, ()),
+        (uniform_, fit.uniform_, ()),
+    ],
+)
 def test_functions_bound_by_name_before_the_block_run_here(bound, ours, more):
     with fit.accelerate():
-        assert torch.equal(drawn(bound, torch.empty(5, 6), *more), drawn(ours, torch.empty(5, 6), *more))
+        assert torch.equal(
+            drawn(bound, torch.empty(5, 6), *more), drawn(ours, torch.empty(5, 6), *more)
+        )
 
 
 def test_functions_kept_in_tables_partials_and_deprecated_names_run_here():
@@ -69,19 +93,28 @@ def test_functions_kept_in_tables_partials_and_deprecated_names_run_here():
     table = {"init": functools.partial(torch.nn.init.trunc_normal_, std=0.02)}
     with fit.accelerate():
         assert torch.equal(
-            drawn(table["init"], torch.empty(50)), drawn(lambda t: fit.trunc_normal_(t, std=0.02), torch.empty(50))
+            drawn(table["init"], torch.empty(50)),
+            drawn(lambda t: fit.trunc_normal_(t, std=0.02), torch.empty(50)),
         )
         with pytest.warns(FutureWarning, match="deprecated"):
-            assert torch.equal(drawn(torch.nn.init.normal, torch.empty(50)), drawn(fit.normal_, torch.empty(50)))
+            assert torch.equal(
+                drawn(torch.nn.init.normal, torch.empty(50)), drawn(fit.normal_, torch.empty(50))
+            )
 
 
 def test_in_place_methods_of_tensors_run_here():
     with fit.accelerate() as block:
-        for method, ours, more in (("normal_", fit.normal_, (1.0, 2.0)), ("uniform_", fit.uniform_, (-1.0, 3.0))):
+        for method, ours, more in (
+            ("normal_", fit.normal_, (1.0, 2.0)),
+            ("uniform_", fit.uniform_, (-1.0, 3.0)),
+        ):
             expected = drawn(ours, torch.empty(40), *more)
-            assert torch.equal(drawn(lambda t, m=method, a=more: getattr(t, m)(*a), torch.empty(40)), expected)
             assert torch.equal(
-                drawn(lambda t, m=method, a=more: getattr(torch.Tensor, m)(t, *a), torch.empty(40)), expected
+                drawn(lambda t, m=method, a=more: getattr(t, m)(*a), torch.empty(40)), expected
+            )
+            assert torch.equal(
+                drawn(lambda t, m=method, a=more: getattr(torch.Tensor, m)(t, *a), torch.empty(40)),
+                expected,
             )
             parameter = nn.Parameter(torch.empty(40))
             drawn(lambda t, m=method, a=more: getattr(t.data, m)(*a), parameter)
@@ -96,14 +129,24 @@ def test_in_place_methods_of_tensors_run_here():
 def test_torchs_own_modules_run_here():
     torch.manual_seed(0)
     with fit.accelerate() as block:
-        model = nn.ModuleList([nn.Linear(6, 5), nn.Conv2d(3, 4, 3), nn.Embedding(7, 3, padding_idx=1), nn.LSTM(4, 3),
-                               nn.LayerNorm(3), nn.MultiheadAttention(4, 2), nn.Bilinear(2, 3, 4)])  # fmt: skip
+        model = nn.ModuleList(
+            [
+                nn.Linear(6, 5),
+                nn.Conv2d(3, 4, 3),
+                nn.Embedding(7, 3, padding_idx=1),
+                nn.LSTM(4, 3),
+                nn.LayerNorm(3),
+                nn.MultiheadAttention(4, 2),
+                nn.Bilinear(2, 3, 4),
+            ]
+        )
     torch.manual_seed(0)
     first = torch.empty((), dtype=torch.int64).random_().item()
     weight = fi.he_uniform((5, 6), negative_slope=math.sqrt(5), seed=first)
     assert np.array_equal(model[0].weight.detach().numpy(), weight)
     assert not model[2].weight[1].any()
-    # Linear 2, Conv 2, Embedding 1, LSTM 4, attention 1 + 2 of its Linear, Bilinear 2; constants are not draws.
+    # Linear 2, Conv 2, Embedding 1, LSTM 4, attention 1 + 2 of its Linear, Bilinear 2; constants
+    # are not draws.
     assert block.fills == 14 and not block.left
 
 
@@ -123,7 +166,7 @@ def test_fills_that_a_later_one_overwrites_are_done_all_the_same():
     assert 0 < seen[0].abs().max() < 30**-0.5 and seen[1].std() > 0.9
 
 
-# ----------------------------------------------------------------------------------------------------- erfinv, as timm
+# ---------------------------------------------------------------------------------- erfinv, as timm
 
 
 def timm_trunc_normal_(tensor, mean, std, a, b):
@@ -156,7 +199,9 @@ def test_erfinv_based_truncated_normals_run_here_and_put_no_mass_on_the_bounds(d
 def test_a_small_std_has_no_outliers_by_erfinv_either():
     with fit.accelerate(seed=1):
         tensor = timm_trunc_normal_(torch.empty(1_000_000), 0.0, 0.002, -2.0, 2.0)
-    assert tensor.abs().max() < 6 * 0.002  # torch's float32 arithmetic gives some values of 1000 std
+    assert (
+        tensor.abs().max() < 6 * 0.002
+    )  # torch's float32 arithmetic gives some values of 1000 std
 
 
 def test_erfinv_of_anything_else_stays_torchs():
@@ -166,7 +211,7 @@ def test_erfinv_of_anything_else_stays_torchs():
         assert torch.equal(one.erfinv_(), torch.special.erfinv(copy))  # clone came between
 
 
-# --------------------------------------------------------------------------------------------------------------- seeds
+# -------------------------------------------------------------------------------------------- seeds
 
 
 def test_without_a_seed_torchs_generator_governs():
@@ -175,14 +220,20 @@ def test_without_a_seed_torchs_generator_governs():
         torch.manual_seed(123)
         with fit.accelerate():
             models.append(nn.Linear(5, 4))
-    assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
+    assert torch.equal(models[0].weight, models[1].weight) and torch.equal(
+        models[0].bias, models[1].bias
+    )
     assert not torch.equal(models[0].weight.flatten()[:4], models[0].bias)
 
 
 def test_with_a_seed_fill_number_k_is_the_facade_call_named_k():
     state = torch.get_rng_state()
     with fit.accelerate(seed=9) as block:
-        tensors = [torch.empty(6).normal_(), nn.init.zeros_(torch.empty(6)), nn.init.uniform_(torch.empty(6))]
+        tensors = [
+            torch.empty(6).normal_(),
+            nn.init.zeros_(torch.empty(6)),
+            nn.init.uniform_(torch.empty(6)),
+        ]
     assert torch.equal(torch.get_rng_state(), state) and block.fills == 2
     assert np.array_equal(tensors[0].numpy(), fi.normal(6, seed=9, name=0))
     assert np.array_equal(tensors[2].numpy(), fi.uniform(6, seed=9, name=1))
@@ -231,7 +282,7 @@ def test_a_bad_seed_is_refused_at_once(seed, error):
         fit.accelerate(seed=seed)
 
 
-# ----------------------------------------------------------------------------------------------- what is left to torch
+# ---------------------------------------------------------------------------- what is left to torch
 
 
 def test_a_leaf_that_requires_grad_raises_as_in_torch_outside_no_grad():
@@ -283,7 +334,9 @@ def test_dropout_and_other_random_functions_are_unchanged():
 def test_it_nests_with_the_meta_device_in_both_orders(meta_outside):
     state = torch.get_rng_state()
     first, second = (
-        (torch.device("meta"), fit.accelerate()) if meta_outside else (fit.accelerate(), torch.device("meta"))
+        (torch.device("meta"), fit.accelerate())
+        if meta_outside
+        else (fit.accelerate(), torch.device("meta"))
     )
     with first, second:
         layer = nn.MultiheadAttention(4, 2)
@@ -298,20 +351,24 @@ def test_an_error_inside_the_block_puts_everything_back():
         raise KeyError("x")
 
 
-# ------------------------------------------------------------------------------------------------------------- threads
+# ------------------------------------------------------------------------------------------ threads
 
 
 def test_other_threads_are_not_touched():
     plain = {}
     torch.manual_seed(1)
     plain["before"] = torch.empty(30).normal_(generator=torch.Generator().manual_seed(1))
-    plain["orthogonal"] = nn.init.orthogonal_(torch.empty(4, 4), generator=torch.Generator().manual_seed(1))
+    plain["orthogonal"] = nn.init.orthogonal_(
+        torch.empty(4, 4), generator=torch.Generator().manual_seed(1)
+    )
     inside, found = threading.Event(), {}
 
     def other():
         inside.wait()
         found["before"] = torch.empty(30).normal_(generator=torch.Generator().manual_seed(1))
-        found["orthogonal"] = nn.init.orthogonal_(torch.empty(4, 4), generator=torch.Generator().manual_seed(1))
+        found["orthogonal"] = nn.init.orthogonal_(
+            torch.empty(4, 4), generator=torch.Generator().manual_seed(1)
+        )
 
     thread = threading.Thread(target=other)
     thread.start()
@@ -330,7 +387,9 @@ def test_many_threads_have_a_block_each():
             with fit.accelerate(seed=seed):
                 layer = nn.Linear(8, 4)
                 nn.init.orthogonal_(layer.weight)
-            if not np.array_equal(layer.weight.detach().numpy(), fi.orthogonal((4, 8), seed=seed, name=2)):
+            if not np.array_equal(
+                layer.weight.detach().numpy(), fi.orthogonal((4, 8), seed=seed, name=2)
+            ):
                 wrong.append(seed)
 
     threads = [threading.Thread(target=build, args=(seed,)) for seed in range(4)]

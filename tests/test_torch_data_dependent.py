@@ -10,7 +10,9 @@ import fastinit.torch as fit  # noqa: E402
 
 
 class Branches(nn.Module):
-    """A graph that is no sequence: a residual branch, dropout, batch norm, a transposed convolution with groups."""
+    """A graph that is no sequence: a residual branch, dropout, batch norm, a transposed convolution
+    with groups.
+    """
 
     def __init__(self):
         super().__init__()
@@ -71,14 +73,19 @@ def test_lsuv_equals_the_one_on_plain_arrays():
     fi.lsuv(network, x, tolerance=1e-3, seed=5)
     fit.lsuv_(model, torch.from_numpy(x), tolerance=1e-3, seed=5)
     for module, weight in zip((model[0], model[2]), weights, strict=True):
-        assert np.allclose(module.weight.detach().numpy(), weight, rtol=1e-4, atol=1e-6) and not module.bias.any()
+        assert (
+            np.allclose(module.weight.detach().numpy(), weight, rtol=1e-4, atol=1e-6)
+            and not module.bias.any()
+        )
 
 
 def test_only_the_layers_given_change():
     model = Branches()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     fit.lsuv_(model, batch(), layers=[model.branch])
-    changed = [name for name, value in model.state_dict().items() if not torch.equal(before[name], value)]
+    changed = [
+        name for name, value in model.state_dict().items() if not torch.equal(before[name], value)
+    ]
     assert changed == ["branch.weight"]
 
 
@@ -89,7 +96,9 @@ def test_buffers_hooks_and_random_state_come_back():
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one, two) for one, two in zip(buffers, model.buffers(), strict=True))
     assert not any(module._forward_hooks for module in model.modules())
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+    assert all(
+        parameter.grad is None and parameter.requires_grad for parameter in model.parameters()
+    )
 
 
 def test_within_layers_every_unit_has_the_mean_and_std():
@@ -126,7 +135,10 @@ def test_between_layers_all_change_at_one_rate_and_compute_the_same():
     before = model(x).detach()
     report = fit.normalize_between_layers_(model, x, lambda y: y.square().mean())
     rates = [line.rate for line in report.layers]
-    assert max(rates) / min(rates) < 1.03 and max(line.rate_before for line in report.layers) / min(rates) > 1.5
+    assert (
+        max(rates) / min(rates) < 1.03
+        and max(line.rate_before for line in report.layers) / min(rates) > 1.5
+    )
     assert torch.allclose(model(x), before, rtol=1e-3, atol=1e-4)
     fit.normalize_between_layers_(model, x)  # the paper's loss
 
@@ -138,8 +150,13 @@ def test_batches_may_be_arguments(given):
 
 def test_half_precision_models_are_scaled_too():
     model = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 8)).bfloat16()
-    report = fit.lsuv_(model, torch.from_numpy(fi.normal((64, 32), seed=2)).bfloat16(), tolerance=0.02)
-    assert all(abs(line.std - 1) < 0.05 for line in report.layers) and model[0].weight.dtype == torch.bfloat16
+    report = fit.lsuv_(
+        model, torch.from_numpy(fi.normal((64, 32), seed=2)).bfloat16(), tolerance=0.02
+    )
+    assert (
+        all(abs(line.std - 1) < 0.05 for line in report.layers)
+        and model[0].weight.dtype == torch.bfloat16
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""DTensors and FSDP2 on 1, 2, 3 and 4 real processes under torchrun; what each rank checks stands in torch_ranks.py."""
+"""DTensors and FSDP2 on 1, 2, 3 and 4 real processes under torchrun; what each rank checks stands
+in torch_ranks.py.
+"""
 
 import itertools
 import json
@@ -21,8 +23,15 @@ _results = {}
 
 
 def torchrun(processes, script, *arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FASTINIT_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)  # the package that is tested here
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "FASTINIT_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(
+        path for path in sys.path if path
+    )  # the package that is tested here
     command = [
         sys.executable,
         "-m",
@@ -33,7 +42,11 @@ def torchrun(processes, script, *arguments):
         str(script),
     ]
     return subprocess.run(
-        [*command, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=300
+        [*command, *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -53,7 +66,7 @@ def test_on_every_rank(check, processes, tmp_path_factory):
     assert not failures, "\n".join(failures)
 
 
-# ------------------------------------------------------------------------------------- which part a rank holds, alone
+# ------------------------------------------------------------------- which part a rank holds, alone
 
 
 def test_intervals_are_those_of_torchs_own_splitting():
@@ -69,7 +82,9 @@ def test_intervals_are_those_of_torchs_own_splitting():
 
         def placement(shape=shape):
             axis = chance.randrange(len(shape))
-            return chance.choice([Shard(axis), Replicate(), _StridedShard(axis, split_factor=chance.randint(1, 4))])
+            return chance.choice(
+                [Shard(axis), Replicate(), _StridedShard(axis, split_factor=chance.randint(1, 4))]
+            )
 
         placements = [placement() for _ in mesh]
         whole = torch.arange(torch.tensor(shape).prod()).view(shape)
@@ -77,7 +92,9 @@ def test_intervals_are_those_of_torchs_own_splitting():
             part = whole
             for dimension, one in enumerate(placements):
                 if not isinstance(one, Replicate):
-                    part = one._split_tensor(part, mesh[dimension], with_padding=False)[0][coordinate[dimension]]
+                    part = one._split_tensor(part, mesh[dimension], with_padding=False)[0][
+                        coordinate[dimension]
+                    ]
             mine = whole
             for axis, runs in enumerate(intervals(shape, mesh, coordinate, placements)):
                 index = [place for start, stop in runs for place in range(start, stop)]

@@ -1,4 +1,6 @@
-"""fastinit.torch as a drop-in for torch.nn.init: what PyTorch's own test/nn/test_init.py checks, and more."""
+"""fastinit.torch as a drop-in for torch.nn.init: what PyTorch's own test/nn/test_init.py checks,
+and more.
+"""
 
 import inspect
 import math
@@ -13,15 +15,35 @@ from scipy import stats
 import fastinit as fi  # noqa: E402
 import fastinit.torch as fit  # noqa: E402
 
-DRAWING = ["uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_",
-           "kaiming_normal_", "orthogonal_", "sparse_"]  # fmt: skip
-DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
+DRAWING = [
+    "uniform_",
+    "normal_",
+    "trunc_normal_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+    "orthogonal_",
+    "sparse_",
+]
+DTYPES = [
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=[str(dtype)[6:] for dtype in DTYPES])
 
 
 def call(name, tensor, generator=None):
     function = getattr(fit, name)
-    return function(tensor, 0.5, generator=generator) if name == "sparse_" else function(tensor, generator=generator)
+    return (
+        function(tensor, 0.5, generator=generator)
+        if name == "sparse_"
+        else function(tensor, generator=generator)
+    )
 
 
 def size(dims, low=30, high=50):
@@ -33,7 +55,7 @@ def agrees(tensor, distribution):
     return stats.kstest(tensor.detach().double().flatten().numpy(), distribution).pvalue > 1e-4
 
 
-# ---------------------------------------------------------------------------------------------------- names, arguments
+# --------------------------------------------------------------------------------- names, arguments
 
 
 def test_every_public_name_of_torch_nn_init_is_here_with_its_arguments_and_defaults():
@@ -51,12 +73,15 @@ def test_the_private_fan_functions_that_others_import_are_here_too():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in torch.nn.init.__all__ if not name.endswith("_") and name != "calculate_gain"]
+    "name",
+    [name for name in torch.nn.init.__all__ if not name.endswith("_") and name != "calculate_gain"],
 )
 def test_deprecated_names_warn_as_torch_and_forward(name):
     arguments = {"constant": (3.0,), "sparse": (0.5,)}.get(name, ())
     shape = (3, 3, 3) if name == "dirac" else (3, 3)
-    with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`"):
+    with pytest.warns(
+        FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`"
+    ):
         torch.manual_seed(1)
         deprecated = getattr(fit, name)(torch.empty(shape), *arguments)
     torch.manual_seed(1)
@@ -68,13 +93,15 @@ def test_gains_are_torchs():
     assert fit.calculate_gain("leaky_relu", 0.2) == math.sqrt(2.0 / 1.04)
     for letters in (2, 5, 25):
         with pytest.raises(ValueError, match="Unsupported nonlinearity"):
-            fit.calculate_gain("".join(random.Random(letters).choices(string.ascii_lowercase, k=letters)))
+            fit.calculate_gain(
+                "".join(random.Random(letters).choices(string.ascii_lowercase, k=letters))
+            )
     for slope in (True, [1], {"a": "b"}):
         with pytest.raises(ValueError, match="not a valid number"):
             fit.calculate_gain("leaky_relu", slope)
 
 
-# --------------------------------------------------------------------------------------------------------------- seeds
+# -------------------------------------------------------------------------------------------- seeds
 
 
 @pytest.mark.parametrize("name", DRAWING)
@@ -121,7 +148,10 @@ def test_a_given_generator_leaves_torchs_default_one_alone(name):
 
 
 def test_the_pattern_of_sparse_follows_the_generator():
-    one, two = (fit.sparse_(torch.empty(50, 30), 0.3, generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    one, two = (
+        fit.sparse_(torch.empty(50, 30), 0.3, generator=torch.Generator().manual_seed(3))
+        for _ in range(2)
+    )
     torch.manual_seed(99)
     other = fit.sparse_(torch.empty(50, 30), 0.3, generator=torch.Generator().manual_seed(4))
     assert torch.equal(one, two) and not torch.equal(one == 0, other == 0)
@@ -135,7 +165,7 @@ def test_what_draws_nothing_takes_no_number(function):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# ------------------------------------------------------------------------------------------------------- distributions
+# ------------------------------------------------------------------------------------ distributions
 
 
 @pytest.mark.parametrize("dims", [1, 2, 4])
@@ -162,7 +192,14 @@ def test_xavier_has_its_law(dims, gain):
 @pytest.mark.parametrize("mode", ["fan_in", "FAN_OUT"])
 @pytest.mark.parametrize(
     ("nonlinearity", "a"),
-    [("leaky_relu", 0), ("leaky_relu", 0.3), ("relu", 0.3), ("tanh", 0), ("linear", 0), ("selu", 0)],
+    [
+        ("leaky_relu", 0),
+        ("leaky_relu", 0.3),
+        ("relu", 0.3),
+        ("tanh", 0),
+        ("linear", 0),
+        ("selu", 0),
+    ],
 )
 def test_kaiming_has_its_law(dims, mode, nonlinearity, a):
     torch.manual_seed(dims)
@@ -170,7 +207,9 @@ def test_kaiming_has_its_law(dims, mode, nonlinearity, a):
     fan = torch.nn.init._calculate_correct_fan(tensor, mode)
     std = torch.nn.init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
     bound = math.sqrt(3.0) * std
-    assert agrees(fit.kaiming_uniform_(tensor, a, mode, nonlinearity), stats.uniform(-bound, 2 * bound).cdf)
+    assert agrees(
+        fit.kaiming_uniform_(tensor, a, mode, nonlinearity), stats.uniform(-bound, 2 * bound).cdf
+    )
     assert agrees(fit.kaiming_normal_(tensor, a, mode, nonlinearity), stats.norm(0.0, std).cdf)
 
 
@@ -180,7 +219,8 @@ def truncated(mean, std, a, b):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
-    ("mean", "std", "a", "b"), [(0, 1, -2, 2), (1.0, 3.0, -4.0, 2.0), (0, 1, 2, 3), (-2.0, 0.5, -9.0, -2.5)]
+    ("mean", "std", "a", "b"),
+    [(0, 1, -2, 2), (1.0, 3.0, -4.0, 2.0), (0, 1, 2, 3), (-2.0, 0.5, -9.0, -2.5)],
 )
 def test_trunc_normal_has_its_law_between_absolute_bounds(dtype, mean, std, a, b):
     torch.manual_seed(4)
@@ -234,7 +274,7 @@ def test_sparse_has_its_zeros_in_every_column_and_its_law(sparsity):
         assert agrees(tensor[tensor != 0], stats.norm(0, 0.2).cdf)
 
 
-# ---------------------------------------------------------------------------------------------- constants and patterns
+# --------------------------------------------------------------------------- constants and patterns
 
 
 @pytest.mark.parametrize("dims", [1, 2, 4])
@@ -255,7 +295,9 @@ def test_eye_is_the_identity(dtype):
 @pytest.mark.parametrize("groups", [1, 2, 3])
 def test_dirac_equals_torchs(dims, groups):
     shape = [6, 4, *[3, 2, 5][: dims - 2]]
-    assert torch.equal(fit.dirac_(torch.empty(shape), groups), torch.nn.init.dirac_(torch.empty(shape), groups))
+    assert torch.equal(
+        fit.dirac_(torch.empty(shape), groups), torch.nn.init.dirac_(torch.empty(shape), groups)
+    )
 
 
 @pytest.mark.parametrize("groups", [1, 3])

@@ -45,7 +45,7 @@ class Tied(nn.Module):
         self.head.weight = self.embedding.weight
 
 
-# ----------------------------------------------------------------------------------------------------- module defaults
+# ---------------------------------------------------------------------------------- module defaults
 
 
 @pytest.mark.parametrize("kind", MODULES)
@@ -57,11 +57,16 @@ def test_module_defaults_have_the_laws_of_torchs_own(kind):
     assert {line.name for line in report.filled} == {name for name, _ in model.named_parameters()}
     for (name, theirs), ours in zip(plain.named_parameters(), model.parameters(), strict=True):
         assert (
-            not ours.is_meta and ours.dtype == theirs.dtype and ours.stride() == theirs.stride() and ours.requires_grad
+            not ours.is_meta
+            and ours.dtype == theirs.dtype
+            and ours.stride() == theirs.stride()
+            and ours.requires_grad
         )
         constant = theirs.min() == theirs.max()
         assert (
-            torch.equal(ours, theirs) if constant else abs(ours.std() / theirs.std() - 1) < 6 / math.sqrt(ours.numel())
+            torch.equal(ours, theirs)
+            if constant
+            else abs(ours.std() / theirs.std() - 1) < 6 / math.sqrt(ours.numel())
         ), name
         if theirs.numel() > 30 and not constant:
             assert 0.8 < ours.abs().max() / theirs.abs().max() < 1.4, name
@@ -73,7 +78,9 @@ def test_module_defaults_have_the_laws_of_torchs_own(kind):
 
 def test_every_line_of_the_report_is_a_facade_call_of_the_same_bits():
     model = on_meta(
-        lambda: nn.Sequential(*[MODULES[kind]() for kind in ("linear", "conv", "lstm", "attention", "layer norm")])
+        lambda: nn.Sequential(
+            *[MODULES[kind]() for kind in ("linear", "conv", "lstm", "attention", "layer norm")]
+        )
     )
     report = fit.materialize_(model, seed=5)
     parameters = dict(model.named_parameters())
@@ -89,7 +96,9 @@ def test_padding_rows_are_zero_and_parts_are_named_by_their_number():
     report = fit.materialize_(model, seed=1)
     assert not model.weight[2].any()
     rest = torch.arange(30) != 2
-    assert torch.equal(model.weight[rest], torch.from_numpy(fi.normal((30, 20), seed=1, name="weight"))[rest])
+    assert torch.equal(
+        model.weight[rest], torch.from_numpy(fi.normal((30, 20), seed=1, name="weight"))[rest]
+    )
     assert [line.stream for line in report.filled] == ["weight", "weight[1]"]
 
 
@@ -118,7 +127,10 @@ def test_a_module_that_fills_its_parameters_part_by_part():
     assert model.bias[4:8].eq(1).all() and np.array_equal(
         model.bias.detach().numpy()[:4], fi.uniform(12, seed=2, name="bias")[:4]
     )
-    assert [line.stream for line in report.filled] == [f"weight[{n}]" for n in range(4)] + ["bias", "bias[1]"]
+    assert [line.stream for line in report.filled] == [f"weight[{n}]" for n in range(4)] + [
+        "bias",
+        "bias[1]",
+    ]
     assert fit.verify_(model, seed=2)
 
 
@@ -135,7 +147,9 @@ def test_arithmetic_after_a_fill_is_followed():
                 self.b.uniform_(-1, 1).div_(-4)
                 nn.init.xavier_normal_(self.c).mul_(3)
                 lower = math.erf(-2 / math.sqrt(2))
-                self.d.uniform_(lower, -lower).erfinv_().mul_(0.1 * math.sqrt(2)).add_(1.0).clamp_(0.8, 1.2)
+                self.d.uniform_(lower, -lower).erfinv_().mul_(0.1 * math.sqrt(2)).add_(1.0).clamp_(
+                    0.8, 1.2
+                )
                 self.e.copy_(torch.randn_like(self.e) * 0.3)
                 nn.init.kaiming_normal_(self.f).mul_(-0.5)
 
@@ -148,7 +162,11 @@ def test_arithmetic_after_a_fill_is_followed():
     assert names["d"][0] == "truncated_normal" and names["d"][1]["std"] == pytest.approx(0.1)
     assert names["e"] == ("normal", {"mean": 0.0, "std": 0.3})
     assert model.f.std().item() == pytest.approx(0.5 * math.sqrt(2 / 100), rel=0.02)
-    assert model.d.min() > 0.8 and model.d.max() < 1.2 and model.d.std().item() == pytest.approx(0.088, rel=0.02)
+    assert (
+        model.d.min() > 0.8
+        and model.d.max() < 1.2
+        and model.d.std().item() == pytest.approx(0.088, rel=0.02)
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,7 +192,10 @@ def test_what_cannot_be_followed_is_refused_by_name_and_nothing_changes(code, wh
                 code(self.odd)
 
     model = on_meta(Odd)
-    with pytest.raises(ValueError, match=f"(?s)no rule covers 1 of the parameters; nothing was changed.*odd: .*{why}"):
+    with pytest.raises(
+        ValueError,
+        match=f"(?s)no rule covers 1 of the parameters; nothing was changed.*odd: .*{why}",
+    ):
         fit.materialize_(model)
     assert all(parameter.is_meta for parameter in model.parameters())
     fit.materialize_(model, {"odd": ("normal", {"std": 0.02})})
@@ -185,7 +206,10 @@ def test_what_cannot_be_followed_is_refused_by_name_and_nothing_changes(code, wh
     ("code", "expected"),
     [
         # A state space model's, as transformers' Qwen3-Next and Mamba write them.
-        (lambda w: w.copy_(torch.empty(40, 30).uniform_(0, 16).log_()), lambda u, z: (16 * u(0)).log_()),
+        (
+            lambda w: w.copy_(torch.empty(40, 30).uniform_(0, 16).log_()),
+            lambda u, z: (16 * u(0)).log_(),
+        ),
         (
             lambda w: w.copy_((torch.rand(40, 30) * 2 - 5).exp().clamp(min=1e-2)),
             lambda u, z: (u(0) * 2 - 5).exp().clamp(min=1e-2),
@@ -193,11 +217,16 @@ def test_what_cannot_be_followed_is_refused_by_name_and_nothing_changes(code, wh
         (lambda w: w.normal_().tanh_(), lambda u, z: z(0).tanh()),
         (lambda w: w.normal_().clamp_(-1, 1), lambda u, z: z(0).clamp(-1, 1)),
         (lambda w: w.normal_().mul_(torch.rand(30)), lambda u, z: z(0) * u(1)[0]),
-        (lambda w: w.uniform_().masked_fill_(torch.arange(30) < 9, 0), lambda u, z: u(0) * (torch.arange(30) >= 9)),
+        (
+            lambda w: w.uniform_().masked_fill_(torch.arange(30) < 9, 0),
+            lambda u, z: u(0) * (torch.arange(30) >= 9),
+        ),
         (lambda w: nn.init.normal_(w.view(20, 60)).view(40, 30).abs_(), lambda u, z: z(0).abs()),
     ],
 )
-def test_what_no_initializer_stands_for_is_computed_from_draws_by_the_parameters_name(code, expected):
+def test_what_no_initializer_stands_for_is_computed_from_draws_by_the_parameters_name(
+    code, expected
+):
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
@@ -209,7 +238,8 @@ def test_what_no_initializer_stands_for_is_computed_from_draws_by_the_parameters
 
     def drawn(initializer, **own):
         def by_number(number):
-            # Philox gives a shorter draw's values first, so that a row's are those of the whole's first row.
+            # Philox gives a shorter draw's values first, so that a row's are those of the whole's
+            # first row.
             return torch.from_numpy(initializer((40, 30), seed=5, name=f"b.odd[{number}]", **own))
 
         return by_number
@@ -217,13 +247,19 @@ def test_what_no_initializer_stands_for_is_computed_from_draws_by_the_parameters
     state = torch.get_rng_state()
     model = on_meta(lambda: nn.ModuleDict({"a": Odd(), "b": Odd()}))
     report = fit.materialize_(model, seed=5)
-    assert report.computed == ("a.odd", "b.odd") and report.filled == () and torch.equal(torch.get_rng_state(), state)
+    assert (
+        report.computed == ("a.odd", "b.odd")
+        and report.filled == ()
+        and torch.equal(torch.get_rng_state(), state)
+    )
     assert torch.equal(model["b"].odd, expected(drawn(fi.uniform), drawn(fi.normal)))
     assert fit.verify_(model, seed=5) and not fit.verify_(model, seed=6)
     other = on_meta(lambda: nn.ModuleDict({"b": Odd()}))
     fit.materialize_(other, seed=5)
     assert torch.equal(other["b"].odd, model["b"].odd)
-    fit.materialize_(half := on_meta(lambda: nn.ModuleDict({"b": Odd()})), seed=5, dtype=torch.bfloat16)
+    fit.materialize_(
+        half := on_meta(lambda: nn.ModuleDict({"b": Odd()})), seed=5, dtype=torch.bfloat16
+    )
     assert half["b"].odd.dtype == torch.bfloat16 and fit.verify_(half, seed=5)
 
 
@@ -238,7 +274,9 @@ def test_a_view_that_is_no_box_is_drawn_as_the_code_sees_it():
 
     model = on_meta(Patches)
     fit.materialize_(model, seed=5)
-    assert torch.equal(model.weight.view(8, 12), torch.from_numpy(fi.orthogonal((8, 12), seed=5, name="weight[0]")))
+    assert torch.equal(
+        model.weight.view(8, 12), torch.from_numpy(fi.orthogonal((8, 12), seed=5, name="weight[0]"))
+    )
 
 
 def test_draws_that_are_torchs_alone_repeat_by_name_and_seed():
@@ -256,12 +294,22 @@ def test_draws_that_are_torchs_alone_repeat_by_name_and_seed():
     made = []
     for seed in (1, 1, 2):
         torch.manual_seed(len(made))
-        generator = torch.Generator().manual_seed(len(made)) if made else None  # the name and the seed alone decide
+        generator = (
+            torch.Generator().manual_seed(len(made)) if made else None
+        )  # the name and the seed alone decide
         made.append(on_meta(lambda: nn.ModuleList([Mask(), Mask()])))
         fit.materialize_(made[-1], seed=seed)
     one, again, other = made
-    assert torch.equal(one[0].weight, again[0].weight) and set(one[0].weight.tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
-    assert not torch.equal(one[0].weight, one[1].weight) and not torch.equal(one[0].weight, other[0].weight)
+    assert torch.equal(one[0].weight, again[0].weight) and set(one[0].weight.tolist()) == {
+        0.0,
+        1.0,
+        2.0,
+        3.0,
+        4.0,
+    }
+    assert not torch.equal(one[0].weight, one[1].weight) and not torch.equal(
+        one[0].weight, other[0].weight
+    )
 
 
 def test_a_parameter_computed_from_another_is_refused():
@@ -277,7 +325,8 @@ def test_a_parameter_computed_from_another_is_refused():
                 self.length.copy_(self.direction.norm(dim=1))
 
     with pytest.raises(
-        ValueError, match="(?s)no rule covers 1 .*length: it was copied from a tensor on the meta device"
+        ValueError,
+        match="(?s)no rule covers 1 .*length: it was copied from a tensor on the meta device",
     ):
         fit.materialize_(on_meta(Scaled))
 
@@ -297,8 +346,16 @@ def test_values_that_the_code_computes_without_drawing_are_kept_and_told():
 
     model = on_meta(Decay)
     report = fit.materialize_(model)
-    assert report.computed == ("rate",) and report.restored == ("table",) and report.unknown == ("lost",)
-    assert torch.equal(model.rate.data, torch.log(torch.arange(1, 7))) and model.table.tolist() == [1, 2, 3]
+    assert (
+        report.computed == ("rate",)
+        and report.restored == ("table",)
+        and report.unknown == ("lost",)
+    )
+    assert torch.equal(model.rate.data, torch.log(torch.arange(1, 7))) and model.table.tolist() == [
+        1,
+        2,
+        3,
+    ]
     assert model.lost.is_meta
     assert fit.verify_(model)
 
@@ -319,12 +376,14 @@ def test_recording_changes_nothing_of_a_real_model_and_takes_no_random_number():
     assert attributes == [set(module.__dict__) for module in model.modules()]
 
 
-# ------------------------------------------------------------------------------------------------------ names and ties
+# ----------------------------------------------------------------------------------- names and ties
 
 
 def test_adding_a_layer_changes_no_other_weight():
     one = on_meta(lambda: nn.ModuleDict({"a": nn.Linear(3, 4), "b": nn.Linear(4, 5)}))
-    two = on_meta(lambda: nn.ModuleDict({"new": nn.Linear(9, 9), "b": nn.Linear(4, 5), "a": nn.Linear(3, 4)}))
+    two = on_meta(
+        lambda: nn.ModuleDict({"new": nn.Linear(9, 9), "b": nn.Linear(4, 5), "a": nn.Linear(3, 4)})
+    )
     for model in (one, two):
         fit.materialize_(model, seed=8)
     for name, value in one.state_dict().items():
@@ -335,8 +394,12 @@ def test_adding_a_layer_changes_no_other_weight():
 def test_tied_weights_stay_tied_and_are_drawn_once_by_their_first_name():
     model = on_meta(Tied)
     report = fit.materialize_(model, seed=2)
-    assert model.head.weight is model.embedding.weight and report.tied == {"head.weight": "embedding.weight"}
-    assert np.array_equal(model.head.weight.detach().numpy(), fi.normal((11, 6), seed=2, name="embedding.weight"))
+    assert model.head.weight is model.embedding.weight and report.tied == {
+        "head.weight": "embedding.weight"
+    }
+    assert np.array_equal(
+        model.head.weight.detach().numpy(), fi.normal((11, 6), seed=2, name="embedding.weight")
+    )
     assert report.values == 66 and [line.name for line in report.filled] == ["embedding.weight"]
 
 
@@ -371,14 +434,21 @@ def wrap(name, model):
 @pytest.mark.parametrize("name", ["none", "compile", "checkpoint", "FSDP1", "all"])
 def test_wrappers_add_nothing_to_names(name):
     def make():
-        return wrap(name, nn.ModuleDict({"body": nn.Sequential(nn.Linear(3, 4), nn.ReLU()), "head": nn.Linear(4, 2)}))
+        return wrap(
+            name,
+            nn.ModuleDict(
+                {"body": nn.Sequential(nn.Linear(3, 4), nn.ReLU()), "head": nn.Linear(4, 2)}
+            ),
+        )
 
     model = on_meta(make)
     report = fit.materialize_(model, {"head.weight": "xavier_normal"}, seed=6)
     assert set(report.names) == {"body.0.weight", "body.0.bias", "head.weight", "head.bias"}
     head = dict(model.named_parameters())
     (head,) = (value for key, value in head.items() if key.endswith("head.weight"))
-    assert np.array_equal(head.detach().numpy(), fi.xavier_normal((2, 4), seed=6, name="head.weight"))
+    assert np.array_equal(
+        head.detach().numpy(), fi.xavier_normal((2, 4), seed=6, name="head.weight")
+    )
 
 
 def test_data_parallel_adds_nothing_to_names():
@@ -418,7 +488,9 @@ def test_with_torchs_swap_the_parameter_objects_stay():
     assert model.weight is weight and not weight.is_meta and fit.verify_(model, seed=1)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn]
+)
 def test_dtype_is_that_of_the_draw(dtype):
     model = on_meta(lambda: nn.Linear(30, 40))
     report = fit.materialize_(model, dtype=dtype, seed=1)
@@ -434,7 +506,8 @@ def test_parameters_in_another_memory_format_keep_it():
     fit.materialize_(model, seed=1)
     assert model.weight.is_contiguous(memory_format=torch.channels_last)
     assert np.array_equal(
-        model.weight.detach().numpy(), fi.he_uniform((6, 4, 3, 3), negative_slope=math.sqrt(5), seed=1, name="weight")
+        model.weight.detach().numpy(),
+        fi.he_uniform((6, 4, 3, 3), negative_slope=math.sqrt(5), seed=1, name="weight"),
     )
 
 
@@ -445,5 +518,7 @@ def test_parameters_without_elements_need_no_rule():
 
 
 def test_without_a_seed_one_is_drawn_and_told():
-    one, two = (fit.materialize_(on_meta(lambda: nn.Linear(2, 2)), seed=None).seed for _ in range(2))
+    one, two = (
+        fit.materialize_(on_meta(lambda: nn.Linear(2, 2)), seed=None).seed for _ in range(2)
+    )
     assert one != two

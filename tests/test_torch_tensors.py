@@ -1,4 +1,6 @@
-"""fastinit.torch's functions and the tensors they are given: memory, autograd, subclasses, errors."""
+"""fastinit.torch's functions and the tensors they are given: memory, autograd, subclasses,
+errors.
+"""
 
 import hashlib
 import math
@@ -11,15 +13,35 @@ from torch import nn  # noqa: E402
 import fastinit as fi  # noqa: E402
 import fastinit.torch as fit  # noqa: E402
 
-DRAWING = ["uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_",
-           "kaiming_normal_", "orthogonal_", "sparse_"]  # fmt: skip
-DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
+DRAWING = [
+    "uniform_",
+    "normal_",
+    "trunc_normal_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+    "orthogonal_",
+    "sparse_",
+]
+DTYPES = [
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=[str(dtype)[6:] for dtype in DTYPES])
 
 
 def call(name, tensor, generator=None):
     function = getattr(fit, name)
-    return function(tensor, 0.5, generator=generator) if name == "sparse_" else function(tensor, generator=generator)
+    return (
+        function(tensor, 0.5, generator=generator)
+        if name == "sparse_"
+        else function(tensor, generator=generator)
+    )
 
 
 def bits(tensor):
@@ -47,7 +69,7 @@ def test_what_follows_manual_seed_is_golden_in_every_dtype(name):
     assert digest.hexdigest() == GOLDEN[name]
 
 
-# -------------------------------------------------------------------------------------------------------------- memory
+# ------------------------------------------------------------------------------------------- memory
 
 
 @every_dtype
@@ -59,7 +81,10 @@ def test_strided_tensors_get_the_values_of_contiguous_ones(name, dtype):
     wide = torch.zeros(24, 30, dtype=dtype)
     call(name, wide[::2, 5:25:2], generators[2])
     assert bits(turned) == bits(whole) == bits(wide[::2, 5:25:2])
-    assert not wide[1::2].view(torch.uint8).any() and not wide[:, :5].contiguous().view(torch.uint8).any()
+    assert (
+        not wide[1::2].view(torch.uint8).any()
+        and not wide[:, :5].contiguous().view(torch.uint8).any()
+    )
 
 
 @every_dtype
@@ -68,7 +93,9 @@ def test_narrow_dtypes_are_the_float32_draw_rounded_once(dtype):
         return  # a draw of its own
     generators = [torch.Generator().manual_seed(8) for _ in range(2)]
     wide = fit.normal_(torch.empty(1000), generator=generators[0])
-    assert bits(fit.normal_(torch.empty(1000, dtype=dtype), generator=generators[1])) == bits(wide.to(dtype))
+    assert bits(fit.normal_(torch.empty(1000, dtype=dtype), generator=generators[1])) == bits(
+        wide.to(dtype)
+    )
 
 
 @pytest.mark.parametrize("name", DRAWING)
@@ -82,7 +109,12 @@ def test_the_tensor_itself_is_returned_and_its_version_counts_the_write(name):
 def test_leaves_that_require_grad_are_filled_as_under_no_grad(name):
     parameter = torch.nn.Parameter(torch.zeros(4, 4))
     assert call(name, parameter) is parameter
-    assert parameter.is_leaf and parameter.requires_grad and parameter.grad_fn is None and parameter.any()
+    assert (
+        parameter.is_leaf
+        and parameter.requires_grad
+        and parameter.grad_fn is None
+        and parameter.any()
+    )
 
 
 def test_autograd_notices_that_a_saved_tensor_was_filled():
@@ -131,7 +163,10 @@ def test_subclasses_that_change_nothing_are_filled_as_tensors():
     for kind in (Marked, type("Named", (torch.Tensor,), {})):
         tensor = torch.empty(4).as_subclass(kind)
         assert torch.equal(
-            fit.normal_(tensor, generator=torch.Generator().manual_seed(1)).as_subclass(torch.Tensor), expected
+            fit.normal_(tensor, generator=torch.Generator().manual_seed(1)).as_subclass(
+                torch.Tensor
+            ),
+            expected,
         )
     with pytest.raises(ValueError, match="uninitialized parameter"):
         fit.normal_(nn.UninitializedParameter())
@@ -141,20 +176,32 @@ def test_subclasses_answer_for_themselves():
     class Loud(torch.Tensor):
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
-            if func in (torch.nn.init.normal_, torch.Tensor.normal_, torch.linalg.qr, torch.randperm):
+            if func in (
+                torch.nn.init.normal_,
+                torch.Tensor.normal_,
+                torch.linalg.qr,
+                torch.randperm,
+            ):
                 raise LookupError("asked")
             return super().__torch_function__(func, types, args, kwargs or {})
 
-    for function, more in ((fit.normal_, ()), (fit.orthogonal_, ()), (fit.sparse_, (0.5,)), (fit.xavier_normal_, ())):
+    for function, more in (
+        (fit.normal_, ()),
+        (fit.orthogonal_, ()),
+        (fit.sparse_, (0.5,)),
+        (fit.xavier_normal_, ()),
+    ):
         with pytest.raises(LookupError, match="asked"):
             function(torch.empty(3, 3).as_subclass(Loud), *more)
 
 
-# -------------------------------------------------------------------------------------------------------------- errors
+# ------------------------------------------------------------------------------------------- errors
 
 
 def both_raise(name, tensor, *arguments, **keywords):
-    """torch's error and ours: the same class and, where torch's code raises it in Python or C++, the same text."""
+    """torch's error and ours: the same class and, where torch's code raises it in Python or C++,
+    the same text.
+    """
     errors = []
     for module in (torch.nn.init, fit):
         with pytest.raises(Exception) as caught:  # noqa: PT011
@@ -165,7 +212,8 @@ def both_raise(name, tensor, *arguments, **keywords):
 
 
 @pytest.mark.parametrize(
-    "name", ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_"]
+    "name",
+    ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_"],
 )
 @pytest.mark.parametrize("shape", [(), (3,)])
 def test_fans_need_two_dimensions(name, shape):
@@ -218,7 +266,11 @@ def test_a_refused_call_takes_no_number_and_writes_nothing():
 @pytest.mark.parametrize("name", ["uniform_", "normal_", "kaiming_uniform_", "xavier_normal_"])
 def test_integer_tensors_are_refused_with_torchs_class_and_by_name(name, dtype):
     _, ours = both_raise(name, torch.empty(3, 3, dtype=dtype))
-    assert isinstance(ours, NotImplementedError) and str(dtype)[6:] in str(ours) and "bfloat16" in str(ours)
+    assert (
+        isinstance(ours, NotImplementedError)
+        and str(dtype)[6:] in str(ours)
+        and "bfloat16" in str(ours)
+    )
 
 
 def test_complex_tensors_are_refused_by_name():
@@ -263,7 +315,10 @@ def test_numbers_may_be_zero_dimensional_tensors():
 
 
 def test_the_facade_refuses_a_meta_tensor():
-    with pytest.raises(ValueError, match="out is a tensor on torch's meta device, which has no memory.*materialize_"):
+    with pytest.raises(
+        ValueError,
+        match="out is a tensor on torch's meta device, which has no memory.*materialize_",
+    ):
         fi.normal(out=torch.empty(3, device="meta"))
     with pytest.raises(ValueError, match="entry 'x': out is a tensor on torch's meta device"):
         fi.fill([(torch.empty(3, device="meta"), "normal", {}, "x")])

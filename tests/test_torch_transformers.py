@@ -1,4 +1,6 @@
-"""Hugging Face models under accelerate(), and from the meta device by materialize_, against plain construction."""
+"""Hugging Face models under accelerate(), and from the meta device by materialize_, against plain
+construction.
+"""
 
 import math
 
@@ -20,23 +22,48 @@ import fastinit.torch as fit  # noqa: E402
 SMALL = {"vocab_size": 128, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 CONFIGS = {
     "LlamaForCausalLM": lambda: transformers.LlamaConfig(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, **SMALL
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        **SMALL,
     ),
-    "GPT2LMHeadModel": lambda: transformers.GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=32, **SMALL),
+    "GPT2LMHeadModel": lambda: transformers.GPT2Config(
+        n_embd=64, n_layer=2, n_head=4, n_positions=32, **SMALL
+    ),
     "BertModel": lambda: transformers.BertConfig(
         hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, **SMALL
     ),
     "T5ForConditionalGeneration": lambda: transformers.T5Config(
-        d_model=64, d_ff=96, d_kv=16, num_layers=2, num_heads=4, decoder_start_token_id=0, vocab_size=128
+        d_model=64,
+        d_ff=96,
+        d_kv=16,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=0,
+        vocab_size=128,
     ),
     "ViTModel": lambda: transformers.ViTConfig(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
     ),
     "Qwen2MoeForCausalLM": lambda: transformers.Qwen2MoeConfig(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        moe_intermediate_size=32, shared_expert_intermediate_size=32, num_experts=4, **SMALL
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        moe_intermediate_size=32,
+        shared_expert_intermediate_size=32,
+        num_experts=4,
+        **SMALL,
     ),
-}  # fmt: skip
+}
 every_model = pytest.mark.parametrize("name", CONFIGS)
 
 
@@ -45,7 +72,9 @@ def build(name, dtype=None):
     if dtype is not None:
         config.dtype = dtype
     return (
-        getattr(transformers, name)._from_config(config, dtype=dtype) if dtype else getattr(transformers, name)(config)
+        getattr(transformers, name)._from_config(config, dtype=dtype)
+        if dtype
+        else getattr(transformers, name)(config)
     )
 
 
@@ -66,7 +95,9 @@ def laws_agree(plain, model):
             assert torch.equal(ours, their), key
         else:
             assert abs(ours.std() / their.std() - 1) < 7 / math.sqrt(ours.numel()), key
-            assert abs(ours.mean() - their.mean()) < 7 * their.std() * math.sqrt(2 / ours.numel()), key
+            assert abs(ours.mean() - their.mean()) < 7 * their.std() * math.sqrt(
+                2 / ours.numel()
+            ), key
 
 
 @every_model
@@ -77,14 +108,21 @@ def test_accelerate_draws_every_weight_with_the_law_of_plain_construction(name):
     with fit.accelerate() as block:
         model = build(name)
     laws_agree(plain, model)
-    assert block.values >= sum(p.numel() for p in model.parameters() if p.min() != p.max()) and not block.left
+    assert (
+        block.values >= sum(p.numel() for p in model.parameters() if p.min() != p.max())
+        and not block.left
+    )
     assert not any(
-        torch.equal(a, b) for a, b in zip(plain.parameters(), model.parameters(), strict=True) if a.std() > 0
+        torch.equal(a, b)
+        for a, b in zip(plain.parameters(), model.parameters(), strict=True)
+        if a.std() > 0
     )
     torch.manual_seed(0)
     with fit.accelerate():
         again = build(name)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
 
 
 @every_model
@@ -93,14 +131,19 @@ def test_from_meta_every_weight_has_the_law_of_plain_construction_and_is_keyed_b
     plain, model = build(name), on_meta(name)
     report = fit.materialize_(model, seed=1)
     laws_agree(plain, model)
-    assert not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())) and report.unknown == ()
+    assert (
+        not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+        and report.unknown == ()
+    )
     for (key, theirs), ours in zip(plain.named_buffers(), model.buffers(), strict=True):
         assert torch.equal(theirs, ours), key
     assert fit.verify_(model, seed=1)
     parameters = dict(model.named_parameters())
     for line in report.filled:
         if line.stream == line.name and f"{line.name}[1]" not in report.names:
-            assert np.array_equal(eval(line.call(1), {"fi": fi}), parameters[line.name].detach().numpy()), line
+            assert np.array_equal(
+                eval(line.call(1), {"fi": fi}), parameters[line.name].detach().numpy()
+            ), line
 
 
 COMPUTING = {
@@ -108,14 +151,31 @@ COMPUTING = {
         hidden_size=64, state_size=8, num_hidden_layers=2, time_step_rank=4, **SMALL
     ),
     "Mamba2ForCausalLM": lambda: transformers.Mamba2Config(
-        hidden_size=64, state_size=8, num_hidden_layers=2, num_heads=16, head_dim=8, n_groups=2, **SMALL
+        hidden_size=64,
+        state_size=8,
+        num_hidden_layers=2,
+        num_heads=16,
+        head_dim=8,
+        n_groups=2,
+        **SMALL,
     ),
     "Qwen3NextForCausalLM": lambda: transformers.Qwen3NextConfig(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
-        linear_num_key_heads=4, linear_num_value_heads=32, linear_key_head_dim=8, linear_value_head_dim=8,
-        num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32, **SMALL
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        linear_num_key_heads=4,
+        linear_num_value_heads=32,
+        linear_key_head_dim=8,
+        linear_value_head_dim=8,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=32,
+        shared_expert_intermediate_size=32,
+        **SMALL,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", COMPUTING)
@@ -127,7 +187,9 @@ def test_state_space_models_compute_what_no_initializer_stands_for(name):
     with torch.device("meta"):
         model = getattr(transformers, name)(config)
     report = fit.materialize_(model, seed=1)
-    assert report.computed and all(key.endswith(("A_log", "dt_bias", "dt_proj.bias")) for key in report.computed)
+    assert report.computed and all(
+        key.endswith(("A_log", "dt_bias", "dt_proj.bias")) for key in report.computed
+    )
     laws_agree(plain, model)
     assert report.unknown == () and fit.verify_(model, seed=1)
     assert model(torch.arange(10)[None], labels=torch.arange(10)[None]).loss.isfinite()
@@ -135,14 +197,24 @@ def test_state_space_models_compute_what_no_initializer_stands_for(name):
 
 @pytest.mark.parametrize("name", ["ViTMAEModel", "XLNetModel", "CLIPModel"])
 def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
-    """ViT-MAE fills a view and asks its children whether they are done; XLNet makes parameters by torch.Tensor(n), which
-    no device reaches; CLIP's scale is a constant of its constructor."""
-    small = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    """ViT-MAE fills a view and asks its children whether they are done; XLNet makes parameters by
+    torch.Tensor(n), which no device reaches; CLIP's scale is a constant of its constructor.
+    """
+    small = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
     image = {**small, "image_size": 32, "patch_size": 8}
     config = {
         "ViTMAEModel": lambda: transformers.ViTMAEConfig(**image),
-        "XLNetModel": lambda: transformers.XLNetConfig(vocab_size=99, d_model=64, n_layer=2, n_head=4, d_inner=96),
-        "CLIPModel": lambda: transformers.CLIPConfig(text_config={**small, **SMALL}, vision_config=image),
+        "XLNetModel": lambda: transformers.XLNetConfig(
+            vocab_size=99, d_model=64, n_layer=2, n_head=4, d_inner=96
+        ),
+        "CLIPModel": lambda: transformers.CLIPConfig(
+            text_config={**small, **SMALL}, vision_config=image
+        ),
     }[name]()
     torch.manual_seed(1)
     plain = getattr(transformers, name)(config)
@@ -167,7 +239,11 @@ def test_tied_embeddings_of_gpt2_are_drawn_once():
     report = fit.materialize_(model)
     assert model.lm_head.weight is model.transformer.wte.weight
     assert report.tied == {"lm_head.weight": "transformer.wte.weight"}
-    scaled = {line.name: line.arguments["std"] for line in report.filled if line.name.endswith("c_proj.weight")}
+    scaled = {
+        line.name: line.arguments["std"]
+        for line in report.filled
+        if line.name.endswith("c_proj.weight")
+    }
     assert set(scaled.values()) == {0.02 / math.sqrt(4)}
 
 
@@ -211,7 +287,9 @@ def test_half_precision_orthogonal_of_transformers_runs_here():
     with fit.accelerate(seed=1) as block:
         tensor = initialization.orthogonal_(torch.empty(4, 6, dtype=torch.bfloat16))
     assert block.fills == 1
-    assert torch.equal(tensor, torch.from_numpy(fi.orthogonal((4, 6), seed=1, name=0)).to(torch.bfloat16))
+    assert torch.equal(
+        tensor, torch.from_numpy(fi.orthogonal((4, 6), seed=1, name=0)).to(torch.bfloat16)
+    )
 
 
 def test_the_fills_of_a_construction_are_counted_none_is_skipped():
@@ -231,5 +309,7 @@ def test_a_construction_of_transformers_is_completed_by_its_own_code():
     report = fit.materialize_(model, made, seed=1)
     plain = on_meta("LlamaForCausalLM")
     fit.materialize_(plain, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True)
+    )
     assert report.unknown == ()

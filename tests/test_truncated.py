@@ -1,7 +1,9 @@
-"""Truncated normal: near the exact quantile, in order, no spike at a bound, right moments; both types, all three forms.
+"""Truncated normal: near the exact quantile, in order, no spike at a bound, right moments; both
+types, all three forms.
 
-z is judged in the reference engine (the native one has its bits: test_equal_bits.py) against mpmath at chosen words;
-every word at 2 sigma, and samples of 2^25 elsewhere, are judged by tests/derivation/sweep_truncated.py.
+z is judged in the reference engine (the native one has its bits: test_equal_bits.py) against mpmath
+at chosen words; every word at 2 sigma, and samples of 2^25 elsewhere, are judged by
+tests/derivation/sweep_truncated.py.
 """
 
 import math
@@ -16,13 +18,35 @@ from fastinit.reference import truncated
 
 mpf = mpmath.mpf
 INFINITY = math.inf
-WORKING = pytest.mark.parametrize("dtype", [_dtypes.FLOAT32, _dtypes.FLOAT64], ids=lambda dtype: dtype.name)
+WORKING = pytest.mark.parametrize(
+    "dtype", [_dtypes.FLOAT32, _dtypes.FLOAT64], ids=lambda dtype: dtype.name
+)
 BOUNDS = [
-    (-2.0, 2.0), (-1.0, 1.0), (0.0, INFINITY), (1.0, INFINITY), (-INFINITY, -2.5), (-1.0, 3.0), (2.5, INFINITY),
-    (8.0, 10.0), (9.0, INFINITY), (-100.0, 100.0), (100.0, 101.0), (-1000.0, 1000.0), (-3.0, 3.0), (1.0, 1.001),
-    (0.0, 2.0), (-0.001, 0.002), (-INFINITY, 0.3), (3.0, 4.0), (0.5, 0.6), (4.0, 4.5), (1000.0, INFINITY),
-    (-5.0, 1e-6), (-6.0, -5.0), (0.0, 0.001),
-]  # fmt: skip
+    (-2.0, 2.0),
+    (-1.0, 1.0),
+    (0.0, INFINITY),
+    (1.0, INFINITY),
+    (-INFINITY, -2.5),
+    (-1.0, 3.0),
+    (2.5, INFINITY),
+    (8.0, 10.0),
+    (9.0, INFINITY),
+    (-100.0, 100.0),
+    (100.0, 101.0),
+    (-1000.0, 1000.0),
+    (-3.0, 3.0),
+    (1.0, 1.001),
+    (0.0, 2.0),
+    (-0.001, 0.002),
+    (-INFINITY, 0.3),
+    (3.0, 4.0),
+    (0.5, 0.6),
+    (4.0, 4.5),
+    (1000.0, INFINITY),
+    (-5.0, 1e-6),
+    (-6.0, -5.0),
+    (0.0, 0.001),
+]
 EVERY_BOUND = pytest.mark.parametrize("bounds", BOUNDS, ids=str)
 
 
@@ -37,7 +61,15 @@ def z_of(words, bounds, dtype):
     form, *k = _truncated.parameters(*bounds, dtype)
     draw = truncated.truncated_normal_f64 if dtype.wide else truncated.truncated_normal_f32
     largest = float(np.finfo(dtype.numpy()).max)
-    return draw(np.array(words, np.uint64 if dtype.wide else np.uint32), form, 0.0, 1.0, -largest, largest, *k)
+    return draw(
+        np.array(words, np.uint64 if dtype.wide else np.uint32),
+        form,
+        0.0,
+        1.0,
+        -largest,
+        largest,
+        *k,
+    )
 
 
 def upper(x):
@@ -64,7 +96,16 @@ def chosen_words(bounds, dtype):
     width = 64 if dtype.wide else 32
     last = (1 << width) - 1
     rng = random.Random(width)
-    words = {0, 1, 2, last, last - 1, last // 2, last // 2 + 1, *(rng.getrandbits(width) for _ in range(40))}
+    words = {
+        0,
+        1,
+        2,
+        last,
+        last - 1,
+        last // 2,
+        last // 2 + 1,
+        *(rng.getrandbits(width) for _ in range(40)),
+    }
     words |= {end for k in range(width) for end in (1 << k, last - (1 << k))}
     form, *k = _truncated.parameters(*bounds, dtype)
     if form == _truncated.WIDE:
@@ -89,7 +130,12 @@ def test_every_value_is_within_8_ulp_of_the_exact_quantile(bounds, dtype):
 def test_values_never_decrease_as_the_word_grows(bounds, dtype):
     kind, width = (np.uint64, 64) if dtype.wide else (np.uint32, 32)
     rng = np.random.default_rng(7)
-    for start in (0, 2**width - 2**14, 2 ** (width - 1) - 2**13, *rng.integers(0, 2**31, 6).tolist()):
+    for start in (
+        0,
+        2**width - 2**14,
+        2 ** (width - 1) - 2**13,
+        *rng.integers(0, 2**31, 6).tolist(),
+    ):
         run = np.arange(2**14, dtype=kind) + kind(start)
         assert np.all(np.diff(z_of(run, bounds, dtype)) >= 0)
     scattered = np.sort(rng.integers(0, 2**width, 2**15, dtype=kind))
@@ -117,17 +163,26 @@ def mass(alpha, beta, low, high):
 
 
 def between(a, b):
-    return upper(-b) - upper(-a) if b <= 0 else upper(a) - upper(b)  # from the tail that keeps the digits
+    return (
+        upper(-b) - upper(-a) if b <= 0 else upper(a) - upper(b)
+    )  # from the tail that keeps the digits
 
 
 # mean, std, and whether every dtype or the two working types.
-SPIKES = [(0.0, 1.0, True), (0.0, 0.02, True), (0.0, 0.37, False), (1.0, 1.0, False), (-0.25, 0.5, False)]
+SPIKES = [
+    (0.0, 1.0, True),
+    (0.0, 0.02, True),
+    (0.0, 0.37, False),
+    (1.0, 1.0, False),
+    (-0.25, 0.5, False),
+]
 
 
 @EVERY_BOUND
 def test_no_bound_collects_more_than_twice_the_mass_of_its_last_cell(bounds):
-    """Where the last value's cell (between the bound and the middle to the next value) holds any words at all, and the
-    arithmetic of mean + std * z is not coarser than the destination."""
+    """Where the last value's cell (between the bound and the middle to the next value) holds any
+    words at all, and the arithmetic of mean + std * z is not coarser than the destination.
+    """
     checked = 0
     for mean, std, every in SPIKES:
         low, high = mean + std * bounds[0], mean + std * bounds[1]
@@ -149,12 +204,21 @@ def test_no_bound_collects_more_than_twice_the_mass_of_its_last_cell(bounds):
                     continue
                 middle = ((mpf(value) + mpf(inner)) / 2 - mpf(mean)) / mpf(std)
                 at_low = value == lowest
-                cell = mass(alpha, middle, alpha, beta) if at_low else mass(middle, beta, alpha, beta)
+                cell = (
+                    mass(alpha, middle, alpha, beta) if at_low else mass(middle, beta, alpha, beta)
+                )
                 if cell * words < 2:
                     continue
                 below = stored_up_to(parameters, dtype, value if at_low else inner)
                 count = below if at_low else words - below
-                assert count <= 2 * cell * words, (mean, std, dtype.name, value, count, float(cell * words))
+                assert count <= 2 * cell * words, (
+                    mean,
+                    std,
+                    dtype.name,
+                    value,
+                    count,
+                    float(cell * words),
+                )
                 checked += 1
     assert checked or bounds in ((100.0, 101.0), (-100.0, 100.0), (-1000.0, 1000.0))
 
@@ -164,13 +228,22 @@ def moments_are_wrong(z, bounds, dtype):
     exact = _math.truncated_std(alpha, beta)
     place = alpha if abs(alpha) < abs(beta) else beta
     resolution = abs(place) * 2.0 ** (-52 if dtype.wide else -23)  # of z itself, for 1000 sigma
-    a, b = (min(max(mpf(x), -mpf(10) ** 6), mpf(10) ** 6) for x in bounds)
-    mean = (mpmath.exp(-a * a / 2) - mpmath.exp(-b * b / 2)) / mpmath.sqrt(2 * mpmath.pi) / between(a, b)
-    return abs(z.std() - exact) > 2e-5 * exact + resolution or abs(z.mean() - float(mean)) > 2e-6 * exact + resolution
+    a, b = (min(max(mpf(x), -(mpf(10) ** 6)), mpf(10) ** 6) for x in bounds)
+    mean = (
+        (mpmath.exp(-a * a / 2) - mpmath.exp(-b * b / 2))
+        / mpmath.sqrt(2 * mpmath.pi)
+        / between(a, b)
+    )
+    return (
+        abs(z.std() - exact) > 2e-5 * exact + resolution
+        or abs(z.mean() - float(mean)) > 2e-6 * exact + resolution
+    )
 
 
 def evenly(bounds, dtype):
-    """z at 2^20 words in equal distances: a quadrature, not a sample, so the tolerance is narrow."""
+    """z at 2^20 words in equal distances: a quadrature, not a sample, so the tolerance is
+    narrow.
+    """
     width, kind = (64, np.uint64) if dtype.wide else (32, np.uint32)
     words = (np.arange(2**20, dtype=kind) << kind(width - 20)) + kind(2 ** (width - 21))
     return z_of(words, bounds, dtype).astype(np.float64)
@@ -184,11 +257,15 @@ def test_mean_and_std_are_those_of_the_truncated_normal(bounds, dtype):
 
 def test_the_moments_would_show_a_bound_off_by_a_thousandth():
     assert moments_are_wrong(evenly((-2.001, 2.001), _dtypes.FLOAT32), (-2.0, 2.0), _dtypes.FLOAT32)
-    assert moments_are_wrong(evenly((1.001, INFINITY), _dtypes.FLOAT32), (1.0, INFINITY), _dtypes.FLOAT32)
+    assert moments_are_wrong(
+        evenly((1.001, INFINITY), _dtypes.FLOAT32), (1.0, INFINITY), _dtypes.FLOAT32
+    )
 
 
 def test_bounds_a_thousand_sigma_off_change_nothing():
-    """torch's trunc_normal_ once put outliers at 2 for std 0.002 (pytorch #155588): here the largest is a normal's."""
+    """torch's trunc_normal_ once put outliers at 2 for std 0.002 (pytorch #155588): here the
+    largest is a normal's.
+    """
     parameters = _draws.truncated_normal(0.0, 0.002, -2.0, 2.0, _dtypes.FLOAT32).parameters
     w = np.random.default_rng(11).integers(0, 2**32, 2**21, dtype=np.uint32)
     w[:4] = 0, 1, 2**32 - 1, 2**32 - 2

@@ -1,4 +1,6 @@
-"""The truncated normal's numbers are the real numbers of stream-v1.md section 6, each rounded once: against mpmath."""
+"""The truncated normal's numbers are the real numbers of stream-v1.md section 6, each rounded once:
+against mpmath.
+"""
 
 import math
 from types import SimpleNamespace
@@ -10,7 +12,9 @@ from fastinit import _truncated
 
 mpf = mpmath.mpf
 INFINITY = math.inf
-FLOAT32, FLOAT64 = (SimpleNamespace(wide=wide, name=name) for wide, name in ((False, "float32"), (True, "float64")))
+FLOAT32, FLOAT64 = (
+    SimpleNamespace(wide=wide, name=name) for wide, name in ((False, "float32"), (True, "float64"))
+)
 BOTH = pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=lambda dtype: dtype.name)
 
 
@@ -36,7 +40,10 @@ def rounded(x, precision):
 
 def inward(alpha, beta, bits):
     alpha, beta = mpf(alpha), mpf(beta)
-    a, b = (0 if mpmath.isinf(x) else min(abs(x) * mpf(2) ** -bits, (beta - alpha) / 16) for x in (alpha, beta))
+    a, b = (
+        0 if mpmath.isinf(x) else min(abs(x) * mpf(2) ** -bits, (beta - alpha) / 16)
+        for x in (alpha, beta)
+    )
     return alpha + a, beta - b
 
 
@@ -59,14 +66,20 @@ def wide(alpha, beta, word, precision):
     else:
         steps = [(1 - below - above) / 2**word] * 2
     distances = [crossing - first + mpf(1) / 2, first + mpf(1) / 2 - crossing]
-    return first, [*distances, below, above, *steps, *(s * mpmath.sqrt(2 * mpmath.pi) for s in steps)]
+    return first, [
+        *distances,
+        below,
+        above,
+        *steps,
+        *(s * mpmath.sqrt(2 * mpmath.pi) for s in steps),
+    ]
 
 
 def far(alpha, beta, word, precision):
     """All but the correction, then the correction's polynomial as a function, and its reach."""
     left = upper(inward(alpha, beta, precision)[1]) / upper(alpha)
     inside = 1 - left
-    hazard = mpmath.exp(-mpf(alpha) ** 2 / 2) / mpmath.sqrt(2 * mpmath.pi) / upper(alpha)
+    hazard = mpmath.exp(-(mpf(alpha) ** 2) / 2) / mpmath.sqrt(2 * mpmath.pi) / upper(alpha)
     slope = hazard * (hazard - mpf(alpha))
     scale = mpf(alpha) + (mpf(5) / 2 if word == 32 else 4)
     deepest = -mpmath.log(left + inside / mpf(2) ** (word + 1))
@@ -85,13 +98,44 @@ def far(alpha, beta, word, precision):
 
     bound = rounded(mpf(alpha), precision)
     assert bound == alpha  # the cases take bounds that need no rounding
-    return [inside / 2**word, left, bound, inside, hazard / 2, slope * inside / 2, scale], correction, reach
+    return (
+        [inside / 2**word, left, bound, inside, hazard / 2, slope * inside / 2, scale],
+        correction,
+        reach,
+    )
 
 
-CENTRAL_CASES = [(-2.0, 2.0), (-1.0, 1.0), (-0.3, 0.3), (-1e-9, 1e-9), (-2.0000000000000004, 1.9999999999999996)]
-WIDE_CASES = [(-1.0, 3.0), (-3.0, 3.0), (-1000.0, 1000.0), (-0.001, 0.002), (-INFINITY, 0.3), (-5.0, 1e-9), (-2.5, 2.5)]
-WIDE_FLOAT64_CASES = [(-2.0, 2.0), (0.0, INFINITY), (1.0, 1.5), (2.5, INFINITY), (1.0, 1.0 + 2.0**-40), (3.99, 4.5)]
-FAR_FLOAT32_CASES = [(0.0, INFINITY), (0.0, 0.001), (1.0, INFINITY), (1.0, 1.0009765625), (2.5, 3.0)]
+CENTRAL_CASES = [
+    (-2.0, 2.0),
+    (-1.0, 1.0),
+    (-0.3, 0.3),
+    (-1e-9, 1e-9),
+    (-2.0000000000000004, 1.9999999999999996),
+]
+WIDE_CASES = [
+    (-1.0, 3.0),
+    (-3.0, 3.0),
+    (-1000.0, 1000.0),
+    (-0.001, 0.002),
+    (-INFINITY, 0.3),
+    (-5.0, 1e-9),
+    (-2.5, 2.5),
+]
+WIDE_FLOAT64_CASES = [
+    (-2.0, 2.0),
+    (0.0, INFINITY),
+    (1.0, 1.5),
+    (2.5, INFINITY),
+    (1.0, 1.0 + 2.0**-40),
+    (3.99, 4.5),
+]
+FAR_FLOAT32_CASES = [
+    (0.0, INFINITY),
+    (0.0, 0.001),
+    (1.0, INFINITY),
+    (1.0, 1.0009765625),
+    (2.5, 3.0),
+]
 FAR_CASES = [(4.0, INFINITY), (4.0, 5.0), (8.0, 10.0), (9.0, INFINITY), (16.0, 16.0009765625)]
 
 
@@ -138,7 +182,9 @@ def test_numbers_of_bounds_on_one_side(case, dtype):
 @BOTH
 def test_bounds_on_the_negative_side_are_mirrored(dtype):
     for low, high in [(1.0, INFINITY), (8.0, 10.0), (0.0, 2.0), (5.0, 5.5)]:
-        plain, mirrored = (list(_truncated.parameters(*pair, dtype)) for pair in ((low, high), (-high, -low)))
+        plain, mirrored = (
+            list(_truncated.parameters(*pair, dtype)) for pair in ((low, high), (-high, -low))
+        )
         assert (plain[1], mirrored[1]) == (0.0, 1.0)
         plain[1] = 1.0
         assert mirrored == plain
@@ -147,13 +193,21 @@ def test_bounds_on_the_negative_side_are_mirrored(dtype):
 def test_the_nearer_bound_is_rounded_inward():
     third = 1 / 3
     for low, high in [(third, INFINITY), (-INFINITY, -third)]:
-        assert _truncated.parameters(low, high, FLOAT32)[4] == 11184811 / 2**25  # not 11184810, below the bound
+        assert (
+            _truncated.parameters(low, high, FLOAT32)[4] == 11184811 / 2**25
+        )  # not 11184810, below the bound
     assert _truncated.parameters(12 + third, INFINITY, FLOAT64)[4] == 12 + third
 
 
 @BOTH
 def test_a_bound_far_beyond_all_others_has_finite_numbers(dtype):
-    for alpha, beta in [(1e5, INFINITY), (1e10, 2e10), (1e30, INFINITY), (1e300, INFINITY), (70000.0, 70001.0)]:
+    for alpha, beta in [
+        (1e5, INFINITY),
+        (1e10, 2e10),
+        (1e30, INFINITY),
+        (1e300, INFINITY),
+        (70000.0, 70001.0),
+    ]:
         form, *numbers = _truncated.parameters(alpha, beta, dtype)
         assert form == _truncated.FAR
         assert all(map(math.isfinite, numbers))
@@ -162,6 +216,13 @@ def test_a_bound_far_beyond_all_others_has_finite_numbers(dtype):
 
 @BOTH
 def test_bounds_that_are_no_interval_are_refused(dtype):
-    for alpha, beta in [(1.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (INFINITY, INFINITY), (0.0, 1e-25), (-1e-25, 1e-26)]:
+    for alpha, beta in [
+        (1.0, 1.0),
+        (2.0, 1.0),
+        (math.nan, 1.0),
+        (INFINITY, INFINITY),
+        (0.0, 1e-25),
+        (-1e-25, 1e-26),
+    ]:
         with pytest.raises(ValueError):
             _truncated.parameters(alpha, beta, dtype)

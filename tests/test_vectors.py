@@ -1,4 +1,5 @@
-"""Both engines against the vectors of tests/vectors, which an independent scalar writing of stream-v1.md computed.
+"""Both engines against the vectors of tests/vectors, which an independent scalar writing of
+stream-v1.md computed.
 
 Bits, never a tolerance. A line is "head : bits …" (see tests/vectors/cases_v1.py); the engine gets
 the head and fills a poisoned buffer.
@@ -25,7 +26,11 @@ DRAWN = ("uniform", "normal", "truncated_normal")
 
 @functools.cache
 def lines(table: str) -> list[str]:
-    return [line for line in (VECTORS / f"{table}.txt").read_text("ascii").splitlines() if line and line[0] != "#"]
+    return [
+        line
+        for line in (VECTORS / f"{table}.txt").read_text("ascii").splitlines()
+        if line and line[0] != "#"
+    ]
 
 
 def heads_and_answers(table: str, kind: str, dtype: str = "") -> list[tuple[list[str], list[str]]]:
@@ -56,11 +61,17 @@ def job_of(head: list[str]) -> Job:
     kind, dtype, seed, stream, first, count, *parameters = head
     draw = draw_of(kind, dtype, tuple(parameters))
     out = poisoned(int(count), DTYPES[dtype])
-    return Job(out, draw.draw, draw.storage, int(seed), int(stream), 0, draw.parameters, int(first), (1,))
+    return Job(
+        out, draw.draw, draw.storage, int(seed), int(stream), 0, draw.parameters, int(first), (1,)
+    )
 
 
 def compare_draws(table: str, dtype: str, run) -> None:
-    cases = [case for kind in (table, "uniform_symmetric") for case in heads_and_answers(table, kind, dtype)]
+    cases = [
+        case
+        for kind in (table, "uniform_symmetric")
+        for case in heads_and_answers(table, kind, dtype)
+    ]
     jobs = [job_of(head) for head, _ in cases]
     run(jobs)
     assert len(jobs) > 50
@@ -69,7 +80,10 @@ def compare_draws(table: str, dtype: str, run) -> None:
 
 
 def stored_by_normal(dtype: str) -> tuple[list[Job], np.ndarray]:
-    """Jobs that store chosen float32 values: normals of std 0.  (-0.0 cannot come so: its sum with +0.0 is +0.0.)"""
+    """Jobs that store chosen float32 values: normals of std 0.
+
+    (-0.0 cannot come so: its sum with +0.0 is +0.0.)
+    """
     words, answers = [], []
     for head, line in heads_and_answers("stores", "store", dtype):
         words += [int(w, 16) for w in head[2:]]
@@ -77,13 +91,23 @@ def stored_by_normal(dtype: str) -> tuple[list[Job], np.ndarray]:
     pairs = [(w, a) for w, a in zip(words, answers, strict=True) if w != 1 << 31]
     means = np.array([w for w, _ in pairs], np.uint32).view(np.float32)
     jobs = [
-        Job(poisoned(1, DTYPES[dtype]), NORMAL, DTYPES[dtype].code, 1, 2, 0, (float(mean), 0.0), n, (1,))
+        Job(
+            poisoned(1, DTYPES[dtype]),
+            NORMAL,
+            DTYPES[dtype].code,
+            1,
+            2,
+            0,
+            (float(mean), 0.0),
+            n,
+            (1,),
+        )
         for n, mean in enumerate(means)
     ]
     return jobs, bits([a for _, a in pairs], DTYPES[dtype])
 
 
-# ------------------------------------------------------------------------------------------------- reference engine
+# --------------------------------------------------------------------------------- reference engine
 
 
 def by_reference(jobs: list[Job]) -> None:
@@ -103,7 +127,9 @@ def test_the_reference_engine_stores_the_vectors(dtype):
     assert (np.concatenate([one.out for one in jobs]) == wanted).all()
     for head, answers in heads_and_answers("stores", "store", dtype):
         values = np.array([int(w, 16) for w in head[2:]], np.uint32).view(np.float32)
-        assert (reference.store(values, DTYPES[dtype].code) == bits(answers, DTYPES[dtype])).all(), " ".join(head)
+        assert (
+            reference.store(values, DTYPES[dtype].code) == bits(answers, DTYPES[dtype])
+        ).all(), " ".join(head)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -120,24 +146,33 @@ def test_the_reference_engine_has_the_cosine_and_sine_of_each_chosen_word(dtype)
     for head, answers in heads_and_answers("normal_words", "angle", dtype):
         wanted = zip(*(answer.split(",") for answer in answers), strict=True)
         for got, want in zip(function(bits(head[2:], DTYPES[dtype])), wanted, strict=True):
-            assert (got.view(DTYPES[dtype].unsigned) == bits(want, DTYPES[dtype])).all(), " ".join(head)
+            assert (got.view(DTYPES[dtype].unsigned) == bits(want, DTYPES[dtype])).all(), " ".join(
+                head
+            )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_reference_engine_truncates_each_chosen_word_as_the_vectors_say(dtype):
-    truncated = getattr(reference.truncated, "truncated_normal_f32" if dtype == "float32" else "truncated_normal_f64")
+    truncated = getattr(
+        reference.truncated,
+        "truncated_normal_f32" if dtype == "float32" else "truncated_normal_f64",
+    )
     for head, answers in heads_and_answers("truncated_normal_words", "truncated_word", dtype):
         draw = draw_of("truncated_normal", dtype, tuple(head[2:6]))
-        got = truncated(bits(head[6:], DTYPES[dtype]), *draw.parameters).view(DTYPES[dtype].unsigned)
+        got = truncated(bits(head[6:], DTYPES[dtype]), *draw.parameters).view(
+            DTYPES[dtype].unsigned
+        )
         assert (got == bits(answers, DTYPES[dtype])).all(), " ".join(head)
 
 
-# ---------------------------------------------------------------------------------------------------- native engine
+# ------------------------------------------------------------------------------------ native engine
 
 
 @pytest.fixture
 def by_native():
-    """by_native(isa) chooses the ISA and gives a function that runs jobs; the best ISA is put back afterwards."""
+    """by_native(isa) chooses the ISA and gives a function that runs jobs; the best ISA is put back
+    afterwards.
+    """
     from fastinit import _native
 
     before = _native.isa()
@@ -167,7 +202,7 @@ def test_every_isa_stores_the_vectors(by_native, dtype, isa):
     assert (np.concatenate([one.out for one in jobs]) == wanted).all()
 
 
-# --------------------------------------------------------------------------------- words, names, constants, scaling
+# ----------------------------------------------------------------- words, names, constants, scaling
 
 
 def test_philox_gives_the_known_answers():
@@ -185,7 +220,9 @@ def test_philox_gives_the_known_answers():
 
 def test_names_give_the_stream_ids_of_the_vectors():
     for (_, name), (answer,) in heads_and_answers("streams", "stream"):
-        assert _stream.stream_id(bytes.fromhex(name.replace("-", "")).decode()) == int(answer, 16), name
+        assert _stream.stream_id(bytes.fromhex(name.replace("-", "")).decode()) == int(
+            answer, 16
+        ), name
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -220,11 +257,20 @@ def test_fans_give_the_stds_and_bounds_of_the_vectors():
                 "xavier": (gain * gain, "fan_avg"),
                 "lecun": (1.0, "fan_in"),
             }[rule]
-            got += [scaled.scaled(shape, dtype, scale, mode, "truncated_normal", layout=layout).parameters[2]]
-        assert (np.array(got).view(np.uint64) == bits(answers, dtype)).all(), (rule, layout, shape, argument)
+            got += [
+                scaled.scaled(
+                    shape, dtype, scale, mode, "truncated_normal", layout=layout
+                ).parameters[2]
+            ]
+        assert (np.array(got).view(np.uint64) == bits(answers, dtype)).all(), (
+            rule,
+            layout,
+            shape,
+            argument,
+        )
 
 
-# --------------------------------------------------------------------------------------------- the files themselves
+# ----------------------------------------------------------------------------- the files themselves
 
 TABLES = (*DRAWN, "normal_words", "truncated_normal_words", "stores", "streams", "scaling")
 
@@ -245,7 +291,9 @@ def test_the_heads_of_the_committed_lines_are_those_that_the_script_chooses(monk
     assert sorted(cases_v1.TABLES) == sorted(f"{table}.txt" for table in TABLES)
     for file, (heads, _) in cases_v1.TABLES.items():
         if "truncated" not in file:  # whose seams cost a minute of high precision
-            assert [line.split(" : ")[0] for line in lines(file.removesuffix(".txt"))] == list(heads()), file
+            assert [line.split(" : ")[0] for line in lines(file.removesuffix(".txt"))] == list(
+                heads()
+            ), file
 
 
 def test_the_tables_are_small_enough_to_be_read():

@@ -1,4 +1,5 @@
-"""What test_torch_distributed.py runs on every rank: each check returns or raises; rank 0 writes the results as JSON.
+"""What test_torch_distributed.py runs on every rank: each check returns or raises; rank 0 writes
+the results as JSON.
 
 torchrun --nproc-per-node 4 tests/torch_ranks.py results.json
 """
@@ -41,10 +42,17 @@ def meshes():
 
 def empty(mesh, placements, shape, dtype=torch.float32):
     """A DTensor of that layout with memory of its own."""
-    spread = distribute_tensor(torch.zeros(shape, dtype=dtype), mesh, placements, src_data_rank=None)
+    spread = distribute_tensor(
+        torch.zeros(shape, dtype=dtype), mesh, placements, src_data_rank=None
+    )
     local = torch.full_like(spread.to_local(), 77)
     return DTensor.from_local(
-        local, mesh, placements, run_check=False, shape=torch.Size(shape), stride=torch.empty(shape).stride()
+        local,
+        mesh,
+        placements,
+        run_check=False,
+        shape=torch.Size(shape),
+        stride=torch.empty(shape).stride(),
     )
 
 
@@ -63,7 +71,9 @@ def check_drop_in_fills_shards_with_the_values_of_the_whole():
     for mesh, placements in meshes():
         for shape in SHAPES:
             for name, (arguments, same) in fills.items():
-                if (name == "dirac_") is not (len(shape) == 3) or (len(shape) == 3 and name in ("sparse_", "eye_")):
+                if (name == "dirac_") is not (len(shape) == 3) or (
+                    len(shape) == 3 and name in ("sparse_", "eye_")
+                ):
                     continue
                 torch.manual_seed(5)
                 seed = torch.empty((), dtype=torch.int64).random_().item()
@@ -74,7 +84,12 @@ def check_drop_in_fills_shards_with_the_values_of_the_whole():
                     assert getattr(fit, name)(tensor, **arguments) is tensor
                 assert communication.get_total_counts() == 0
                 expected = distribute_tensor(whole, mesh, placements, src_data_rank=None)
-                assert torch.equal(tensor.to_local(), expected.to_local()), (name, shape, mesh.shape, placements)
+                assert torch.equal(tensor.to_local(), expected.to_local()), (
+                    name,
+                    shape,
+                    mesh.shape,
+                    placements,
+                )
 
 
 def check_every_rank_takes_one_number_even_for_an_empty_shard():
@@ -95,7 +110,10 @@ def check_narrow_dtypes_and_strided_locals():
         fit.normal_(tensor)
         torch.manual_seed(2)
         whole = fit.normal_(torch.empty(6, 9, dtype=dtype))
-        assert torch.equal(tensor.to_local(), distribute_tensor(whole, mesh, [Shard(1)], src_data_rank=None).to_local())
+        assert torch.equal(
+            tensor.to_local(),
+            distribute_tensor(whole, mesh, [Shard(1)], src_data_rank=None).to_local(),
+        )
 
 
 def check_partial_placements_are_refused():
@@ -111,7 +129,9 @@ def check_accelerate_fills_shards():
         nn.init.normal_(tensor)
         tensor.uniform_()
     whole = torch.from_numpy(fi.uniform((5, 4), seed=3, name=1))
-    assert torch.equal(tensor.to_local(), distribute_tensor(whole, mesh, [Shard(0)], src_data_rank=None).to_local())
+    assert torch.equal(
+        tensor.to_local(), distribute_tensor(whole, mesh, [Shard(0)], src_data_rank=None).to_local()
+    )
     assert block.fills == 2 and not block.left
 
 
@@ -154,7 +174,10 @@ def check_fsdp2_gives_the_weights_of_one_process():
     fully_shard(model, mesh=mesh)
     report = fit.materialize_(model, RECIPE, seed=4)
     expected = dict(alone().named_parameters())
-    assert report.tied == {"head.weight": "embedding.weight"} and model.head.weight is model.embedding.weight
+    assert (
+        report.tied == {"head.weight": "embedding.weight"}
+        and model.head.weight is model.embedding.weight
+    )
     assert set(report.names) == set(expected) | {"embedding.weight[1]"}
     for name, parameter in model.named_parameters():
         assert isinstance(parameter, DTensor)
@@ -171,7 +194,10 @@ def check_a_construction_survives_sharding():
         nn.init.normal_(model[0].weight, std=3.0)
     fully_shard(model, mesh=init_device_mesh("cpu", (dist.get_world_size(),)))
     fit.materialize_(model, made, seed=4)
-    assert torch.equal(whole(model[0].weight), torch.from_numpy(fi.normal((7, 5), std=3.0, seed=4, name="0.weight")))
+    assert torch.equal(
+        whole(model[0].weight),
+        torch.from_numpy(fi.normal((7, 5), std=3.0, seed=4, name="0.weight")),
+    )
 
 
 def check_a_new_dtype_and_computed_values_are_cut_like_the_rest():
@@ -192,7 +218,9 @@ def check_a_new_dtype_and_computed_values_are_cut_like_the_rest():
     report = fit.materialize_(model, seed=4, dtype=torch.bfloat16)
     assert report.computed == ("0.rate", "0.gate")
     assert torch.equal(whole(model[0].rate), torch.arange(18, dtype=torch.bfloat16).view(9, 2))
-    drawn = fi.uniform((7, 3), low=1.0, high=2.0, seed=4, name="0.gate[0]", dtype="bfloat16").view("int16")
+    drawn = fi.uniform((7, 3), low=1.0, high=2.0, seed=4, name="0.gate[0]", dtype="bfloat16").view(
+        "int16"
+    )
     assert torch.equal(whole(model[0].gate), torch.from_numpy(drawn).view(torch.bfloat16).log())
     assert whole(model[1].weight).dtype == torch.bfloat16 and fit.verify_(model, seed=4)
 
@@ -211,14 +239,22 @@ def check_fsdp2_with_tensor_parallelism():
             with torch.device("meta"):
                 single = nn.Sequential(nn.Linear(width, hidden), nn.Linear(hidden, width))
             fit.materialize_(single, seed=4, check=False)
-            for (name, ours), theirs in zip(model.named_parameters(), single.parameters(), strict=True):
-                # FSDP's own gathering is the judge: unsharded, a parameter is the rank's part of the whole by TP alone.
+            for (name, ours), theirs in zip(
+                model.named_parameters(), single.parameters(), strict=True
+            ):
+                # FSDP's own gathering is the judge: unsharded, a parameter is the rank's part of
+                # the whole by TP alone.
                 tp = mesh["tp"]
                 model.unshard()
                 gathered = dict(model.named_parameters())[name]
                 placements = gathered.placements
                 expected = distribute_tensor(theirs.detach(), tp, placements, src_data_rank=None)
-                assert torch.equal(gathered.to_local(), expected.to_local()), (name, hidden, width, placements)
+                assert torch.equal(gathered.to_local(), expected.to_local()), (
+                    name,
+                    hidden,
+                    width,
+                    placements,
+                )
                 model.reshard()
                 del ours
             assert fit.verify_(model, seed=4)
@@ -248,12 +284,20 @@ def check_ranks_must_agree():
             lambda: fit.materialize_(model(wide), seed=1),
         )
         recipe = {"0.bias": float(rank == odd)}
-        raises(ValueError, rf"rank {odd} \(recipe\) differs", lambda: fit.materialize_(model(), recipe, seed=1))
+        raises(
+            ValueError,
+            rf"rank {odd} \(recipe\) differs",
+            lambda: fit.materialize_(model(), recipe, seed=1),
+        )
     else:
         raises(ValueError, "do not agree.*seed", lambda: fit.materialize_(model(), seed=rank))
     fit.materialize_(model(), seed=rank, check=False)
     raises(ValueError, "seed=None on .* ranks", lambda: fit.materialize_(model(), seed=None))
-    raises(ValueError, "seed=None on .* ranks", lambda: fit.materialize_(model(), seed=None, check=False))
+    raises(
+        ValueError,
+        "seed=None on .* ranks",
+        lambda: fit.materialize_(model(), seed=None, check=False),
+    )
 
 
 def check_ddp_adds_nothing_to_names():
@@ -273,7 +317,10 @@ def check_fsdp1_adds_nothing_to_names():
         fit.materialize_(inner, seed=4)
         model.load_state_dict(inner.state_dict())
         wrapped = FullyShardedDataParallel(
-            model, use_orig_params=True, device_id=torch.device("cpu"), sharding_strategy=ShardingStrategy.NO_SHARD
+            model,
+            use_orig_params=True,
+            device_id=torch.device("cpu"),
+            sharding_strategy=ShardingStrategy.NO_SHARD,
         )
     assert fit.verify_(wrapped, seed=4).equal == ("0.weight", "0.bias")
 

@@ -1,8 +1,10 @@
-"""Every Numba function of the library: compiled on first use, cached, serial, without the GIL; our own pool runs them.
+"""Every Numba function of the library: compiled on first use, cached, serial, without the GIL; our
+own pool runs them.
 
-No prange and no fastmath: the first loads an OpenMP runtime, the second changes bits.  Only this package imports numba,
-and it is imported only where a matrix is large enough.  tiles.py: products in LLVM; orthogonal.py and stores.py: their
-users; sparse.py.  The NumPy forms of the same bits: ../_orthogonal/, ../_sparse.py.
+No prange and no fastmath: the first loads an OpenMP runtime, the second changes bits.  Only this
+package imports numba, and it is imported only where a matrix is large enough.  tiles.py: products
+in LLVM; orthogonal.py and stores.py: their users; sparse.py.  The NumPy forms of the same bits:
+../_orthogonal/, ../_sparse.py.
 """
 
 import zlib
@@ -18,14 +20,16 @@ if getattr(config, "DISABLE_JIT", False):  # numba sets its options at run time
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 inner: Any = njit(**OPTIONS)  # compiled into its callers, and cached with them
 
-# Numba's cache watches the file of the function it was asked for, not those of what it calls; so the names of its files
-# carry a digest of all of ours.
+# Numba's cache watches the file of the function it was asked for, not those of what it calls; so
+# the names of its files carry a digest of all of ours.
 _SOURCES = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 _DIGEST = f"{zlib.crc32(_SOURCES):08x}"
 
 
 class Entry:
-    """A function called from Python: compiled on its first call, cached, and compiled all the same without a cache."""
+    """A function called from Python: compiled on its first call, cached, and compiled all the same
+    without a cache.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         function.__qualname__ += "_" + _DIGEST

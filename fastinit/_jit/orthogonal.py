@@ -1,7 +1,8 @@
 """Numba forms of section 8 of stream-v1.md: blocks of reflectors, applied to strips of Q.
 
-The products stand in tiles.py, what a strip is too.  The same bits in NumPy: _orthogonal/numpy_form.py; who owns the
-memory and the threads: _orthogonal/compiled.py; from strips to the destination: stores.py.
+The products stand in tiles.py, what a strip is too.  The same bits in NumPy:
+_orthogonal/numpy_form.py; who owns the memory and the threads: _orthogonal/compiled.py; from strips
+to the destination: stores.py.
 """
 
 import numpy as np
@@ -9,17 +10,20 @@ import numpy as np
 from . import Entry, inner
 from .tiles import BLOCK, NARROW, ROWS, across, along, step, transpose
 
-DEEP = 64  # steps between two visits of an accumulator: both operands then stay in the first-level cache
+# steps between two visits of an accumulator: both operands then stay in the first-level cache
+DEEP = 64
 HALF = 32  # the same where two blocks of reflectors are at work
 PIVOT, GRAM, TRIANGLE = 1, 2, 4  # parts of reflect()
 BEGIN, ALONG, MIDDLE, ACROSS, NEXT = 1, 2, 4, 8, 16  # parts of apply()
 
-# ----------------------------------------------------------------------------------------------------------- reflectors
+# --------------------------------------------------------------------------------------- reflectors
 
 
 @inner
 def _gather(g, g_at, count, length, v, v_at, start, squares):
-    """Drawn rows (count by length, from `start` places after the block's diagonal) to the strip; add their squares."""
+    """Drawn rows (count by length, from `start` places after the block's diagonal) to the strip;
+    add their squares.
+    """
     whole_rows, whole = count // 8 * 8, length // NARROW * NARROW
     for j in range(0, whole, NARROW):  # cache line by cache line of the drawn rows
         for r in range(0, whole_rows, 8):
@@ -64,9 +68,11 @@ def _pivot(v, v_at, count, squares, tau, d, d_at):
 
 @inner
 def _triangle(gram, count, tau, sums, t, t_at):
-    """-T, transposed: t[i, r] = -T[r, i] (its products then need no sign); sums[i, r] is the chain over c of -T[r, c] G[c, i].
+    """-T, transposed: t[i, r] = -T[r, i] (its products then need no sign); sums[i, r] is the chain
+    over c of -T[r, c] G[c, i].
 
-    Four of its columns i at a time, first what they add to each other, then by tiles what they add to all later ones.
+    Four of its columns i at a time, first what they add to each other, then by tiles what they add
+    to all later ones.
     """
     sums[:] = 0
     t[t_at : t_at + BLOCK * BLOCK] = 0
@@ -76,12 +82,25 @@ def _triangle(gram, count, tau, sums, t, t_at):
             row = t_at + i * BLOCK
             for c in range(first, i):
                 for r in range(BLOCK):  # bits: ascending c; beyond r = c these are zeros
-                    sums[i * BLOCK + r] = step(t[t_at + c * BLOCK + r], gram[c * BLOCK + i], sums[i * BLOCK + r])
+                    sums[i * BLOCK + r] = step(
+                        t[t_at + c * BLOCK + r], gram[c * BLOCK + i], sums[i * BLOCK + r]
+                    )
             for r in range(i):
                 t[row + r] = -(tau[i] * sums[i * BLOCK + r])
             t[row + i] = -tau[i]
         left = first * BLOCK + stop
-        along(gram, left, count - stop, t, t_at + first * BLOCK, sums, stop * BLOCK, BLOCK, BLOCK, stop - first)
+        along(
+            gram,
+            left,
+            count - stop,
+            t,
+            t_at + first * BLOCK,
+            sums,
+            stop * BLOCK,
+            BLOCK,
+            BLOCK,
+            stop - first,
+        )
 
 
 @inner
@@ -98,11 +117,13 @@ def _reflect(v, v_at, rows, count, squares, products, sums, tau, d, d_at, t, t_a
 
 @Entry
 def reflect(v, v_at, rows, count, squares, products, sums, tau, d, d_at, t, t_at, parts):
-    """Finish a gathered block: v_k[k], tau_k and d_k; products of reflectors (`rows` more rows are added); -T."""
+    """Finish a gathered block: v_k[k], tau_k and d_k; products of reflectors (`rows` more rows are
+    added); -T.
+    """
     _reflect(v, v_at, rows, count, squares, products, sums, tau, d, d_at, t, t_at, parts)
 
 
-# ---------------------------------------------------------------------------------------------------------- strips of Q
+# -------------------------------------------------------------------------------------- strips of Q
 
 
 @inner
@@ -116,16 +137,27 @@ def _from(tops, block):
 
 @inner
 def _open(v, starts, b, count, d, strips, width, y):
-    """Y = 0, or, for strips that meet their first block and so hold nothing but d_c e_c in its columns, all of Y."""
+    """Y = 0, or, for strips that meet their first block and so hold nothing but d_c e_c in its
+    columns, all of Y.
+    """
     columns, used, _, tops = strips
     first = _from(tops, b)
     y[first * BLOCK * width : len(used) * BLOCK * width] = 0
     for s in range(first, _from(tops, b + 1)):
         k = b * BLOCK
-        if used[s] == BLOCK and columns[s * width] == k:  # a whole block's columns: transposed where they stand
+        if (
+            used[s] == BLOCK and columns[s * width] == k
+        ):  # a whole block's columns: transposed where they stand
             for x in range(0, BLOCK, 8):
                 for r in range(0, BLOCK, 8):
-                    transpose(v, starts[b] + (k + x) * BLOCK + r, BLOCK, y, (s * BLOCK + r) * width + x, width)
+                    transpose(
+                        v,
+                        starts[b] + (k + x) * BLOCK + r,
+                        BLOCK,
+                        y,
+                        (s * BLOCK + r) * width + x,
+                        width,
+                    )
             for r in range(BLOCK):
                 for x in range(BLOCK):
                     y[(s * BLOCK + r) * width + x] *= d[k + x]
@@ -138,12 +170,15 @@ def _open(v, starts, b, count, d, strips, width, y):
 
 
 @inner
-def _apply(v, starts, p, t, d, strips, out, out_at, out_row, width, size, y, z, blocks, rows, parts):
+def _apply(
+    v, starts, p, t, d, strips, out, out_at, out_row, width, size, y, z, blocks, rows, parts
+):
     """Apply blocks (from, down to) to strips of Q, or the named parts of that for rows (from, to).
 
-    Row j of block b's strip starts at v[starts[b] + j * 64], row j of strip s of Q (`width` columns) at
-    out[out_at + s * size + (j - out_row) * width].  strips: columns[s * width + x], x < used[s], is the column of Q at
-    place x of strip s; they ascend; wides[s] is used[s] in whole narrow tiles, tops[s] the block of the last column.
+    Row j of block b's strip starts at v[starts[b] + j * 64], row j of strip s of Q (`width`
+    columns) at out[out_at + s * size + (j - out_row) * width].  strips: columns[s * width + x], x <
+    used[s], is the column of Q at place x of strip s; they ascend; wides[s] is used[s] in whole
+    narrow tiles, tops[s] the block of the last column.
     """
     columns, used, wides, tops = strips
     count_strips = len(used)
@@ -160,7 +195,10 @@ def _apply(v, starts, p, t, d, strips, out, out_at, out_row, width, size, y, z, 
         k = b * BLOCK
         count = min(BLOCK, p - k)
         high = (count + ROWS - 1) // ROWS * ROWS
-        first, later = _from(tops, b), _from(tops, b + 1)  # the strips before are still zero from row k on
+        first, later = (
+            _from(tops, b),
+            _from(tops, b + 1),
+        )  # the strips before are still zero from row k on
         if parts & ALONG:
             if row_from <= k:
                 _open(v, starts, b, count, d, strips, width, y)
@@ -168,7 +206,18 @@ def _apply(v, starts, p, t, d, strips, out, out_at, out_row, width, size, y, z, 
                 for s in range(later, count_strips):
                     at = out_at + s * size + (j - out_row) * width
                     left = starts[b] + j * BLOCK
-                    along(v, left, high, out, at, y, s * BLOCK * width, width, wides[s], min(DEEP, row_to - j))
+                    along(
+                        v,
+                        left,
+                        high,
+                        out,
+                        at,
+                        y,
+                        s * BLOCK * width,
+                        width,
+                        wides[s],
+                        min(DEEP, row_to - j),
+                    )
         if parts & MIDDLE:
             z[first * BLOCK * width : count_strips * BLOCK * width] = 0
             for s in range(first, count_strips):
@@ -180,8 +229,20 @@ def _apply(v, starts, p, t, d, strips, out, out_at, out_row, width, size, y, z, 
                 for s in range(first, count_strips):
                     at = out_at + s * size + (j - out_row) * width
                     left = starts[b] + j * BLOCK
-                    across(v, left, min(DEEP, row_to - j), z, s * BLOCK * width, out, at, width, wides[s], count)
-        if parts & NEXT:  # ACROSS, and ALONG of the block that follows, while the rows are in the first-level cache
+                    across(
+                        v,
+                        left,
+                        min(DEEP, row_to - j),
+                        z,
+                        s * BLOCK * width,
+                        out,
+                        at,
+                        width,
+                        wides[s],
+                        count,
+                    )
+        # ACROSS, and ALONG of the block that follows, while the rows are in the first-level cache
+        if parts & NEXT:
             _open(v, starts, b - 1, BLOCK, d, strips, width, y)
             for j in range(k - BLOCK, row_to, HALF):
                 for s in range(first, count_strips):
@@ -199,8 +260,30 @@ def apply(v, starts, p, t, d, strips, out, out_row, width, size, y, z, blocks, r
 
 
 @Entry
-def form(g, drawn, matrices, p, q, v, starts, t, d, squares, products, sums, tau, strips, out, width, size, y, z, top):
-    """All of a matrix, one after another, for several small ones: out[matrix, strip] from the draws of (block, matrix).
+def form(
+    g,
+    drawn,
+    matrices,
+    p,
+    q,
+    v,
+    starts,
+    t,
+    d,
+    squares,
+    products,
+    sums,
+    tau,
+    strips,
+    out,
+    width,
+    size,
+    y,
+    z,
+    top,
+):
+    """All of a matrix, one after another, for several small ones: out[matrix, strip] from the draws
+    of (block, matrix).
 
     A matrix's draws for block b are drawn[b + 1] - drawn[b] numbers.
     """
@@ -212,7 +295,21 @@ def form(g, drawn, matrices, p, q, v, starts, t, d, squares, products, sums, tau
             products[:] = 0
             at = starts[b] + k * BLOCK
             _gather(g, drawn[b] * matrices + i * count * length, count, length, v, at, 0, squares)
-            _reflect(v, at, length, count, squares, products, sums, tau, d, k, t, k * BLOCK, PIVOT | GRAM | TRIANGLE)
+            _reflect(
+                v,
+                at,
+                length,
+                count,
+                squares,
+                products,
+                sums,
+                tau,
+                d,
+                k,
+                t,
+                k * BLOCK,
+                PIVOT | GRAM | TRIANGLE,
+            )
         at = i * len(strips[1]) * size
         for stage in range(3):
             blocks = (top if stage < 2 else 0, top if stage == 0 else 1 if stage == 1 else 0)
@@ -222,7 +319,8 @@ def form(g, drawn, matrices, p, q, v, starts, t, d, squares, products, sums, tau
 
 @Entry
 def multiply(a, a_at, a_size, rows, b, b_size, depth, corner, c, c_at, c_size, strips):
-    """Chains of c continued: c[m, x] += a[m, k] * b[k, x], ascending k < depth, all in strips of 64.
+    """Chains of c continued: c[m, x] += a[m, k] * b[k, x], ascending k < depth, all in strips of
+    64.
 
     Where `corner` is not empty its blocks stand for those of b on the diagonal.
     """

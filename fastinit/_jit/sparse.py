@@ -1,7 +1,7 @@
 """Numba forms of sparse, section 9 of stream-v1.md; the NumPy form stands in _sparse.py.
 
-64 units are marked in one uint64 a place, which keeps their marks in the first-level cache and lets rows be written in
-the order of memory.
+64 units are marked in one uint64 a place, which keeps their marks in the first-level cache and lets
+rows be written in the order of memory.
 """
 
 import numpy as np
@@ -38,12 +38,16 @@ _ONE = np.uint64(1)
 _EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-_TOGETHER = 128  # units: their marks and values stay in the second-level cache while rows are written
+_TOGETHER = (
+    128  # units: their marks and values stay in the second-level cache while rows are written
+)
 
 
 @njit(**OPTIONS)
 def _mark(words, places, zeros_picked, marks):
-    """Floyd for at most _TOGETHER units: bit u % 64 of marks[u // 64, place] says whether that place is non-zero."""
+    """Floyd for at most _TOGETHER units: bit u % 64 of marks[u // 64, place] says whether that
+    place is non-zero.
+    """
     units, picks = words.shape
     stripes = (units + 63) >> 6
     marks[:stripes] = 0
@@ -67,7 +71,9 @@ def _mark(words, places, zeros_picked, marks):
 
 @Entry
 def sparse_columns(words, places, zeros_picked, values, out, first_column, first_row):
-    """Write the units as columns first_column … of `out`, whose row 0 is place first_row: zeros, and values by rank."""
+    """Write the units as columns first_column … of `out`, whose row 0 is place first_row: zeros,
+    and values by rank.
+    """
     marks = np.empty((_TOGETHER >> 6, places), np.uint64)
     rank = np.empty(_TOGETHER, np.int64)
     for start in range(0, len(words), _TOGETHER):
@@ -127,7 +133,9 @@ def sparse_marked(words, places, zeros_picked, where):
 
 @Entry
 def sparse_listed(words, places, where):
-    """The same for few places of many, by sorted lists: a place is looked for by halving and put in by shifting."""
+    """The same for few places of many, by sorted lists: a place is looked for by halving and put in
+    by shifting.
+    """
     units, picks = words.shape
     for u in range(units):
         chosen = where[u]

@@ -38,7 +38,9 @@ def _float(typingctx, bits):
 
 @intrinsic
 def _poke(typingctx, address, value):
-    """Write an integer to an address (a destination may have any strides, and one compiled form serves all widths)."""
+    """Write an integer to an address (a destination may have any strides, and one compiled form
+    serves all widths).
+    """
 
     def emit(context, builder, signature, args):
         builder.store(args[1], builder.inttoptr(args[0], args[1].type.as_pointer()), align=1)
@@ -49,13 +51,16 @@ def _poke(typingctx, address, value):
 
 @inner
 def _narrowed(x, mantissa, bias):
-    """The bits of a float32 in a narrower format, to nearest even; it is known to be finite there."""
+    """The bits of a float32 in a narrower format, to nearest even; it is known to be finite
+    there.
+    """
     bits = _bits(x)
     size = bits & np.uint32(0x7FFFFFFF)
     drop = np.uint32(23 - mantissa)
     half = (_ONE << (drop - _ONE)) - _ONE
     normal = ((size + half + ((size >> drop) & _ONE)) >> drop) - np.uint32((127 - bias) << mantissa)
-    # Below the smallest normal the spacing is fixed: adding 2^23 spacings makes float32's own rounding do it.
+    # Below the smallest normal the spacing is fixed: adding 2^23 spacings makes float32's own
+    # rounding do it.
     magic = np.uint32(23 + 1 - bias - mantissa + 127) << np.uint32(23)
     subnormal = _bits(_float(size) + _float(magic)) - magic
     return subnormal if size < np.uint32(128 - bias) << np.uint32(23) else normal
@@ -87,7 +92,9 @@ def _narrow(out, start, stop, mantissa, bias, itemsize):
 
 
 def _block(itemsize, exchanged):
-    """Write eight rows of eight values' bits from an address on, `stride` apart: as they stand, or transposed."""
+    """Write eight rows of eight values' bits from an address on, `stride` apart: as they stand, or
+    transposed.
+    """
 
     @intrinsic
     def block(typingctx, out, at, row, address, stride):
@@ -101,7 +108,9 @@ def _block(itemsize, exchanged):
             rows = []
             for k in range(8):
                 offset = builder.add(args[1], builder.mul(args[2], ir.Constant(args[2].type, k)))
-                source = builder.bitcast(builder.gep(data, [offset]), ir.VectorType(wide, 8).as_pointer())
+                source = builder.bitcast(
+                    builder.gep(data, [offset]), ir.VectorType(wide, 8).as_pointer()
+                )
                 rows.append(builder.load(source, align=out.dtype.bitwidth // 8))
             for k, values in enumerate(transposed(builder, rows) if exchanged else rows):
                 to = builder.add(args[3], builder.mul(args[4], ir.Constant(args[4].type, k)))
@@ -115,7 +124,9 @@ def _block(itemsize, exchanged):
     return block
 
 
-_exchange1, _exchange2, _exchange4, _exchange8 = (_block(itemsize, True) for itemsize in (1, 2, 4, 8))
+_exchange1, _exchange2, _exchange4, _exchange8 = (
+    _block(itemsize, True) for itemsize in (1, 2, 4, 8)
+)
 _copy1, _copy2, _copy4, _copy8 = (_block(itemsize, False) for itemsize in (1, 2, 4, 8))
 
 
@@ -147,7 +158,9 @@ def _scatter(out, at, row, count, rows, to, by_column, by_row, itemsize):
     whole_rows, whole = 0, 0
     if by_row == itemsize or by_column == itemsize:
         whole_rows, whole = rows // NEAR * NEAR, count // 8 * 8
-        for j in range(0, whole_rows, NEAR):  # cache line by cache line of a destination that runs along rows of Q
+        for j in range(
+            0, whole_rows, NEAR
+        ):  # cache line by cache line of a destination that runs along rows of Q
             for x in range(0, whole, 8):
                 for i in range(j, j + NEAR, 8):
                     start, address = at + i * row + x, to + i * by_row + x * by_column
@@ -176,7 +189,22 @@ def store(out, matrices, size, width, used, skip, rows, gain, zero, address, ste
 
 
 @Entry
-def store_narrow(out, matrices, size, width, used, skip, rows, gain, zero, address, steps, itemsize, mantissa, bias):
+def store_narrow(
+    out,
+    matrices,
+    size,
+    width,
+    used,
+    skip,
+    rows,
+    gain,
+    zero,
+    address,
+    steps,
+    itemsize,
+    mantissa,
+    bias,
+):
     """The same, rounded from float32 to a narrower format in between."""
     strips = len(used)
     for i in range(matrices):

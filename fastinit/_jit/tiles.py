@@ -1,8 +1,9 @@
 """Chains in LLVM: one step, a register tile of many, and the products of strips made of tiles.
 
-The only place of the library where multiply and add are fused.  The target is Numba's own (NUMBA_CPU_NAME and
-NUMBA_CPU_FEATURES included), which is also in the key of its cache.  A strip is row after row of 64 numbers, without
-gaps; all arrays are whole, with offsets (slices that numba types as possibly strided made this 6 times slower).
+The only place of the library where multiply and add are fused.  The target is Numba's own
+(NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included), which is also in the key of its cache.  A strip is
+row after row of 64 numbers, without gaps; all arrays are whole, with offsets (slices that numba
+types as possibly strided made this 6 times slower).
 """
 
 from llvmlite import ir
@@ -23,7 +24,9 @@ def _number(value):
 
 
 def _target(context):
-    """(bytes of a vector register, vector registers, whether it fuses multiply and add) of the machine compiled for."""
+    """(bytes of a vector register, vector registers, whether it fuses multiply and add) of the
+    machine compiled for.
+    """
     triple, _, features = context.codegen().magic_tuple()
     architecture = triple.split("-")[0]
     if architecture in ("x86_64", "i386", "i686", "amd64"):
@@ -31,7 +34,11 @@ def _target(context):
         if "+avx512f" in features:
             return 64, 32, True
         return 32 if "+avx" in features else 16, 16, "+fma" in features
-    return 16, 32, architecture in ("aarch64", "arm64", "powerpc64le", "ppc64le", "s390x", "riscv64")
+    return (
+        16,
+        32,
+        architecture in ("aarch64", "arm64", "powerpc64le", "ppc64le", "s390x", "riscv64"),
+    )
 
 
 def _step(context, builder, a, b, acc, lanes):
@@ -45,8 +52,11 @@ def _step(context, builder, a, b, acc, lanes):
         if function is None:
             function = ir.Function(builder.module, ir.FunctionType(acc.type, [acc.type] * 3), name)
         return builder.call(function, [a, b, acc])
-    # No such instruction: LLVM would call libm's.  Exact product, sum in float64 rounded to odd, then to float32.
-    wide, word = (k if lanes == 1 else ir.VectorType(k, lanes) for k in (ir.DoubleType(), ir.IntType(64)))
+    # No such instruction: LLVM would call libm's.  Exact product, sum in float64 rounded to odd,
+    # then to float32.
+    wide, word = (
+        k if lanes == 1 else ir.VectorType(k, lanes) for k in (ir.DoubleType(), ir.IntType(64))
+    )
 
     def constant(value):
         return ir.Constant(word, value if lanes == 1 else [value] * lanes)
@@ -55,7 +65,9 @@ def _step(context, builder, a, b, acc, lanes):
     c = builder.fpext(acc, wide)
     s = builder.fadd(p, c)
     t = builder.fsub(s, p)
-    error = builder.fadd(builder.fsub(p, builder.fsub(s, t)), builder.fsub(c, t))  # bits: Knuth's TwoSum
+    error = builder.fadd(
+        builder.fsub(p, builder.fsub(s, t)), builder.fsub(c, t)
+    )  # bits: Knuth's TwoSum
     bits = builder.bitcast(s, word)
     opposite = builder.ashr(builder.xor(bits, builder.bitcast(error, word)), constant(63))
     zero = ir.Constant(wide, 0.0 if lanes == 1 else [0.0] * lanes)
@@ -76,7 +88,9 @@ def step(typingctx, a, b, acc):
 
 
 def _tile(columns, a_row, a_step):
-    """A product of ROWS by `columns`: c[m, x] goes on over k < steps with a[m * a_row + k * a_step] * b[k, x]."""
+    """A product of ROWS by `columns`: c[m, x] goes on over k < steps with a[m * a_row + k * a_step]
+    * b[k, x].
+    """
 
     @intrinsic
     def tile(typingctx, a, a_at, b, b_at, c, c_at, row, steps):
@@ -86,13 +100,20 @@ def _tile(columns, a_row, a_step):
             size = context.get_abi_sizeof(context.get_data_type(a.dtype))
             register, registers, fused = _target(context)
             fused = fused or size == 8
-            # In registers: 4 by 4 accumulators of 32 (240 of 242 GFLOP/s on one Zen 5 core), 4 by 2 of 16.
+            # In registers: 4 by 4 accumulators of 32 (240 of 242 GFLOP/s on one Zen 5 core), 4 by 2
+            # of 16.
             lanes = min(register // size, columns) if fused else NARROW
             vectors = min((4 if registers == 32 else 2) if fused else 1, columns // lanes)
             high = ROWS if fused else 1
             for m in range(0, ROWS, high):
                 for x in range(0, columns, lanes * vectors):
-                    _emit_tile(context, builder, signature, args, (m, x, high, vectors, lanes, a_row, a_step))
+                    _emit_tile(
+                        context,
+                        builder,
+                        signature,
+                        args,
+                        (m, x, high, vectors, lanes, a_row, a_step),
+                    )
             return context.get_dummy_value()
 
         return signature, emit
@@ -102,7 +123,9 @@ def _tile(columns, a_row, a_step):
 
 def _emit_tile(context, builder, signature, args, place):
     first_row, first_column, rows, vectors, lanes, a_row, a_step = place
-    data = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 2, 4)]
+    data = [
+        context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 2, 4)
+    ]
     a_at, b_at, c_at, row, steps = (args[k] for k in (1, 3, 5, 6, 7))
     scalar = context.get_data_type(signature.args[0].dtype)
     align = context.get_abi_alignment(scalar)
@@ -122,7 +145,11 @@ def _emit_tile(context, builder, signature, args, place):
         return builder.bitcast(builder.gep(base, [_number(x * lanes)]), vector.as_pointer())
 
     before = {(m, x): builder.load(vector_at(c[m], x), align=align) for m, x in places}
-    entry, body, after = builder.block, builder.append_basic_block("step"), builder.append_basic_block("stored")
+    entry, body, after = (
+        builder.block,
+        builder.append_basic_block("step"),
+        builder.append_basic_block("stored"),
+    )
     builder.cbranch(builder.icmp_signed(">", steps, _number(0)), body, after)
 
     builder.position_at_end(body)
@@ -135,7 +162,9 @@ def _emit_tile(context, builder, signature, args, place):
     result = {}
     for m in range(rows):
         one = builder.load(builder.gep(left, [_number(m * a_row)]))
-        every = builder.shuffle_vector(builder.insert_element(undefined, one, zero), undefined, lowest)
+        every = builder.shuffle_vector(
+            builder.insert_element(undefined, one, zero), undefined, lowest
+        )
         for x in range(vectors):
             result[m, x] = _step(context, builder, every, right[x], acc[m, x], lanes)
     following = builder.add(k, _number(1))
@@ -177,23 +206,28 @@ def across(a, a_at, rows, b, b_at, c, c_at, width, columns, steps):
             _across_wide(a, a_at + j * BLOCK, b, b_at, c, c_at + j * width, width, steps)
         else:
             for x in range(0, columns, NARROW):
-                _across_narrow(a, a_at + j * BLOCK, b, b_at + x, c, c_at + j * width + x, width, steps)
+                _across_narrow(
+                    a, a_at + j * BLOCK, b, b_at + x, c, c_at + j * width + x, width, steps
+                )
 
 
-# ----------------------------------------------------------------------------------------------------------- transposes
+# --------------------------------------------------------------------------------------- transposes
 
 
 def transposed(builder, rows):
     """Eight vectors of eight, rows and columns exchanged: by halves, quarters and pairs."""
     index = ir.VectorType(ir.IntType(32), 8)
     for distance in (4, 2, 1):
-        # Of each pair of rows a (places 0-7) and b (8-15): the groups at even places, then those at odd ones.
+        # Of each pair of rows a (places 0-7) and b (8-15): the groups at even places, then those at
+        # odd ones.
         even = [k if not k & distance else 8 + (k ^ distance) for k in range(8)]
         masks = [ir.Constant(index, [k + shift for k in even]) for shift in (0, distance)]
         for k in range(8):
             if not k & distance:
                 pair = rows[k], rows[k + distance]
-                rows[k], rows[k + distance] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+                rows[k], rows[k + distance] = (
+                    builder.shuffle_vector(*pair, mask) for mask in masks
+                )
     return rows
 
 
@@ -203,12 +237,16 @@ def transpose(typingctx, a, a_at, a_row, b, b_at, b_row):
     signature = types.void(a, types.intp, types.intp, b, types.intp, types.intp)
 
     def emit(context, builder, signature, args):
-        data = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 3)]
+        data = [
+            context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 3)
+        ]
         scalar = context.get_data_type(a.dtype)
         pointer, align = ir.VectorType(scalar, 8).as_pointer(), context.get_abi_alignment(scalar)
 
         def place(base, at, row, k):
-            return builder.bitcast(builder.gep(base, [builder.add(at, builder.mul(row, _number(k)))]), pointer)
+            return builder.bitcast(
+                builder.gep(base, [builder.add(at, builder.mul(row, _number(k)))]), pointer
+            )
 
         rows = [builder.load(place(data[0], args[1], args[2], k), align=align) for k in range(8)]
         for k, row in enumerate(transposed(builder, rows)):

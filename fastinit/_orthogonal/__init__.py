@@ -1,7 +1,9 @@
-"""orthogonal, delta_orthogonal, convolutional_orthogonal: the public functions; their rules stand beside.
+"""orthogonal, delta_orthogonal, convolutional_orthogonal: the public functions; their rules stand
+beside.
 
-Rules and regions: matrix.py, convolution.py.  Which form computes: forms.py; NumPy's: numpy_form.py; Numba's:
-compiled.py (memory and threads) and ../_jit (products).  The promise: section 8 of stream-v1.md.
+Rules and regions: matrix.py, convolution.py.  Which form computes: forms.py; NumPy's:
+numpy_form.py; Numba's: compiled.py (memory and threads) and ../_jit (products).  The promise:
+section 8 of stream-v1.md.
 """
 
 from __future__ import annotations
@@ -29,18 +31,30 @@ Array = np.ndarray[Any, Any]
 
 @guarded
 def orthogonal(
-    shape: Any = None, *, gain: float = 1.0, layout: str = "oi", batch_axis: Any = (), seed: Any = None,
-    name: Any = None, dtype: Any = None, out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """W = gain · Q or gain · Qᵀ, Q with orthonormal columns, uniform (Haar): the Q of a Gaussian's QR, its signs fixed.
+    shape: Any = None,
+    *,
+    gain: float = 1.0,
+    layout: str = "oi",
+    batch_axis: Any = (),
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """W = gain · Q or gain · Qᵀ, Q with orthonormal columns, uniform (Haar): the Q of a Gaussian's
+    QR, its signs fixed.
 
     Parameters
     ----------
     gain : the factor of all singular values.
-    layout : W is shape[0] by the rest ("oi", as torch) or the rest by shape[-1] ("io", as Keras and JAX).
+    layout : W is shape[0] by the rest ("oi", as torch) or the rest by shape[-1] ("io", as Keras and
+        JAX).
     batch_axis : axes of independent matrices (heads, experts), formed in parallel.
-    region : rows of a wide or square W, or columns of a tall one, cost about their share, later ones more than earlier;
-        any other part costs as much as all the rows (columns) that it touches.
+    region : rows of a wide or square W, or columns of a tall one, cost about their share, later
+        ones more than earlier; any other part costs as much as all the rows (columns) that it
+        touches.
 
     Raises
     ------
@@ -49,7 +63,8 @@ def orthogonal(
     ImportError
         Without numba, a matrix that NumPy would need minutes for.
 
-    Source: Saxe et al. 2014; Stewart 1980; Mezzadri 2007. Same as: torch orthogonal_, Keras and JAX orthogonal ("io").
+    Source: Saxe et al. 2014; Stewart 1980; Mezzadri 2007. Same as: torch orthogonal_, Keras and JAX
+    orthogonal ("io").
 
     Examples
     --------
@@ -63,24 +78,36 @@ def orthogonal(
 
 @guarded
 def delta_orthogonal(
-    shape: Any = None, *, gain: float = 1.0, layout: str = "oi", seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """A convolution's kernel of zeros but for its centre, index (k−1)//2, which is orthogonal((out, in), gain).
+    shape: Any = None,
+    *,
+    gain: float = 1.0,
+    layout: str = "oi",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """A convolution's kernel of zeros but for its centre, index (k−1)//2, which is orthogonal((out,
+    in), gain).
 
     The convolution (same or circular padding) multiplies every signal's norm by gain.
 
     Parameters
     ----------
     gain : the factor of all singular values.
-    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out); one to three kernel axes, out >= in.
+    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out); one to three kernel axes, out >=
+        in.
 
     Raises
     ------
     ValueError
-        Fewer than 3 or more than 5 axes; more inputs than outputs; a gain that the dtype cannot hold.
+        Fewer than 3 or more than 5 axes; more inputs than outputs; a gain that the dtype cannot
+        hold.
 
-    Source: Xiao et al. 2018. Same as: JAX delta_orthogonal and TF1 convolutional_delta_orthogonal with layout="io".
+    Source: Xiao et al. 2018. Same as: JAX delta_orthogonal and TF1 convolutional_delta_orthogonal
+    with layout="io".
 
     Examples
     --------
@@ -89,30 +116,45 @@ def delta_orthogonal(
     (False, True)
     """
     parameters = {"gain": gain, "layout": layout}
-    return _fill.apply(delta_orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        delta_orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads
+    )
 
 
 @guarded
 def convolutional_orthogonal(
-    shape: Any = None, *, gain: float = 1.0, layout: str = "oi", seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """K = gain · H ⊛ [P₁, I−P₁] ⊛ [P₂, I−P₂] ⊛ …, along each kernel axis in turn, k−1 times: an isometry of all taps.
+    shape: Any = None,
+    *,
+    gain: float = 1.0,
+    layout: str = "oi",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """K = gain · H ⊛ [P₁, I−P₁] ⊛ [P₂, I−P₂] ⊛ …, along each kernel axis in turn, k−1 times: an
+    isometry of all taps.
 
-    H is orthogonal((in, out)), the P are random orthogonal projections. Circular convolution multiplies norms by gain.
+    H is orthogonal((in, out)), the P are random orthogonal projections. Circular convolution
+    multiplies norms by gain.
 
     Parameters
     ----------
     gain : the factor of all singular values.
-    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out); one to three kernel axes, all k long; out >= in.
+    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out); one to three kernel axes, all k
+        long; out >= in.
     region : in channels cost about their share; any part needs all the projections.
 
     Raises
     ------
     ValueError
-        Not 3 to 5 axes; sides that differ; more inputs than outputs; a gain that the dtype cannot hold.
+        Not 3 to 5 axes; sides that differ; more inputs than outputs; a gain that the dtype cannot
+        hold.
 
-    Source: Xiao et al. 2018, algorithm 1. Same as: TF1 convolutional_orthogonal_1d, _2d and _3d with layout="io".
+    Source: Xiao et al. 2018, algorithm 1. Same as: TF1 convolutional_orthogonal_1d, _2d and _3d
+    with layout="io".
 
     Examples
     --------
@@ -122,4 +164,6 @@ def convolutional_orthogonal(
     True
     """
     parameters = {"gain": gain, "layout": layout}
-    return _fill.apply(convolutional_orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        convolutional_orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads
+    )

@@ -1,8 +1,9 @@
-"""The Numba form's driver: memory, threads and order of work; every product stands in _jit/orthogonal.py.
+"""The Numba form's driver: memory, threads and order of work; every product stands in
+_jit/orthogonal.py.
 
-Each strip of 64 columns of Q needs all reflectors and no other strip, so strips run in parallel on our own pool.
-Reflectors are kept where they fit, else drawn again for every panel of strips.  It may change no bit: the NumPy form is
-its oracle.
+Each strip of 64 columns of Q needs all reflectors and no other strip, so strips run in parallel on
+our own pool. Reflectors are kept where they fit, else drawn again for every panel of strips.  It
+may change no bit: the NumPy form is its oracle.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from .._jit import stores
 from .._jit.tiles import NARROW, ROWS
 from .problem import BLOCK, Array, Draw, Place, Problem
 
-# Bytes, at most 256 MiB together beside T: reflectors kept between the panels (8192 by 8192 in float32 still fits), and
-# all panels of Q at work; or, where reflectors are drawn again, wider panels, which save drawing, and what is drawn.
-# (Longer than 2^21 rows, float64 2^20, the narrowest panel needs more: a quarter of the matrix or less.)
+# Bytes, at most 256 MiB together beside T: reflectors kept between the panels (8192 by 8192 in
+# float32 still fits), and all panels of Q at work; or, where reflectors are drawn again, wider
+# panels, which save drawing, and what is drawn. (Longer than 2^21 rows, float64 2^20, the narrowest
+# panel needs more: a quarter of the matrix or less.)
 KEPT, PANELS = 144 << 20, 64 << 20
 PANELS_DRAWN, DRAWN = 144 << 20, 64 << 20
 SCRATCH = 192 << 20  # where each thread forms matrices of its own
@@ -40,7 +42,10 @@ def _up(count: int, to: int) -> int:
 
 
 def _take(size: int) -> Array:
-    """That many bytes, from the shelf if it has them.  Fresh memory costs more to touch than to fill with draws."""
+    """That many bytes, from the shelf if it has them.
+
+    Fresh memory costs more to touch than to fill with draws.
+    """
     for key, piece in list(_shelf.items()):
         if piece.nbytes == size and _shelf.pop(key, None) is not None:
             return piece
@@ -87,7 +92,9 @@ class _Strips:
 
 
 class _Memory:
-    """Scratch of one thread that forms reflectors: what is drawn at once, and a piece of a strip where none is kept."""
+    """Scratch of one thread that forms reflectors: what is drawn at once, and a piece of a strip
+    where none is kept.
+    """
 
     def __init__(self, empty: Callable[[int], Array], drawn: int, piece: int = 0) -> None:
         self.squares, self.tau = np.empty(BLOCK), empty(BLOCK)
@@ -104,39 +111,63 @@ class _Former:
         self.itemsize = self.working.itemsize
         self.threads = min(_engine.threads(threads), MOST_THREADS)
         self.lent: list[Array] = []
-        self.stopped = False  # by Ctrl-C or an error: the other threads need not finish their panels
+        self.stopped = (
+            False  # by Ctrl-C or an error: the other threads need not finish their panels
+        )
         self.tall = _up(self.q, ROWS)
         # Flat offsets: row j of block b's strip of reflectors stands at starts[b] + j * 64.
         heights = [_up(self.q - block * BLOCK, ROWS) * BLOCK for block in range(problem.blocks)]
         bases = [sum(heights[:block]) for block in range(problem.blocks)]
-        self.starts = np.array([base - block * BLOCK * BLOCK for block, base in enumerate(bases)], np.int64)
+        self.starts = np.array(
+            [base - block * BLOCK * BLOCK for block, base in enumerate(bases)], np.int64
+        )
         self.kept = sum(heights)
 
     def _empty(self, count: int) -> Array:
-        """Scratch in the working type, from a cache line on: a load of a whole vector register must not cross one."""
+        """Scratch in the working type, from a cache line on: a load of a whole vector register must
+        not cross one.
+        """
         raw = _take(count * self.itemsize + 64)
         self.lent.append(raw)
         start = -raw.ctypes.data % 64
         return raw[start : start + count * self.itemsize].view(self.working)
 
-    # ------------------------------------------------------------------------------------------------------- the stores
+    # ----------------------------------------------------------------------------------- the stores
 
-    def _store(self, out: Array, strips: _Strips, size: int, matrices: int, skip: int, rows: int, to: Array) -> None:
+    def _store(
+        self, out: Array, strips: _Strips, size: int, matrices: int, skip: int, rows: int, to: Array
+    ) -> None:
         """Rows skip ... skip + rows - 1 of strips into `to` (matrix, column, row)."""
         dtype, working = self.problem.dtype, self.working.type
-        arguments = (out, matrices, size, strips.width, strips.used, skip, rows, working(self.problem.gain), working(0),
-                     to.ctypes.data, to.strides, dtype.itemsize)  # fmt: skip
+        arguments = (
+            out,
+            matrices,
+            size,
+            strips.width,
+            strips.used,
+            skip,
+            rows,
+            working(self.problem.gain),
+            working(0),
+            to.ctypes.data,
+            to.strides,
+            dtype.itemsize,
+        )
         if dtype.itemsize < 4:
             stores.store_narrow(*arguments, dtype.mantissa, dtype.bias)
         else:
             stores.store(*arguments)
 
-    # --------------------------------------------------------------------------------------------- many small matrices
+    # -------------------------------------------------------------------------- many small matrices
 
     def small(self) -> bool:
         if self.kept + _up(len(self.problem.columns), BLOCK) * self.tall > SMALL:
             return False
-        return self.threads == 1 or len(self.problem.matrices) >= self.threads or self.problem.steps < PARALLEL
+        return (
+            self.threads == 1
+            or len(self.problem.matrices) >= self.threads
+            or self.problem.steps < PARALLEL
+        )
 
     def form_small(self) -> None:
         """A few matrices a task, each by one thread."""
@@ -145,15 +176,20 @@ class _Former:
         size = self.tall * strips.width
         blocks = range(0, problem.blocks * BLOCK, BLOCK)
         drawn = np.cumsum([0, *[min(BLOCK, p - k) * (q - k) for k in blocks]])
-        most = max(1, min(-(-len(problem.matrices) // (4 * self.threads)), (1 << 16) // int(drawn[-1])))
+        most = max(
+            1, min(-(-len(problem.matrices) // (4 * self.threads)), (1 << 16) // int(drawn[-1]))
+        )
 
         def make() -> tuple[Any, ...]:
             return (
-                _Memory(self._empty, most * int(drawn[-1])), self._empty(self.kept + ROWS * BLOCK),
-                self._empty(problem.blocks * BLOCK * BLOCK), np.empty(problem.blocks * BLOCK, self.working),
-                self._empty(most * strips.count * size), self._empty(strips.count * BLOCK * strips.width),
+                _Memory(self._empty, most * int(drawn[-1])),
+                self._empty(self.kept + ROWS * BLOCK),
+                self._empty(problem.blocks * BLOCK * BLOCK),
+                np.empty(problem.blocks * BLOCK, self.working),
+                self._empty(most * strips.count * size),
                 self._empty(strips.count * BLOCK * strips.width),
-            )  # fmt: skip
+                self._empty(strips.count * BLOCK * strips.width),
+            )
 
         spare = _Spare(make)
 
@@ -162,12 +198,33 @@ class _Former:
             with spare() as (memory, v, t, d, out, y, z):
                 draws = []
                 for k, start, stop in zip(blocks, drawn[:-1], drawn[1:], strict=True):
-                    g = memory.drawn[start * count : stop * count].reshape(count, min(BLOCK, p - k), q - k)
+                    g = memory.drawn[start * count : stop * count].reshape(
+                        count, min(BLOCK, p - k), q - k
+                    )
                     draws.append((g, (first * p + k) * q + k, (p * q, q, 1)))
                 self.draw(draws)
-                jit.form(memory.drawn, drawn, count, p, q, v, self.starts, t, d, memory.squares, memory.products,
-                         memory.sums, memory.tau, strips.arrays, out, strips.width, size, y, z,
-                         problem.blocks - 1)  # fmt: skip
+                jit.form(
+                    memory.drawn,
+                    drawn,
+                    count,
+                    p,
+                    q,
+                    v,
+                    self.starts,
+                    t,
+                    d,
+                    memory.squares,
+                    memory.products,
+                    memory.sums,
+                    memory.tau,
+                    strips.arrays,
+                    out,
+                    strips.width,
+                    size,
+                    y,
+                    z,
+                    problem.blocks - 1,
+                )
                 columns = slice(0, len(problem.columns))
                 to = self.place.lend(group, columns)
                 rows = problem.rows.stop - problem.rows.start
@@ -176,8 +233,13 @@ class _Former:
 
         groups = []
         start = 0
-        for stop in range(1, len(problem.matrices) + 1):  # consecutive numbers, at most `most` of them
-            ends = stop == len(problem.matrices) or problem.matrices[stop] != problem.matrices[stop - 1] + 1
+        for stop in range(
+            1, len(problem.matrices) + 1
+        ):  # consecutive numbers, at most `most` of them
+            ends = (
+                stop == len(problem.matrices)
+                or problem.matrices[stop] != problem.matrices[stop - 1] + 1
+            )
             if ends or stop - start == most:
                 groups.append(slice(start, stop))
                 start = stop
@@ -185,24 +247,32 @@ class _Former:
         threads = max(1, min(self.threads, SCRATCH // scratch))
         _engine.map_tasks(form, groups, threads if len(groups) > 1 else 1)
 
-    # ------------------------------------------------------------------------------------------------ one large matrix
+    # ----------------------------------------------------------------------------- one large matrix
 
     def form_large(self) -> None:
-        """One matrix after another, by all threads: first the blocks of reflectors, then the panels of Q."""
+        """One matrix after another, by all threads: first the blocks of reflectors, then the panels
+        of Q.
+        """
         problem = self.problem
         columns, keeps = len(problem.columns), self.kept * self.itemsize <= KEPT
         allowed = PANELS if keeps else PANELS_DRAWN
-        # With one block of reflectors a panel passes through memory row by row; else it stays until all are applied.
+        # With one block of reflectors a panel passes through memory row by row; else it stays until
+        # all are applied.
         self.height = min(CHUNK, self.tall) if problem.blocks == 1 else self.tall
-        self.width = BLOCK if columns > NARROW and self.height * BLOCK * self.itemsize <= allowed else NARROW
+        self.width = (
+            BLOCK if columns > NARROW and self.height * BLOCK * self.itemsize <= allowed else NARROW
+        )
         strip = self.height * self.width * self.itemsize
-        # Fewer threads where their panels would not fit.  Several strips a panel read each reflector once for all (a
-        # tenth), and save drawing where reflectors are drawn again; but all the threads must find some to do.
+        # Fewer threads where their panels would not fit.  Several strips a panel read each
+        # reflector once for all (a tenth), and save drawing where reflectors are drawn again; but
+        # all the threads must find some to do.
         threads = max(1, min(self.threads, allowed // strip))
         spread = columns // ((4 if keeps else 2) * threads * self.width)
         together = max(1, min(allowed // (threads * strip), spread, 4 if keeps else spread))
         self.at_work = threads
-        self.piece = min(self.tall, max(CHUNK, DRAWN // (threads * BLOCK * self.itemsize) // BLOCK * BLOCK))
+        self.piece = min(
+            self.tall, max(CHUNK, DRAWN // (threads * BLOCK * self.itemsize) // BLOCK * BLOCK)
+        )
         self.t = self._empty(problem.blocks * BLOCK * BLOCK)
         self.d, self.pivots = (np.empty(problem.blocks * BLOCK, self.working) for _ in range(2))
         self.v = self._empty(self.kept + ROWS * BLOCK) if keeps else None
@@ -217,7 +287,9 @@ class _Former:
             self.first = int(matrix) * self.p * self.q
             _engine.map_tasks(partial(self._run, self._reflect), range(problem.blocks), threads)
             # The last columns need the most blocks: they begin first.
-            _engine.map_tasks(partial(self._run, partial(self._form_panel, m)), panels[::-1], threads)
+            _engine.map_tasks(
+                partial(self._run, partial(self._form_panel, m)), panels[::-1], threads
+            )
 
     def _run(self, task: Callable[[Any], None], item: Any) -> None:
         try:
@@ -232,7 +304,9 @@ class _Former:
         step = self.q if self.v is not None else self.piece
         return [(start, min(start + step, self.q)) for start in range(k, self.q, step)]
 
-    def _gather(self, memory: _Memory, block: int, rows: tuple[int, int], v: Array, v_at: int) -> None:
+    def _gather(
+        self, memory: _Memory, block: int, rows: tuple[int, int], v: Array, v_at: int
+    ) -> None:
         """Draw these rows of a block's strip to v[v_at] and on; add their squares."""
         k = block * BLOCK
         count = min(BLOCK, self.p - k)
@@ -240,20 +314,47 @@ class _Former:
             length = min(CHUNK, rows[1] - row)
             g = memory.drawn[: count * length].reshape(count, length)
             self.draw([(g, self.first + k * self.q + row, (self.q, 1))])
-            jit.gather(memory.drawn, count, length, v, v_at + (row - rows[0]) * BLOCK, row - k, memory.squares)
+            jit.gather(
+                memory.drawn,
+                count,
+                length,
+                v,
+                v_at + (row - rows[0]) * BLOCK,
+                row - k,
+                memory.squares,
+            )
 
     def _reflect(self, block: int) -> None:
-        """All there is to know of a block: its T, d and pivots, and the reflectors themselves where they are kept."""
+        """All there is to know of a block: its T, d and pivots, and the reflectors themselves where
+        they are kept.
+        """
         k = block * BLOCK
         count = min(BLOCK, self.p - k)
         with self.memory() as memory:
-            v, at = (memory.piece, 0) if self.v is None else (self.v, int(self.starts[block]) + k * BLOCK)
+            v, at = (
+                (memory.piece, 0)
+                if self.v is None
+                else (self.v, int(self.starts[block]) + k * BLOCK)
+            )
             memory.squares[:] = 0
             memory.products[:] = 0
 
             def reflect(rows: int, parts: int) -> None:
-                jit.reflect(v, at, rows, count, memory.squares, memory.products, memory.sums, memory.tau, self.d, k,
-                            self.t, k * BLOCK, parts)  # fmt: skip
+                jit.reflect(
+                    v,
+                    at,
+                    rows,
+                    count,
+                    memory.squares,
+                    memory.products,
+                    memory.sums,
+                    memory.tau,
+                    self.d,
+                    k,
+                    self.t,
+                    k * BLOCK,
+                    parts,
+                )
                 if parts & jit.PIVOT:
                     self.pivots[k : k + count] = v[at : at + count * BLOCK : BLOCK + 1]
 
@@ -272,7 +373,9 @@ class _Former:
                 reflect(rows[1] - rows[0], jit.GRAM)
             reflect(0, jit.TRIANGLE)
 
-    def _reflectors(self, memory: _Memory, block: int, rows: tuple[int, int]) -> tuple[Array, Array]:
+    def _reflectors(
+        self, memory: _Memory, block: int, rows: tuple[int, int]
+    ) -> tuple[Array, Array]:
         """(v, starts) for these rows of a block: kept, or drawn again."""
         if self.v is not None:
             return self.v, self.starts
@@ -292,9 +395,29 @@ class _Former:
         to = self.place.lend(slice(m, m + 1), panel)
         with self.panels() as (out, y, z), self.memory() as memory:
 
-            def apply(reflectors: Any, blocks: tuple[int, int], rows: tuple[int, int], parts: int, row: int = 0) -> Any:
-                jit.apply(*reflectors, self.p, self.t, self.d, strips.arrays, out, row, self.width, size, y, z,
-                          blocks, rows, parts)  # fmt: skip
+            def apply(
+                reflectors: Any,
+                blocks: tuple[int, int],
+                rows: tuple[int, int],
+                parts: int,
+                row: int = 0,
+            ) -> Any:
+                jit.apply(
+                    *reflectors,
+                    self.p,
+                    self.t,
+                    self.d,
+                    strips.arrays,
+                    out,
+                    row,
+                    self.width,
+                    size,
+                    y,
+                    z,
+                    blocks,
+                    rows,
+                    parts,
+                )
 
             def finish(reflectors: Any, rows: tuple[int, int]) -> None:
                 """The last product, and the store while its rows are in the cache."""
@@ -302,9 +425,23 @@ class _Former:
                 for row in range(max(rows[0], low // ROWS * ROWS), min(rows[1], high), CHUNK):
                     part = (row, min(row + CHUNK, rows[1]))
                     first = row if problem.blocks == 1 else 0
-                    apply(reflectors, (0, 0), part, jit.ACROSS | (jit.BEGIN if problem.blocks == 1 else 0), first)
+                    apply(
+                        reflectors,
+                        (0, 0),
+                        part,
+                        jit.ACROSS | (jit.BEGIN if problem.blocks == 1 else 0),
+                        first,
+                    )
                     start, stop = max(row, low), min(part[1], high)
-                    self._store(out, strips, size, 1, start - first, stop - start, to[:, :, start - low : stop - low])
+                    self._store(
+                        out,
+                        strips,
+                        size,
+                        1,
+                        start - first,
+                        stop - start,
+                        to[:, :, start - low : stop - low],
+                    )
 
             top = int(problem.columns[panel][-1]) // BLOCK
             nothing = (np.empty(0, self.working), np.zeros(top + 1, np.int64))
@@ -320,7 +457,9 @@ class _Former:
                 pieces = self._pieces(block)
                 reflectors: Any = self.v, self.starts
                 # The first block that a strip meets needs no rows but its own; see _open.
-                for rows in pieces[: 0 if self.v is not None else 1 if problem.blocks == 1 else None]:
+                for rows in pieces[
+                    : 0 if self.v is not None else 1 if problem.blocks == 1 else None
+                ]:
                     reflectors = self._reflectors(memory, block, rows)
                     apply(reflectors, (block, block), rows, jit.ALONG)
                 apply(nothing, (block, block), (0, q), jit.MIDDLE)

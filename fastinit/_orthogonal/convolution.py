@@ -1,7 +1,9 @@
-"""delta_orthogonal and convolutional_orthogonal: kernels whose circular convolution is an isometry times gain.
+"""delta_orthogonal and convolutional_orthogonal: kernels whose circular convolution is an isometry
+times gain.
 
-Built of the matrices of matrix.py and of chains (section 8 of stream-v1.md); projections take their masks from plane 2.
-Source: Xiao, Bahri, Sohl-Dickstein, Schoenholz, Pennington, ICML 2018, algorithms 1 and 2.
+Built of the matrices of matrix.py and of chains (section 8 of stream-v1.md); projections take their
+masks from plane 2. Source: Xiao, Bahri, Sohl-Dickstein, Schoenholz, Pennington, ICML 2018,
+algorithms 1 and 2.
 """
 
 from __future__ import annotations
@@ -26,16 +28,23 @@ def _channels(shape: Shape, layout: str, what: str) -> tuple[int, int, Shape]:
     """(outputs, inputs, kernel's sides) of a convolution's weight."""
     checked_layout(layout, what)
     if not 3 <= len(shape) <= 5:
-        raise ValueError(f"{what} needs the 3 to 5 axes of a convolution's weight, not shape {shape}; "
-                         "orthogonal does matrices")
+        raise ValueError(
+            f"{what} needs the 3 to 5 axes of a convolution's weight, not shape {shape}; "
+            "orthogonal does matrices"
+        )
     outputs, inputs = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
     if inputs > outputs:
-        raise ValueError(f"{what} needs at least as many outputs as inputs, not {outputs} and {inputs} (shape {shape}, "
-                         f"layout {layout!r}): no isometry leads into a smaller space; orthogonal takes any shape")
+        raise ValueError(
+            f"{what} needs at least as many outputs as inputs, not {outputs} and {inputs} (shape "
+            f"{shape}, layout {layout!r}): no isometry leads into a smaller space; orthogonal "
+            "takes any shape"
+        )
     return outputs, inputs, shape[2:] if layout == "oi" else shape[:-2]
 
 
-def delta_orthogonal_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi") -> Write:
+def delta_orthogonal_rule(
+    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
+) -> Write:
     _, _, kernel = _channels(shape, layout, "delta_orthogonal")
     gain = checked_gain(gain, dtype, "delta_orthogonal")
     rank = len(shape)
@@ -50,49 +59,95 @@ def delta_orthogonal_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0, layout
             place = (side - 1) // 2
             if not target.region[axis].start <= place < target.region[axis].stop:
                 return
-            centre[axis] = slice(place - target.region[axis].start, place - target.region[axis].start + 1)
+            centre[axis] = slice(
+                place - target.region[axis].start, place - target.region[axis].start + 1
+            )
         flat = tuple([1 if axis in middle else size for axis, size in enumerate(shape)])
-        region = [slice(0, 1) if axis in middle else part for axis, part in enumerate(target.region)]
-        write_matrices(view[tuple(centre)], flat, region, middle, rows, columns, gain, dtype, seed, stream, threads)
+        region = [
+            slice(0, 1) if axis in middle else part for axis, part in enumerate(target.region)
+        ]
+        write_matrices(
+            view[tuple(centre)],
+            flat,
+            region,
+            middle,
+            rows,
+            columns,
+            gain,
+            dtype,
+            seed,
+            stream,
+            threads,
+        )
 
     return write
 
 
-# --------------------------------------------------------------------------------------------- convolutional orthogonal
+# ------------------------------------------------------------------------- convolutional orthogonal
 
 
-def convolutional_orthogonal_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi") -> Write:
+def convolutional_orthogonal_rule(
+    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
+) -> Write:
     outputs, inputs, kernel = _channels(shape, layout, "convolutional_orthogonal")
     gain = checked_gain(gain, dtype, "convolutional_orthogonal")
     if len(set(kernel)) > 1:
-        raise ValueError(f"convolutional_orthogonal needs a kernel of equal sides, not {kernel} (shape {shape}, "
-                         f"layout {layout!r}); delta_orthogonal takes any")
+        raise ValueError(
+            f"convolutional_orthogonal needs a kernel of equal sides, not {kernel} (shape {shape}, "
+            f"layout {layout!r}); delta_orthogonal takes any"
+        )
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         if not target.view.size:
             return
         if layout == "oi":  # to (*kernel, in, out)
-            view, parts = np.moveaxis(target.view, (0, 1), (-1, -2)), (*target.region[2:], *target.region[1::-1])
+            view, parts = (
+                np.moveaxis(target.view, (0, 1), (-1, -2)),
+                (*target.region[2:], *target.region[1::-1]),
+            )
         else:
             view, parts = target.view, target.region
         what = f"convolutional_orthogonal of shape {shape}"
-        _write_kernel(view, parts, outputs, inputs, kernel, gain, dtype, seed, stream, threads, what)
+        _write_kernel(
+            view, parts, outputs, inputs, kernel, gain, dtype, seed, stream, threads, what
+        )
 
     return write
 
 
 def _masks(count: int, outputs: int, seed: int, stream: int) -> Array:
-    """Which columns each projection keeps: those whose word of plane 2 has its highest bit clear."""
+    """Which columns each projection keeps: those whose word of plane 2 has its highest bit
+    clear.
+    """
     words = np.empty((count, outputs), np.uint32)
-    job = Job(words, _dtypes.WORDS, _dtypes.U32, seed, stream, _stream.PLANE_PROJECTION, (), 0, (outputs, 1))
+    job = Job(
+        words,
+        _dtypes.WORDS,
+        _dtypes.U32,
+        seed,
+        stream,
+        _stream.PLANE_PROJECTION,
+        (),
+        0,
+        (outputs, 1),
+    )
     _engine.run([job], threads=1)
     return words >> np.uint32(31) == 0
 
 
 def _write_kernel(
-    view: Array, parts: tuple[slice, ...], outputs: int, inputs: int, kernel: Shape, gain: float, dtype: DType,
-    seed: int, stream: int, threads: int | None, what: str,
-) -> None:  # fmt: skip
+    view: Array,
+    parts: tuple[slice, ...],
+    outputs: int,
+    inputs: int,
+    kernel: Shape,
+    gain: float,
+    dtype: DType,
+    seed: int,
+    stream: int,
+    threads: int | None,
+    what: str,
+) -> None:
     """`view` is the region `parts` of (*kernel, in, out)."""
     axes, side = len(kernel), kernel[0]
     working = dtype.working
@@ -115,7 +170,9 @@ def _write_kernel(
         factors.append(product.projection(columns(outputs, number, kept) if len(kept) else none))
 
     def form(chunk: slice) -> None:
-        result = product.convolved(first[chunk], factors, axes)  # tap -> (rows of the chunk, outputs)
+        result = product.convolved(
+            first[chunk], factors, axes
+        )  # tap -> (rows of the chunk, outputs)
         wanted = itertools.product(*[range(part.start, part.stop) for part in parts[:-2]])
         local = itertools.product(*[range(part.stop - part.start) for part in parts[:-2]])
         for tap, at in zip(wanted, local, strict=True):
@@ -126,7 +183,9 @@ def _write_kernel(
 
 
 def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Shape, Any]:
-    """K ← K ⊛ [P, I - P] along each axis in turn: each new tap is one chain, over ascending taps of K."""
+    """K ← K ⊛ [P, I - P] along each axis in turn: each new tap is one chain, over ascending taps of
+    K.
+    """
     kernel, sizes = {(0,) * axes: first}, [1] * axes
     for number, factor in enumerate(factors):
         axis = number % axes
@@ -134,7 +193,9 @@ def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Sha
         grown = {}
         for tap in itertools.product(*map(range, sizes)):
             before = tuple([place - (k == axis) for k, place in enumerate(tap)])
-            grown[tap] = step(kernel.get(before), kernel.get(tap), factor)  # bits: I - P first, then P
+            grown[tap] = step(
+                kernel.get(before), kernel.get(tap), factor
+            )  # bits: I - P first, then P
         kernel = grown
     return kernel
 
@@ -159,7 +220,9 @@ class _Numpy:
 
 
 def _strips(array: Array, height: int) -> Array:
-    """(rows, columns) as strips of 64 columns with `height` rows each: the form of _jit/orthogonal.py's products."""
+    """(rows, columns) as strips of 64 columns with `height` rows each: the form of
+    _jit/orthogonal.py's products.
+    """
     count = -(-array.shape[1] // BLOCK)
     padded = np.zeros((height, count * BLOCK), array.dtype)
     padded[: len(array), : array.shape[1]] = array
@@ -167,7 +230,10 @@ def _strips(array: Array, height: int) -> Array:
 
 
 class _Compiled:
-    """The products in Numba.  I - P is -P off its diagonal: its chains take -K and P's blocks but for those on it."""
+    """The products in Numba.
+
+    I - P is -P off its diagonal: its chains take -K and P's blocks but for those on it.
+    """
 
     def __init__(self, module: Any, threads: int | None) -> None:
         self._multiply, self._threads = module.jit.multiply, threads
@@ -180,8 +246,20 @@ class _Compiled:
         none = np.empty(0, columns.dtype)
 
         def rows(start: int) -> None:
-            self._multiply(left.reshape(-1), start * BLOCK, high * BLOCK, min(BLOCK, high - start), right.reshape(-1),
-                           kept * BLOCK, kept, none, p.reshape(-1), start * BLOCK, high * BLOCK, len(p))  # fmt: skip
+            self._multiply(
+                left.reshape(-1),
+                start * BLOCK,
+                high * BLOCK,
+                min(BLOCK, high - start),
+                right.reshape(-1),
+                kept * BLOCK,
+                kept,
+                none,
+                p.reshape(-1),
+                start * BLOCK,
+                high * BLOCK,
+                len(p),
+            )
 
         _engine.map_tasks(rows, range(0, high, BLOCK), self._threads if n >= 256 else 1)
         corner = np.stack([p[k, k * BLOCK : (k + 1) * BLOCK] for k in range(len(p))])
@@ -195,8 +273,20 @@ class _Compiled:
         start = _strips(first, height)
 
         def add(a: Array, p: Array, corner: Array, total: Array) -> None:
-            self._multiply(a.reshape(-1), 0, height * BLOCK, height, p.reshape(-1), p.shape[1] * BLOCK, n,
-                           corner.reshape(-1), total.reshape(-1), 0, height * BLOCK, len(total))  # fmt: skip
+            self._multiply(
+                a.reshape(-1),
+                0,
+                height * BLOCK,
+                height,
+                p.reshape(-1),
+                p.shape[1] * BLOCK,
+                n,
+                corner.reshape(-1),
+                total.reshape(-1),
+                0,
+                height * BLOCK,
+                len(total),
+            )
 
         def step(before: Array | None, same: Array | None, factor: tuple[Array, Array]) -> Array:
             total = np.zeros_like(start)

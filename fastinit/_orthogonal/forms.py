@@ -1,4 +1,5 @@
-"""Which form works a problem off: NumPy's or Numba's.  Both give the same bits, so the choice is one of time alone.
+"""Which form works a problem off: NumPy's or Numba's.  Both give the same bits, so the choice is
+one of time alone.
 
 Importing numba takes a third of a second, a matrix of 64 by 64 in NumPy a hundredth.
 """
@@ -18,7 +19,10 @@ from .._engine import Job
 from . import numpy_form
 from .problem import Array, Draw, Place, Problem
 
-STEPS = {False: 1e8, True: 4e8}  # of chains that NumPy makes in a second at least, in float32 and in float64
+STEPS = {
+    False: 1e8,
+    True: 4e8,
+}  # of chains that NumPy makes in a second at least, in float32 and in float64
 IMPORTING = 0.25  # seconds of NumPy in one process that are worth importing numba for
 PATIENCE = 60.0  # seconds that a call may take in NumPy without having been asked for
 
@@ -32,14 +36,31 @@ def draws(wide: bool, seed: int, stream: int) -> Draw:
 
     def draw(parts: Any) -> None:
         plane, standard = _stream.PLANE_VALUES, (0.0, 1.0)
-        _engine.run([Job(out.view(unsigned), NORMAL, storage, seed, stream, plane, standard, first, strides)
-                     for out, first, strides in parts], threads=1)  # fmt: skip
+        _engine.run(
+            [
+                Job(
+                    out.view(unsigned),
+                    NORMAL,
+                    storage,
+                    seed,
+                    stream,
+                    plane,
+                    standard,
+                    first,
+                    strides,
+                )
+                for out, first, strides in parts
+            ],
+            threads=1,
+        )
 
     return draw
 
 
 def compiled(steps: float, wide: bool, what: str) -> Any:
-    """The module of the compiled form, or None where NumPy's is as good, or was asked for, or is all there is."""
+    """The module of the compiled form, or None where NumPy's is as good, or was asked for, or is
+    all there is.
+    """
     global _missing, _spent
     seconds = steps / STEPS[wide]
     if os.environ.get("FASTINIT_ENGINE") == "reference":
@@ -53,14 +74,18 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
     if _missing is None:
         try:
             return importlib.import_module(".compiled", __package__)
-        except (ImportError, OSError, SystemError) as error:  # not installed, or not for this NumPy or machine
+        except (
+            ImportError,
+            OSError,
+            SystemError,
+        ) as error:  # not installed, or not for this NumPy or machine
             _missing = error
     if seconds < PATIENCE:
         return None
     minutes = f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
     raise ImportError(
-        f"{what} would take about {minutes} without numba ({_missing}); install it (pip install numba), or set "
-        "FASTINIT_ENGINE=reference to have it computed all the same"
+        f"{what} would take about {minutes} without numba ({_missing}); install it (pip install "
+        "numba), or set FASTINIT_ENGINE=reference to have it computed all the same"
     ) from _missing
 
 
@@ -72,14 +97,23 @@ def form(problem: Problem, place: Place, draw: Draw, threads: int | None, what: 
         return
     every = slice(0, len(problem.columns))
     for m, matrix in enumerate(problem.matrices):
-        q = numpy_form.columns_of_q(draw, problem.p, problem.q, int(matrix), problem.columns, problem.working)
+        q = numpy_form.columns_of_q(
+            draw, problem.p, problem.q, int(matrix), problem.columns, problem.working
+        )
         to = place.lend(slice(m, m + 1), every)
         to[0] = numpy_form.stored(q[problem.rows].T, problem.gain, problem.dtype)
         place.keep(to, slice(m, m + 1), every)
 
 
 def columns(
-    p: int, q: int, matrix: int, wanted: Array, dtype: DType, draw: Draw, threads: int | None, what: str
+    p: int,
+    q: int,
+    matrix: int,
+    wanted: Array,
+    dtype: DType,
+    draw: Draw,
+    threads: int | None,
+    what: str,
 ) -> Array:
     """Q[:, wanted] transposed, in the working type."""
     out = np.empty((1, len(wanted), q), dtype.unsigned)

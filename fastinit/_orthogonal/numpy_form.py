@@ -1,7 +1,9 @@
-"""Section 8 of stream-v1.md in NumPy: columns of Q from random Householder reflectors, every product in fixed order.
+"""Section 8 of stream-v1.md in NumPy: columns of Q from random Householder reflectors, every
+product in fixed order.
 
-The readable form, the oracle of the Numba one (compiled.py, ../_jit), and what runs for small matrices and without
-numba.  No BLAS, no np.sum, no np.dot: their order varies with the CPU.  Who asks for which columns: matrix.py.
+The readable form, the oracle of the Numba one (compiled.py, ../_jit), and what runs for small
+matrices and without numba.  No BLAS, no np.sum, no np.dot: their order varies with the CPU.  Who
+asks for which columns: matrix.py.
 """
 
 from __future__ import annotations
@@ -14,27 +16,38 @@ from .. import reference
 from .._dtypes import DType
 from .problem import BLOCK, Array, Draw
 
-TILE = 1 << 15  # elements of a chain's result at once: its five working arrays stay in a core's L2 cache
+TILE = (
+    1 << 15
+)  # elements of a chain's result at once: its five working arrays stay in a core's L2 cache
 
-_LOW_BITS, _HALF = np.uint64((1 << 29) - 1), np.uint64(1 << 28)  # of float64, beyond float32's mantissa; a tie
+_LOW_BITS, _HALF = (
+    np.uint64((1 << 29) - 1),
+    np.uint64(1 << 28),
+)  # of float64, beyond float32's mantissa; a tie
 _SMALLEST_NORMAL = 2.0**-126
 
 
-# --------------------------------------------------------------------------------------------------------------- chains
+# ------------------------------------------------------------------------------------------- chains
 
 
 class _Chain32:
-    """acc[m, n] = fma(a[m], b[n], acc[m, n]) in float32, by the exact product in float64 and a sum rounded to odd.
+    """acc[m, n] = fma(a[m], b[n], acc[m, n]) in float32, by the exact product in float64 and a sum
+    rounded to odd.
 
-    The sum in float64 rounds to the right float32 unless it is itself inexact and lies exactly between two float32
-    values (or below the normal ones): only then, once in 2^29 steps, must it be rounded to odd first.
+    The sum in float64 rounds to the right float32 unless it is itself inexact and lies exactly
+    between two float32 values (or below the normal ones): only then, once in 2^29 steps, must it be
+    rounded to odd first.
     """
 
     def __init__(self, acc: Array, careful: bool) -> None:
         self.acc = acc
         self._careful = careful
         self._wide = acc.astype(np.float64)
-        self._product, self._sum, self._size = np.empty(acc.shape), np.empty(acc.shape), np.empty(acc.shape)
+        self._product, self._sum, self._size = (
+            np.empty(acc.shape),
+            np.empty(acc.shape),
+            np.empty(acc.shape),
+        )
         self._bits = self._sum.view(np.uint64)
         self._low, self._flag = np.empty(acc.shape, np.uint64), np.empty(acc.shape, np.bool_)
 
@@ -85,10 +98,13 @@ def _least_power(x: Array) -> int:
 
 
 def chain(a: Array, b: Array, acc: Array | None = None) -> Array:
-    """The product of a (K, M), transposed, and b (K, N): chains over ascending k, from +0 or, in place, from `acc`."""
+    """The product of a (K, M), transposed, and b (K, N): chains over ascending k, from +0 or, in
+    place, from `acc`.
+    """
     if acc is None:
         acc = np.zeros((a.shape[1], b.shape[1]), a.dtype)
-    # All terms are multiples of the least bits of both factors, and so are all sums: mostly none can be subnormal.
+    # All terms are multiples of the least bits of both factors, and so are all sums: mostly none
+    # can be subnormal.
     careful = min(_least_power(a) + _least_power(b), _least_power(acc) + 24) < -126 + 48 + 2
     # float64 holds the exact products of float32.
     a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
@@ -98,17 +114,21 @@ def chain(a: Array, b: Array, acc: Array | None = None) -> Array:
         for m in range(0, a.shape[1], rows):
             part = acc[m : m + rows, x : x + columns]
             step = _chain(np.ascontiguousarray(part), careful)
-            for left, right in zip(a[:, m : m + rows], b[:, x : x + columns], strict=True):  # bits: ascending
+            for left, right in zip(
+                a[:, m : m + rows], b[:, x : x + columns], strict=True
+            ):  # bits: ascending
                 step.add(left, right)
             part[...] = step.acc
     return acc
 
 
-# ----------------------------------------------------------------------------------------------------------- reflectors
+# --------------------------------------------------------------------------------------- reflectors
 
 
 def _squares(g: Array) -> Array:
-    """The sum of squares of each row in float64, ascending (accumulate is sequential by definition; sum is not)."""
+    """The sum of squares of each row in float64, ascending (accumulate is sequential by definition;
+    sum is not).
+    """
     total = np.zeros(len(g))
     for start in range(0, g.shape[1], 4096):
         part = g[:, start : start + 4096].astype(np.float64)
@@ -119,7 +139,9 @@ def _squares(g: Array) -> Array:
 
 
 def reflectors(g: Array) -> tuple[Array, Array, Array]:
-    """(v, tau, d) of one block from its draws g (reflectors, values from the block's first diagonal on)."""
+    """(v, tau, d) of one block from its draws g (reflectors, values from the block's first diagonal
+    on).
+    """
     working = g.dtype.type
     v = np.triu(g)
     total = _squares(v)
@@ -127,7 +149,9 @@ def reflectors(g: Array) -> tuple[Array, Array, Array]:
     sigma = np.where(pivot >= 0, working(1), working(-1))
     none = total == 0.0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        new = pivot + sigma * np.sqrt(total).astype(working)  # bits: sqrt rounded to the working type, then the sum
+        new = pivot + sigma * np.sqrt(total).astype(
+            working
+        )  # bits: sqrt rounded to the working type, then the sum
         square, wide = pivot.astype(np.float64), new.astype(np.float64)
         tau = (2.0 / ((total - square * square) + wide * wide)).astype(working)
     tau[none] = 0
@@ -151,7 +175,9 @@ def triangle(v: Array, tau: Array) -> Array:
 
 
 def columns_of_q(draw: Draw, p: int, q: int, matrix: int, columns: Array, dtype: Any) -> Array:
-    """Q[:, columns] (q by their number, in the working type) of matrix number `matrix`; `columns` ascend."""
+    """Q[:, columns] (q by their number, in the working type) of matrix number `matrix`; `columns`
+    ascend.
+    """
     blocks = []
     d = np.empty(p, dtype)
     for k in range(0, int(columns[-1]) + 1, BLOCK):
@@ -165,7 +191,8 @@ def columns_of_q(draw: Draw, p: int, q: int, matrix: int, columns: Array, dtype:
     for block in range(len(blocks) - 1, -1, -1):
         v, t = blocks.pop()
         k = block * BLOCK
-        # Columns before k are still zero from row k on.  Those of this block are d_c e_c, and Y has but one term.
+        # Columns before k are still zero from row k on.  Those of this block are d_c e_c, and Y has
+        # but one term.
         old, new = np.searchsorted(columns, [k + len(v), k])
         y = np.empty((len(v), len(columns) - new), dtype)
         y[:, : old - new] = v[:, columns[new:old] - k] * d[columns[new:old]]
@@ -178,4 +205,6 @@ def columns_of_q(draw: Draw, p: int, q: int, matrix: int, columns: Array, dtype:
 def stored(values: Array, gain: float, dtype: DType) -> Array:
     """The destination's bits of working values times gain."""
     working = values.dtype.type
-    return reference.store(np.ascontiguousarray(values * working(gain) + working(0)), dtype.code)  # bits: -0 becomes +0
+    return reference.store(
+        np.ascontiguousarray(values * working(gain) + working(0)), dtype.code
+    )  # bits: -0 becomes +0

@@ -1,7 +1,8 @@
-"""What is to be formed and where it goes: matrices, columns and rows of Q, and the destination's strides.
+"""What is to be formed and where it goes: matrices, columns and rows of Q, and the destination's
+strides.
 
-Holds no arithmetic.  matrix.py makes a Problem and a Place from shape, layout and region; numpy_form.py and compiled.py
-work them off.
+Holds no arithmetic.  matrix.py makes a Problem and a Place from shape, layout and region;
+numpy_form.py and compiled.py work them off.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import numpy as np
 from .._dtypes import DType
 
 Array = np.ndarray[Any, Any]
-# draw([(out, first, strides), ...]) fills each `out` with standard normals: value index first + sum(i_k * strides[k])
+# draw([(out, first, strides), ...]) fills each `out` with standard normals: value index first +
+# sum(i_k * strides[k])
 Draw = Callable[[Sequence[tuple[Array, int, tuple[int, ...]]]], None]
 
 BLOCK = 64  # consecutive reflectors applied together; part of the contract
 
 
 class Problem(NamedTuple):
-    """Columns `columns` and rows `rows` of the Q (q by p) of each of `matrices`, times gain, as `dtype`."""
+    """Columns `columns` and rows `rows` of the Q (q by p) of each of `matrices`, times gain, as
+    `dtype`.
+    """
 
     p: int
     q: int
@@ -54,23 +58,33 @@ class Problem(NamedTuple):
 class Place:
     """The destination's bits as (matrix, column of Q, row of Q), whatever axes and strides it has.
 
-    view: (matrices' axes, columns' axes, rows' axes), `batch` and `across` of the first two kinds; `index` lists the
-    rows of Q that are wanted where they are not all of problem.rows.
+    view: (matrices' axes, columns' axes, rows' axes), `batch` and `across` of the first two kinds;
+    `index` lists the rows of Q that are wanted where they are not all of problem.rows.
     """
 
-    def __init__(self, view: Array, batch: int, across: int, problem: Problem, index: Array | None) -> None:
+    def __init__(
+        self, view: Array, batch: int, across: int, problem: Problem, index: Array | None
+    ) -> None:
         self._view, self._batch = view, batch
-        self._shapes = view.shape[:batch], view.shape[batch : batch + across], view.shape[batch + across :]
+        self._shapes = (
+            view.shape[:batch],
+            view.shape[batch : batch + across],
+            view.shape[batch + across :],
+        )
         self._rows, self._index = problem.rows, index
         flat = view.reshape(len(problem.matrices), len(problem.columns), -1)
         self._whole = flat if index is None and np.may_share_memory(flat, view) else None
 
     def lend(self, matrices: slice, columns: slice) -> Array:
-        """Memory for these matrices and columns and the problem's rows: the destination's own where strides allow."""
+        """Memory for these matrices and columns and the problem's rows: the destination's own where
+        strides allow.
+        """
         if self._whole is not None:
             return self._whole[matrices, columns]
         rows = self._rows.stop - self._rows.start
-        return np.empty((matrices.stop - matrices.start, columns.stop - columns.start, rows), self._view.dtype)
+        return np.empty(
+            (matrices.stop - matrices.start, columns.stop - columns.start, rows), self._view.dtype
+        )
 
     def keep(self, array: Array, matrices: slice, columns: slice) -> None:
         """What lend() gave is written."""

@@ -1,11 +1,19 @@
-"""Initialization by data: the weights are scaled until a batch, run forward, has the wanted statistics in every layer.
+"""Initialization by data: the weights are scaled until a batch, run forward, has the wanted
+statistics in every layer.
 
-A network is a plain sequence of Layer, arrays and callables, nothing of any framework (network.py); the methods stand
-in methods.py.  Everything is computed on copies, and the layers' own arrays are written only when all of it has
-succeeded.  Outside the stream contract, for the products are NumPy's.
+A network is a plain sequence of Layer, arrays and callables, nothing of any framework (network.py);
+the methods stand in methods.py.  Everything is computed on copies, and the layers' own arrays are
+written only when all of it has succeeded.  Outside the stream contract, for the products are
+NumPy's.
 """
 
-from .methods import lsuv, match_moments, normalize_between_layers, normalize_within_layers, weight_norm_init
+from .methods import (
+    lsuv,
+    match_moments,
+    normalize_between_layers,
+    normalize_within_layers,
+    weight_norm_init,
+)
 from .network import Layer, LayerReport, NetworkReport, dense
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""LSUV, Krähenbühl's two normalisations, weight normalization's start, moments matched to the batch.
+"""LSUV, Krähenbühl's two normalisations, weight normalization's start, moments matched to the
+batch.
 
-Each changes working copies layer by layer, in the order of the network, and then calls finish(), which writes the
-arrays of the layers themselves.  Layer, copies and reports: network.py.
+Each changes working copies layer by layer, in the order of the network, and then calls finish(),
+which writes the arrays of the layers themselves.  Layer, copies and reports: network.py.
 """
 
 from __future__ import annotations
@@ -23,10 +24,19 @@ Gradients = Callable[["list[Array]", "list[Array | None]", Array], "Sequence[Arr
 
 @guarded
 def lsuv(
-    layers: Sequence[Layer], batch: Any, *, std: float = 1.0, tolerance: float = 0.1, tries: int = 10,
-    orthonormal: bool = True, center: bool = False, seed: Any = None, threads: int | None = None,
-) -> NetworkReport:  # fmt: skip
-    """Orthonormal weights, zero biases; then layer by layer W ← W·std/s until |s − std| ≤ tolerance, s the std of y.
+    layers: Sequence[Layer],
+    batch: Any,
+    *,
+    std: float = 1.0,
+    tolerance: float = 0.1,
+    tries: int = 10,
+    orthonormal: bool = True,
+    center: bool = False,
+    seed: Any = None,
+    threads: int | None = None,
+) -> NetworkReport:
+    """Orthonormal weights, zero biases; then layer by layer W ← W·std/s until |s − std| ≤
+    tolerance, s the std of y.
 
     Parameters
     ----------
@@ -41,8 +51,8 @@ def lsuv(
     ValueError
         A batch of the wrong width, an output of zero variance or not finite: no array is changed.
 
-    Source: Mishkin and Matas, All you need is a good init, ICLR 2016. The weights' orthonormal start keeps the stream
-    contract, the scaling, by NumPy's products, does not.
+    Source: Mishkin and Matas, All you need is a good init, ICLR 2016. The weights' orthonormal
+    start keeps the stream contract, the scaling, by NumPy's products, does not.
 
     Examples
     --------
@@ -82,17 +92,20 @@ def lsuv(
 def normalize_within_layers(
     layers: Sequence[Layer], batch: Any, *, mean: float = 0.0, std: float = 1.0
 ) -> NetworkReport:
-    """Each unit of each layer: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std of its y.
+    """Each unit of each layer: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
+    of its y.
 
-    So every unit starts with the same mean and std. A layer without biases is scaled and not shifted.
+    So every unit starts with the same mean and std. A layer without biases is scaled and not
+    shifted.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width, a unit of zero variance, an output that is not finite: no array is changed.
+        A batch of the wrong width, a unit of zero variance, an output that is not finite: no array
+        is changed.
 
-    Source: Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of convolutional neural networks,
-    ICLR 2016, algorithm 1; the code magic_init with `mean` its bias.
+    Source: Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of
+    convolutional neural networks, ICLR 2016, algorithm 1; the code magic_init with `mean` its bias.
 
     Examples
     --------
@@ -119,22 +132,30 @@ def _normalize(copy: Copy, given: Array, mean: float, std: float, per_unit: bool
 
 @guarded
 def normalize_between_layers(
-    layers: Sequence[Layer], batch: Any, gradients: Gradients, *, tolerance: float = 0.01, tries: int = 10
+    layers: Sequence[Layer],
+    batch: Any,
+    gradients: Gradients,
+    *,
+    tolerance: float = 0.01,
+    tries: int = 10,
 ) -> NetworkReport:
-    """W_k ← W_k·√(r_k/r), biases by the product so far, until every rate r_k is within `tolerance` of their mean r.
+    """W_k ← W_k·√(r_k/r), biases by the product so far, until every rate r_k is within `tolerance`
+    of their mean r.
 
-    r_k = √(mean g²/mean W_k²) is how fast layer k would change, r their geometric mean: all then train at one rate.
-    The product of all factors is 1: a network of homogeneous activations (ReLU) still computes the same function.
+    r_k = √(mean g²/mean W_k²) is how fast layer k would change, r their geometric mean: all then
+    train at one rate. The product of all factors is 1: a network of homogeneous activations (ReLU)
+    still computes the same function.
 
     Parameters
     ----------
-    gradients : from (weights, biases, batch) to the loss's gradient for every weight; the paper's loss is a random
-        linear function of the output.
+    gradients : from (weights, biases, batch) to the loss's gradient for every weight; the paper's
+        loss is a random linear function of the output.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width; gradients of another number or shape, zero or not finite: no array is changed.
+        A batch of the wrong width; gradients of another number or shape, zero or not finite: no
+        array is changed.
 
     Source: Krähenbühl et al., ICLR 2016, algorithm 2. Run normalize_within_layers first.
 
@@ -165,8 +186,10 @@ def normalize_between_layers(
             copy.tries += 1
         rates = _rates(copies, gradients, x)
     report = finish("between layers", copies, x)
-    lines = [line._replace(rate_before=first, rate=last)
-             for line, first, last in zip(report.layers, before or rates, rates, strict=True)]  # fmt: skip
+    lines = [
+        line._replace(rate_before=first, rate=last)
+        for line, first, last in zip(report.layers, before or rates, rates, strict=True)
+    ]
     return report._replace(layers=tuple(lines))
 
 
@@ -179,24 +202,35 @@ def _rates(copies: list[Copy], gradients: Gradients, batch: Array) -> list[float
     for copy, each in zip(copies, found, strict=True):
         gradient = np.asarray(each, np.float64)
         if gradient.shape != copy.weight.shape:
-            raise ValueError(f"{copy.label}: its gradient has shape {gradient.shape}, its weight {copy.weight.shape}")
+            raise ValueError(
+                f"{copy.label}: its gradient has shape {gradient.shape}, its weight "
+                f"{copy.weight.shape}"
+            )
         size = float(np.square(copy.weight, dtype=np.float64).mean())
         rate = math.sqrt(float(np.square(gradient).mean()) / size) if size > 0.0 else math.nan
         if not 0.0 < rate < math.inf:
-            raise ValueError(f"{copy.label}: |gradient| / |weight| is {rate}; neither may be zero or not finite")
+            raise ValueError(
+                f"{copy.label}: |gradient| / |weight| is {rate}; neither may be zero or not finite"
+            )
         rates.append(rate)
     return rates
 
 
 @guarded
 def weight_norm_init(
-    layers: Sequence[Layer], batch: Any, *, scale: float = 1.0, std: float | None = 0.05, seed: Any = None,
+    layers: Sequence[Layer],
+    batch: Any,
+    *,
+    scale: float = 1.0,
+    std: float | None = 0.05,
+    seed: Any = None,
     threads: int | None = None,
-) -> NetworkReport:  # fmt: skip
-    """V ~ N(0, std²); W = g·V/|V| of each unit, g = scale/√(var + 1e-10), b = −mean·g, of t = x·V/|V| on the batch.
+) -> NetworkReport:
+    """V ~ N(0, std²); W = g·V/|V| of each unit, g = scale/√(var + 1e-10), b = −mean·g, of t =
+    x·V/|V| on the batch.
 
-    Each unit starts with mean 0 and std `scale`. Where the gain is kept apart, g = |W| of each unit and V any multiple
-    of W.
+    Each unit starts with mean 0 and std `scale`. Where the gain is kept apart, g = |W| of each unit
+    and V any multiple of W.
 
     Parameters
     ----------
@@ -224,10 +258,17 @@ def weight_norm_init(
         if std is not None:
             name = copy.layer.name if copy.layer.name is not None else place
             normal(std=std, seed=seed, name=name, out=copy.weight, threads=threads)
-        axes = tuple(axis for axis in range(copy.weight.ndim) if axis != copy.layer.unit_axis % copy.weight.ndim)
+        axes = tuple(
+            axis
+            for axis in range(copy.weight.ndim)
+            if axis != copy.layer.unit_axis % copy.weight.ndim
+        )
         length = np.sqrt(np.square(copy.weight, dtype=np.float64).sum(axis=axes))
         if not length.all():
-            raise ValueError(f"{copy.label}: units {np.flatnonzero(length == 0)[:5].tolist()} have weights of length 0")
+            raise ValueError(
+                f"{copy.label}: units {np.flatnonzero(length == 0)[:5].tolist()} have weights of "
+                "length 0"
+            )
         copy.scale(1.0 / length)
         if copy.bias is not None:
             copy.bias[...] = 0.0
@@ -245,7 +286,8 @@ def weight_norm_init(
 def match_moments(
     layers: Sequence[Layer], batch: Any, *, mean: float | None = None, std: float | None = None
 ) -> NetworkReport:
-    """Each layer as a whole: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std of all of its y.
+    """Each layer as a whole: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
+    of all of its y.
 
     Parameters
     ----------
@@ -254,9 +296,11 @@ def match_moments(
     Raises
     ------
     ValueError
-        A batch of the wrong width or of zero variance, an output of zero variance: no array is changed.
+        A batch of the wrong width or of zero variance, an output of zero variance: no array is
+        changed.
 
-    See also normalize_within_layers, the same unit by unit. A layer without biases is scaled and not shifted.
+    See also normalize_within_layers, the same unit by unit. A layer without biases is scaled and
+    not shifted.
 
     Examples
     --------

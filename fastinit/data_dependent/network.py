@@ -1,7 +1,7 @@
 """A network as a plain sequence of layers, its working copies, and what is reported of it.
 
-Every check is made here; the layers' own arrays are written by finish() alone, all of them or none.  What is done to
-the copies in between: methods.py.
+Every check is made here; the layers' own arrays are written by finish() alone, all of them or none.
+What is done to the copies in between: methods.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ Forward = Callable[[Array, Array, "Array | None"], Array]
 def dense(x: Array, weight: Array, bias: Array | None) -> Array:
     """x @ weight.T + bias: the forward of a fully connected layer whose weight is (out, in)."""
     if x.ndim < 2 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"a dense layer of {weight.shape[1]} inputs got a batch of shape {x.shape}")
+        raise ValueError(
+            f"a dense layer of {weight.shape[1]} inputs got a batch of shape {x.shape}"
+        )
     y = x @ weight.T
     return y if bias is None else y + bias
 
@@ -34,7 +36,8 @@ class Layer(NamedTuple):
     bias : one number a unit, or None.
     forward : from (x, weight, bias) to y, linear in weight and bias; dense if not given.
     activation : from y to the next layer's x; none if not given.
-    unit_axis, output_axis : the axis of the units in weight, 0, and in y, -1 (1 if y is (example, channel, ...)).
+    unit_axis, output_axis : the axis of the units in weight, 0, and in y, -1 (1 if y is (example,
+        channel, ...)).
     name : for reports, errors and the draws of lsuv and weight_norm.
 
     Examples
@@ -54,7 +57,9 @@ class Layer(NamedTuple):
 
 
 class LayerReport(NamedTuple):
-    """Mean and std of a layer's y, before and after; how often it was scaled; rates: normalize_between_layers."""
+    """Mean and std of a layer's y, before and after; how often it was scaled; rates:
+    normalize_between_layers.
+    """
 
     name: str
     mean_before: float
@@ -74,22 +79,34 @@ class NetworkReport(NamedTuple):
 
     def __str__(self) -> str:
         columns = ["layer", "mean before", "std before", "mean", "std", "tries"]
-        rows = [[each.name, *(f"{number:.4g}" for number in each[1:5]), str(each.tries)] for each in self.layers]
+        rows = [
+            [each.name, *(f"{number:.4g}" for number in each[1:5]), str(each.tries)]
+            for each in self.layers
+        ]
         if any(each.rate is not None for each in self.layers):
             columns += ["rate before", "rate"]
-            rows = [[*row, f"{each.rate_before:.4g}", f"{each.rate:.4g}"]
-                    for row, each in zip(rows, self.layers, strict=True)]  # fmt: skip
+            rows = [
+                [*row, f"{each.rate_before:.4g}", f"{each.rate:.4g}"]
+                for row, each in zip(rows, self.layers, strict=True)
+            ]
         widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-        lines = ["  ".join(cell.ljust(width) if not place else cell.rjust(width) for place, (cell, width)
-                           in enumerate(zip(row, widths, strict=True))) for row in (columns, *rows)]  # fmt: skip
+        lines = [
+            "  ".join(
+                cell.ljust(width) if not place else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in (columns, *rows)
+        ]
         return "\n".join([self.method, *lines])
 
 
-# ----------------------------------------------------------------------------------------------------- the common part
+# ---------------------------------------------------------------------------------- the common part
 
 
 class Copy:
-    """A layer's working copy: its weight and bias in float32, or float64 where the weight is, and its measurements."""
+    """A layer's working copy: its weight and bias in float32, or float64 where the weight is, and
+    its measurements.
+    """
 
     def __init__(self, layer: Any, place: int, dtype: Any) -> None:
         self.layer = layer
@@ -105,10 +122,14 @@ class Copy:
             with np.errstate(all="ignore"):
                 y = np.asarray(self.layer.forward(x, self.weight, self.bias))
         except Exception as error:
-            raise ValueError(f"{self.label}: forward failed on an input of shape {x.shape}: {error}") from error
+            raise ValueError(
+                f"{self.label}: forward failed on an input of shape {x.shape}: {error}"
+            ) from error
         units, axis = self.weight.shape[self.layer.unit_axis], self.layer.output_axis
         if not -y.ndim <= axis < y.ndim or y.shape[axis] != units:
-            raise ValueError(f"{self.label}: output of shape {y.shape} has not its {units} units on axis {axis}")
+            raise ValueError(
+                f"{self.label}: output of shape {y.shape} has not its {units} units on axis {axis}"
+            )
         if not y.size or not np.isfinite(y).all():
             raise ValueError(f"{self.label}: the output is {'not finite' if y.size else 'empty'}")
         if self.before is None:
@@ -120,7 +141,9 @@ class Copy:
 
     def spread(self, y: Array, per_unit: bool) -> tuple[Any, Any]:
         """Mean and std of y in float64, of all of it or of each unit; a std of zero is an error."""
-        values = np.moveaxis(y, self.layer.output_axis, 0).reshape(y.shape[self.layer.output_axis], -1)
+        values = np.moveaxis(y, self.layer.output_axis, 0).reshape(
+            y.shape[self.layer.output_axis], -1
+        )
         if not per_unit:
             values = values.reshape(1, -1)
         mean, std = values.mean(axis=1, dtype=np.float64), values.std(axis=1, dtype=np.float64)
@@ -128,15 +151,22 @@ class Copy:
         constant = std <= 8 * np.finfo(self.weight.dtype).eps * np.abs(values).max(axis=1)
         if constant.any():
             what = f"units {np.flatnonzero(constant)[:5].tolist()}" if per_unit else "the output"
-            raise ValueError(f"{self.label}: {what} of this batch has zero variance and cannot be scaled to any std; "
-                             "give a batch that varies, or other weights")
+            raise ValueError(
+                f"{self.label}: {what} of this batch has zero variance and cannot be scaled to "
+                "any std; give a batch that varies, or other weights"
+            )
         return (mean, std) if per_unit else (mean[0], std[0])
 
     def scale(self, factor: Any) -> None:
         """Multiply the weight, by one number or by one a unit."""
         if np.ndim(factor):
-            factor = np.reshape(factor, [-1 if axis == self.layer.unit_axis % self.weight.ndim else 1
-                                         for axis in range(self.weight.ndim)])
+            factor = np.reshape(
+                factor,
+                [
+                    -1 if axis == self.layer.unit_axis % self.weight.ndim else 1
+                    for axis in range(self.weight.ndim)
+                ],
+            )
         self.weight = (self.weight * factor).astype(self.weight.dtype)
 
     def report(self, y: Array) -> LayerReport:
@@ -149,13 +179,17 @@ def moments(y: Array) -> tuple[float, float]:
 
 
 def copies_of(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
-    """Working copies of all layers and of the batch, after every check that needs no data to flow."""
+    """Working copies of all layers and of the batch, after every check that needs no data to
+    flow.
+    """
     layers = list(layers)
     if not layers:
         raise ValueError("there are no layers")
     for place, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise TypeError(f"layer {place} is {type(layer).__name__}; give fi.Layer(weight, bias, ...)")
+            raise TypeError(
+                f"layer {place} is {type(layer).__name__}; give fi.Layer(weight, bias, ...)"
+            )
         for what, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array is None and what == "bias":
                 continue
@@ -164,14 +198,23 @@ def copies_of(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
             if not array.flags.writeable:
                 raise ValueError(f"layer {place}: {what} is read-only, and it is written in place")
         if not -layer.weight.ndim <= layer.unit_axis < layer.weight.ndim:
-            raise ValueError(f"layer {place}: weight of shape {layer.weight.shape} has no axis {layer.unit_axis}")
+            raise ValueError(
+                f"layer {place}: weight of shape {layer.weight.shape} has no axis {layer.unit_axis}"
+            )
         units = layer.weight.shape[layer.unit_axis]
         if layer.bias is not None and layer.bias.shape != (units,):
-            raise ValueError(f"layer {place}: bias has shape {layer.bias.shape}, and the weight {units} units")
-    arrays = [array for layer in layers for array in (layer.weight, layer.bias) if array is not None]
+            raise ValueError(
+                f"layer {place}: bias has shape {layer.bias.shape}, and the weight {units} units"
+            )
+    arrays = [
+        array for layer in layers for array in (layer.weight, layer.bias) if array is not None
+    ]
     for place, array in enumerate(arrays):
         if any(np.shares_memory(array, other) for other in arrays[:place]):
-            raise ValueError("two of the weights and biases share memory; tied layers cannot be scaled one by one")
+            raise ValueError(
+                "two of the weights and biases share memory; tied layers cannot be scaled one by "
+                "one"
+            )
     dtype = np.float64 if any(layer.weight.dtype == np.float64 for layer in layers) else np.float32
     data = np.asarray(batch)
     if data.dtype == object or data.dtype.kind == "c":
@@ -185,7 +228,11 @@ def copies_of(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
 
 
 def _is_floating(array: Array) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+    return array.dtype.kind == "f" or array.dtype.name in (
+        "bfloat16",
+        "float8_e4m3fn",
+        "float8_e5m2",
+    )
 
 
 def _commit(copies: list[Copy]) -> None:
@@ -205,7 +252,9 @@ def _commit(copies: list[Copy]) -> None:
 
 
 def flow(copies: list[Copy], x: Array) -> Iterator[tuple[Copy, Array]]:
-    """Each layer with its input, in order; the layer may change between being yielded and the next step."""
+    """Each layer with its input, in order; the layer may change between being yielded and the next
+    step.
+    """
     for copy in copies:
         yield copy, x
         x = copy.activated(copy.run(x))

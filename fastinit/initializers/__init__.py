@@ -1,8 +1,9 @@
 """The façade: every initializer is a plain documented function, here only gathered.
 
-Values drawn alone: elementwise.py.  Scaled by fans: scaled.py, xavier_he_lecun.py.  Identities: patterns.py.  The
-orthogonal family and sparse stand beside their rules, in ../_orthogonal and ../_sparse.py.  A new initializer needs a
-public function, a rule, its lines in _catalog.py and its name in fastinit/__init__.py; a test compares all of them.
+Values drawn alone: elementwise.py.  Scaled by fans: scaled.py, xavier_he_lecun.py.  Identities:
+patterns.py.  The orthogonal family and sparse stand beside their rules, in ../_orthogonal and
+../_sparse.py.  A new initializer needs a public function, a rule, its lines in _catalog.py and its
+name in fastinit/__init__.py; a test compares all of them.
 """
 
 from .._orthogonal import convolutional_orthogonal, delta_orthogonal, orthogonal
@@ -10,7 +11,14 @@ from .._sparse import sparse
 from .elementwise import constant, normal, ones, truncated_normal, uniform, zeros
 from .patterns import dirac, eye
 from .scaled import fan_in_uniform, variance_scaling
-from .xavier_he_lecun import he_normal, he_uniform, lecun_normal, lecun_uniform, xavier_normal, xavier_uniform
+from .xavier_he_lecun import (
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    xavier_normal,
+    xavier_uniform,
+)
 
 __all__ = [
     "constant",

@@ -1,7 +1,8 @@
 """zeros, ones, constant, uniform, normal, truncated_normal: every value drawn alone, no fans.
 
-Each public function hands its own parameters to its rule, which turns them into a draw; all else is _fill.apply's.
-What is rounded, refused and clamped stands in _draws.py; initializers scaled by fans stand in scaled.py.
+Each public function hands its own parameters to its rule, which turns them into a draw; all else is
+_fill.apply's. What is rounded, refused and clamped stands in _draws.py; initializers scaled by fans
+stand in scaled.py.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def truncated_normal_rule(
     mean, std = real(mean, "mean"), real(std, "std")
     low, high = _bound(low, "low"), _bound(high, "high")
     if bounds not in ("sigma", "absolute"):
-        raise ValueError(f"bounds is {bounds!r}; give 'sigma' (low and high count stds from the mean) or 'absolute'")
+        raise ValueError(
+            f"bounds is {bounds!r}; give 'sigma' (low and high count stds from the mean) or "
+            "'absolute'"
+        )
     if std < 0.0:
         raise ValueError(f"std is {std!r}; it must be >= 0")
     if not low < high:
@@ -66,11 +70,16 @@ def truncated_normal_rule(
         return _draws.truncated_normal(mean, std, low, high, dtype)
     if not std:
         if not low < 0.0 < high:
-            raise ValueError(f"std is 0 and the mean is not between low {low!r} and high {high!r} sigmas; give std > 0")
+            raise ValueError(
+                f"std is 0 and the mean is not between low {low!r} and high {high!r} sigmas; give "
+                "std > 0"
+            )
         return _draws.normal(mean, 0.0, dtype)  # the mean everywhere
     if correct_std:
         std = std / truncated_std(low, high)  # bits: the std before truncation
-    return _draws.truncated_normal(mean, std, mean + low * std, mean + high * std, dtype)  # bits: two roundings a bound
+    return _draws.truncated_normal(
+        mean, std, mean + low * std, mean + high * std, dtype
+    )  # bits: two roundings a bound
 
 
 def _bound(value: Any, what: str) -> float:
@@ -81,7 +90,9 @@ def _bound(value: Any, what: str) -> float:
 
 
 def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> float:
-    """The sigma whose normal, cut at fixed bounds, has the given std: that grows with sigma, so halving finds it."""
+    """The sigma whose normal, cut at fixed bounds, has the given std: that grows with sigma, so
+    halving finds it.
+    """
 
     def reached(sigma: float) -> bool:
         return sigma * truncated_std((low - mean) / sigma, (high - mean) / sigma) >= std
@@ -91,8 +102,9 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
         below, above = above, 2.0 * above
         if above > 1024.0 * std:
             raise ValueError(
-                f"no normal of mean {mean!r} cut at {low!r} and {high!r} has std {std!r}: a flat density there has "
-                f"only about {(high - low) / math.sqrt(12.0):.6g}; give a smaller std, or correct_std=False"
+                f"no normal of mean {mean!r} cut at {low!r} and {high!r} has std {std!r}: a flat "
+                f"density there has only about {(high - low) / math.sqrt(12.0):.6g}; give a "
+                "smaller std, or correct_std=False"
             )
     while True:  # bits: halving until the doubles are exhausted
         middle = below + 0.5 * (above - below)
@@ -104,12 +116,18 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
             below = middle
 
 
-# ----------------------------------------------------------------------------------------------------- public functions
+# --------------------------------------------------------------------------------- public functions
 
 
 @guarded
 def zeros(
-    shape: Any = None, *, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """Value 0 everywhere; floating, bool and integer dtypes.
@@ -129,7 +147,13 @@ def zeros(
 
 @guarded
 def ones(
-    shape: Any = None, *, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """Value 1 everywhere; floating, bool and integer dtypes.
@@ -148,15 +172,23 @@ def ones(
 
 @guarded
 def constant(
-    shape: Any = None, *, value: Any = 0.0, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None,
-    region: Any = None, threads: int | None = None,
+    shape: Any = None,
+    *,
+    value: Any = 0.0,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
 ) -> Array:
     """One value everywhere; floating, bool and integer dtypes.
 
     Parameters
     ----------
-    value : a number, finite in the dtype after rounding (narrow floats round it to float32 first); it keeps its sign of
-        zero and may underflow to zero. bool and integer dtypes take it exactly, or not at all.
+    value : a number, finite in the dtype after rounding (narrow floats round it to float32 first);
+        it keeps its sign of zero and may underflow to zero. bool and integer dtypes take it
+        exactly, or not at all.
 
     Raises
     ------
@@ -170,17 +202,28 @@ def constant(
     >>> fi.constant(3, value=0.25, dtype="float16")
     array([0.25, 0.25, 0.25], dtype=float16)
     """
-    return _fill.apply(constant_rule, {"value": value}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        constant_rule, {"value": value}, shape, dtype, out, region, seed, name, threads
+    )
 
 
 @guarded
 def uniform(
-    shape: Any = None, *, low: float = 0.0, high: float = 1.0, seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
+    shape: Any = None,
+    *,
+    low: float = 0.0,
+    high: float = 1.0,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
 ) -> Array:
     """U[low, high): low + (high - low)·u, u one of 2^24 equal steps (float64: 2^53) of [0, 1).
 
-    Any shape. Every value is at least low and below high in the destination dtype too, after rounding.
+    Any shape. Every value is at least low and below high in the destination dtype too, after
+    rounding.
 
     Parameters
     ----------
@@ -189,22 +232,34 @@ def uniform(
     Raises
     ------
     ValueError
-        low above high; a bound or a span that is not finite in the dtype; no value of the dtype between them.
+        low above high; a bound or a span that is not finite in the dtype; no value of the dtype
+        between them.
 
-    Same as: torch uniform_(a, b), Keras RandomUniform(minval, maxval), Haiku RandomUniform; in law, not in numbers.
+    Same as: torch uniform_(a, b), Keras RandomUniform(minval, maxval), Haiku RandomUniform; in law,
+    not in numbers.
 
     Examples
     --------
     >>> fi.uniform(4, low=-1.0, high=1.0, seed=0)
     array([-0.20190716,  0.9444823 , -0.9611012 ,  0.5747355 ], dtype=float32)
     """
-    return _fill.apply(uniform_rule, {"low": low, "high": high}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        uniform_rule, {"low": low, "high": high}, shape, dtype, out, region, seed, name, threads
+    )
 
 
 @guarded
 def normal(
-    shape: Any = None, *, mean: float = 0.0, std: float = 1.0, seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
+    shape: Any = None,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
 ) -> Array:
     """N(mean, std²): mean + std·z, z by Box-Muller, |z| up to 6.76 (float64: 9.49).
 
@@ -218,46 +273,72 @@ def normal(
     Raises
     ------
     ValueError
-        std negative, or below the smallest normal number of the working type; a mean and std that could overflow.
+        std negative, or below the smallest normal number of the working type; a mean and std that
+        could overflow.
 
-    Same as: torch normal_, Keras RandomNormal, jax.nn.initializers.normal(stddev); in law, not in numbers.
+    Same as: torch normal_, Keras RandomNormal, jax.nn.initializers.normal(stddev); in law, not in
+    numbers.
 
     Examples
     --------
     >>> fi.normal(4, std=0.02, seed=0, name="wte")
     array([-0.03115675, -0.00133634, -0.01578864,  0.02414837], dtype=float32)
     """
-    return _fill.apply(normal_rule, {"mean": mean, "std": std}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        normal_rule, {"mean": mean, "std": std}, shape, dtype, out, region, seed, name, threads
+    )
 
 
 @guarded
 def truncated_normal(
-    shape: Any = None, *, mean: float = 0.0, std: float = 1.0, low: float = -2.0, high: float = 2.0,
-    bounds: str = "sigma", correct_std: bool = False, seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
+    shape: Any = None,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    low: float = -2.0,
+    high: float = 2.0,
+    bounds: str = "sigma",
+    correct_std: bool = False,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
 ) -> Array:
-    """N(mean, std²) between low and high: mean + std·Φ⁻¹(Φ(α) + u·(Φ(β) - Φ(α))), strictly inside, no spikes.
+    """N(mean, std²) between low and high: mean + std·Φ⁻¹(Φ(α) + u·(Φ(β) - Φ(α))), strictly inside,
+    no spikes.
 
     Parameters
     ----------
     mean, std : of the normal before truncation; std 0 gives the mean everywhere.
     low, high : the bounds; -inf or inf for truncation on one side.
-    bounds : "sigma": low and high count stds from the mean; "absolute": they are values, as in torch.
-    correct_std : make std the standard deviation after truncation (at ±2 sigma by std / 0.8796). Bounds in sigmas then
-        count the larger std before truncation, as in the variance scaling of Keras and JAX.
+    bounds : "sigma": low and high count stds from the mean; "absolute": they are values, as in
+        torch.
+    correct_std : make std the standard deviation after truncation (at ±2 sigma by std / 0.8796).
+        Bounds in sigmas then count the larger std before truncation, as in the variance scaling of
+        Keras and JAX.
 
     Raises
     ------
     ValueError
-        low not below high; std negative; no value of the dtype between the bounds; a std that no correction reaches.
+        low not below high; std negative; no value of the dtype between the bounds; a std that no
+        correction reaches.
 
-    Same as: torch trunc_normal_(mean, std, a, b) with bounds="absolute"; Keras TruncatedNormal, Haiku TruncatedNormal,
-    jax.nn.initializers.truncated_normal with bounds="sigma".
+    Same as: torch trunc_normal_(mean, std, a, b) with bounds="absolute"; Keras TruncatedNormal,
+    Haiku TruncatedNormal, jax.nn.initializers.truncated_normal with bounds="sigma".
 
     Examples
     --------
     >>> fi.truncated_normal(4, std=0.02, seed=0, name="head")
     array([-0.00529593, -0.02378634,  0.01546732, -0.00317297], dtype=float32)
     """
-    own = {"mean": mean, "std": std, "low": low, "high": high, "bounds": bounds, "correct_std": correct_std}
+    own = {
+        "mean": mean,
+        "std": std,
+        "low": low,
+        "high": high,
+        "bounds": bounds,
+        "correct_std": correct_std,
+    }
     return _fill.apply(truncated_normal_rule, own, shape, dtype, out, region, seed, name, threads)

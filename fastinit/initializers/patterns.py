@@ -1,7 +1,8 @@
 """eye and dirac: identities, written where they stand and not drawn.
 
-Their rules return a Write: a function that fills the target's region, whatever part of the global tensor that is.
-Nothing here depends on the seed.  Elementwise initializers: elementwise.py; sparse: ../_sparse.py.
+Their rules return a Write: a function that fills the target's region, whatever part of the global
+tensor that is. Nothing here depends on the seed.  Elementwise initializers: elementwise.py; sparse:
+../_sparse.py.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ Write = Callable[..., None]
 
 def _clear(target: Any, threads: int | None) -> None:
     """Every element of the region +0, by the engine: parallel where it is large."""
-    job = _engine.Job(target.view, CONSTANT, target.dtype.code, 0, 0, 0, (0,), 0, (0,) * target.view.ndim)
+    job = _engine.Job(
+        target.view, CONSTANT, target.dtype.code, 0, 0, 0, (0,), 0, (0,) * target.view.ndim
+    )
     _engine.run([job], threads)
 
 
 def eye_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0) -> Write:
     if len(shape) < 2:
-        raise ValueError(f"eye needs a shape of at least two axes, not {shape}; the last two are the matrix")
-    # As a parameter of a floating dtype gain loses its sign of zero; bool and integers take it as it is.
-    bits = _draws.constant(_draws.real(gain, "gain") if dtype.is_float else gain, dtype).parameters[0]
+        raise ValueError(
+            f"eye needs a shape of at least two axes, not {shape}; the last two are the matrix"
+        )
+    # As a parameter of a floating dtype gain loses its sign of zero; bool and integers take it as
+    # it is.
+    bits = _draws.constant(_draws.real(gain, "gain") if dtype.is_float else gain, dtype).parameters[
+        0
+    ]
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         _clear(target, threads)
@@ -43,15 +51,23 @@ def eye_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0) -> Write:
 
 def dirac_rule(shape: Shape, dtype: DType, *, groups: int = 1, layout: str = "oi") -> Write:
     if not 3 <= len(shape) <= 5:
-        raise ValueError(f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; eye does matrices")
+        raise ValueError(
+            f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; eye does "
+            "matrices"
+        )
     if layout not in ("oi", "io"):
-        raise ValueError(f"layout is {layout!r}; dirac knows 'oi' (out, in, *kernel) and 'io' (*kernel, in, out)")
+        raise ValueError(
+            f"layout is {layout!r}; dirac knows 'oi' (out, in, *kernel) and 'io' (*kernel, in, out)"
+        )
     if isinstance(groups, (bool, np.bool_)) or not hasattr(groups, "__index__"):
         raise TypeError(f"groups must be an integer, not {type(groups).__name__} {groups!r:.80}")
     outputs, inputs = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
     groups = groups.__index__()
     if groups < 1 or outputs % groups:
-        raise ValueError(f"groups={groups} does not divide the {outputs} outputs of shape {shape}, layout {layout!r}")
+        raise ValueError(
+            f"groups={groups} does not divide the {outputs} outputs of shape {shape}, layout "
+            f"{layout!r}"
+        )
     one = _draws.constant(1, dtype).parameters[0]
     kernel = shape[2:] if layout == "oi" else shape[:-2]
     per_group = outputs // groups
@@ -63,7 +79,9 @@ def dirac_rule(shape: Shape, dtype: DType, *, groups: int = 1, layout: str = "oi
         else:
             *middle, into, out = target.region
             view = np.moveaxis(target.view, (-1, -2), (0, 1))
-        if not all(part.start <= size // 2 < part.stop for part, size in zip(middle, kernel, strict=True)):
+        if not all(
+            part.start <= size // 2 < part.stop for part, size in zip(middle, kernel, strict=True)
+        ):
             return  # the centre lies outside this region
         centre = tuple(size // 2 - part.start for part, size in zip(middle, kernel, strict=True))
         output = np.arange(out.start, out.stop)
@@ -74,15 +92,23 @@ def dirac_rule(shape: Shape, dtype: DType, *, groups: int = 1, layout: str = "oi
     return write
 
 
-# ----------------------------------------------------------------------------------------------------- public functions
+# --------------------------------------------------------------------------------- public functions
 
 
 @guarded
 def eye(
-    shape: Any = None, *, gain: Any = 1.0, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None,
-    region: Any = None, threads: int | None = None,
+    shape: Any = None,
+    *,
+    gain: Any = 1.0,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
 ) -> Array:
-    """W[i, i] = gain, 0 elsewhere; rectangular too. Axes before the last two are batches of the same matrix.
+    """W[i, i] = gain, 0 elsewhere; rectangular too. Axes before the last two are batches of the
+    same matrix.
 
     Parameters
     ----------
@@ -106,12 +132,22 @@ def eye(
 
 @guarded
 def dirac(
-    shape: Any = None, *, groups: int = 1, layout: str = "oi", seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
+    shape: Any = None,
+    *,
+    groups: int = 1,
+    layout: str = "oi",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
 ) -> Array:
-    """W[g·(out/groups) + d, d, k//2, …] = 1 for every group g and d < min(out/groups, in), 0 elsewhere.
+    """W[g·(out/groups) + d, d, k//2, …] = 1 for every group g and d < min(out/groups, in), 0
+    elsewhere.
 
-    The convolution with this weight (zero padding, odd kernel) copies each group's input channels to its outputs.
+    The convolution with this weight (zero padding, odd kernel) copies each group's input channels
+    to its outputs.
 
     Parameters
     ----------
@@ -123,7 +159,8 @@ def dirac(
     ValueError
         A shape of fewer than 3 or more than 5 axes; groups that do not divide the outputs.
 
-    Same as: torch dirac_(groups), Paddle Dirac, MindSpore Dirac: an even kernel's centre is index k//2.
+    Same as: torch dirac_(groups), Paddle Dirac, MindSpore Dirac: an even kernel's centre is index
+    k//2.
 
     Examples
     --------
@@ -134,4 +171,14 @@ def dirac(
            [[0., 0., 0.],
             [0., 1., 0.]]], dtype=float32)
     """
-    return _fill.apply(dirac_rule, {"groups": groups, "layout": layout}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        dirac_rule,
+        {"groups": groups, "layout": layout},
+        shape,
+        dtype,
+        out,
+        region,
+        seed,
+        name,
+        threads,
+    )

@@ -1,8 +1,8 @@
 """variance_scaling and fan_in_uniform, and the arithmetic of everything scaled by fans.
 
-All such initializers are v = scale / n with n from the fans of the global shape; one function, scaled, computes them,
-and its operation order is part of the contract (stream-v1.md, section 3).  Named cases: xavier_he_lecun.py; fans and
-gains: _fans.py.
+All such initializers are v = scale / n with n from the fans of the global shape; one function,
+scaled, computes them, and its operation order is part of the contract (stream-v1.md, section 3).
+Named cases: xavier_he_lecun.py; fans and gains: _fans.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ Shape = tuple[int, ...]
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 DISTRIBUTIONS = ("uniform", "normal", "truncated_normal")
-STD_AT_2_SIGMA = 0.8796256610342398  # _math.truncated_std(-2.0, 2.0), which takes 0.1 ms; a test compares
+STD_AT_2_SIGMA = (
+    0.8796256610342398  # _math.truncated_std(-2.0, 2.0), which takes 0.1 ms; a test compares
+)
 
 
 def scaled(
@@ -43,10 +45,19 @@ def scaled(
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}; give one of {', '.join(MODES)}")
     if distribution not in DISTRIBUTIONS:
-        raise ValueError(f"distribution is {distribution!r}; give one of {', '.join(DISTRIBUTIONS)}")
+        raise ValueError(
+            f"distribution is {distribution!r}; give one of {', '.join(DISTRIBUTIONS)}"
+        )
     if 0 in shape:  # nothing will be drawn, and fans of nothing would divide by zero
         return _draws.normal(0.0, 0.0, dtype)
-    counted = fans(shape, layout=layout, in_axis=in_axis, out_axis=out_axis, batch_axis=batch_axis, groups=groups)
+    counted = fans(
+        shape,
+        layout=layout,
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+        groups=groups,
+    )
     v = scale / _count(counted, mode)  # bits:
     if distribution == "uniform":
         bound = math.sqrt(3.0 * v)  # bits:
@@ -70,10 +81,19 @@ def _count(counted: Fans, mode: str) -> float:
 
 
 def apply(
-    rule: Any, own: dict[str, Any], shape: Any, dtype: Any, out: Any, region: Any, seed: Any, name: Any,
+    rule: Any,
+    own: dict[str, Any],
+    shape: Any,
+    dtype: Any,
+    out: Any,
+    region: Any,
+    seed: Any,
+    name: Any,
     threads: int | None,
 ) -> Any:
-    """_fill.apply; what is wrong with a tensor (above all a bias, which has no fans) is said with its name."""
+    """_fill.apply; what is wrong with a tensor (above all a bias, which has no fans) is said with
+    its name.
+    """
     try:
         return _fill.apply(rule, own, shape, dtype, out, region, seed, name, threads)
     except ValueError as error:
@@ -90,15 +110,25 @@ def _scale(value: Any) -> float:
 
 
 def variance_scaling_rule(
-    shape: Shape, dtype: DType, *, scale: float = 1.0, mode: str = "fan_in", distribution: str = "normal", **axes: Any
+    shape: Shape,
+    dtype: DType,
+    *,
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "normal",
+    **axes: Any,
 ) -> Draw:
     return scaled(shape, dtype, _scale(scale), mode, distribution, **axes)
 
 
-def fan_in_uniform_rule(shape: Shape, dtype: DType, *, fan_in: int | None = None, **axes: Any) -> Draw:
+def fan_in_uniform_rule(
+    shape: Shape, dtype: DType, *, fan_in: int | None = None, **axes: Any
+) -> Draw:
     if fan_in is not None:
         if isinstance(fan_in, (bool, np.bool_)) or not hasattr(fan_in, "__index__"):
-            raise TypeError(f"fan_in must be an integer, not {type(fan_in).__name__} {fan_in!r:.80}")
+            raise TypeError(
+                f"fan_in must be an integer, not {type(fan_in).__name__} {fan_in!r:.80}"
+            )
         fan_in = fan_in.__index__()
         if fan_in < 1:
             raise ValueError(f"fan_in is {fan_in}; it must be at least 1")
@@ -108,32 +138,49 @@ def fan_in_uniform_rule(shape: Shape, dtype: DType, *, fan_in: int | None = None
     return _draws.uniform(-bound, bound, dtype, symmetric=True)
 
 
-# -------------------------------------------------------------------------------------------------- public functions
+# --------------------------------------------------------------------------------- public functions
 
 
 @guarded
 def variance_scaling(
-    shape: Any = None, *, scale: float = 1.0, mode: str = "fan_in", distribution: str = "normal",
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "normal",
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
-    """Variance v = scale / n: U(±sqrt(3v)), N(0, v), or N cut at ±2 sigma and corrected to variance v.
+    """Variance v = scale / n: U(±sqrt(3v)), N(0, v), or N cut at ±2 sigma and corrected to variance
+    v.
 
     Parameters
     ----------
     scale : finite, >= 0.
-    mode : what n is: "fan_in", "fan_out", "fan_avg" (their mean) or "fan_geo_avg" (their geometric mean).
-    distribution : "uniform", "normal" (not truncated) or "truncated_normal" (std sqrt(v) after truncation).
+    mode : what n is: "fan_in", "fan_out", "fan_avg" (their mean) or "fan_geo_avg" (their geometric
+        mean).
+    distribution : "uniform", "normal" (not truncated) or "truncated_normal" (std sqrt(v) after
+        truncation).
     layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
 
     Raises
     ------
     ValueError
-        An unknown mode or distribution; a shape without fans; a scale too large or too small for the dtype.
+        An unknown mode or distribution; a shape without fans; a scale too large or too small for
+        the dtype.
 
-    Same as: Keras VarianceScaling, jax.nn.initializers.variance_scaling, Haiku and TF VarianceScaling with layout="io";
-    Keras' "normal" is our "truncated_normal". Source: He et al. 2015; Glorot and Bengio 2010.
+    Same as: Keras VarianceScaling, jax.nn.initializers.variance_scaling, Haiku and TF
+    VarianceScaling with layout="io"; Keras' "normal" is our "truncated_normal". Source: He et al.
+    2015; Glorot and Bengio 2010.
 
     Examples
     --------
@@ -142,8 +189,13 @@ def variance_scaling(
           dtype=float32)
     """
     own = {
-        "scale": scale, "mode": mode, "distribution": distribution,
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "scale": scale,
+        "mode": mode,
+        "distribution": distribution,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(variance_scaling_rule, own, shape, dtype, out, region, seed, name, threads)
@@ -151,16 +203,28 @@ def variance_scaling(
 
 @guarded
 def fan_in_uniform(
-    shape: Any = None, *, fan_in: int | None = None,
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    fan_in: int | None = None,
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
-    """U(±1 / sqrt(fan_in)): variance 1 / (3·fan_in), torch's default for weights and biases of Linear and Conv.
+    """U(±1 / sqrt(fan_in)): variance 1 / (3·fan_in), torch's default for weights and biases of
+    Linear and Conv.
 
     Parameters
     ----------
-    fan_in : given for a bias, whose shape has no fans: the fan_in of its weight (of an RNN the hidden size).
+    fan_in : given for a bias, whose shape has no fans: the fan_in of its weight (of an RNN the
+        hidden size).
     layout, in_axis, out_axis, batch_axis, groups : which axes count, without fan_in; see fans.
 
     Raises
@@ -180,7 +244,10 @@ def fan_in_uniform(
     """
     own = {
         "fan_in": fan_in,
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(fan_in_uniform_rule, own, shape, dtype, out, region, seed, name, threads)

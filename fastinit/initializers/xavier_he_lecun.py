@@ -1,7 +1,9 @@
-"""xavier, he and lecun, each uniform and normal: variance scaling under its authors' names and with their meaning.
+"""xavier, he and lecun, each uniform and normal: variance scaling under its authors' names and with
+their meaning.
 
-The normals are not truncated, as in the papers; a framework's own meaning stands under that framework's names.  Their
-arithmetic is scaled.py's; here stand only their scales.  Aliases (glorot, kaiming, msra): _catalog.py.
+The normals are not truncated, as in the papers; a framework's own meaning stands under that
+framework's names.  Their arithmetic is scaled.py's; here stand only their scales.  Aliases (glorot,
+kaiming, msra): _catalog.py.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ def _squared(value: Any) -> float:
         raise ValueError(f"gain is {gain!r}; it must be >= 0")
     scale = gain * gain  # bits:
     if not math.isfinite(scale) or (gain and scale < _SMALLEST_NORMAL):
-        raise ValueError(f"gain {gain!r} has a square outside the range of doubles; give one between 1e-150 and 1e150")
+        raise ValueError(
+            f"gain {gain!r} has a square outside the range of doubles; give one between 1e-150 "
+            "and 1e150"
+        )
     return scale
 
 
@@ -70,14 +75,24 @@ def lecun_normal_rule(shape: Shape, dtype: DType, **axes: Any) -> Draw:
     return scaled(shape, dtype, 1.0, "fan_in", "normal", **axes)
 
 
-# -------------------------------------------------------------------------------------------------- public functions
+# --------------------------------------------------------------------------------- public functions
 
 
 @guarded
 def xavier_uniform(
-    shape: Any = None, *, gain: float = 1.0,
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    gain: float = 1.0,
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """U(±gain·sqrt(6 / (fan_in + fan_out))): variance gain²·2 / (fan_in + fan_out).
@@ -92,8 +107,8 @@ def xavier_uniform(
     ValueError
         A negative gain; a shape without fans.
 
-    Same as: torch xavier_uniform_, Keras GlorotUniform and jax.nn.initializers.glorot_uniform with layout="io".
-    Source: Glorot and Bengio 2010, equation 16.
+    Same as: torch xavier_uniform_, Keras GlorotUniform and jax.nn.initializers.glorot_uniform with
+    layout="io". Source: Glorot and Bengio 2010, equation 16.
 
     Examples
     --------
@@ -103,7 +118,10 @@ def xavier_uniform(
     """
     own = {
         "gain": gain,
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(xavier_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
@@ -111,9 +129,19 @@ def xavier_uniform(
 
 @guarded
 def xavier_normal(
-    shape: Any = None, *, gain: float = 1.0,
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    gain: float = 1.0,
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """N(0, gain²·2 / (fan_in + fan_out)), not truncated.
@@ -129,7 +157,8 @@ def xavier_normal(
         A negative gain; a shape without fans; a std that could overflow the dtype.
 
     Same as: torch xavier_normal_. Keras GlorotNormal and JAX glorot_normal truncate: that is
-    variance_scaling(mode="fan_avg", distribution="truncated_normal", layout="io"). Source: Glorot and Bengio 2010.
+    variance_scaling(mode="fan_avg", distribution="truncated_normal", layout="io"). Source: Glorot
+    and Bengio 2010.
 
     Examples
     --------
@@ -139,7 +168,10 @@ def xavier_normal(
     """
     own = {
         "gain": gain,
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(xavier_normal_rule, own, shape, dtype, out, region, seed, name, threads)
@@ -147,9 +179,20 @@ def xavier_normal(
 
 @guarded
 def he_uniform(
-    shape: Any = None, *, negative_slope: float = 0.0, mode: str = "fan_in",
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    negative_slope: float = 0.0,
+    mode: str = "fan_in",
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """U(±sqrt(6 / ((1 + a²)·n))), a the negative slope, n the fan of the mode.
@@ -157,7 +200,8 @@ def he_uniform(
     Parameters
     ----------
     negative_slope : of the leaky ReLU that follows; 0 for ReLU. scale = 2 / (1 + a·a).
-    mode : "fan_in" keeps the variance of activations, "fan_out" that of gradients; also "fan_avg", "fan_geo_avg".
+    mode : "fan_in" keeps the variance of activations, "fan_out" that of gradients; also "fan_avg",
+        "fan_geo_avg".
     layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
 
     Raises
@@ -165,8 +209,9 @@ def he_uniform(
     ValueError
         An unknown mode; a shape without fans; a slope that is not finite.
 
-    Same as: torch kaiming_uniform_(a, mode), whose default nonlinearity is leaky_relu; Keras HeUniform and
-    jax.nn.initializers.he_uniform with layout="io". Source: He et al. 2015, equations 10 and 14.
+    Same as: torch kaiming_uniform_(a, mode), whose default nonlinearity is leaky_relu; Keras
+    HeUniform and jax.nn.initializers.he_uniform with layout="io". Source: He et al. 2015, equations
+    10 and 14.
 
     Examples
     --------
@@ -175,8 +220,12 @@ def he_uniform(
           dtype=float32)
     """
     own = {
-        "negative_slope": negative_slope, "mode": mode,
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "negative_slope": negative_slope,
+        "mode": mode,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(he_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
@@ -184,9 +233,20 @@ def he_uniform(
 
 @guarded
 def he_normal(
-    shape: Any = None, *, negative_slope: float = 0.0, mode: str = "fan_in",
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    negative_slope: float = 0.0,
+    mode: str = "fan_in",
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """N(0, 2 / ((1 + a²)·n)), a the negative slope, n the fan of the mode, not truncated.
@@ -194,16 +254,19 @@ def he_normal(
     Parameters
     ----------
     negative_slope : of the leaky ReLU that follows; 0 for ReLU. scale = 2 / (1 + a·a).
-    mode : "fan_in" keeps the variance of activations, "fan_out" that of gradients; also "fan_avg", "fan_geo_avg".
+    mode : "fan_in" keeps the variance of activations, "fan_out" that of gradients; also "fan_avg",
+        "fan_geo_avg".
     layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
 
     Raises
     ------
     ValueError
-        An unknown mode; a shape without fans; a slope that is not finite; a std that could overflow the dtype.
+        An unknown mode; a shape without fans; a slope that is not finite; a std that could overflow
+        the dtype.
 
     Same as: torch kaiming_normal_(a, mode). Keras HeNormal and JAX he_normal truncate: that is
-    variance_scaling(scale=2.0, distribution="truncated_normal", layout="io"). Source: He et al. 2015, equations 10, 14.
+    variance_scaling(scale=2.0, distribution="truncated_normal", layout="io"). Source: He et al.
+    2015, equations 10, 14.
 
     Examples
     --------
@@ -211,8 +274,12 @@ def he_normal(
     array([[-0.3101834, -0.8613478,  0.3332626,  0.5032308]], dtype=float32)
     """
     own = {
-        "negative_slope": negative_slope, "mode": mode,
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "negative_slope": negative_slope,
+        "mode": mode,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(he_normal_rule, own, shape, dtype, out, region, seed, name, threads)
@@ -220,9 +287,18 @@ def he_normal(
 
 @guarded
 def lecun_uniform(
-    shape: Any = None, *,
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """U(±sqrt(3 / fan_in)): variance 1 / fan_in.
@@ -237,7 +313,8 @@ def lecun_uniform(
         A shape without fans.
 
     Same as: Keras LecunUniform and jax.nn.initializers.lecun_uniform with layout="io"; torch
-    kaiming_uniform_(nonlinearity="linear"). Source: LeCun et al. 1998, Efficient BackProp, section 4.6.
+    kaiming_uniform_(nonlinearity="linear"). Source: LeCun et al. 1998, Efficient BackProp, section
+    4.6.
 
     Examples
     --------
@@ -246,7 +323,10 @@ def lecun_uniform(
           dtype=float32)
     """
     own = {
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(lecun_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
@@ -254,9 +334,18 @@ def lecun_uniform(
 
 @guarded
 def lecun_normal(
-    shape: Any = None, *,
-    layout: str = "oi", in_axis: Axes | None = None, out_axis: Axes | None = None, batch_axis: Axes = (),
-    groups: int = 1, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
 ) -> Array:
     """N(0, 1 / fan_in), not truncated.
@@ -270,8 +359,9 @@ def lecun_normal(
     ValueError
         A shape without fans; a std that could overflow the dtype.
 
-    Same as: torch kaiming_normal_(nonlinearity="linear"). Keras LecunNormal and JAX lecun_normal truncate: that is
-    variance_scaling(distribution="truncated_normal", layout="io"). Source: LeCun et al. 1998; Klambauer et al. 2017.
+    Same as: torch kaiming_normal_(nonlinearity="linear"). Keras LecunNormal and JAX lecun_normal
+    truncate: that is variance_scaling(distribution="truncated_normal", layout="io"). Source: LeCun
+    et al. 1998; Klambauer et al. 2017.
 
     Examples
     --------
@@ -280,7 +370,10 @@ def lecun_normal(
           dtype=float32)
     """
     own = {
-        "layout": layout, "in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis,
+        "layout": layout,
+        "in_axis": in_axis,
+        "out_axis": out_axis,
+        "batch_axis": batch_axis,
         "groups": groups,
     }
     return apply(lecun_normal_rule, own, shape, dtype, out, region, seed, name, threads)

@@ -1,5 +1,5 @@
-"""Arithmetic in a model's spec, such as "0.02 / sqrt(2 * layers)": exact integers and doubles, the operations that the
-contract allows for parameters, and nothing else.
+"""Arithmetic in a model's spec, such as "0.02 / sqrt(2 * layers)": exact integers and doubles, the
+operations that the contract allows for parameters, and nothing else.
 
 No other function, no attribute, no power (that would need libm): see evaluate().  Read by spec.py.
 """
@@ -21,9 +21,9 @@ _BITS = 1 << 10  # of an intermediate integer
 def evaluate(text: str, names: Mapping[str, Number]) -> Number:
     """The value of an expression over numbers and `names`.
 
-    + - * / // sqrt min max and parentheses.  Integers stay exact through + - * //; a / b and sqrt(a) are doubles, each
-    rounded once.  Anything else is a `ValueError` that says what is wrong; an unknown name is a `LookupError` with the
-    name as its argument.
+    + - * / // sqrt min max and parentheses.  Integers stay exact through + - * //; a / b and
+    sqrt(a) are doubles, each rounded once.  Anything else is a `ValueError` that says what is
+    wrong; an unknown name is a `LookupError` with the name as its argument.
     """
     text = text.strip()
     if len(text) > _LENGTH:
@@ -57,15 +57,21 @@ def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
         return _checked(_operation(node.op, _value(node.left, names), _value(node.right, names)))
     if isinstance(node, _ast.Call) and isinstance(node.func, _ast.Name) and not node.keywords:
         if node.func.id not in FUNCTIONS:
-            raise ValueError(f"there is no function {node.func.id!r}; there are {', '.join(FUNCTIONS)}")
+            raise ValueError(
+                f"there is no function {node.func.id!r}; there are {', '.join(FUNCTIONS)}"
+            )
         function, fewest, most = FUNCTIONS[node.func.id]
         arguments = [_value(argument, names) for argument in node.args]
         if not fewest <= len(arguments) <= most:
-            raise ValueError(f"{node.func.id} takes {'one argument' if most == 1 else 'two arguments or more'}")
+            raise ValueError(
+                f"{node.func.id} takes {'one argument' if most == 1 else 'two arguments or more'}"
+            )
         if function is math.sqrt and not arguments[0] >= 0:
             raise ValueError(f"sqrt of {arguments[0]!r}")
         return function(*arguments)  # type: ignore[operator, no-any-return]
-    raise ValueError("an expression holds only numbers, names, + - * / //, sqrt(), min(), max() and parentheses")
+    raise ValueError(
+        "an expression holds only numbers, names, + - * / //, sqrt(), min(), max() and parentheses"
+    )
 
 
 def _operation(operator: _ast.AST, left: Number, right: Number) -> Number:

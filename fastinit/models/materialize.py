@@ -1,8 +1,9 @@
 """The main job: a spec becomes a safetensors file, drawn in chunks and written where they belong.
 
-The file is cut into spans of 4 MiB.  Each is drawn into a buffer of the thread that took it, in one call of the engine,
-and written with pwrite (decision 8: twice as fast as into a mapping, and a full disk is an error, not a signal): memory
-stays at one span a thread whatever the model.  The file itself: _safetensors.py.  Its content: spec.py.
+The file is cut into spans of 4 MiB.  Each is drawn into a buffer of the thread that took it, in one
+call of the engine, and written with pwrite (decision 8: twice as fast as into a mapping, and a full
+disk is an error, not a signal): memory stays at one span a thread whatever the model.  The file
+itself: _safetensors.py.  Its content: spec.py.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from .._stream import PLANE_VALUES
 from .source import AnySpec
 from .spec import Spec, load
 
-# Bytes.  Writers of one file exclude each other, so a write must be worth the wait: on a machine with other work, spans
-# of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones leave the third-level cache.
+# Bytes.  Writers of one file exclude each other, so a write must be worth the wait: on a machine
+# with other work, spans of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones
+# leave the third-level cache.
 SPAN = 1 << 22
 BUFFERS = 1 << 26  # bytes of all threads' buffers: with more than 16 threads the spans are shorter
 
@@ -41,7 +43,9 @@ class Report(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A file ready to be drawn: every error of the spec is behind it, and not a byte of it is written."""
+    """A file ready to be drawn: every error of the spec is behind it, and not a byte of it is
+    written.
+    """
 
     spec: Spec
     seed: int
@@ -52,11 +56,16 @@ class Plan(NamedTuple):
 
 @_engine.guarded
 def plan(spec: AnySpec | Spec, seed: int | None = None, dtype: Any = None) -> Plan:
-    """Resolve a spec and lay its file out.  The metadata holds no date and no version: same input, same bytes."""
+    """Resolve a spec and lay its file out.
+
+    The metadata holds no date and no version: same input, same bytes.
+    """
     if not isinstance(spec, Spec):
         spec = load(spec, dtype)
     elif dtype is not None:
-        raise TypeError("dtype belongs to load(), when the spec is read; this spec is resolved already")
+        raise TypeError(
+            "dtype belongs to load(), when the spec is read; this spec is resolved already"
+        )
     seed = _stream.check_seed(seed)
     metadata = {
         **spec.metadata,
@@ -65,7 +74,9 @@ def plan(spec: AnySpec | Spec, seed: int | None = None, dtype: Any = None) -> Pl
         "fastinit.spec": spec.canonical(),
     }
     rules = {entry.name: entry.rule for entry in spec.entries}
-    layout = _safetensors.layout(((entry.name, entry.dtype, entry.shape) for entry in spec.entries), metadata)
+    layout = _safetensors.layout(
+        ((entry.name, entry.dtype, entry.shape) for entry in spec.entries), metadata
+    )
     return Plan(
         spec,
         seed,
@@ -88,16 +99,20 @@ def materialize(
 ) -> Report:
     """Draw every tensor of a spec into a new safetensors file.
 
-    The file appears whole or not at all.  Each tensor is what its initializer's function gives for this seed and the
-    tensor's name.  Memory: a few MiB a thread, and for what is not elementwise (orthogonal, eye, …) the one tensor.
+    The file appears whole or not at all.  Each tensor is what its initializer's function gives for
+    this seed and the tensor's name.  Memory: a few MiB a thread, and for what is not elementwise
+    (orthogonal, eye, …) the one tensor.
 
     Parameters
     ----------
-    spec : a preset ("gpt2"), a path that ends in .toml or .json, a mapping of that form, or what load() or plan() gave.
+    spec : a preset ("gpt2"), a path that ends in .toml or .json, a mapping of that form, or what
+        load() or plan() gave.
     seed : an integer in [0, 2**64); None draws one, which the report and the file's metadata tell.
     dtype : in place of the spec's top-level dtype.
-    force : replace an existing file; otherwise one is never overwritten, not even one that appears meanwhile.
-    progress : called with the number of bytes written since the last call, from one thread at a time.
+    force : replace an existing file; otherwise one is never overwritten, not even one that appears
+        meanwhile.
+    progress : called with the number of bytes written since the last call, from one thread at a
+        time.
 
     Raises
     ------
@@ -109,7 +124,8 @@ def materialize(
     >>> import tempfile, os
     >>> from fastinit.models import materialize
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     report = materialize({"tensors": {"w": [2, 3]}, "rules": [{"match": "*", "initializer": "he_normal"}]},
+    ...     rules = [{"match": "*", "initializer": "he_normal"}]
+    ...     report = materialize({"tensors": {"w": [2, 3]}, "rules": rules},
     ...                          os.path.join(folder, "model.safetensors"), seed=0)
     >>> report.values, report.size
     (6, 320)
@@ -132,7 +148,9 @@ def materialize(
         file.commit()
     values = sum((tensor.end - tensor.begin) // tensor.dtype.itemsize for tensor in layout.tensors)
     seconds = time.perf_counter() - began
-    return Report(os.fsdecode(path), len(layout.tensors), values, layout.size, planned.seed, seconds)
+    return Report(
+        os.fsdecode(path), len(layout.tensors), values, layout.size, planned.seed, seconds
+    )
 
 
 class _Told:
@@ -147,7 +165,7 @@ class _Told:
                 self._progress(count)
 
 
-# ------------------------------------------------------------------------------------------- elementwise: span by span
+# ------------------------------------------------------------------------ elementwise: span by span
 
 
 class _Drawn(NamedTuple):
@@ -159,7 +177,9 @@ class _Drawn(NamedTuple):
 
 
 def _spans(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
-    """The bytes that the tensors cover, cut at multiples of `length` and wherever other bytes lie between."""
+    """The bytes that the tensors cover, cut at multiples of `length` and wherever other bytes lie
+    between.
+    """
     at = 0
     while at < len(drawn):
         begin = end = drawn[at].tensor.begin
@@ -175,11 +195,15 @@ def _spans(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
 def _draw_spans(planned: Plan, file: _safetensors.NewFile, threads: int, told: _Told) -> None:
     drawn = [
         _Drawn(tensor, rule, stream)
-        for tensor, rule, stream in zip(planned.layout.tensors, planned.rules, planned.streams, strict=True)
+        for tensor, rule, stream in zip(
+            planned.layout.tensors, planned.rules, planned.streams, strict=True
+        )
         if isinstance(rule, Draw) and tensor.end > tensor.begin
     ]
     begins = [one.tensor.begin for one in drawn]
-    length = min(SPAN, 1 << (BUFFERS // threads).bit_length() - 1)  # a power of two: no value is cut
+    length = min(
+        SPAN, 1 << (BUFFERS // threads).bit_length() - 1
+    )  # a power of two: no value is cut
     spans = _spans(drawn, length)
     lock = threading.Lock()
     failed = threading.Event()
@@ -193,7 +217,9 @@ def _draw_spans(planned: Plan, file: _safetensors.NewFile, threads: int, told: _
                 if span is None:
                     return
                 begin, end = span
-                jobs = _jobs(drawn, bisect_right(begins, begin) - 1, begin, end, buffer, planned.seed)
+                jobs = _jobs(
+                    drawn, bisect_right(begins, begin) - 1, begin, end, buffer, planned.seed
+                )
                 _engine.run(jobs, threads=1)
                 _little_endian(jobs)
                 file.write(begin, buffer[: end - begin])
@@ -208,14 +234,28 @@ def _draw_spans(planned: Plan, file: _safetensors.NewFile, threads: int, told: _
 def _jobs(
     drawn: list[_Drawn], at: int, begin: int, end: int, buffer: np.ndarray[Any, Any], seed: int
 ) -> list[_engine.Job]:
-    """Bytes begin … end of the file as draws into the front of `buffer`; `at` is the tensor that has the first."""
+    """Bytes begin … end of the file as draws into the front of `buffer`; `at` is the tensor that
+    has the first.
+    """
     jobs = []
     while at < len(drawn) and drawn[at].tensor.begin < end:
         tensor, draw, stream = drawn[at]
         low, high = max(begin, tensor.begin), min(end, tensor.end)
         out = buffer[low - begin : high - begin].view(tensor.dtype.unsigned)
         first = (low - tensor.begin) // tensor.dtype.itemsize
-        jobs.append(_engine.Job(out, draw.draw, draw.storage, seed, stream, PLANE_VALUES, draw.parameters, first, (1,)))
+        jobs.append(
+            _engine.Job(
+                out,
+                draw.draw,
+                draw.storage,
+                seed,
+                stream,
+                PLANE_VALUES,
+                draw.parameters,
+                first,
+                (1,),
+            )
+        )
         at += 1
     return jobs
 
@@ -226,16 +266,22 @@ def _little_endian(jobs: list[_engine.Job]) -> None:
             job.out.byteswap(inplace=True)
 
 
-# --------------------------------------------------------------------------------------------- all else: whole tensors
+# -------------------------------------------------------------------------- all else: whole tensors
 
 
 def _draw_whole(planned: Plan, file: _safetensors.NewFile, threads: int, told: _Told) -> None:
-    """Tensors that are not elementwise (orthogonal, eye, …), one after the other, each in memory as a whole."""
-    for tensor, rule, stream in zip(planned.layout.tensors, planned.rules, planned.streams, strict=True):
+    """Tensors that are not elementwise (orthogonal, eye, …), one after the other, each in memory as
+    a whole.
+    """
+    for tensor, rule, stream in zip(
+        planned.layout.tensors, planned.rules, planned.streams, strict=True
+    ):
         if isinstance(rule, Draw) or tensor.begin == tensor.end:
             continue
         # Only the bits are wanted: an array of the dtype itself would load ml_dtypes.
-        target = _fill.target(tensor.shape, tensor.dtype.unsigned, None, None)._replace(dtype=tensor.dtype)
+        target = _fill.target(tensor.shape, tensor.dtype.unsigned, None, None)._replace(
+            dtype=tensor.dtype
+        )
         rule(target, planned.seed, stream, threads)
         if sys.byteorder == "big":
             target.view.byteswap(inplace=True)

@@ -1,7 +1,8 @@
-"""Where a spec comes from: a preset, a TOML or JSON file, a mapping.  Parses it, and finds the line of a mistake.
+"""Where a spec comes from: a preset, a TOML or JSON file, a mapping.  Parses it, and finds the line
+of a mistake.
 
-Neither parser keeps line numbers, so the line is found by searching the text for the names that lead to the mistake.
-Knows nothing of what a spec means: that is spec.py's.
+Neither parser keeps line numbers, so the line is found by searching the text for the names that
+lead to the mistake. Knows nothing of what a spec means: that is spec.py's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Source:
         self.label, self.text, self.content = label, text, content
 
     def error(self, message: str, *path: Any) -> SpecError:
-        """A SpecError at the place that `path` leads to: names of keys, and the number of a rule."""
+        """A SpecError at the place that `path` leads to: names of keys, and the number of a
+        rule.
+        """
         return SpecError(message, self.label, self._line(path))
 
     def _line(self, path: tuple[Any, ...]) -> int | None:
@@ -56,8 +59,10 @@ class Source:
     def _find(self, name: str, start: int) -> int:
         word = re.escape(name)
         for pattern in (
-            # As a string or a key: quoted, a table's header, at the start of a line, inside braces.  Or as any word.
-            rf"""["']{word}["']|^[ \t]*\[+[ \t]*{word}[ \t]*\]|^[ \t]*{word}[ \t]*[=.]|[{{,][ \t]*{word}[ \t]*=""",
+            # As a string or a key: quoted, a table's header, at the start of a line, inside braces.
+            # Or as any word.
+            rf"""["']{word}["']|^[ \t]*\[+[ \t]*{word}[ \t]*\]|^[ \t]*{word}[ \t]*[=.]"""
+            rf"""|[{{,][ \t]*{word}[ \t]*=""",
             rf"(?<![\w.-]){word}(?![\w.-])",
         ):
             found = re.compile(pattern, re.MULTILINE).search(self.text, start)
@@ -66,34 +71,45 @@ class Source:
         return -1
 
     def _find_rule(self, index: int) -> int:
-        headers = [found.start() for found in re.finditer(r"^[ \t]*\[\[[ \t]*rules[ \t]*\]\]", self.text, re.MULTILINE)]
+        headers = [
+            found.start()
+            for found in re.finditer(r"^[ \t]*\[\[[ \t]*rules[ \t]*\]\]", self.text, re.MULTILINE)
+        ]
         if index < len(headers):
             return headers[index]
-        # JSON, or TOML's list of inline tables: the rule is found by its patterns' place, the index-th "match".
-        matches = [found.start() for found in re.finditer(r"""["']?\bmatch\b["']?\s*[:=]""", self.text)]
+        # JSON, or TOML's list of inline tables: the rule is found by its patterns' place, the
+        # index-th "match".
+        matches = [
+            found.start() for found in re.finditer(r"""["']?\bmatch\b["']?\s*[:=]""", self.text)
+        ]
         return matches[index] if index < len(matches) else self._find("rules", 0)
 
 
-# -------------------------------------------------------------------------------------------------------------- presets
+# ------------------------------------------------------------------------------------------ presets
 
 
 def presets() -> tuple[str, ...]:
     """The names of the specs that come with the package."""
-    return tuple(sorted(name.removesuffix(".toml") for name in os.listdir(_PRESETS) if name.endswith(".toml")))
+    return tuple(
+        sorted(
+            name.removesuffix(".toml") for name in os.listdir(_PRESETS) if name.endswith(".toml")
+        )
+    )
 
 
 def preset(name: str) -> str:
     """The text of a preset: a spec to read, to copy and to change."""
     if name not in presets():
         raise SpecError(
-            f"unknown preset {name!r}{nearest(name, presets()) or '; there are ' + ', '.join(presets())} "
-            "(a spec of your own is a path that ends in .toml or .json)"
+            "unknown preset "
+            f"{name!r}{nearest(name, presets()) or '; there are ' + ', '.join(presets())} (a spec "
+            "of your own is a path that ends in .toml or .json)"
         )
     with open(os.path.join(_PRESETS, name + ".toml"), encoding="utf-8") as file:
         return file.read()
 
 
-# -------------------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------ reading
 
 
 def read(spec: AnySpec) -> Source:
@@ -102,7 +118,11 @@ def read(spec: AnySpec) -> Source:
         return Source("<mapping>", "", dict(spec))
     label = os.fsdecode(spec)
     kind = os.path.splitext(label)[1].lower()
-    if isinstance(spec, str) and kind not in (".toml", ".json") and os.path.basename(label) == label:
+    if (
+        isinstance(spec, str)
+        and kind not in (".toml", ".json")
+        and os.path.basename(label) == label
+    ):
         return Source(label, preset(label), _toml(preset(label), label))
     if kind not in (".toml", ".json"):
         raise SpecError("a spec's file name must end in .toml or .json", label)
@@ -111,7 +131,9 @@ def read(spec: AnySpec) -> Source:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SpecError(f"is no UTF-8 text ({error.reason})", label, raw.count(b"\n", 0, error.start) + 1) from None
+        raise SpecError(
+            f"is no UTF-8 text ({error.reason})", label, raw.count(b"\n", 0, error.start) + 1
+        ) from None
     content = _toml(text, label) if kind == ".toml" else _json(text, label)
     if not isinstance(content, dict):
         raise SpecError("a spec must be a table (a JSON object)", label, 1)
@@ -128,7 +150,9 @@ def _toml(text: str, label: str) -> dict[str, Any]:
         line = re.search(r"at line (\d+)", message)
         at_end = "end of document" in message
         raise SpecError(
-            f"no TOML: {message}", label, int(line.group(1)) if line else text.count("\n") + 1 if at_end else None
+            f"no TOML: {message}",
+            label,
+            int(line.group(1)) if line else text.count("\n") + 1 if at_end else None,
         ) from None
 
 
@@ -136,9 +160,15 @@ def _json(text: str, label: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+            twice = next(
+                key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])
+            )
             first = Source(label, text, {})._find(twice, 0)
-            raise SpecError(f"{twice!r} stands twice in one table", label, text.count("\n", 0, max(first, 0)) + 1)
+            raise SpecError(
+                f"{twice!r} stands twice in one table",
+                label,
+                text.count("\n", 0, max(first, 0)) + 1,
+            )
         return table
 
     try:

@@ -1,7 +1,9 @@
-"""Recipes: what papers and code bases prescribe for particular models, each from its published formula.
+"""Recipes: what papers and code bases prescribe for particular models, each from its published
+formula.
 
-scales.py holds factors on the std or gain of a base initializer (GPT-2, torchtitan, Fixup, T-Fixup, DeepNet, Sub-LN,
-muP); weights.py whole initializers of weights; structured.py weights without randomness; biases.py biases.
+scales.py holds factors on the std or gain of a base initializer (GPT-2, torchtitan, Fixup, T-Fixup,
+DeepNet, Sub-LN, muP); weights.py whole initializers of weights; structured.py weights without
+randomness; biases.py biases.
 """
 
 from .biases import alexnet_bias, chrono_bias, lstm_bias, prior_probability_bias

@@ -1,4 +1,5 @@
-"""Biases with a purpose: chrono and forget biases of recurrent gates, AlexNet's ones, the logit of a prior probability.
+"""Biases with a purpose: chrono and forget biases of recurrent gates, AlexNet's ones, the logit of
+a prior probability.
 
 All keep the stream contract; logarithms are _math's.
 """
@@ -24,13 +25,18 @@ Write = Callable[..., None]
 def _gates(shape: Shape, gates: Any) -> int:
     """The width of one gate of a bias that holds all gates in the order of `gates`."""
     if not isinstance(gates, str) or not gates:
-        raise TypeError(f"gates must be a text with one letter a gate, such as 'ifgo', not {gates!r:.80}")
+        raise TypeError(
+            f"gates must be a text with one letter a gate, such as 'ifgo', not {gates!r:.80}"
+        )
     if gates.count("f") != 1:
         raise ValueError(f"gates is {gates!r:.80}; the forget gate must stand there once, as 'f'")
     if gates.count("i") > 1:
         raise ValueError(f"gates is {gates!r:.80}; the input gate 'i' may stand there once")
     if len(shape) != 1 or shape[0] % len(gates):
-        raise ValueError(f"a bias of {len(gates)} gates ({gates!r}) has shape ({len(gates)}·hidden,), not {shape}")
+        raise ValueError(
+            f"a bias of {len(gates)} gates ({gates!r}) has shape ({len(gates)}·hidden,), not "
+            f"{shape}"
+        )
     return shape[0] // len(gates)
 
 
@@ -42,10 +48,12 @@ def _overlap(target: Any, first: int, count: int) -> tuple[slice, int, int]:
     return slice(start - part.start, stop - part.start), start - first, stop - first
 
 
-# --------------------------------------------------------------------------------------------------- recurrent networks
+# ------------------------------------------------------------------------------- recurrent networks
 
 
-def lstm_bias_rule(shape: Shape, dtype: DType, *, forget: float = 1.0, gates: str = "ifgo") -> Write:
+def lstm_bias_rule(
+    shape: Shape, dtype: DType, *, forget: float = 1.0, gates: str = "ifgo"
+) -> Write:
     hidden = _gates(shape, gates)
     bits = _draws.constant(real(forget, "forget"), dtype).parameters[0]
 
@@ -59,18 +67,26 @@ def lstm_bias_rule(shape: Shape, dtype: DType, *, forget: float = 1.0, gates: st
 
 @guarded
 def lstm_bias(
-    shape: Any = None, *, forget: float = 1.0, gates: str = "ifgo", seed: Any = None, name: Any = None,
-    dtype: Any = None, out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
+    shape: Any = None,
+    *,
+    forget: float = 1.0,
+    gates: str = "ifgo",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
     """`forget` in the forget gate's part of the bias, 0 elsewhere.
 
     Parameters
     ----------
-    gates : their order, one letter each, the forget gate 'f': "ifgo" in torch, Keras and MXNet. torch adds two such
-        biases: give one of them, and the other zeros.
+    gates : their order, one letter each, the forget gate 'f': "ifgo" in torch, Keras and MXNet.
+        torch adds two such biases: give one of them, and the other zeros.
 
-    Source: Gers, Schmidhuber and Cummins, Learning to forget, 2000; Jozefowicz, Zaremba and Sutskever, 2015.
-    Same as: MXNet LSTMBias(forget_bias), Keras unit_forget_bias=True.
+    Source: Gers, Schmidhuber and Cummins, Learning to forget, 2000; Jozefowicz, Zaremba and
+    Sutskever, 2015. Same as: MXNet LSTMBias(forget_bias), Keras unit_forget_bias=True.
 
     Examples
     --------
@@ -85,7 +101,9 @@ def chrono_bias_rule(shape: Shape, dtype: DType, *, t_max: float, gates: str = "
     hidden = _gates(shape, gates)
     longest = real(t_max, "t_max")
     if longest < 2.0:
-        raise ValueError(f"t_max is {longest!r}; it must be at least 2, the longest dependency in steps")
+        raise ValueError(
+            f"t_max is {longest!r}; it must be at least 2, the longest dependency in steps"
+        )
     working = dtype.working
     draw = _draws.uniform(1.0, longest - 1.0, working)
     if not dtype.is_float:
@@ -96,19 +114,35 @@ def chrono_bias_rule(shape: Shape, dtype: DType, *, t_max: float, gates: str = "
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         target.view[...] = 0
-        parts = [(sign, *_overlap(target, gates.index(gate) * hidden, hidden))
-                 for gate, sign in (("f", 1.0), ("i", -1.0)) if gate in gates]  # fmt: skip
+        parts = [
+            (sign, *_overlap(target, gates.index(gate) * hidden, hidden))
+            for gate, sign in (("f", 1.0), ("i", -1.0))
+            if gate in gates
+        ]
         parts = [part for part in parts if part[2] < part[3]]
         if not parts:
             return
         # An input gate takes the draws of its forget gate, at that one's indices.
         first, last = min(part[2] for part in parts), max(part[3] for part in parts)
         drawn = np.empty(last - first, working.unsigned)
-        job = Job(drawn, draw.draw, draw.storage, seed, stream, PLANE_VALUES, draw.parameters, forget + first, (1,))
+        job = Job(
+            drawn,
+            draw.draw,
+            draw.storage,
+            seed,
+            stream,
+            PLANE_VALUES,
+            draw.parameters,
+            forget + first,
+            (1,),
+        )
         _engine.run([job], threads)
         logs = [_math.log(steps) for steps in drawn.view(working.numpy()).tolist()]
         for sign, place, start, stop in parts:
-            bits = [_dtypes.encode(sign * log + 0.0, dtype) for log in logs[start - first : stop - first]]
+            bits = [
+                _dtypes.encode(sign * log + 0.0, dtype)
+                for log in logs[start - first : stop - first]
+            ]
             target.view[place] = bits
 
     return write
@@ -116,19 +150,30 @@ def chrono_bias_rule(shape: Shape, dtype: DType, *, t_max: float, gates: str = "
 
 @guarded
 def chrono_bias(
-    shape: Any = None, *, t_max: float, gates: str = "ifgo", seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """Forget gate ln(u), u ~ U(1, t_max − 1), one u a unit; input gate −ln(u) of the same unit; 0 elsewhere.
+    shape: Any = None,
+    *,
+    t_max: float,
+    gates: str = "ifgo",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """Forget gate ln(u), u ~ U(1, t_max − 1), one u a unit; input gate −ln(u) of the same unit; 0
+    elsewhere.
 
     Parameters
     ----------
     t_max : the longest dependency expected, in steps, at least 2.
-    gates : their order, one letter each: 'f' the gate that keeps the state, 'i' the one that admits input (may be
-        absent). "ifgo" in torch, Keras and MXNet; torch's GRU, whose update gate keeps: "rfn".
+    gates : their order, one letter each: 'f' the gate that keeps the state, 'i' the one that admits
+        input (may be absent). "ifgo" in torch, Keras and MXNet; torch's GRU, whose update gate
+        keeps: "rfn".
 
-    Source: Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018. The logarithm is taken in double
-    and rounded once to the dtype. (The PyTorch package chrono-initialization draws from 1/t_max by mistake.)
+    Source: Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018. The logarithm
+    is taken in double and rounded once to the dtype. (The PyTorch package chrono-initialization
+    draws from 1/t_max by mistake.)
 
     Examples
     --------
@@ -140,9 +185,18 @@ def chrono_bias(
     return _fill.apply(chrono_bias_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-# ------------------------------------------------------------------------------------------------------ constant biases
+# ---------------------------------------------------------------------------------- constant biases
 
-_ALEXNET = {"conv1": 0, "conv2": 1, "conv3": 0, "conv4": 1, "conv5": 1, "fc6": 1, "fc7": 1, "fc8": 0}
+_ALEXNET = {
+    "conv1": 0,
+    "conv2": 1,
+    "conv3": 0,
+    "conv4": 1,
+    "conv5": 1,
+    "fc6": 1,
+    "fc7": 1,
+    "fc8": 0,
+}
 
 
 def alexnet_bias_rule(shape: Shape, dtype: DType, *, layer: str) -> Draw:
@@ -153,19 +207,30 @@ def alexnet_bias_rule(shape: Shape, dtype: DType, *, layer: str) -> Draw:
 
 @guarded
 def alexnet_bias(
-    shape: Any = None, *, layer: str, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None,
-    region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """1 in conv2, conv4, conv5 and the hidden fully connected layers fc6 and fc7; 0 in conv1, conv3 and fc8.
+    shape: Any = None,
+    *,
+    layer: str,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """1 in conv2, conv4, conv5 and the hidden fully connected layers fc6 and fc7; 0 in conv1, conv3
+    and fc8.
 
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional networks, 2012, section 5.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional
+    networks, 2012, section 5.
 
     Examples
     --------
     >>> fi.alexnet_bias(4, layer="conv2")
     array([1., 1., 1., 1.], dtype=float32)
     """
-    return _fill.apply(alexnet_bias_rule, {"layer": layer}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        alexnet_bias_rule, {"layer": layer}, shape, dtype, out, region, seed, name, threads
+    )
 
 
 def prior_probability_bias_rule(shape: Shape, dtype: DType, *, probability: float = 0.01) -> Draw:
@@ -177,17 +242,24 @@ def prior_probability_bias_rule(shape: Shape, dtype: DType, *, probability: floa
 
 @guarded
 def prior_probability_bias(
-    shape: Any = None, *, probability: float = 0.01, seed: Any = None, name: Any = None, dtype: Any = None,
-    out: Any = None, region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
+    shape: Any = None,
+    *,
+    probability: float = 0.01,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
     """−ln((1 − p)/p): the sigmoid of it is p, so that a rare class starts as rare.
 
     Parameters
     ----------
     probability : p, between 0 and 1.
 
-    Source: Lin et al., Focal loss for dense object detection (RetinaNet), ICCV 2017, section 4.1. Same as: MMEngine
-    bias_init_with_prob(p).
+    Source: Lin et al., Focal loss for dense object detection (RetinaNet), ICCV 2017, section 4.1.
+    Same as: MMEngine bias_init_with_prob(p).
 
     Examples
     --------
@@ -195,4 +267,6 @@ def prior_probability_bias(
     array([-4.59512, -4.59512], dtype=float32)
     """
     own = {"probability": probability}
-    return _fill.apply(prior_probability_bias_rule, own, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        prior_probability_bias_rule, own, shape, dtype, out, region, seed, name, threads
+    )

@@ -1,10 +1,11 @@
-"""Factors that depth, width and architecture put on a base initializer: plain doubles, to multiply its std or gain by.
+"""Factors that depth, width and architecture put on a base initializer: plain doubles, to multiply
+its std or gain by.
 
     fi.normal(shape, std=0.02 * fi.gpt2_scale(layers=12))
     fi.xavier_normal(shape, gain=fi.deepnet_scale(encoder_layers=18).beta)
 
-They draw nothing.  Only + - * / sqrt, and _math's log and pow where a formula needs them, so that they are the same
-everywhere.
+They draw nothing.  Only + - * / sqrt, and _math's log and pow where a formula needs them, so that
+they are the same everywhere.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ def _fourth_root(value: float) -> float:
 
 @guarded
 def gpt2_scale(layers: int) -> float:
-    """1 / √(2·layers): for the two matrices of each layer that write to the residual stream, on the base std (0.02).
+    """1 / √(2·layers): for the two matrices of each layer that write to the residual stream, on the
+    base std (0.02).
 
-    Source: Radford et al., Language models are unsupervised multitask learners, 2019; Megatron-LM, GPT-NeoX
-    scaled_normal, OLMo full_megatron.
+    Source: Radford et al., Language models are unsupervised multitask learners, 2019; Megatron-LM,
+    GPT-NeoX scaled_normal, OLMo full_megatron.
 
     Examples
     --------
@@ -48,7 +50,8 @@ def gpt2_scale(layers: int) -> float:
 
 @guarded
 def depth_scale(layer: int) -> float:
-    """1 / √(2·(layer + 1)): the same by a layer's own depth, counted from 0, so that adding layers changes no other.
+    """1 / √(2·(layer + 1)): the same by a layer's own depth, counted from 0, so that adding layers
+    changes no other.
 
     Source: torchtitan depth_scaled_std; OLMo mitchell; OLMo-core llama_depth; BEiT fix_init_weight.
 
@@ -62,16 +65,21 @@ def depth_scale(layer: int) -> float:
 
 @guarded
 def fixup_scale(branches: int, layers_per_branch: int) -> float:
-    """L^(−1/(2m − 2)): on he_normal (mode "fan_out") of all but the last layer of L residual branches of m layers.
+    """L^(−1/(2m − 2)): on he_normal (mode "fan_out") of all but the last layer of L residual
+    branches of m layers.
 
-    The last layer of every branch and the classifier are zeros, scalar biases 0, scalar multipliers 1.
+    The last layer of every branch and the classifier are zeros, scalar biases 0, scalar multipliers
+    1.
 
-    Source: Zhang, Dauphin and Ma, Fixup initialization: residual learning without normalization, ICLR 2019.
+    Source: Zhang, Dauphin and Ma, Fixup initialization: residual learning without normalization,
+    ICLR 2019.
 
     Examples
     --------
-    >>> fi.fixup_scale(branches=16, layers_per_branch=2), fi.fixup_scale(branches=16, layers_per_branch=3)
-    (0.25, 0.5)
+    >>> fi.fixup_scale(branches=16, layers_per_branch=2)
+    0.25
+    >>> fi.fixup_scale(branches=16, layers_per_branch=3)
+    0.5
     """
     branches, m = whole(branches, "branches"), whole(layers_per_branch, "layers_per_branch", 2)
     if m == 2:
@@ -83,7 +91,8 @@ def fixup_scale(branches: int, layers_per_branch: int) -> float:
 
 @guarded
 def fixup_attention_scale(encoder_layers: int, decoder_layers: int) -> float:
-    """B^(−1/6), B = 2·encoder_layers + 3·decoder_layers: on the fused q, k, v weight; the output projection is zeros.
+    """B^(−1/6), B = 2·encoder_layers + 3·decoder_layers: on the fused q, k, v weight; the output
+    projection is zeros.
 
     Source: the authors' fairseq code of Fixup (multihead_attention_zero).
 
@@ -92,7 +101,10 @@ def fixup_attention_scale(encoder_layers: int, decoder_layers: int) -> float:
     >>> round(fi.fixup_attention_scale(encoder_layers=14, decoder_layers=12), 12)
     0.5
     """
-    encoder, decoder = whole(encoder_layers, "encoder_layers", 0), whole(decoder_layers, "decoder_layers", 0)
+    encoder, decoder = (
+        whole(encoder_layers, "encoder_layers", 0),
+        whole(decoder_layers, "decoder_layers", 0),
+    )
     blocks = 2 * encoder + 3 * decoder
     if not blocks:
         raise ValueError("encoder_layers and decoder_layers are both 0; give at least one layer")
@@ -104,17 +116,20 @@ _TFIXUP = ("embedding", "encoder", "encoder_value", "decoder", "decoder_value")
 
 @guarded
 def tfixup_scale(tensor: str, layers: int) -> float:
-    """0.67·N^(−1/4) in the encoder, (9N)^(−1/4) in the decoder and for embeddings; × √2 for value projections.
+    """0.67·N^(−1/4) in the encoder, (9N)^(−1/4) in the decoder and for embeddings; × √2 for value
+    projections.
 
-    On xavier of fc1, fc2, the attention's output ("encoder", "decoder") and its values ("encoder_value",
-    "decoder_value"), on N(0, 1/dim) of "embedding". Without LayerNorm and without warm-up.
+    On xavier of fc1, fc2, the attention's output ("encoder", "decoder") and its values
+    ("encoder_value", "decoder_value"), on N(0, 1/dim) of "embedding". Without LayerNorm and without
+    warm-up.
 
     Parameters
     ----------
     tensor : one of those five.
     layers : N, of the tensor's own side.
 
-    Source: Huang et al., Improving transformer optimization through better initialization, ICML 2020, and its code.
+    Source: Huang et al., Improving transformer optimization through better initialization, ICML
+    2020, and its code.
 
     Examples
     --------
@@ -124,12 +139,17 @@ def tfixup_scale(tensor: str, layers: int) -> float:
     if tensor not in _TFIXUP:
         raise ValueError(f"tensor is {tensor!r:.80}; give one of {', '.join(_TFIXUP)}")
     count = whole(layers, "layers")
-    factor = 0.67 / _fourth_root(count) if tensor.startswith("encoder") else 1.0 / _fourth_root(9.0 * count)
+    factor = (
+        0.67 / _fourth_root(count)
+        if tensor.startswith("encoder")
+        else 1.0 / _fourth_root(9.0 * count)
+    )
     return factor * math.sqrt(2.0) if tensor.endswith("value") else factor
 
 
 class DeepNet(NamedTuple):
-    """alpha multiplies the residual (α·x + f(x), then the norm); beta the gain of fc1, fc2, value and output.
+    """alpha multiplies the residual (α·x + f(x), then the norm); beta the gain of fc1, fc2, value
+    and output.
 
     Examples
     --------
@@ -142,29 +162,41 @@ class DeepNet(NamedTuple):
 
 
 def _sides(encoder_layers: Any, decoder_layers: Any, part: Any) -> tuple[int, int]:
-    encoder, decoder = whole(encoder_layers, "encoder_layers", 0), whole(decoder_layers, "decoder_layers", 0)
+    encoder, decoder = (
+        whole(encoder_layers, "encoder_layers", 0),
+        whole(decoder_layers, "decoder_layers", 0),
+    )
     if not encoder and not decoder:
         raise ValueError("encoder_layers and decoder_layers are both 0; give at least one layer")
     if encoder and decoder:
         if part not in ("encoder", "decoder"):
-            raise ValueError(f"part is {part!r:.80}; of an encoder-decoder say which: 'encoder' or 'decoder'")
+            raise ValueError(
+                f"part is {part!r:.80}; of an encoder-decoder say which: 'encoder' or 'decoder'"
+            )
     elif part is not None and part != ("encoder" if encoder else "decoder"):
-        raise ValueError(f"part is {part!r:.80}, but there are {encoder} encoder and {decoder} decoder layers")
+        raise ValueError(
+            f"part is {part!r:.80}, but there are {encoder} encoder and {decoder} decoder layers"
+        )
     return encoder, decoder
 
 
 @guarded
-def deepnet_scale(*, encoder_layers: int = 0, decoder_layers: int = 0, part: str | None = None) -> DeepNet:
-    """α = (2N)^¼, β = (8N)^−¼; of both sides 0.81·(N⁴M)^1/16, 0.87·(N⁴M)^−1/16 (encoder), (3M)^¼, (12M)^−¼ (decoder).
+def deepnet_scale(
+    *, encoder_layers: int = 0, decoder_layers: int = 0, part: str | None = None
+) -> DeepNet:
+    """α = (2N)^¼, β = (8N)^−¼; of both sides 0.81·(N⁴M)^1/16, 0.87·(N⁴M)^−1/16 (encoder), (3M)^¼,
+    (12M)^−¼ (decoder).
 
-    N encoder, M decoder layers. β goes on the gain of xavier for fc1, fc2, value and output; q and k keep gain 1.
+    N encoder, M decoder layers. β goes on the gain of xavier for fc1, fc2, value and output; q and
+    k keep gain 1.
 
     Parameters
     ----------
     part : "encoder" or "decoder", needed only where both have layers.
 
-    Source: Wang et al., DeepNet: scaling transformers to 1,000 layers, 2022, figure 2. torchscale divides an
-    encoder-decoder's encoder by (N⁴M)^1/16 / 1.15, that is β = 1.15·(N⁴M)^−1/16, against the paper's 0.87.
+    Source: Wang et al., DeepNet: scaling transformers to 1,000 layers, 2022, figure 2. torchscale
+    divides an encoder-decoder's encoder by (N⁴M)^1/16 / 1.15, that is β = 1.15·(N⁴M)^−1/16, against
+    the paper's 0.87.
 
     Examples
     --------
@@ -182,8 +214,11 @@ def deepnet_scale(*, encoder_layers: int = 0, decoder_layers: int = 0, part: str
 
 
 @guarded
-def subln_scale(*, encoder_layers: int = 0, decoder_layers: int = 0, part: str | None = None) -> float:
-    """Alone: √ln(2N). Encoder-decoder: encoder √(ln(3M)·ln(2N) / 3), decoder √ln(3M). N encoder, M decoder layers.
+def subln_scale(
+    *, encoder_layers: int = 0, decoder_layers: int = 0, part: str | None = None
+) -> float:
+    """Alone: √ln(2N). Encoder-decoder: encoder √(ln(3M)·ln(2N) / 3), decoder √ln(3M). N encoder, M
+    decoder layers.
 
     A gain for xavier of fc1, fc2, value and output projections; q and k keep gain 1.
 
@@ -207,26 +242,34 @@ _MUP_BASES = ("normal", "xavier", "he_fan_in", "he_fan_out")
 
 @guarded
 def mup_scale(shape: Any, base_shape: Any, *, base: str = "normal", layout: str = "oi") -> float:
-    """On the std of `base` for `shape`, tuned at `base_shape`: hidden weights then scale as 1/√fan_in, others not.
+    """On the std of `base` for `shape`, tuned at `base_shape`: hidden weights then scale as
+    1/√fan_in, others not.
 
-    Axes that differ are wide; m_in, m_out are the widths' ratios. "normal" (any std that knows no fan): 1/√m_in if
-    both are wide, else 1. "xavier": × √((out + in)/(base out + base in)), then the same. "he_fan_in": √m_in if only the
-    inputs are wide (a readout, whose output the model divides by m_in), else 1. "he_fan_out": √m_out if only the
-    outputs are wide, √(m_out/m_in) if both.
+    Axes that differ are wide; m_in, m_out are the widths' ratios. "normal" (any std that knows no
+    fan): 1/√m_in if both are wide, else 1. "xavier": × √((out + in)/(base out + base in)), then the
+    same. "he_fan_in": √m_in if only the inputs are wide (a readout, whose output the model divides
+    by m_in), else 1. "he_fan_out": √m_out if only the outputs are wide, √(m_out/m_in) if both.
 
-    Source: Yang et al., Tensor programs V, 2022, tables 3 and 8; the package mup (mup.init, MuReadout).
+    Source: Yang et al., Tensor programs V, 2022, tables 3 and 8; the package mup (mup.init,
+    MuReadout).
 
     Examples
     --------
-    >>> fi.mup_scale((1024, 1024), (256, 256)), fi.mup_scale((10, 1024), (10, 256), base="he_fan_in")
-    (0.5, 2.0)
+    >>> fi.mup_scale((1024, 1024), (256, 256))
+    0.5
+    >>> fi.mup_scale((10, 1024), (10, 256), base="he_fan_in")
+    2.0
     """
     if base not in _MUP_BASES:
         raise ValueError(f"base is {base!r:.80}; give one of {', '.join(_MUP_BASES)}")
     if layout not in ("oi", "io"):
-        raise ValueError(f"layout is {layout!r:.80}; give 'oi' (out, in, *kernel) or 'io' (*kernel, in, out)")
-    wide, narrow = (tuple(whole(size, what) for size in sizes)
-                    for what, sizes in (("a size of shape", shape), ("a size of base_shape", base_shape)))
+        raise ValueError(
+            f"layout is {layout!r:.80}; give 'oi' (out, in, *kernel) or 'io' (*kernel, in, out)"
+        )
+    wide, narrow = (
+        tuple(whole(size, what) for size in sizes)
+        for what, sizes in (("a size of shape", shape), ("a size of base_shape", base_shape))
+    )
     if len(wide) != len(narrow):
         raise ValueError(f"shape {wide} and base_shape {narrow} differ in their number of axes")
     if len(wide) < 2:
@@ -234,8 +277,10 @@ def mup_scale(shape: Any, base_shape: Any, *, base: str = "normal", layout: str 
     out_axis, in_axis = (0, 1) if layout == "oi" else (len(wide) - 1, len(wide) - 2)
     for axis, (size, base_size) in enumerate(zip(wide, narrow, strict=True)):
         if axis not in (out_axis, in_axis) and size != base_size:
-            raise ValueError(f"axis {axis} of shape {wide} differs from base_shape {narrow}; only the out and in axes "
-                             "may be wide")
+            raise ValueError(
+                f"axis {axis} of shape {wide} differs from base_shape {narrow}; only the out and "
+                "in axes may be wide"
+            )
     m_in, m_out = wide[in_axis] / narrow[in_axis], wide[out_axis] / narrow[out_axis]
     wide_in, wide_out = wide[in_axis] != narrow[in_axis], wide[out_axis] != narrow[out_axis]
     if base == "he_fan_in":

@@ -1,7 +1,8 @@
-"""Whole initializers of weights: small_init, wang_init, siren, alexnet_weight, and the pair that mimetic factorises.
+"""Whole initializers of weights: small_init, wang_init, siren, alexnet_weight, and the pair that
+mimetic factorises.
 
-Each but mimetic is a rule that turns its formula into one elementwise draw, and so keeps the stream contract; mimetic
-needs an SVD and does not.  Factors on other initializers: scales.py.
+Each but mimetic is a rule that turns its formula into one elementwise draw, and so keeps the stream
+contract; mimetic needs an SVD and does not.  Factors on other initializers: scales.py.
 """
 
 from __future__ import annotations
@@ -28,11 +29,19 @@ def small_init_rule(shape: Shape, dtype: DType, *, dim: int) -> Draw:
 
 
 def wang_init_rule(shape: Shape, dtype: DType, *, dim: int, layers: int) -> Draw:
-    return _draws.normal(0.0, 2.0 / (whole(layers, "layers") * math.sqrt(whole(dim, "dim"))), dtype)  # bits:
+    return _draws.normal(
+        0.0, 2.0 / (whole(layers, "layers") * math.sqrt(whole(dim, "dim"))), dtype
+    )  # bits:
 
 
 def siren_rule(
-    shape: Shape, dtype: DType, *, first: bool = False, omega: float = 30.0, layout: str = "oi", groups: int = 1
+    shape: Shape,
+    dtype: DType,
+    *,
+    first: bool = False,
+    omega: float = 30.0,
+    layout: str = "oi",
+    groups: int = 1,
 ) -> Draw:
     omega = real(omega, "omega")
     if not omega > 0.0:
@@ -50,12 +59,21 @@ def alexnet_weight_rule(shape: Shape, dtype: DType) -> Draw:
 
 @guarded
 def small_init(
-    shape: Any = None, *, dim: int, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None,
-    region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """N(0, 2/(5·dim)): every matrix of a transformer of width dim but those that write to the residual stream.
+    shape: Any = None,
+    *,
+    dim: int,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """N(0, 2/(5·dim)): every matrix of a transformer of width dim but those that write to the
+    residual stream.
 
-    Source: Nguyen and Salazar, Transformers without tears, 2019; GPT-NeoX small_init. Those others: wang_init.
+    Source: Nguyen and Salazar, Transformers without tears, 2019; GPT-NeoX small_init. Those others:
+    wang_init.
 
     Examples
     --------
@@ -63,17 +81,29 @@ def small_init(
     array([[-0.08773312, -0.24362595,  0.0942609 ],
            [ 0.14233516, -0.39069748,  0.11798451]], dtype=float32)
     """
-    return _fill.apply(small_init_rule, {"dim": dim}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        small_init_rule, {"dim": dim}, shape, dtype, out, region, seed, name, threads
+    )
 
 
 @guarded
 def wang_init(
-    shape: Any = None, *, dim: int, layers: int, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None,
-    region: Any = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """N(0, (2/(layers·√dim))²): the matrices that write to the residual stream of a transformer of width dim.
+    shape: Any = None,
+    *,
+    dim: int,
+    layers: int,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """N(0, (2/(layers·√dim))²): the matrices that write to the residual stream of a transformer of
+    width dim.
 
-    Source: Wang and Komatsuzaki, GPT-J (mesh-transformer-jax), 2021; GPT-NeoX wang_init. All others: small_init.
+    Source: Wang and Komatsuzaki, GPT-J (mesh-transformer-jax), 2021; GPT-NeoX wang_init. All
+    others: small_init.
 
     Examples
     --------
@@ -81,16 +111,36 @@ def wang_init(
     array([[-0.04386656, -0.12181298,  0.04713045],
            [ 0.07116758, -0.19534874,  0.05899226]], dtype=float32)
     """
-    return _fill.apply(wang_init_rule, {"dim": dim, "layers": layers}, shape, dtype, out, region, seed, name, threads)
+    return _fill.apply(
+        wang_init_rule,
+        {"dim": dim, "layers": layers},
+        shape,
+        dtype,
+        out,
+        region,
+        seed,
+        name,
+        threads,
+    )
 
 
 @guarded
 def siren(
-    shape: Any = None, *, first: bool = False, omega: float = 30.0, layout: str = "oi", groups: int = 1,
-    seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    first: bool = False,
+    omega: float = 30.0,
+    layout: str = "oi",
+    groups: int = 1,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
-) -> Array:  # fmt: skip
-    """Hidden layers U(±√(6/n)/omega), the first layer U(±1/n), n = fan_in, for networks of sin(omega·(W·x + b)).
+) -> Array:
+    """Hidden layers U(±√(6/n)/omega), the first layer U(±1/n), n = fan_in, for networks of
+    sin(omega·(W·x + b)).
 
     Parameters
     ----------
@@ -98,7 +148,8 @@ def siren(
     omega : the frequency inside the sine, > 0.
     layout, groups : which axes make fan_in; see fans.
 
-    Source: Sitzmann et al., Implicit neural representations with periodic activation functions, NeurIPS 2020.
+    Source: Sitzmann et al., Implicit neural representations with periodic activation functions,
+    NeurIPS 2020.
 
     Examples
     --------
@@ -112,12 +163,19 @@ def siren(
 
 @guarded
 def alexnet_weight(
-    shape: Any = None, *, seed: Any = None, name: Any = None, dtype: Any = None, out: Any = None, region: Any = None,
+    shape: Any = None,
+    *,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
     threads: int | None = None,
-) -> Array:  # fmt: skip
+) -> Array:
     """N(0, 0.01²): every weight of AlexNet; its biases: alexnet_bias.
 
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional networks, 2012, section 5.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional
+    networks, 2012, section 5.
 
     Examples
     --------
@@ -130,15 +188,25 @@ def alexnet_weight(
 
 @guarded
 def mimetic(
-    dim: int, *, rank: int | None = None, alpha: float = 0.7, beta: float = 0.7, seed: Any = None, name: Any = None,
-    dtype: Any = "float32", threads: int | None = None,
+    dim: int,
+    *,
+    rank: int | None = None,
+    alpha: float = 0.7,
+    beta: float = 0.7,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = "float32",
+    threads: int | None = None,
 ) -> tuple[Array, Array]:
-    """(U·√S, √S·Vᵀ) of alpha·Z + beta·I = U·S·Vᵀ, Z ~ N(0, 1/dim): shapes (dim, rank) and (rank, dim).
+    """(U·√S, √S·Vᵀ) of alpha·Z + beta·I = U·S·Vᵀ, Z ~ N(0, 1/dim): shapes (dim, rank) and (rank,
+    dim).
 
-    For weights used as x @ W: query = first, key = second.T with the defaults; value = first, projection = second with
-    alpha=0.4, beta=-0.4. Transpose them for (out, in) weights. rank < dim (a head's width) keeps the largest S.
+    For weights used as x @ W: query = first, key = second.T with the defaults; value = first,
+    projection = second with alpha=0.4, beta=-0.4. Transpose them for (out, in) weights. rank < dim
+    (a head's width) keeps the largest S.
 
-    Outside the stream contract: Z is the same everywhere, but the SVD is LAPACK's and its last bits are not.
+    Outside the stream contract: Z is the same everywhere, but the SVD is LAPACK's and its last bits
+    are not.
 
     Parameters
     ----------
@@ -160,7 +228,11 @@ def mimetic(
     if not kind.is_float:
         raise TypeError(f"mimetic needs a floating dtype, not {kind.name}")
     alpha, beta = real(alpha, "alpha"), real(beta, "beta")
-    noise = normal((dim, dim), std=1.0 / math.sqrt(dim), seed=seed, name=name, dtype="float64", threads=threads)
+    noise = normal(
+        (dim, dim), std=1.0 / math.sqrt(dim), seed=seed, name=name, dtype="float64", threads=threads
+    )
     left, singular, right = np.linalg.svd(alpha * noise + beta * np.eye(dim))
     root = np.sqrt(singular[:rank])
-    return (left[:, :rank] * root).astype(kind.numpy()), (root[:, None] * right[:rank]).astype(kind.numpy())
+    return (left[:, :rank] * root).astype(kind.numpy()), (root[:, None] * right[:rank]).astype(
+        kind.numpy()
+    )

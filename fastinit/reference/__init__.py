@@ -1,7 +1,9 @@
-"""Stream v1 in pure NumPy: the fallback engine, the oracle of the native one, and its readable documentation.
+"""Stream v1 in pure NumPy: the fallback engine, the oracle of the native one, and its readable
+documentation.
 
-Only integer operations, + - * /, sqrt, comparisons, selections, conversions and bit views: no np.log, no np.sum, nothing whose
-result varies with the CPU.  The rules stand in stream-v1.md; the same operations in C stand in src/kernel/.
+Only integer operations, + - * /, sqrt, comparisons, selections, conversions and bit views: no
+np.log, no np.sum, nothing whose result varies with the CPU.  The rules stand in stream-v1.md; the
+same operations in C stand in src/kernel/.
 """
 
 from __future__ import annotations
@@ -13,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._dtypes import BF16, CONSTANT, E4M3, E5M2, F16, F64, NORMAL, TRUNCATED_NORMAL, UNIFORM, WORDS, WORDS64
+from .._dtypes import (
+    BF16,
+    CONSTANT,
+    E4M3,
+    E5M2,
+    F16,
+    F64,
+    NORMAL,
+    TRUNCATED_NORMAL,
+    UNIFORM,
+    WORDS,
+    WORDS64,
+)
 from . import normal as _normal
 from . import truncated as _truncated
 
@@ -32,7 +46,9 @@ _LANES = np.arange(BLOCKS, dtype=np.uint64)
 
 
 def philox4x32(counter: Sequence[Array], key: tuple[int, int], rounds: int = 10) -> list[Array]:
-    """Philox4x32 (Salmon et al., SC'11) of four uint64 arrays that hold 32-bit words; the result likewise."""
+    """Philox4x32 (Salmon et al., SC'11) of four uint64 arrays that hold 32-bit words; the result
+    likewise.
+    """
     c0, c1, c2, c3 = (np.array(c, dtype=np.uint64) for c in counter)
     k0, k1 = key
     p0, p1 = (
@@ -54,7 +70,9 @@ def philox4x32(counter: Sequence[Array], key: tuple[int, int], rounds: int = 10)
 
 
 def words(seed: int, stream: int, plane: int, tiles: Array) -> Array:
-    """The 64 words of each of the given tiles, uint32, shape (tiles, slot 4, lane 16): place order."""
+    """The 64 words of each of the given tiles, uint32, shape (tiles, slot 4, lane 16): place
+    order.
+    """
     block = (np.uint64(plane << 56) + tiles.astype(np.uint64)[:, None] * np.uint64(BLOCKS)) + _LANES
     shape = block.shape
     counter = (
@@ -75,7 +93,7 @@ def join(pairs: Array) -> Array:
     return (high << _32) | pairs[:, 0::2]
 
 
-# ---------------------------------------------------------------------------------------------------------- the draws
+# ---------------------------------------------------------------------------------------- the draws
 
 
 def uniform_f32(w: Array, lo: float, d: float, low: float, high: float) -> Array:
@@ -97,7 +115,9 @@ def uniform_f64(x: Array, lo: float, d: float, low: float, high: float) -> Array
 
 
 def normal_f32(w: Array, mean: float, std: float) -> Array:
-    """Box-Muller by pairs of slots (0,1), (2,3): radius word, angle word; cos at the first slot, sin at the second."""
+    """Box-Muller by pairs of slots (0,1), (2,3): radius word, angle word; cos at the first slot,
+    sin at the second.
+    """
     z = np.empty(w.shape, np.float32)
     radius = _normal.radius_f32(w[:, 0::2])
     cosine, sine = _normal.sincos_f32(w[:, 1::2])
@@ -120,18 +140,24 @@ def normal_f64(x: Array, mean: float, std: float) -> Array:
 
 
 _DRAWS_F32: dict[int, Callable[..., Array]] = {
-    UNIFORM: uniform_f32, NORMAL: normal_f32, TRUNCATED_NORMAL: _truncated.truncated_normal_f32,
-}  # fmt: skip
+    UNIFORM: uniform_f32,
+    NORMAL: normal_f32,
+    TRUNCATED_NORMAL: _truncated.truncated_normal_f32,
+}
 _DRAWS_F64: dict[int, Callable[..., Array]] = {
-    UNIFORM: uniform_f64, NORMAL: normal_f64, TRUNCATED_NORMAL: _truncated.truncated_normal_f64,
-}  # fmt: skip
+    UNIFORM: uniform_f64,
+    NORMAL: normal_f64,
+    TRUNCATED_NORMAL: _truncated.truncated_normal_f64,
+}
 
 
-# --------------------------------------------------------------------------------------------------------- the stores
+# --------------------------------------------------------------------------------------- the stores
 
 
 def store(values: Array, storage: int) -> Array:
-    """Bits of the working values in the destination format: one rounding to nearest even, subnormals kept."""
+    """Bits of the working values in the destination format: one rounding to nearest even,
+    subnormals kept.
+    """
     if storage == F64:
         return values.view(np.uint64)
     if storage == F16:
@@ -154,11 +180,14 @@ def _store_f8(values: Array, mantissa: int, bias: int) -> Array:
     even = (size >> np.uint32(drop)) & np.uint32(1)
     rounded = size + (np.uint32((1 << (drop - 1)) - 1) + even)
     normal = (rounded >> np.uint32(drop)) - np.uint32((127 - bias) << mantissa)
-    # Below the smallest normal the spacing is fixed: adding 2^23 spacings makes float32's own rounding do it.
+    # Below the smallest normal the spacing is fixed: adding 2^23 spacings makes float32's own
+    # rounding do it.
     magic = np.float32(2.0 ** (23 + 1 - bias - mantissa))
     subnormal = (size.view(np.float32) + magic).view(np.uint32) - magic.view(np.uint32)
     small = size < np.uint32((127 + 1 - bias) << 23)
-    return (np.where(small, subnormal, normal) | ((bits >> np.uint32(24)) & np.uint32(0x80))).astype(np.uint8)
+    return (
+        np.where(small, subnormal, normal) | ((bits >> np.uint32(24)) & np.uint32(0x80))
+    ).astype(np.uint8)
 
 
 def _draw_tiles(job: Job, tiles: Array) -> Array:
@@ -169,11 +198,13 @@ def _draw_tiles(job: Job, tiles: Array) -> Array:
     if job.draw == WORDS64:
         return join(w).reshape(len(tiles), -1)
     double = job.storage == F64
-    values = (_DRAWS_F64 if double else _DRAWS_F32)[job.draw](join(w) if double else w, *job.parameters)
+    values = (_DRAWS_F64 if double else _DRAWS_F32)[job.draw](
+        join(w) if double else w, *job.parameters
+    )
     return store(values, job.storage).reshape(len(tiles), -1)
 
 
-# ------------------------------------------------------------------------------------------------- batches of many jobs
+# ----------------------------------------------------------------------------- batches of many jobs
 
 
 Piece = tuple[int, Callable[[], None]]  # how many values, and what draws them
@@ -222,7 +253,9 @@ def _draw_range(job: Job, part: Array, first: int, per_tile: int) -> None:
     part[...] = values[offset : offset + part.size].reshape(part.shape)
 
 
-def _draw_scattered(job: Job, view: Array, first: int, strides: tuple[int, ...], per_tile: int) -> None:
+def _draw_scattered(
+    job: Job, view: Array, first: int, strides: tuple[int, ...], per_tile: int
+) -> None:
     index = np.full((), first, np.uint64)
     for axis, (count, stride) in enumerate(zip(view.shape, strides, strict=True)):
         steps = np.arange(count, dtype=np.uint64) * np.uint64(stride)
@@ -242,7 +275,9 @@ def _draw_scattered(job: Job, view: Array, first: int, strides: tuple[int, ...],
 
 
 class Batch:
-    """Many jobs as one list of pieces that any number of threads may take from; the native engine has the same class."""
+    """Many jobs as one list of pieces that any number of threads may take from; the native engine
+    has the same class.
+    """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.values: int = sum(job.out.size for job in jobs)

@@ -1,7 +1,9 @@
-"""Box-Muller in NumPy: a radius word and an angle word give two normals.  The numbered operations are stream-v1.md's.
+"""Box-Muller in NumPy: a radius word and an angle word give two normals.  The numbered operations
+are stream-v1.md's.
 
-Each line is one rounded operation (or says how many), always performed, in this order.  The same in C: src/kernel/normal.h; the
-constants, minimax fits of tests/derivation/fit_normal.py: src/kernel/constants.h.
+Each line is one rounded operation (or says how many), always performed, in this order.  The same in
+C: src/kernel/normal.h; the constants, minimax fits of tests/derivation/fit_normal.py:
+src/kernel/constants.h.
 """
 
 from typing import Any
@@ -83,17 +85,19 @@ def sincos_f32(b: Array) -> tuple[Array, Array]:
 
 
 _LOG64 = _hex(
-    "-0x1.6c7b8e459d159p-2 -0x1.94628ce69b42bp-3 -0x1.16626d902646fp-2 -0x1.3aa4eb443b94dp-2 -0x1.74629de74a744p-2 "
-    "-0x1.c71c470c95747p-2 -0x1.2492498323604p-1 -0x1.99999998c57f2p-1 -0x1.5555555555b17p+0 -0x1p+2"
+    "-0x1.6c7b8e459d159p-2 -0x1.94628ce69b42bp-3 -0x1.16626d902646fp-2 -0x1.3aa4eb443b94dp-2 "
+    "-0x1.74629de74a744p-2 -0x1.c71c470c95747p-2 -0x1.2492498323604p-1 -0x1.99999998c57f2p-1 "
+    "-0x1.5555555555b17p+0 -0x1p+2"
 )
 _LOG64_E = float.fromhex("-0x1.62e42fefa39efp+0")  # -2 ln 2
 _ANGLE64_K = float.fromhex("0x1.68980f20d0d33p-132")
 _C64 = _hex(
-    "-0x1.30fe4b7a90174p+2 0x1.e9ba294a8768ap+3 -0x1.e94018f921208p+4 0x1.05d7d8230db9dp+5 -0x1.c06fcfe0f07d2p+3"
+    "-0x1.30fe4b7a90174p+2 0x1.e9ba294a8768ap+3 -0x1.e94018f921208p+4 0x1.05d7d8230db9dp+5 "
+    "-0x1.c06fcfe0f07d2p+3"
 )
 _S64 = _hex(
-    "0x1.efaee14b82f67p-68 -0x1.a9411b3b04146p-68 0x1.1fbbe354ad78ap+4 -0x1.3fa86788c94e9p-62 0x1.490ab327bb3cdp-61 "
-    "-0x1.d59a1500046b9p-62 0x1.921fb54442d18p-64"
+    "0x1.efaee14b82f67p-68 -0x1.a9411b3b04146p-68 0x1.1fbbe354ad78ap+4 -0x1.3fa86788c94e9p-62 "
+    "0x1.490ab327bb3cdp-61 -0x1.d59a1500046b9p-62 0x1.921fb54442d18p-64"
 )
 _SIGN64 = np.uint64(1 << 63)
 

@@ -1,17 +1,19 @@
 """fastinit for PyTorch: torch.nn.init's functions, whole models, sharded tensors.
 
 >>> import torch, fastinit as fi, fastinit.torch as fit
->>> weight = fit.trunc_normal_(torch.empty(512, 512), std=0.02)        # a drop-in for torch.nn.init: init.py
->>> with fit.accelerate():                                             # every draw of a construction: accelerate.py
+>>> empty = torch.empty(512, 512)
+>>> weight = fit.trunc_normal_(empty, std=0.02)  # a drop-in for torch.nn.init: init.py
+>>> with fit.accelerate():                   # every draw of a construction: accelerate.py
 ...     model = torch.nn.TransformerEncoderLayer(64, 4, batch_first=True)
->>> with torch.device("meta"):                                         # weights keyed by name: materialize.py
+>>> with torch.device("meta"):               # weights keyed by name: materialize.py
 ...     model = torch.nn.Linear(64, 64)
 >>> report = fit.materialize_(model, {"weight": "orthogonal"}, seed=7)
 >>> bool((model.weight.detach().numpy() == fi.orthogonal((64, 64), seed=7, name="weight")).all())
 True
 
-Names mean what they mean in torch: kaiming_normal_ is not truncated, the bounds of trunc_normal_ are values.
-DTensors and FSDP2: dtensor.py.  Scaling by a batch (lsuv_ and others): data_dependent.py.
+Names mean what they mean in torch: kaiming_normal_ is not truncated, the bounds of trunc_normal_
+are values. DTensors and FSDP2: dtensor.py.  Scaling by a batch (lsuv_ and others):
+data_dependent.py.
 """
 
 from __future__ import annotations

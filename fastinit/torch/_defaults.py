@@ -1,9 +1,9 @@
-"""The module defaults of a model: what its own initialization code does to each parameter and buffer, without running
-it for real.
+"""The module defaults of a model: what its own initialization code does to each parameter and
+buffer, without running it for real.
 
-For the time of the recording parameters are meta tensors of the whole shape, and buffers copies; reset_parameters() of
-every module runs, children first as in constructors, and then what transformers calls _init_weights.  Afterwards the
-model is as it was.
+For the time of the recording parameters are meta tensors of the whole shape, and buffers copies;
+reset_parameters() of every module runs, children first as in constructors, and then what
+transformers calls _init_weights.  Afterwards the model is as it was.
 """
 
 from __future__ import annotations
@@ -24,15 +24,20 @@ from ._record import Recorder
 from ._replay import Log, resolve
 
 
-def record(model: nn.Module, resets: bool = True, dtype: torch.dtype | None = None) -> dict[str, Contents]:
-    """What the model's own code writes, by the first name of each parameter and buffer that it writes to.
+def record(
+    model: nn.Module, resets: bool = True, dtype: torch.dtype | None = None
+) -> dict[str, Contents]:
+    """What the model's own code writes, by the first name of each parameter and buffer that it
+    writes to.
 
-    Without `resets` only what transformers does after construction.  `dtype` is that of the parameters, None each one's.
+    Without `resets` only what transformers does after construction.  `dtype` is that of the
+    parameters, None each one's.
     """
     first = _run(model, resets, dtype, 0)
     computed = [name for name, contents in first.items() if contents.literal is not None]
     if computed:
-        # Values that the code computed by itself are kept if they do not depend on torch's random numbers.
+        # Values that the code computed by itself are kept if they do not depend on torch's random
+        # numbers.
         second = _run(model, resets, dtype, 1)
         for name in computed:
             if name not in second or not _equal(first[name].literal, second[name].literal):
@@ -60,9 +65,16 @@ def _equal(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
 
 
 def _run(
-    model: nn.Module, resets: bool, dtype: torch.dtype | None, torch_seed: int, log: Log | None = None
+    model: nn.Module,
+    resets: bool,
+    dtype: torch.dtype | None,
+    torch_seed: int,
+    log: Log | None = None,
 ) -> dict[str, Contents]:
-    """One recording.  With a log every tensor is on the meta device, and what no initializer stands for is resolved."""
+    """One recording.
+
+    With a log every tensor is on the meta device, and what no initializer stands for is resolved.
+    """
     recorder = Recorder(log=log)
     device = contextlib.nullcontext() if log is None else torch.device("meta")
     state = torch.default_generator.get_state()
@@ -73,7 +85,8 @@ def _run(
                 for standin in standins.values():
                     if standin.numel():
                         recorder.contents(standin)
-                # The first module that holds a tied parameter comes last, and so has the last word, as its name counts.
+                # The first module that holds a tied parameter comes last, and so has the last word,
+                # as its name counts.
                 for _, module in reversed(list(_names.modules(model)) if resets else []):
                     for method in ("reset_parameters", "_reset_parameters"):
                         _reset(recorder, module, getattr(type(module), method, None))
@@ -85,10 +98,16 @@ def _run(
                     found[name] = _replaced(recorder, now[name], standins[name])
             for name, contents in found.items() if log is not None else ():
                 if contents is not None and log is not None:
-                    resolve(contents, now.get(name, standins[name]), log, now.values(), foreign=True)
+                    resolve(
+                        contents, now.get(name, standins[name]), log, now.values(), foreign=True
+                    )
     finally:
         torch.default_generator.set_state(state)
-    return {name: contents for name, contents in found.items() if contents is not None and not contents.untouched}
+    return {
+        name: contents
+        for name, contents in found.items()
+        if contents is not None and not contents.untouched
+    }
 
 
 def _replaced(recorder: Recorder, tensor: torch.Tensor, standin: torch.Tensor) -> Contents:
@@ -104,21 +123,37 @@ def _replaced(recorder: Recorder, tensor: torch.Tensor, standin: torch.Tensor) -
 def _standins(
     parameters: list[Named], buffers: list[Named], dtype: torch.dtype | None
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Other tensors in the places of parameters and buffers; what code puts there meanwhile goes again."""
-    modules = {id(site.module): site.module for item in (*parameters, *buffers) for site in item.sites}.values()
+    """Other tensors in the places of parameters and buffers; what code puts there meanwhile goes
+    again.
+    """
+    modules = {
+        id(site.module): site.module for item in (*parameters, *buffers) for site in item.sites
+    }.values()
     before = [
-        (one, dict(one._parameters), dict(one._buffers), dict(one.__dict__), set(one._non_persistent_buffers_set))
+        (
+            one,
+            dict(one._parameters),
+            dict(one._buffers),
+            dict(one.__dict__),
+            set(one._non_persistent_buffers_set),
+        )
         for one in modules
     ]
     standins: dict[str, torch.Tensor] = {}
     try:
         for item in parameters:
-            tensor = torch.empty(tuple(item.tensor.shape), dtype=dtype or item.tensor.dtype, device="meta")
-            standins[item.name] = parameter = nn.Parameter(tensor, requires_grad=item.tensor.requires_grad)
+            tensor = torch.empty(
+                tuple(item.tensor.shape), dtype=dtype or item.tensor.dtype, device="meta"
+            )
+            standins[item.name] = parameter = nn.Parameter(
+                tensor, requires_grad=item.tensor.requires_grad
+            )
             for site in item.sites:
                 site.module._parameters[site.attribute] = parameter
         for item in buffers:
-            standins[item.name] = item.tensor.detach().clone()  # of meta tensors too; other code may read its values
+            standins[item.name] = (
+                item.tensor.detach().clone()
+            )  # of meta tensors too; other code may read its values
             for site in item.sites:
                 site.module._buffers[site.attribute] = standins[item.name]
         yield standins
@@ -142,7 +177,9 @@ def _reset(recorder: Recorder, module: nn.Module, method: Callable[..., Any] | N
             inspect.signature(method).bind(module)
         except TypeError:
             return
-        _attempt(recorder, module, f"{type(module).__name__}.{method.__name__}", lambda: method(module))
+        _attempt(
+            recorder, module, f"{type(module).__name__}.{method.__name__}", lambda: method(module)
+        )
 
 
 def _pretrained_model() -> Any:
@@ -151,20 +188,27 @@ def _pretrained_model() -> Any:
 
 
 def with_init_weights(model: nn.Module) -> list[str]:
-    """The types of modules with an init_weights(), a widespread name for what constructors do (timm, torch's tutorials).
+    """The types of modules with an init_weights(), a widespread name for what constructors do
+    (timm, torch's tutorials).
 
-    It is never called here: its arguments and its place in the order are its constructor's alone.  That of transformers
-    loads and ties, and calls the _init_weights that is run.
+    It is never called here: its arguments and its place in the order are its constructor's alone.
+    That of transformers loads and ties, and calls the _init_weights that is run.
     """
     base = _pretrained_model()
-    kinds = {type(module) for module in model.modules() if base is None or not isinstance(module, base)}
-    return sorted([kind.__name__ for kind in kinds if callable(getattr(kind, "init_weights", None))])
+    kinds = {
+        type(module) for module in model.modules() if base is None or not isinstance(module, base)
+    }
+    return sorted(
+        [kind.__name__ for kind in kinds if callable(getattr(kind, "init_weights", None))]
+    )
 
 
 def _init_weights(recorder: Recorder, model: nn.Module) -> None:
-    """transformers' initialize_weights: each module by the _init_weights of the nearest PreTrainedModel around it.
+    """transformers' initialize_weights: each module by the _init_weights of the nearest
+    PreTrainedModel around it.
 
-    Children come first, and each module is marked when it is done: some code (ViT-MAE's) asks its children for the mark.
+    Children come first, and each module is marked when it is done: some code (ViT-MAE's) asks its
+    children for the mark.
     """
     base = _pretrained_model()
     if base is None:
@@ -191,9 +235,15 @@ def _init_weights(recorder: Recorder, model: nn.Module) -> None:
 
 
 def _attempt(recorder: Recorder, module: nn.Module, what: str, call: Callable[[], Any]) -> None:
-    """Run it; where it fails nothing is known of the module's parameters, unless something later writes them."""
+    """Run it; where it fails nothing is known of the module's parameters, unless something later
+    writes them.
+    """
     try:
         call()
     except Exception as error:
         for parameter in module.parameters():
-            recorder.spoil(parameter, f"{what} failed on meta tensors ({type(error).__name__}: {error})", failed=True)
+            recorder.spoil(
+                parameter,
+                f"{what} failed on meta tensors ({type(error).__name__}: {error})",
+                failed=True,
+            )

@@ -1,9 +1,10 @@
-"""torch.nn.init's functions, made to ask a block of this thread first, for as long as a block is open in any thread.
+"""torch.nn.init's functions, made to ask a block of this thread first, for as long as a block is
+open in any thread.
 
-Not all of them report to a TorchFunctionMode, and a name bound elsewhere (from torch.nn.init import trunc_normal_)
-holds the function object.  So the code of the objects is exchanged, and put back when the last block closes; the
-copies in TORCHS keep the code that torch wrote.  Blocks: accelerate.py, which draws, and _record.py, which writes down
-what would be drawn.
+Not all of them report to a TorchFunctionMode, and a name bound elsewhere (from torch.nn.init import
+trunc_normal_) holds the function object.  So the code of the objects is exchanged, and put back
+when the last block closes; the copies in TORCHS keep the code that torch wrote.  Blocks:
+accelerate.py, which draws, and _record.py, which writes down what would be drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-# The functions that draw, or that are loops over elements; constants are torch's own fills and stay.
+# The functions that draw, or that are loops over elements; constants are torch's own fills and
+# stay.
 NAMES = (
     "uniform_",
     "normal_",
@@ -34,10 +36,13 @@ NAMES = (
 
 def _own(name: str) -> types.FunctionType:
     function = getattr(torch.nn.init, name)
-    if getattr(function, "__module__", None) != "torch.nn.init" or not isinstance(function, types.FunctionType):
+    if getattr(function, "__module__", None) != "torch.nn.init" or not isinstance(
+        function, types.FunctionType
+    ):
         raise ImportError(
-            f"torch.nn.init.{name} is replaced just now by {function!r:.80}; import fastinit.torch outside of the "
-            "block that does so (transformers' no_init_weights is one)"
+            f"torch.nn.init.{name} is replaced just now by {function!r:.80}; import "
+            "fastinit.torch outside of the block that does so (transformers' no_init_weights is "
+            "one)"
         )
     return function
 
@@ -51,7 +56,9 @@ TORCHS: dict[str, Callable[..., Any]] = {
 
 
 class Block(TorchFunctionMode):
-    """A mode that is asked before torch.nn.init's functions; torch keeps the modes of each thread apart."""
+    """A mode that is asked before torch.nn.init's functions; torch keeps the modes of each thread
+    apart.
+    """
 
     def __enter__(self) -> Any:
         _exchange()
@@ -67,7 +74,9 @@ class Block(TorchFunctionMode):
 
 
 def detoured(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The innermost open block of this thread answers for a function of torch.nn.init, or torch itself."""
+    """The innermost open block of this thread answers for a function of torch.nn.init, or torch
+    itself.
+    """
     for place in range(torch._C._len_torch_function_stack() - 1, -1, -1):
         mode = torch._C._get_function_stack_at(place)
         if isinstance(mode, Block):
@@ -75,7 +84,7 @@ def detoured(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return TORCHS[name](*args, **kwargs)
 
 
-# -------------------------------------------------------------------------------------------------------- the exchange
+# ------------------------------------------------------------------------------------- the exchange
 
 _SOURCE = """
 def {name}(*args, **kwargs):
@@ -87,7 +96,9 @@ _open_blocks = 0
 
 
 def _detour(name: str) -> types.CodeType:
-    """Code without free variables, as torch's function has none: it runs among the names of torch.nn.init."""
+    """Code without free variables, as torch's function has none: it runs among the names of
+    torch.nn.init.
+    """
     names: dict[str, Any] = {}
     exec(compile(_SOURCE.format(name=name), "<fastinit.torch detour>", "exec"), names)
     return names[name].__code__  # type: ignore[no-any-return]

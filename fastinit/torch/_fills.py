@@ -1,7 +1,8 @@
-"""What has been written into a meta tensor: initializers of parts of it, then multiplied and shifted.
+"""What has been written into a meta tensor: initializers of parts of it, then multiplied and
+shifted.
 
-Pure bookkeeping for _record.py: it draws nothing and calls no torch operation that has an effect.  A fill that these
-rules cannot follow is named as such (Unknown), never guessed.
+Pure bookkeeping for _record.py: it draws nothing and calls no torch operation that has an effect.
+A fill that these rules cannot follow is named as such (Unknown), never guessed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ class Unknown(Exception):
 
 
 class View(NamedTuple):
-    """A view of a tensor of shape `base`: where it lies on each axis of the base, and what it looks like itself."""
+    """A view of a tensor of shape `base`: where it lies on each axis of the base, and what it looks
+    like itself.
+    """
 
     base: Shape
     starts: Shape  # on each axis of the base
@@ -34,7 +37,11 @@ class View(NamedTuple):
     @property
     def plain(self) -> bool:
         """The base itself, axis for axis."""
-        return self.whole and self.shape == self.base and all(a in (i, None) for i, a in enumerate(self.axes))
+        return (
+            self.whole
+            and self.shape == self.base
+            and all(a in (i, None) for i, a in enumerate(self.axes))
+        )
 
     @property
     def elements(self) -> int:
@@ -43,7 +50,9 @@ class View(NamedTuple):
     def overlaps(self, other: View) -> bool:
         return all(
             start < there + theirs and there < start + size
-            for start, size, there, theirs in zip(self.starts, self.sizes, other.starts, other.sizes, strict=True)
+            for start, size, there, theirs in zip(
+                self.starts, self.sizes, other.starts, other.sizes, strict=True
+            )
         )
 
 
@@ -53,7 +62,11 @@ def view_of(tensor: torch.Tensor, base: torch.Tensor, elementwise: bool = True) 
     A reshaped whole counts as the whole where values are drawn each alone (`elementwise`).
     """
     shape, over = tuple(tensor.shape), tuple(base.shape)
-    if shape == over and tensor.stride() == base.stride() and tensor.storage_offset() == base.storage_offset():
+    if (
+        shape == over
+        and tensor.stride() == base.stride()
+        and tensor.storage_offset() == base.storage_offset()
+    ):
         return View(over, (0,) * len(over), over, shape, tuple(range(len(over))))
     offset = tensor.storage_offset() - base.storage_offset()
     starts, rest, strides = [0] * len(over), int(offset), base.stride()
@@ -66,18 +79,25 @@ def view_of(tensor: torch.Tensor, base: torch.Tensor, elementwise: bool = True) 
         if size == 1:
             axes.append(None)
             continue
-        match = [a for a in range(len(over)) if strides[a] == stride and over[a] > 1 and a not in axes]
+        match = [
+            a for a in range(len(over)) if strides[a] == stride and over[a] > 1 and a not in axes
+        ]
         if not match or starts[match[0]] + size > over[match[0]]:
             break
         axes.append(match[0])
         sizes[match[0]] = size
     else:
-        if rest == 0 and all(0 <= start < max(size, 1) for start, size in zip(starts, over, strict=True)):
+        if rest == 0 and all(
+            0 <= start < max(size, 1) for start, size in zip(starts, over, strict=True)
+        ):
             return View(over, tuple(starts), tuple(sizes), shape, tuple(axes))
     same = offset == 0 and tensor.numel() == base.numel()
     if elementwise and same and tensor.is_contiguous() and base.is_contiguous():
         return View(over, (0,) * len(over), over, over, tuple(range(len(over))))
-    raise Unknown(f"a view of shape {shape} and strides {tensor.stride()}, which is no box of the tensor, was filled")
+    raise Unknown(
+        f"a view of shape {shape} and strides {tensor.stride()}, which is no box of the tensor, "
+        "was filled"
+    )
 
 
 class Fill(NamedTuple):
@@ -96,7 +116,9 @@ class Fill(NamedTuple):
 _FANNED = ("xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "variance_scaling")
 
 
-def _affine(name: str, own: dict[str, Any], factor: float, shift: float) -> tuple[str, dict[str, Any]]:
+def _affine(
+    name: str, own: dict[str, Any], factor: float, shift: float
+) -> tuple[str, dict[str, Any]]:
     if factor == 1.0 and shift == 0.0:
         return name, own
     if name == "constant":
@@ -105,18 +127,31 @@ def _affine(name: str, own: dict[str, Any], factor: float, shift: float) -> tupl
         ends = own.get("low", 0.0) * factor + shift, own.get("high", 1.0) * factor + shift
         return name, {"low": min(ends), "high": max(ends)}
     if name == "normal":
-        return name, {"mean": own.get("mean", 0.0) * factor + shift, "std": own.get("std", 1.0) * abs(factor)}
+        return name, {
+            "mean": own.get("mean", 0.0) * factor + shift,
+            "std": own.get("std", 1.0) * abs(factor),
+        }
     if name == "truncated_normal" and own.get("bounds") == "absolute":
         ends = own["low"] * factor + shift, own["high"] * factor + shift
         mean, std = own.get("mean", 0.0) * factor + shift, own.get("std", 1.0) * abs(factor)
-        return name, {"mean": mean, "std": std, "low": min(ends), "high": max(ends), "bounds": "absolute"}
+        return name, {
+            "mean": mean,
+            "std": std,
+            "low": min(ends),
+            "high": max(ends),
+            "bounds": "absolute",
+        }
     if shift == 0.0:
         if name.startswith("xavier"):
             return name, {**own, "gain": own.get("gain", 1.0) * abs(factor)}
         if name.startswith("he_"):
             slope = own.get("negative_slope", 0.0)
             scale = 2.0 / (1.0 + slope * slope) * factor * factor
-            own = {"scale": scale, "mode": own.get("mode", "fan_in"), "distribution": name.removeprefix("he_")}
+            own = {
+                "scale": scale,
+                "mode": own.get("mode", "fan_in"),
+                "distribution": name.removeprefix("he_"),
+            }
             return "variance_scaling", own
         if name == "variance_scaling":
             return name, {**own, "scale": own["scale"] * factor * factor}
@@ -136,14 +171,18 @@ class Contents:
         self.base = base
         self.fills: list[Fill] = []
         self.literal: torch.Tensor | None = None  # values that the module's code computed by itself
-        self.replay: Any = None  # a _replay.Replay: operations of the module's code, with draws, to be run again
+        self.replay: Any = (
+            None  # a _replay.Replay: operations of the module's code, with draws, to be run again
+        )
         self.unknown: str | None = None
         self.failed = False  # whether code that should have written it has failed
         self.foreign = False  # whether `base` is only a part of its memory
 
     @property
     def untouched(self) -> bool:
-        return not self.fills and self.literal is None and self.replay is None and self.unknown is None
+        return (
+            not self.fills and self.literal is None and self.replay is None and self.unknown is None
+        )
 
     def fill(self, tensor: torch.Tensor, initializer: str, arguments: dict[str, Any]) -> None:
         if self.foreign:
@@ -155,7 +194,9 @@ class Contents:
         else:
             if self.literal is not None:
                 raise Unknown("a part of it was filled after its values had been computed")
-            self.fills = [other for other in self.fills if not _covers(fill.view, other.view)] + [fill]
+            self.fills = [other for other in self.fills if not _covers(fill.view, other.view)] + [
+                fill
+            ]
 
     def change(self, tensor: torch.Tensor, factor: float, shift: float) -> None:
         view = view_of(tensor, self.base)
@@ -164,20 +205,35 @@ class Contents:
         touched = [fill for fill in self.fills if fill.view.overlaps(view)]
         if not touched or not all(_covers(view, fill.view) for fill in touched):
             raise Unknown("a part of it that no fill stands for was changed in place")
-        self.fills = [fill.affine(factor, shift) if fill in touched else fill for fill in self.fills]
+        self.fills = [
+            fill.affine(factor, shift) if fill in touched else fill for fill in self.fills
+        ]
 
     def clamp(self, tensor: torch.Tensor, low: float, high: float) -> None:
-        """Only a clamp that changes nothing can be followed: the bounds of a truncated normal, or wider."""
+        """Only a clamp that changes nothing can be followed: the bounds of a truncated normal, or
+        wider.
+        """
         for fill in self.fills:
             own = fill.arguments
-            bounded = fill.initializer in ("truncated_normal", "uniform") and own.get("bounds") != "sigma"
+            bounded = (
+                fill.initializer in ("truncated_normal", "uniform") and own.get("bounds") != "sigma"
+            )
             slack = 1e-5 * (abs(own.get("low", 0.0)) + abs(own.get("high", 1.0)))
-            if not bounded or own.get("low", 0.0) < low - slack or own.get("high", 1.0) > high + slack:
-                raise Unknown(f"it was clamped to [{low!r}, {high!r}] after a {fill.initializer} fill")
+            if (
+                not bounded
+                or own.get("low", 0.0) < low - slack
+                or own.get("high", 1.0) > high + slack
+            ):
+                raise Unknown(
+                    f"it was clamped to [{low!r}, {high!r}] after a {fill.initializer} fill"
+                )
 
     def copy(self, tensor: torch.Tensor, source: Contents, taken: torch.Tensor) -> None:
         """The whole of `source` copied into the whole of this tensor."""
-        if not (view_of(tensor, self.base).plain and view_of(taken, source.base).plain) or tensor.shape != taken.shape:
+        if (
+            not (view_of(tensor, self.base).plain and view_of(taken, source.base).plain)
+            or tensor.shape != taken.shape
+        ):
             raise Unknown("it was copied from a part of another tensor, or into a part")
         self.fills, self.literal, self.unknown = list(source.fills), source.literal, source.unknown
 
@@ -199,7 +255,11 @@ class Contents:
         """Whether every element has been written."""
         if self.unknown is not None or self.foreign or self.untouched:
             return False
-        if self.literal is not None or self.replay is not None or any(fill.view.whole for fill in self.fills):
+        if (
+            self.literal is not None
+            or self.replay is not None
+            or any(fill.view.whole for fill in self.fills)
+        ):
             return True
         apart: list[View] = []
         for fill in self.fills:
@@ -211,5 +271,7 @@ class Contents:
 def _covers(view: View, other: View) -> bool:
     return all(
         start <= there and there + theirs <= start + size
-        for start, size, there, theirs in zip(view.starts, view.sizes, other.starts, other.sizes, strict=True)
+        for start, size, there, theirs in zip(
+            view.starts, view.sizes, other.starts, other.sizes, strict=True
+        )
     )

@@ -1,7 +1,8 @@
-"""A torch tensor's memory as bare bits for the engine, a seed from a torch generator, and one fill of one tensor.
+"""A torch tensor's memory as bare bits for the engine, a seed from a torch generator, and one fill
+of one tensor.
 
-Nothing is copied: bfloat16 and the 8-bit floats pass as unsigned views.  Which draw a tensor gets is decided by its
-callers (init.py, accelerate.py); shards of DTensors are found in dtensor.py.
+Nothing is copied: bfloat16 and the 8-bit floats pass as unsigned views.  Which draw a tensor gets
+is decided by its callers (init.py, accelerate.py); shards of DTensors are found in dtensor.py.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ DTYPES: dict[torch.dtype, DType] = {
 }
 EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2)
 # What NumPy does not know crosses as the unsigned integers of its width.
-_CROSSING = {torch.bfloat16: torch.uint16, torch.float8_e4m3fn: torch.uint8, torch.float8_e5m2: torch.uint8}
+_CROSSING = {
+    torch.bfloat16: torch.uint16,
+    torch.float8_e4m3fn: torch.uint8,
+    torch.float8_e5m2: torch.uint8,
+}
 
 
 _AS_TENSOR = (torch.Tensor.__torch_function__.__func__, torch._C._disabled_torch_function_impl)  # type: ignore[attr-defined]
@@ -42,9 +47,11 @@ _AS_TENSOR = (torch.Tensor.__torch_function__.__func__, torch._C._disabled_torch
 
 @functools.cache
 def is_plain(kind: type) -> bool:
-    """Whether tensors of a class have their values in their own memory, and are called as torch's own are.
+    """Whether tensors of a class have their values in their own memory, and are called as torch's
+    own are.
 
-    Any other class may keep its values elsewhere (DTensor, FakeTensor, a lazy parameter), and answers for itself.
+    Any other class may keep its values elsewhere (DTensor, FakeTensor, a lazy parameter), and
+    answers for itself.
     """
     if not issubclass(kind, torch.Tensor):
         return False
@@ -54,7 +61,9 @@ def is_plain(kind: type) -> bool:
 
 
 def bits(tensor: torch.Tensor, dtype: DType) -> Array:
-    """The memory of a plain CPU tensor as an array of unsigned integers, any strides, without a copy."""
+    """The memory of a plain CPU tensor as an array of unsigned integers, any strides, without a
+    copy.
+    """
     crossing = _CROSSING.get(tensor.dtype)
     if crossing is None:
         return tensor.detach().numpy().view(dtype.unsigned)
@@ -62,16 +71,18 @@ def bits(tensor: torch.Tensor, dtype: DType) -> Array:
     return array
 
 
-# --------------------------------------------------------------------------------------------------------------- seeds
+# -------------------------------------------------------------------------------------------- seeds
 
 Take = Callable[[], tuple[int, int]]  # gives (seed, stream)
 _scratch = threading.local()
 
 
 def seed_from(generator: torch.Generator | None) -> int:
-    """A seed by exactly one `random_` of one int64 from the generator, or from torch's default CPU one: a contract.
+    """A seed by exactly one `random_` of one int64 from the generator, or from torch's default CPU
+    one: a contract.
 
-    The number is torch.empty((), dtype=torch.int64).random_(generator=generator).item(), in [0, 2^63).
+    The number is torch.empty((), dtype=torch.int64).random_(generator=generator).item(), in [0,
+    2^63).
     """
     if generator is None or generator.device.type == "cpu":
         try:
@@ -84,7 +95,9 @@ def seed_from(generator: torch.Generator | None) -> int:
 
 
 class FromGenerator:
-    """Where a drop-in call takes (seed, stream): a number of the generator and 0; inside accelerate(), its block."""
+    """Where a drop-in call takes (seed, stream): a number of the generator and 0; inside
+    accelerate(), its block.
+    """
 
     __slots__ = ("generator",)
 
@@ -98,7 +111,9 @@ class FromGenerator:
 
 @contextlib.contextmanager
 def taking(block: Callable[[torch.Generator | None], Take]) -> Iterator[None]:
-    """Let the drop-in functions called by this thread take their seeds from a block of accelerate()."""
+    """Let the drop-in functions called by this thread take their seeds from a block of
+    accelerate().
+    """
     _scratch.block = block
     try:
         yield
@@ -113,7 +128,9 @@ def nothing_drawn() -> tuple[int, int]:
 
 @contextlib.contextmanager
 def recording(recorder: Callable[[torch.Tensor, str, dict[str, Any]], None]) -> Iterator[None]:
-    """Tell of every draw into a meta tensor that this thread asks for: the tensor, the initializer, its arguments."""
+    """Tell of every draw into a meta tensor that this thread asks for: the tensor, the initializer,
+    its arguments.
+    """
     _scratch.recorder = recorder
     try:
         yield
@@ -121,22 +138,33 @@ def recording(recorder: Callable[[torch.Tensor, str, dict[str, Any]], None]) -> 
         _scratch.recorder = None
 
 
-# ------------------------------------------------------------------------------------------------------------- one fill
+# ----------------------------------------------------------------------------------------- one fill
 
 
 def unsupported(tensor: torch.Tensor) -> NotImplementedError:
     """torch's own class of error for a dtype without a draw, with what is allowed."""
-    why = "complex dtypes have no draw: fill the .real and .imag views" if tensor.dtype.is_complex else "it has no draw"
+    why = (
+        "complex dtypes have no draw: fill the .real and .imag views"
+        if tensor.dtype.is_complex
+        else "it has no draw"
+    )
     allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
     return NotImplementedError(
-        f"a tensor of dtype {str(tensor.dtype).removeprefix('torch.')} cannot be filled: {why}; allowed are {allowed}"
+        f"a tensor of dtype {str(tensor.dtype).removeprefix('torch.')} cannot be filled: {why}; "
+        f"allowed are {allowed}"
     )
 
 
 def decide(
-    name: str, arguments: dict[str, Any], shape: tuple[int, ...], dtype: DType, torchs: Callable[[torch.Tensor], Any]
+    name: str,
+    arguments: dict[str, Any],
+    shape: tuple[int, ...],
+    dtype: DType,
+    torchs: Callable[[torch.Tensor], Any],
 ) -> Any:
-    """The Draw or Write of an initializer; where torch refuses the same arguments, its error is raised and not ours."""
+    """The Draw or Write of an initializer; where torch refuses the same arguments, its error is
+    raised and not ours.
+    """
     try:
         return _fill.decide(_adapt.rule(name), shape, dtype, arguments)
     except (TypeError, ValueError):
@@ -151,15 +179,26 @@ def decide(
 
 @_engine.guarded
 def write(
-    view: Array, dtype: DType, result: Any, seed: int, stream: int,
-    shape: tuple[int, ...] | None = None, region: tuple[slice, ...] | None = None,
-) -> None:  # fmt: skip
+    view: Array,
+    dtype: DType,
+    result: Any,
+    seed: int,
+    stream: int,
+    shape: tuple[int, ...] | None = None,
+    region: tuple[slice, ...] | None = None,
+) -> None:
     """Fill the memory: the whole tensor, or the region of a tensor of the given shape."""
     if shape is None:
         shape = view.shape
         if isinstance(result, Draw):  # the short way of the commonest case
             draw, storage, numbers = result
-            _engine.run((_engine.Job(view, draw, storage, seed, stream, 0, numbers, 0, _fill.index_strides(shape)),))
+            _engine.run(
+                (
+                    _engine.Job(
+                        view, draw, storage, seed, stream, 0, numbers, 0, _fill.index_strides(shape)
+                    ),
+                )
+            )
             return
     if region is None:
         region = tuple([slice(0, size, 1) for size in shape])
@@ -173,12 +212,17 @@ def write(
 
 
 def draw(
-    tensor: torch.Tensor, name: str, arguments: dict[str, Any], take: Take, torchs: Callable[[torch.Tensor], Any]
+    tensor: torch.Tensor,
+    name: str,
+    arguments: dict[str, Any],
+    take: Take,
+    torchs: Callable[[torch.Tensor], Any],
 ) -> torch.Tensor:
     """Fill a tensor by the initializer `name`, as under no_grad.
 
-    `take` gives (seed, stream), and is called once, after every check.  `torchs` is what torch itself would do: it
-    raises torch's errors, serves subclasses that keep their values elsewhere, and tensors without elements.
+    `take` gives (seed, stream), and is called once, after every check.  `torchs` is what torch
+    itself would do: it raises torch's errors, serves subclasses that keep their values elsewhere,
+    and tensors without elements.
     """
     if not is_plain(type(tensor)):
         return _draw_subclass(tensor, name, arguments, take, torchs)
@@ -215,8 +259,8 @@ def _own_memory(tensor: torch.Tensor, dtype: DType) -> Array | None:
         return None
     if not view.flags.c_contiguous and torch._debug_has_internal_overlap(tensor) == 1:
         raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
         )
     return view
 
@@ -233,13 +277,19 @@ def bump(tensor: torch.Tensor) -> None:
 
 
 def is_dtensor(tensor: object) -> bool:
-    """Whether a tensor is a DTensor, without importing torch.distributed.tensor (0.3 s) where nobody has."""
+    """Whether a tensor is a DTensor, without importing torch.distributed.tensor (0.3 s) where
+    nobody has.
+    """
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
 
 def _draw_subclass(
-    tensor: torch.Tensor, name: str, arguments: dict[str, Any], take: Take, torchs: Callable[[torch.Tensor], Any]
+    tensor: torch.Tensor,
+    name: str,
+    arguments: dict[str, Any],
+    take: Take,
+    torchs: Callable[[torch.Tensor], Any],
 ) -> torch.Tensor:
     if not is_dtensor(tensor):
         with torch.no_grad():

@@ -1,6 +1,7 @@
 """The names that parameters are keyed by: fully qualified, without the segments that wrappers add.
 
-The first name in named_parameters() order stands for a tied parameter.  Nothing here reads or writes a value.
+The first name in named_parameters() order stands for a tied parameter.  Nothing here reads or
+writes a value.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-# torch.compile, FSDP1 and activation checkpointing put one module around another under these attributes.
+# torch.compile, FSDP1 and activation checkpointing put one module around another under these
+# attributes.
 _WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
 
 
@@ -36,7 +38,9 @@ class Named(NamedTuple):
         return self.sites[0].name
 
 
-def modules(model: nn.Module, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, nn.Module]]:
+def modules(
+    model: nn.Module, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, nn.Module]]:
     """(clean name, module), each module once, in the order of named_modules()."""
     seen = set() if seen is None else seen
     if id(model) in seen:
@@ -48,7 +52,9 @@ def modules(model: nn.Module, prefix: str = "", seen: set[int] | None = None) ->
         if child is None:
             continue
         dropped = segment in _WRAPPERS or (parallel and segment == "module")
-        yield from modules(child, prefix if dropped else f"{prefix}.{segment}" if prefix else segment, seen)
+        yield from modules(
+            child, prefix if dropped else f"{prefix}.{segment}" if prefix else segment, seen
+        )
 
 
 def parameters(model: nn.Module) -> list[Named]:
@@ -71,13 +77,19 @@ def _gather(model: nn.Module, registry: str) -> list[Named]:
         for attribute, tensor in getattr(module, registry).items():
             if tensor is not None:
                 site = Site(f"{prefix}.{attribute}" if prefix else attribute, module, attribute)
-                found.setdefault(_identity(tensor), Named(tensor, [], id(tensor) in sharded)).sites.append(site)
+                found.setdefault(
+                    _identity(tensor), Named(tensor, [], id(tensor) in sharded)
+                ).sites.append(site)
     return list(found.values())
 
 
 def _identity(tensor: torch.Tensor) -> Any:
     """Equal for the same tensor object, and for two that are the same view of one memory."""
-    if tensor.layout is not torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter) or not tensor.numel():
+    if (
+        tensor.layout is not torch.strided
+        or type(tensor) not in (torch.Tensor, nn.Parameter)
+        or not tensor.numel()
+    ):
         return id(tensor)
     storage = tensor.untyped_storage()._cdata
     return storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype

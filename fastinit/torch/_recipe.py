@@ -1,8 +1,9 @@
-"""A recipe → what is drawn for each parameter: the user's rules first, the module's own code where they say nothing.
+"""A recipe → what is drawn for each parameter: the user's rules first, the module's own code where
+they say nothing.
 
-A recipe is None, a construction(), a callable (name, parameter) → initializer or None, or a mapping of name patterns
-(fnmatch) and module types to initializers, the first that matches counting; how an initializer may be written,
-_adapt.setting says.  Nothing is drawn here.
+A recipe is None, a construction(), a callable (name, parameter) → initializer or None, or a mapping
+of name patterns (fnmatch) and module types to initializers, the first that matches counting; how an
+initializer may be written, _adapt.setting says.  Nothing is drawn here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ Recipe = Mapping[Any, Any] | Callable[[str, torch.Tensor], Any] | construction |
 
 
 class Plan(NamedTuple):
-    """What goes into one parameter or buffer: fills in order, or values that the module's own code computes."""
+    """What goes into one parameter or buffer: fills in order, or values that the module's own code
+    computes.
+    """
 
     name: str
     fills: list[Fill]
@@ -38,12 +41,17 @@ class Plan(NamedTuple):
         return self.literal if self.replay is None else self.replay.run(seed, self.name)[0]
 
     def stream(self, number: int) -> str:
-        """The stream name of fill number `number`: the tensor's name, of a part of it with the number of the fill."""
+        """The stream name of fill number `number`: the tensor's name, of a part of it with the
+        number of the fill.
+        """
         return self.name if self.fills[number].view.whole else f"{self.name}[{number}]"
 
     def told(self, seed: int) -> str:
         """One line that says everything that is drawn: what ranks compare."""
-        parts = [f"{fill.view} {fill.initializer} {sorted(fill.arguments.items())}" for fill in self.fills]
+        parts = [
+            f"{fill.view} {fill.initializer} {sorted(fill.arguments.items())}"
+            for fill in self.fills
+        ]
         computed = self.computed(seed)
         if computed is not None:
             parts.append(f"computed {computed.flatten().tolist()!r}")
@@ -51,9 +59,15 @@ class Plan(NamedTuple):
 
 
 def plan(
-    model: nn.Module, parameters: list[Named], buffers: list[Named], recipe: Recipe, dtype: torch.dtype | None = None
+    model: nn.Module,
+    parameters: list[Named],
+    buffers: list[Named],
+    recipe: Recipe,
+    dtype: torch.dtype | None = None,
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
-    """Plans of the parameters and of the buffers, and for each name that nothing covers the reason."""
+    """Plans of the parameters and of the buffers, and for each name that nothing covers the
+    reason.
+    """
     chosen = _chosen(parameters, recipe)
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Contents] = {}
@@ -92,15 +106,18 @@ def _plan(name: str, contents: Contents) -> Plan:
 
 
 def _drawn_by_none(contents: Contents) -> bool:
-    return contents.replay is None and all(fill.initializer == "constant" for fill in contents.fills)
+    return contents.replay is None and all(
+        fill.initializer == "constant" for fill in contents.fills
+    )
 
 
 def _warn_of_unrun(model: nn.Module) -> None:
     kinds = _defaults.with_init_weights(model)
     if kinds:
         warnings.warn(
-            f"init_weights() of {', '.join(kinds)} is not run: where constructors call it, or initialize in other ways, "
-            "build the model inside fastinit.torch.construction(), and give that as the recipe",
+            f"init_weights() of {', '.join(kinds)} is not run: where constructors call it, or "
+            "initialize in other ways, build the model inside fastinit.torch.construction(), and "
+            "give that as the recipe",
             stacklevel=4,  # of materialize_'s caller
         )
 
@@ -120,8 +137,9 @@ def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapt.Setting
         return _by_mapping(parameters, recipe)
     if not callable(recipe):
         raise TypeError(
-            f"recipe is {type(recipe).__name__} {recipe!r:.80}; give None for the modules' defaults, a mapping of "
-            "name patterns or module types to initializers, or a callable (name, parameter)"
+            f"recipe is {type(recipe).__name__} {recipe!r:.80}; give None for the modules' "
+            "defaults, a mapping of name patterns or module types to initializers, or a callable "
+            "(name, parameter)"
         )
     found = {}
     for item in parameters:
@@ -134,7 +152,9 @@ def _setting(value: Any, what: str) -> _adapt.Setting | None:
     return None if value is None or value == "default" else _adapt.setting(value, what)
 
 
-def _by_mapping(parameters: list[Named], recipe: Mapping[Any, Any]) -> dict[str, _adapt.Setting | None]:
+def _by_mapping(
+    parameters: list[Named], recipe: Mapping[Any, Any]
+) -> dict[str, _adapt.Setting | None]:
     found: dict[str, _adapt.Setting | None] = {}
     for key, value in recipe.items():
         matched = False
@@ -154,21 +174,29 @@ def _by_mapping(parameters: list[Named], recipe: Mapping[Any, Any]) -> dict[str,
                         found.setdefault(item.name, settings.get(site.attribute, settings.get("*")))
             _check_attributes(key, settings, parameters)
         else:
-            raise TypeError(f"recipe key {key!r:.80} is neither a name pattern nor a type of module")
+            raise TypeError(
+                f"recipe key {key!r:.80} is neither a name pattern nor a type of module"
+            )
         if not matched:
             raise ValueError(_unmatched(key, parameters))
     return found
 
 
 def _by_attribute(key: type, value: Any) -> dict[str, _adapt.Setting | None]:
-    """What a module type's value says of its parameters: {"weight": …, "bias": …}, or one initializer for all, "*"."""
+    """What a module type's value says of its parameters: {"weight": …, "bias": …}, or one
+    initializer for all, "*".
+    """
     if isinstance(value, Mapping) and "initializer" not in value:
-        return {name: _setting(one, f"recipe[{key.__name__}][{name!r}]") for name, one in value.items()}
+        return {
+            name: _setting(one, f"recipe[{key.__name__}][{name!r}]") for name, one in value.items()
+        }
     return {"*": _setting(value, f"recipe[{key.__name__}]")}
 
 
 def _check_attributes(key: type, settings: dict[str, Any], parameters: list[Named]) -> None:
-    known = {item.sites[0].attribute for item in parameters if isinstance(item.sites[0].module, key)}
+    known = {
+        item.sites[0].attribute for item in parameters if isinstance(item.sites[0].module, key)
+    }
     for name in settings:
         if name != "*" and known and name not in known:
             raise ValueError(
@@ -180,6 +208,12 @@ def _check_attributes(key: type, settings: dict[str, Any], parameters: list[Name
 def _unmatched(key: Any, parameters: list[Named]) -> str:
     if isinstance(key, str):
         names = [site.name for item in parameters for site in item.sites]
-        return f"recipe key {key!r} matches no parameter{_adapt.nearest(key, names) or ' of this model'}"
+        return (
+            f"recipe key {key!r} matches no "
+            f"parameter{_adapt.nearest(key, names) or ' of this model'}"
+        )
     kinds = sorted({type(item.sites[0].module).__name__ for item in parameters})
-    return f"recipe key {key.__name__} matches no module with parameters of its own; this model has {', '.join(kinds)}"
+    return (
+        f"recipe key {key.__name__} matches no module with parameters of its own; this model has "
+        f"{', '.join(kinds)}"
+    )

@@ -1,6 +1,8 @@
-"""What a model's own initialization code would draw, found out by running it on meta tensors and drawing nothing.
+"""What a model's own initialization code would draw, found out by running it on meta tensors and
+drawing nothing.
 
-Inside a Recorder's block each fill of a meta tensor is written down (_fills.py), by the memory that it goes to.
+Inside a Recorder's block each fill of a meta tensor is written down (_fills.py), by the memory that
+it goes to.
 """
 
 from __future__ import annotations
@@ -26,12 +28,15 @@ class Recorder(_detours.Block):
     def __init__(self, again: bool = True, log: Log | None = None) -> None:
         super().__init__()
         self._log = log
-        # Whether the code will run again, which alone shows that what it computes depends on no random number.
+        # Whether the code will run again, which alone shows that what it computes depends on no
+        # random number.
         self._again = again
         self._contents: dict[int, Contents] = {}
 
     def contents(self, tensor: torch.Tensor) -> Contents:
-        """The record of a tensor's memory; the first tensor seen of it is its base, which keeps the memory alive."""
+        """The record of a tensor's memory; the first tensor seen of it is its base, which keeps the
+        memory alive.
+        """
         storage = tensor.untyped_storage()
         if storage._cdata not in self._contents:
             self._contents[storage._cdata] = Contents(tensor)
@@ -45,7 +50,7 @@ class Recorder(_detours.Block):
             return None
         return self._contents.get(tensor.untyped_storage()._cdata)
 
-    # --------------------------------------------------------------------------------------------------- what is called
+    # ------------------------------------------------------------------------------- what is called
 
     def called(self, name: str, args: Arguments, kwargs: dict[str, Any]) -> Any:
         tensor = args[0] if args else kwargs.get("tensor")
@@ -54,19 +59,27 @@ class Recorder(_detours.Block):
         twin = tensor
         if not tensor.is_meta:  # something real on the way, which the code may go on to read
             _detours.TORCHS[name](*args, **kwargs)
-            twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+            twin = torch.empty_strided(
+                tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
+            )
         if args:
             args = (twin, *args[1:])
         else:
             kwargs = {**kwargs, "tensor": twin}
-        with _memory.recording(lambda _, initializer, arguments: self.fill(tensor, initializer, arguments)):
+        with _memory.recording(
+            lambda _, initializer, arguments: self.fill(tensor, initializer, arguments)
+        ):
             getattr(init, name)(*args, **kwargs)
         if self._log is not None:
             self._log.add(_detours.OBJECTS[name], args, kwargs, tensor)
         return tensor
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Arguments = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Arguments = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
@@ -80,7 +93,7 @@ class Recorder(_detours.Block):
             self.spoil(args[0], f"Tensor.{name} changed it")
         return result
 
-    # --------------------------------------------------------------------------------------------------- what is noted
+    # -------------------------------------------------------------------------------- what is noted
 
     def fill(self, tensor: Any, initializer: str, arguments: dict[str, Any]) -> None:
         if isinstance(tensor, torch.Tensor) and tensor.numel():
@@ -104,14 +117,21 @@ class Recorder(_detours.Block):
             return
         if result.untyped_storage()._cdata != source.untyped_storage()._cdata:
             self.copy(result, source)
-        if any(isinstance(number, torch.Tensor) for number in (factor, shift)) or (factor, shift) != (1.0, 0.0):
+        if any(isinstance(number, torch.Tensor) for number in (factor, shift)) or (
+            factor,
+            shift,
+        ) != (1.0, 0.0):
             self.change(result, factor, shift)
 
     def clamp(self, tensor: Any, low: Any, high: Any) -> None:
         contents = self.known(tensor)
         if contents is not None:
             with self._noting(tensor):
-                contents.clamp(tensor, -float("inf") if low is None else low, float("inf") if high is None else high)
+                contents.clamp(
+                    tensor,
+                    -float("inf") if low is None else low,
+                    float("inf") if high is None else high,
+                )
 
     def copy(self, tensor: Any, source: Any) -> None:
         if not isinstance(tensor, torch.Tensor) or not tensor.numel():
@@ -155,7 +175,12 @@ class Recorder(_detours.Block):
             return
         with self._noting(tensor):
             fill = contents.fills[-1] if contents.fills else None
-            if fill is None or fill.initializer != "uniform" or not fill.view.whole or len(contents.fills) > 1:
+            if (
+                fill is None
+                or fill.initializer != "uniform"
+                or not fill.view.whole
+                or len(contents.fills) > 1
+            ):
                 raise Unknown("Tensor.erfinv_ changed it")
             low, high = (erfinv(fill.arguments[end]) for end in ("low", "high"))
             own = {"mean": 0.0, "std": ROOT_HALF, "low": low, "high": high, "bounds": "absolute"}
@@ -174,10 +199,12 @@ class Recorder(_detours.Block):
             self.contents(tensor).unknown = str(error)
 
 
-# -------------------------------------------------------------------------------------------------------------- events
+# ------------------------------------------------------------------------------------------- events
 
 
-def _first(args: Arguments, kwargs: dict[str, Any], place: int, name: str, default: Any = None) -> Any:
+def _first(
+    args: Arguments, kwargs: dict[str, Any], place: int, name: str, default: Any = None
+) -> Any:
     return args[place] if len(args) > place else kwargs.get(name, default)
 
 
@@ -207,7 +234,9 @@ def _made(initializer: str, arguments: dict[str, Any]) -> Event:
 
     def event(recorder: Recorder, args: Arguments, kwargs: dict[str, Any], result: Any) -> None:
         if isinstance(result, torch.Tensor) and result.is_meta:
-            own = arguments or {"value": _first(args, kwargs, len(args) - 1 if len(args) > 1 else 1, "fill_value")}
+            own = arguments or {
+                "value": _first(args, kwargs, len(args) - 1 if len(args) > 1 else 1, "fill_value")
+            }
             recorder.fill(result, initializer, own)
 
     return event
@@ -246,7 +275,9 @@ def _clamp(recorder: Recorder, args: Arguments, kwargs: dict[str, Any], result: 
 
 
 def _computed(function: Callable[..., torch.Tensor]) -> Event:
-    """torch.tensor, torch.arange and their like: their values, which on the meta device they do not have."""
+    """torch.tensor, torch.arange and their like: their values, which on the meta device they do not
+    have.
+    """
 
     def event(recorder: Recorder, args: Arguments, kwargs: dict[str, Any], result: Any) -> None:
         if isinstance(result, torch.Tensor) and result.is_meta and result.numel():
@@ -264,22 +295,32 @@ def _seen(recorder: Recorder, args: Arguments, kwargs: dict[str, Any], result: A
         recorder.contents(result)
 
 
-def _init_constant(recorder: Recorder, args: Arguments, kwargs: dict[str, Any], result: Any) -> None:
-    recorder.fill(_first(args, kwargs, 0, "tensor"), "constant", {"value": _first(args, kwargs, 1, "val")})
+def _init_constant(
+    recorder: Recorder, args: Arguments, kwargs: dict[str, Any], result: Any
+) -> None:
+    recorder.fill(
+        _first(args, kwargs, 0, "tensor"), "constant", {"value": _first(args, kwargs, 1, "val")}
+    )
 
 
 _EVENTS: dict[str, Event] = {
-    "constant_": _init_constant,  # torch.nn.init's, which reports to modes; the functions built on it do not
+    # torch.nn.init's, which reports to modes; the functions built on it do not
+    "constant_": _init_constant,
     "normal_": _normal,
     "uniform_": _uniform,
     "zero_": _constant(0.0),
     "fill_": _constant(None),
     "erfinv_": lambda recorder, args, kwargs, result: recorder.erfinv(args[0]),
     "clamp_": _clamp,
-    "copy_": lambda recorder, args, kwargs, result: recorder.copy(args[0], _first(args, kwargs, 1, "src")),
+    "copy_": lambda recorder, args, kwargs, result: recorder.copy(
+        args[0], _first(args, kwargs, 1, "src")
+    ),
     "__setitem__": lambda recorder, args, kwargs, result: recorder.set_item(*args),
     **dict.fromkeys(("empty", "empty_like", "new_empty", "empty_strided"), _seen),
-    **{made.__name__: _computed(made) for made in (torch.tensor, torch.arange, torch.linspace, torch.eye)},
+    **{
+        made.__name__: _computed(made)
+        for made in (torch.tensor, torch.arange, torch.linspace, torch.eye)
+    },
     **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), _made("constant", {"value": 0.0})),
     **dict.fromkeys(("ones", "ones_like", "new_ones"), _made("constant", {"value": 1.0})),
     **dict.fromkeys(("full", "full_like", "new_full"), _made("constant", {})),
@@ -302,5 +343,14 @@ _EVENTS: dict[str, Event] = {
 }
 # In-place operations that change no value.
 _HARMLESS = frozenset(
-    ("requires_grad_", "detach_", "share_memory_", "squeeze_", "unsqueeze_", "t_", "transpose_", "swapaxes_")
+    (
+        "requires_grad_",
+        "detach_",
+        "share_memory_",
+        "squeeze_",
+        "unsqueeze_",
+        "t_",
+        "transpose_",
+        "swapaxes_",
+    )
 )

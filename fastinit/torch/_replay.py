@@ -1,9 +1,10 @@
-"""Operations on meta tensors, written down and run again for real: for values that no initializer stands for.
+"""Operations on meta tensors, written down and run again for real: for values that no initializer
+stands for.
 
-A state space model's log(arange) or log of a uniform, a table of sinusoids, a mask: what the model's own code computes on
-meta tensors is run on the CPU, alone for each tensor, its draws keyed by the tensor's name.  Draws are the stream's; the
-arithmetic is torch's own, so equality across machines is torch's there.  Written down by _record.py, chosen in
-_defaults.py and construct.py.
+A state space model's log(arange) or log of a uniform, a table of sinusoids, a mask: what the
+model's own code computes on meta tensors is run on the CPU, alone for each tensor, its draws keyed
+by the tensor's name.  Draws are the stream's; the arithmetic is torch's own, so equality across
+machines is torch's there.  Written down by _record.py, chosen in _defaults.py and construct.py.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ class Log:
         results = [self._kept(one).ref for one in made]
         written = {ref.storage for ref in results}
         if _changes(function.__name__, kwargs):
-            written |= {one.ref.storage for one in tree_flatten((kept[0][:1], kept[1]))[0] if isinstance(one, _Box)}
+            written |= {
+                one.ref.storage
+                for one in tree_flatten((kept[0][:1], kept[1]))[0]
+                if isinstance(one, _Box)
+            }
         touched = written | {one.ref.storage for one in given if isinstance(one, _Box)}
         foreign = any(isinstance(one, torch.Tensor) for one in given)
         self._ops.append(Op(function, kept[0], kept[1], results, written, touched, foreign))
@@ -87,7 +92,15 @@ class Log:
             return value.detach().clone()  # as it is now
         storage = value.untyped_storage()
         self._alive[storage._cdata] = storage
-        return _Box(Ref(storage._cdata, int(value.storage_offset()), tuple(value.shape), value.stride(), value.dtype))
+        return _Box(
+            Ref(
+                storage._cdata,
+                int(value.storage_offset()),
+                tuple(value.shape),
+                value.stride(),
+                value.dtype,
+            )
+        )
 
 
 class _Box:
@@ -105,7 +118,9 @@ class Replay(NamedTuple):
     sizes: dict[int, int]  # of every storage that is touched, in bytes
 
     def run(self, seed: int, name: str) -> tuple[torch.Tensor, bool]:
-        """The values of the tensor `name`, and whether random numbers went into them; NaN where nothing was written."""
+        """The values of the tensor `name`, and whether random numbers went into them; NaN where
+        nothing was written.
+        """
         memory: dict[int, torch.UntypedStorage] = {}
 
         def real(value: Any) -> Any:
@@ -122,7 +137,12 @@ class Replay(NamedTuple):
             return ref.over(memory[ref.storage])
 
         state = torch.get_rng_state()
-        with torch.device("cpu"), torch.no_grad(), _Keyed(seed, name) as drawing, _torchs_seed(seed, name) as seeded:
+        with (
+            torch.device("cpu"),
+            torch.no_grad(),
+            _Keyed(seed, name) as drawing,
+            _torchs_seed(seed, name) as seeded,
+        ):
             for op in self.ops:
                 result = op.function(*tree_map(real, op.args), **tree_map(real, op.kwargs))
                 made = [one for one in tree_flatten(result)[0] if isinstance(one, torch.Tensor)]
@@ -162,7 +182,9 @@ class _Keyed(Drawing):
 
 
 class _torchs_seed:  # noqa: N801  a context manager is written as a function is
-    """For draws that are torch's alone (randint, bernoulli_): its generator seeded by the name for a while."""
+    """For draws that are torch's alone (randint, bernoulli_): its generator seeded by the name for
+    a while.
+    """
 
     def __init__(self, seed: int, name: str):
         self._seed = (seed ^ _stream.stream_id(name)) & (1 << 63) - 1
@@ -176,16 +198,31 @@ class _torchs_seed:  # noqa: N801  a context manager is written as a function is
         torch.set_rng_state(self._state)
 
 
-def resolve(contents: Contents, tensor: torch.Tensor, log: Log, others: Iterable[torch.Tensor], foreign: bool) -> None:
-    """Give contents that no initializer stands for the values that its operations have, if they stand for themselves.
+def resolve(
+    contents: Contents,
+    tensor: torch.Tensor,
+    log: Log,
+    others: Iterable[torch.Tensor],
+    foreign: bool,
+) -> None:
+    """Give contents that no initializer stands for the values that its operations have, if they
+    stand for themselves.
 
-    Not where another parameter goes into it, whose values are drawn by its own name; nor, without `foreign`, where a
-    tensor with values of its own does, of which one run does not show whether they are random.
+    Not where another parameter goes into it, whose values are drawn by its own name; nor, without
+    `foreign`, where a tensor with values of its own does, of which one run does not show whether
+    they are random.
     """
-    if contents.unknown is None or contents.failed or tensor.shape != contents.base.shape or not _is_meta(tensor):
+    if (
+        contents.unknown is None
+        or contents.failed
+        or tensor.shape != contents.base.shape
+        or not _is_meta(tensor)
+    ):
         return
     replay = log.part(tensor)
-    if any(other.untyped_storage()._cdata in replay.sizes for other in others if other is not tensor):
+    if any(
+        other.untyped_storage()._cdata in replay.sizes for other in others if other is not tensor
+    ):
         return
     if not foreign and any(op.foreign for op in replay.ops):
         return

@@ -1,8 +1,8 @@
 """accelerate(): inside the block everything that initializes CPU tensors through torch runs here.
 
-A TorchFunctionMode, which torch keeps per thread, sees Tensor.normal_, uniform_ and erfinv_ whoever calls them;
-torch.nn.init's functions, wherever their names are bound, ask it by way of _detours.py.  What is drawn: init.py; into
-which memory: _memory.py.
+A TorchFunctionMode, which torch keeps per thread, sees Tensor.normal_, uniform_ and erfinv_ whoever
+calls them; torch.nn.init's functions, wherever their names are bound, ask it by way of _detours.py.
+What is drawn: init.py; into which memory: _memory.py.
 """
 
 from __future__ import annotations
@@ -28,19 +28,22 @@ ROOT_HALF = 0.7071067811865476  # √½: erfinv of a uniform is a normal of this
 
 
 class accelerate:  # noqa: N801  a context manager is written as a function is
-    """Run the initialization of CPU tensors here: torch's modules, transformers, timm, erfinv-based truncated normals.
+    """Run the initialization of CPU tensors here: torch's modules, transformers, timm, erfinv-based
+    truncated normals.
 
     Parameters
     ----------
-    seed : None: every fill takes its seed from its `generator=`, or from torch's default generator, by one `random_` of
-        one int64, so torch.manual_seed governs. A number: fill k of the block (0, 1, ... in the order of the calls,
-        constants not counted) has this seed and the stream k, as fi.normal(shape, seed=seed, name=k) has; a fill that
-        is given a generator takes its seed there all the same.
+    seed : None: every fill takes its seed from its `generator=`, or from torch's default generator,
+        by one `random_` of one int64, so torch.manual_seed governs. A number: fill k of the block
+        (0, 1, ... in the order of the calls, constants not counted) has this seed and the stream k,
+        as fi.normal(shape, seed=seed, name=k) has; a fill that is given a generator takes its seed
+        there all the same.
 
-    Also a decorator: each call is a block of its own. Blocks nest, the innermost counts; each belongs to the thread
-    that opened it. No fill is skipped, also not one that a later fill overwrites. Constants, torch.randn and its like,
-    other devices and complex tensors stay with torch; meta tensors stay as they are. `as block` gives counts: `.fills`
-    and `.values` drawn here, `.left` (by name) the draws left to torch.
+    Also a decorator: each call is a block of its own. Blocks nest, the innermost counts; each
+    belongs to the thread that opened it. No fill is skipped, also not one that a later fill
+    overwrites. Constants, torch.randn and its like, other devices and complex tensors stay with
+    torch; meta tensors stay as they are. `as block` gives counts: `.fills` and `.values` drawn
+    here, `.left` (by name) the draws left to torch.
 
     Examples
     --------
@@ -48,7 +51,8 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
     ...     layer = torch.nn.Linear(8, 4)
     >>> block.fills, block.values
     (2, 36)
-    >>> bool((layer.bias.detach().numpy() == fi.uniform(4, low=-(8**-0.5), high=8**-0.5, seed=0, name=1)).all())
+    >>> bias = fi.uniform(4, low=-(8**-0.5), high=8**-0.5, seed=0, name=1)
+    >>> bool((layer.bias.detach().numpy() == bias).all())
     True
     """
 
@@ -81,11 +85,16 @@ class Drawing(_detours.Block):
         super().__init__()
         self.seed, self.fills, self.values = seed, 0, 0
         self.left: Counter[str] = Counter()
-        # The last fill, if it was uniform_ within [-1, 1] and nothing came after it: tensor, low, high, (seed, stream).
+        # The last fill, if it was uniform_ within [-1, 1] and nothing came after it: tensor, low,
+        # high, (seed, stream).
         self._uniform: tuple[weakref.ref[torch.Tensor], float, float, tuple[int, int]] | None = None
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Arguments = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Arguments = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         handler = _HANDLERS.get(func)
         if handler is None:
@@ -116,7 +125,7 @@ class Drawing(_detours.Block):
 
         return taken
 
-    # ------------------------------------------------------------------------------------------------- Tensor's methods
+    # ----------------------------------------------------------------------------- Tensor's methods
 
     def _normal(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
         self._uniform = None
@@ -132,8 +141,10 @@ class Drawing(_detours.Block):
         return result
 
     def _erfinv(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
-        """erfinv_ of a tensor that has just been filled with U(low, high) is a normal of std √½ between erfinv(low) and
-        erfinv(high).  Drawn as one, from the same seed, it has tails that a rounded uniform cannot give."""
+        """erfinv_ of a tensor that has just been filled with U(low, high) is a normal of std √½
+        between erfinv(low) and erfinv(high).  Drawn as one, from the same seed, it has tails that a
+        rounded uniform cannot give.
+        """
         last, self._uniform = self._uniform, None
         tensor: torch.Tensor = args[0]
         if last is None or last[0]() is not tensor:
@@ -143,9 +154,16 @@ class Drawing(_detours.Block):
         return _memory.draw(tensor, "truncated_normal", own, lambda: taken, lambda t: t.erfinv_())
 
     def _draw(
-        self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any], name: str, own: dict[str, Any]
+        self,
+        func: Callable[..., Any],
+        args: Arguments,
+        kwargs: dict[str, Any],
+        name: str,
+        own: dict[str, Any],
     ) -> tuple[Any, tuple[int, int] | None]:
-        """Draw in place of a method of Tensor; its result, and the seed and stream if it was drawn here."""
+        """Draw in place of a method of Tensor; its result, and the seed and stream if it was drawn
+        here.
+        """
         tensor = args[0]
         if not ours(tensor):
             if not tensor.is_meta:
@@ -163,7 +181,9 @@ class Drawing(_detours.Block):
 
         if torch.is_grad_enabled() and tensor.requires_grad:
             if tensor.is_leaf:
-                return func(*args, **kwargs), None  # torch's error: a leaf that requires grad is not changed in place
+                return func(
+                    *args, **kwargs
+                ), None  # torch's error: a leaf that requires grad is not changed in place
             values = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
             tensor.copy_(_memory.draw(values, name, own, remembered, torchs))
         else:
@@ -189,7 +209,9 @@ def ours(tensor: Any) -> bool:
     """Whether a tensor is filled here: floating, on the CPU, plain or a DTensor."""
     if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
         return False
-    return tensor.device.type == "cpu" and (_memory.is_plain(type(tensor)) or _memory.is_dtensor(tensor))
+    return tensor.device.type == "cpu" and (
+        _memory.is_plain(type(tensor)) or _memory.is_dtensor(tensor)
+    )
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
-"""construction(): a model is built on the meta device while what its constructors would draw is written down.
+"""construction(): a model is built on the meta device while what its constructors would draw is
+written down.
 
-For models that draw in their constructors, or after them, in ways that reset_parameters() does not repeat.  The block is
-then the recipe of materialize_().  How fills are followed: _record.py.
+For models that draw in their constructors, or after them, in ways that reset_parameters() does not
+repeat.  The block is then the recipe of materialize_().  How fills are followed: _record.py.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from ._replay import Log, resolve
 
 
 class construction:  # noqa: N801  a context manager is written as a function is
-    """Build a model on the meta device and write down what its own code would draw: the recipe of materialize_().
+    """Build a model on the meta device and write down what its own code would draw: the recipe of
+    materialize_().
 
-    Every fill inside the block counts, in constructors and after them; nothing is drawn and no memory is taken. The model
-    may be sharded, compiled or wrapped before materialize_(). What transformers leaves out on the meta device
-    (_init_weights) is added by materialize_().
+    Every fill inside the block counts, in constructors and after them; nothing is drawn and no
+    memory is taken. The model may be sharded, compiled or wrapped before materialize_(). What
+    transformers leaves out on the meta device (_init_weights) is added by materialize_().
 
     Examples
     --------
@@ -39,8 +41,12 @@ class construction:  # noqa: N801  a context manager is written as a function is
         self._log = Log()
         self._recorder = Recorder(again=False, log=self._log)
         self._device = torch.device("meta")
-        self._real: dict[int, int] = {}  # id of a parameter that is not on the meta device → its version after the block
-        self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = weakref.WeakKeyDictionary()
+        self._real: dict[
+            int, int
+        ] = {}  # id of a parameter that is not on the meta device → its version after the block
+        self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def __enter__(self) -> construction:
         self._hook = register_module_parameter_registration_hook(self._registered)
@@ -56,24 +62,35 @@ class construction:  # noqa: N801  a context manager is written as a function is
         self._real = {id(one): one._version for one in parameters if not one.is_meta}
 
     def left_real(self, tensor: torch.Tensor) -> bool:
-        """Whether constructors made this parameter on the CPU all the same, as torch.Tensor(3) does, and nothing has
-        written to it since the block: then it is still to be drawn."""
+        """Whether constructors made this parameter on the CPU all the same, as torch.Tensor(3)
+        does, and nothing has written to it since the block: then it is still to be drawn.
+        """
         return self._real.get(id(tensor)) == tensor._version
 
     def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
-        """A module got a parameter: the place is kept, for later the parameter may be cut or replaced."""
-        if self._recorder in torch.overrides._get_current_function_mode_stack() and isinstance(parameter, torch.Tensor):
+        """A module got a parameter: the place is kept, for later the parameter may be cut or
+        replaced.
+        """
+        if self._recorder in torch.overrides._get_current_function_mode_stack() and isinstance(
+            parameter, torch.Tensor
+        ):
             self._sites.setdefault(module, {})[name] = parameter
 
     def contents(self, site: Site, tensor: torch.Tensor) -> Contents | None:
-        """What the code has written into a parameter or buffer; None if it has written nothing in this block."""
+        """What the code has written into a parameter or buffer; None if it has written nothing in
+        this block.
+        """
         registered = self._sites.get(site.module, {}).get(site.attribute, tensor)
         contents = self._recorder.known(registered)
-        if contents is None and registered.is_meta:  # made by an operation that the recorder does not follow
+        if (
+            contents is None and registered.is_meta
+        ):  # made by an operation that the recorder does not follow
             contents = Contents(registered)
             contents.unknown = "the constructor computes it in a way that no initializer stands for"
         if contents is None or contents.untouched:
             return None
-        parameters = (one for own in self._sites.values() for one in own.values())  # seldom looked at: no list for each
+        parameters = (
+            one for own in self._sites.values() for one in own.values()
+        )  # seldom looked at: no list for each
         resolve(contents, registered, self._log, parameters, foreign=False)
         return contents

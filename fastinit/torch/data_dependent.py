@@ -1,8 +1,10 @@
-"""The data-dependent methods of fastinit on real modules: a batch runs through the model, whatever its graph.
+"""The data-dependent methods of fastinit on real modules: a batch runs through the model, whatever
+its graph.
 
-Layers are linear and convolutional modules in the order in which the model first calls them; each is measured by a hook
-on its output.  Either all of them change, or none; buffers, hooks and torch's random state are as before.  The methods
-on plain arrays, with their sources: fastinit/data_dependent.  Outside the stream contract: the products are torch's.
+Layers are linear and convolutional modules in the order in which the model first calls them; each
+is measured by a hook on its output.  Either all of them change, or none; buffers, hooks and torch's
+random state are as before.  The methods on plain arrays, with their sources:
+fastinit/data_dependent.  Outside the stream contract: the products are torch's.
 """
 
 from __future__ import annotations
@@ -25,10 +27,19 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def lsuv_(
-    model: nn.Module, batch: Any, *, std: float = 1.0, tolerance: float = 0.1, tries: int = 10,
-    orthonormal: bool = True, center: bool = False, seed: int | None = 0, layers: Sequence[nn.Module] | None = None,
-) -> NetworkReport:  # fmt: skip
-    """Orthonormal weights, zero biases; then layer by layer W ← W·std/s until |s − std| ≤ tolerance, s the std of y.
+    model: nn.Module,
+    batch: Any,
+    *,
+    std: float = 1.0,
+    tolerance: float = 0.1,
+    tries: int = 10,
+    orthonormal: bool = True,
+    center: bool = False,
+    seed: int | None = 0,
+    layers: Sequence[nn.Module] | None = None,
+) -> NetworkReport:
+    """Orthonormal weights, zero biases; then layer by layer W ← W·std/s until |s − std| ≤
+    tolerance, s the std of y.
 
     Parameters
     ----------
@@ -42,9 +53,11 @@ def lsuv_(
     Raises
     ------
     ValueError
-        An output of zero variance or not finite, tied or sharded or meta weights: no parameter is changed.
+        An output of zero variance or not finite, tied or sharded or meta weights: no parameter is
+        changed.
 
-    Same as: fi.lsuv on plain arrays. Source: Mishkin and Matas, All you need is a good init, ICLR 2016.
+    Same as: fi.lsuv on plain arrays. Source: Mishkin and Matas, All you need is a good init, ICLR
+    2016.
     """
     wanted, slack = _positive(std, "std"), _positive(tolerance, "tolerance")
     network = _Network(model, batch, layers)
@@ -67,33 +80,62 @@ def lsuv_(
 
 
 def normalize_within_layers_(
-    model: nn.Module, batch: Any, *, mean: float = 0.0, std: float = 1.0, layers: Sequence[nn.Module] | None = None
+    model: nn.Module,
+    batch: Any,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """Each unit of each layer: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std of its output.
+    """Each unit of each layer: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
+    of its output.
 
     Same as: fi.normalize_within_layers. Source: Krähenbühl et al., ICLR 2016, algorithm 1.
     """
-    return _normalize(model, batch, "within layers", real(mean, "mean"), _positive(std, "std"), layers, per_unit=True)
+    return _normalize(
+        model,
+        batch,
+        "within layers",
+        real(mean, "mean"),
+        _positive(std, "std"),
+        layers,
+        per_unit=True,
+    )
 
 
 def match_moments_(
-    model: nn.Module, batch: Any, *, mean: float = 0.0, std: float = 1.0, layers: Sequence[nn.Module] | None = None
+    model: nn.Module,
+    batch: Any,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """Each layer as a whole: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std of all of its output.
+    """Each layer as a whole: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
+    of all of its output.
 
     Same as: fi.match_moments with mean and std given.
     """
     wanted = _positive(std, "std")
-    return _normalize(model, batch, "moments matched", real(mean, "mean"), wanted, layers, per_unit=False)
+    return _normalize(
+        model, batch, "moments matched", real(mean, "mean"), wanted, layers, per_unit=False
+    )
 
 
 def weight_norm_init_(
-    model: nn.Module, batch: Any, *, scale: float = 1.0, std: float | None = 0.05, seed: int | None = 0,
+    model: nn.Module,
+    batch: Any,
+    *,
+    scale: float = 1.0,
+    std: float | None = 0.05,
+    seed: int | None = 0,
     layers: Sequence[nn.Module] | None = None,
-) -> NetworkReport:  # fmt: skip
-    """V ~ N(0, std²); W = g·V/|V| of each unit, g = scale/√(var + 1e-10), b = −mean·g, of the output on the batch.
+) -> NetworkReport:
+    """V ~ N(0, std²); W = g·V/|V| of each unit, g = scale/√(var + 1e-10), b = −mean·g, of the
+    output on the batch.
 
-    `std` None takes the weights given as V.  Same as: fi.weight_norm_init. Source: Salimans and Kingma, NeurIPS 2016.
+    `std` None takes the weights given as V.  Same as: fi.weight_norm_init. Source: Salimans and
+    Kingma, NeurIPS 2016.
     """
     wanted = _positive(scale, "scale")
     network = _Network(model, batch, layers)
@@ -118,14 +160,20 @@ def weight_norm_init_(
 
 
 def normalize_between_layers_(
-    model: nn.Module, batch: Any, loss: Callable[[Any], Tensor] | None = None, *, tolerance: float = 0.01,
-    tries: int = 10, layers: Sequence[nn.Module] | None = None,
-) -> NetworkReport:  # fmt: skip
-    """W_k ← W_k·√(r_k/r), biases by the product so far, until every rate r_k is within `tolerance` of their mean r.
+    model: nn.Module,
+    batch: Any,
+    loss: Callable[[Any], Tensor] | None = None,
+    *,
+    tolerance: float = 0.01,
+    tries: int = 10,
+    layers: Sequence[nn.Module] | None = None,
+) -> NetworkReport:
+    """W_k ← W_k·√(r_k/r), biases by the product so far, until every rate r_k is within `tolerance`
+    of their mean r.
 
-    r_k = √(mean g²/mean W_k²), r their geometric mean.  `loss` takes the model's output and gives a scalar; None is the
-    paper's, a random linear function of the output (a tensor).
-    Same as: fi.normalize_between_layers. Source: Krähenbühl et al., ICLR 2016, algorithm 2.
+    r_k = √(mean g²/mean W_k²), r their geometric mean.  `loss` takes the model's output and gives a
+    scalar; None is the paper's, a random linear function of the output (a tensor). Same as:
+    fi.normalize_between_layers. Source: Krähenbühl et al., ICLR 2016, algorithm 2.
     """
     slack = _positive(tolerance, "tolerance")
     network = _Network(model, batch, layers)
@@ -147,12 +195,14 @@ def normalize_between_layers_(
                 layer.write()
             rates = network.rates(loss)
         report = network.report("between layers")
-        lines = [line._replace(rate_before=first, rate=last)
-                 for line, first, last in zip(report.layers, before or rates, rates, strict=True)]  # fmt: skip
+        lines = [
+            line._replace(rate_before=first, rate=last)
+            for line, first, last in zip(report.layers, before or rates, rates, strict=True)
+        ]
         return report._replace(layers=tuple(lines))
 
 
-# --------------------------------------------------------------------------------------------------------------- layers
+# ------------------------------------------------------------------------------------------- layers
 
 
 class _Reached(Exception):
@@ -160,7 +210,9 @@ class _Reached(Exception):
 
 
 class _Layer:
-    """One module: its parameters, their working copies in float32 (float64 where they are), its output."""
+    """One module: its parameters, their working copies in float32 (float64 where they are), its
+    output.
+    """
 
     def __init__(self, name: str, module: Any) -> None:
         self.name, self.module, self.tries = name, module, 0
@@ -168,14 +220,18 @@ class _Layer:
         self.output_axis = -1 if isinstance(module, nn.Linear) else -(module.weight.ndim - 1)
         wide = torch.float64 if module.weight.dtype == torch.float64 else torch.float32
         self.weight = module.weight.detach().to(wide, copy=True)
-        self.bias: Tensor | None = None if module.bias is None else module.bias.detach().to(wide, copy=True)
+        self.bias: Tensor | None = (
+            None if module.bias is None else module.bias.detach().to(wide, copy=True)
+        )
         self.before: tuple[float, float] | None = None
 
     def grouped(self) -> tuple[Tensor, tuple[int, ...]]:
         """The weight seen so that its units are its first axes, and the shape of those."""
         if not self.transposed:
             return self.weight, (self.weight.shape[0],)
-        groups = self.module.groups  # (in, out / groups, …): output unit number g·(out / groups) + j
+        groups = (
+            self.module.groups
+        )  # (in, out / groups, …): output unit number g·(out / groups) + j
         seen = self.weight.unflatten(0, (groups, -1)).movedim(2, 1)
         return seen, (groups, self.weight.shape[1])
 
@@ -190,14 +246,21 @@ class _Layer:
         return weight.double().flatten(len(units)).square().sum(-1).sqrt().flatten()
 
     def spread(self, output: Tensor, per_unit: bool) -> tuple[Any, Any]:
-        """Mean and std of the output in float64, of all of it or of each unit; a std of zero is an error."""
-        values = output.movedim(self.output_axis, 0).flatten(1).double() if per_unit else output.double().reshape(1, -1)
+        """Mean and std of the output in float64, of all of it or of each unit; a std of zero is an
+        error.
+        """
+        values = (
+            output.movedim(self.output_axis, 0).flatten(1).double()
+            if per_unit
+            else output.double().reshape(1, -1)
+        )
         mean, std = values.mean(1), values.std(1, correction=0)
         # A constant that is computed with rounding errors still counts as one.
         if (std <= 8 * torch.finfo(self.weight.dtype).eps * values.abs().amax(1)).any():
             raise ValueError(
-                f"{self.name}: {'a unit' if per_unit else 'the output'} has zero variance on this batch and cannot be "
-                "scaled to any std; give a batch that varies, or other weights"
+                f"{self.name}: {'a unit' if per_unit else 'the output'} has zero variance on this "
+                "batch and cannot be scaled to any std; give a batch that varies, or other "
+                "weights"
             )
         return (mean, std) if per_unit else (mean.item(), std.item())
 
@@ -209,31 +272,55 @@ class _Layer:
 
 
 class _Network:
-    """The model's layers in the order in which it calls them, and its way to run up to one of them."""
+    """The model's layers in the order in which it calls them, and its way to run up to one of
+    them.
+    """
 
     def __init__(self, model: nn.Module, batch: Any, layers: Sequence[nn.Module] | None) -> None:
         self.model, self.batch = model, batch
-        names = {id(module): name or type(module).__name__ for name, module in _names.modules(model)}
+        names = {
+            id(module): name or type(module).__name__ for name, module in _names.modules(model)
+        }
         for module in layers or ():
             if id(module) not in names or not isinstance(module, (*LINEAR, *TRANSPOSED)):
-                raise ValueError(f"{type(module).__name__} is no linear or convolutional module of this model")
-        wanted = list(layers) if layers is not None else [
-            module for module in model.modules() if isinstance(module, (*LINEAR, *TRANSPOSED))
-        ]  # fmt: skip
+                raise ValueError(
+                    f"{type(module).__name__} is no linear or convolutional module of this model"
+                )
+        wanted = (
+            list(layers)
+            if layers is not None
+            else [
+                module for module in model.modules() if isinstance(module, (*LINEAR, *TRANSPOSED))
+            ]
+        )
         for item in _names.parameters(model):
             name = item.name
             if _memory.is_dtensor(item.tensor) or item.tensor.is_meta:
-                raise ValueError(f"parameter {name!r} is sharded or on the meta device; a batch needs a whole model")
+                raise ValueError(
+                    f"parameter {name!r} is sharded or on the meta device; a batch needs a whole "
+                    "model"
+                )
         order = self._called(wanted)
-        tensors = [id(tensor) for module in order for tensor in (module.weight, module.bias) if tensor is not None]
+        tensors = [
+            id(tensor)
+            for module in order
+            for tensor in (module.weight, module.bias)
+            if tensor is not None
+        ]
         if len(set(tensors)) < len(tensors):
-            raise ValueError("two of the layers share a parameter; tied layers cannot be scaled one by one")
+            raise ValueError(
+                "two of the layers share a parameter; tied layers cannot be scaled one by one"
+            )
         self.layers = [_Layer(names[id(module)], module) for module in order]
 
     def forward(self) -> Any:
         if isinstance(self.batch, Mapping):
             return self.model(**self.batch)
-        return self.model(*self.batch) if isinstance(self.batch, (tuple, list)) else self.model(self.batch)
+        return (
+            self.model(*self.batch)
+            if isinstance(self.batch, (tuple, list))
+            else self.model(self.batch)
+        )
 
     def _called(self, wanted: list[Any]) -> list[Any]:
         order: list[Any] = []
@@ -250,7 +337,10 @@ class _Network:
             for hook in hooks:
                 hook.remove()
         if not order:
-            raise ValueError("the model calls no linear or convolutional module on the batch; nothing can be scaled")
+            raise ValueError(
+                "the model calls no linear or convolutional module on the batch; nothing can be "
+                "scaled"
+            )
         return order
 
     def output(self, layer: _Layer) -> Tensor:
@@ -268,23 +358,39 @@ class _Network:
         finally:
             hook.remove()
         if not found:
-            raise ValueError(f"{layer.name}: the model does not call it each time it runs on this batch")
+            raise ValueError(
+                f"{layer.name}: the model does not call it each time it runs on this batch"
+            )
         output = found[0]
         if not output.numel() or not output.isfinite().all():
-            raise ValueError(f"{layer.name}: the output is {'not finite' if output.numel() else 'empty'}")
+            raise ValueError(
+                f"{layer.name}: the output is {'not finite' if output.numel() else 'empty'}"
+            )
         if layer.before is None:
             layer.before = _moments(output)
         return output
 
     def draw(self, name: str, arguments: dict[str, Any], seed: int) -> None:
-        """Every layer's weight by an initializer, its units first, under the name of its parameter; biases zero."""
+        """Every layer's weight by an initializer, its units first, under the name of its parameter;
+        biases zero.
+        """
         for layer in self.layers:
             self.output(layer)
         for layer in self.layers:
-            stream = _stream.stream_id(f"{layer.name}.weight" if layer.module is not self.model else "weight")
+            stream = _stream.stream_id(
+                f"{layer.name}.weight" if layer.module is not self.model else "weight"
+            )
             weight, units = layer.grouped()
-            drawn = torch.empty((math.prod(units), weight.numel() // math.prod(units)), dtype=weight.dtype)
-            _memory.draw(drawn, name, arguments, lambda stream=stream: (seed, stream), lambda tensor: tensor)  # type: ignore[misc]
+            drawn = torch.empty(
+                (math.prod(units), weight.numel() // math.prod(units)), dtype=weight.dtype
+            )
+            _memory.draw(
+                drawn,
+                name,
+                arguments,
+                lambda stream=stream: (seed, stream),  # type: ignore[misc]
+                lambda tensor: tensor,
+            )
             weight.copy_(drawn.reshape(weight.shape))
             if layer.bias is not None:
                 layer.bias.zero_()
@@ -297,8 +403,12 @@ class _Network:
             output = self.forward()
             if loss is None:
                 if not isinstance(output, Tensor):
-                    raise TypeError(f"the model gives {type(output).__name__}; give a loss that takes it")
-                direction = init.normal_(torch.empty(output.shape), generator=torch.Generator().manual_seed(0))
+                    raise TypeError(
+                        f"the model gives {type(output).__name__}; give a loss that takes it"
+                    )
+                direction = init.normal_(
+                    torch.empty(output.shape), generator=torch.Generator().manual_seed(0)
+                )
                 value = (output * direction.to(output)).sum()
             else:
                 value = loss(output)
@@ -309,7 +419,10 @@ class _Network:
             change = 0.0 if gradient is None else gradient.double().square().mean().item()
             rate = math.sqrt(change / size) if size > 0.0 else math.nan
             if not 0.0 < rate < math.inf:
-                raise ValueError(f"{layer.name}: |gradient| / |weight| is {rate}; neither may be zero or not finite")
+                raise ValueError(
+                    f"{layer.name}: |gradient| / |weight| is {rate}; neither may be zero or not "
+                    "finite"
+                )
             rates.append(rate)
         return rates
 
@@ -328,7 +441,9 @@ class _Network:
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """On an error every layer gets back what it had."""
-        every = [tensor for layer in self.layers for tensor in (layer.module.weight, layer.module.bias)]
+        every = [
+            tensor for layer in self.layers for tensor in (layer.module.weight, layer.module.bias)
+        ]
         own = [tensor for tensor in every if tensor is not None]
         before = [tensor.detach().clone() for tensor in own]
         try:
@@ -350,9 +465,14 @@ class _Network:
 
 
 def _normalize(
-    model: nn.Module, batch: Any, method: str, mean: float, std: float, layers: Sequence[nn.Module] | None,
+    model: nn.Module,
+    batch: Any,
+    method: str,
+    mean: float,
+    std: float,
+    layers: Sequence[nn.Module] | None,
     per_unit: bool,
-) -> NetworkReport:  # fmt: skip
+) -> NetworkReport:
     network = _Network(model, batch, layers)
     with network.changing():
         for layer in network.layers:
@@ -375,5 +495,3 @@ def _positive(value: Any, what: str) -> float:
     if not number > 0.0:
         raise ValueError(f"{what} is {number!r}; it must be > 0")
     return number
-
-

@@ -1,7 +1,9 @@
-"""DTensors and FSDP2: which part of the whole tensor a rank holds, filled on that rank alone; ranks compared before.
+"""DTensors and FSDP2: which part of the whole tensor a rank holds, filled on that rank alone; ranks
+compared before.
 
-A value depends on its place in the whole tensor, so a shard needs no communication and no other shard.  Where a
-placement gives a rank several runs of an axis (_StridedShard), each run is filled as a region of its own.
+A value depends on its place in the whole tensor, so a shard needs no communication and no other
+shard.  Where a placement gives a rank several runs of an axis (_StridedShard), each run is filled
+as a region of its own.
 """
 
 from __future__ import annotations
@@ -36,10 +38,11 @@ def local(tensor: DTensor) -> torch.Tensor:
 
 
 def pieces(tensor: DTensor, fsdp: bool = False) -> list[Piece]:
-    """The boxes of the whole tensor that this rank holds, in the order of its own tensor; none outside of the mesh.
+    """The boxes of the whole tensor that this rank holds, in the order of its own tensor; none
+    outside of the mesh.
 
-    `fsdp`: a parameter of fully_shard, which cuts from right to left whatever its placements say.  The two ways differ
-    only where FSDP and tensor parallelism cut one axis into uneven parts.
+    `fsdp`: a parameter of fully_shard, which cuts from right to left whatever its placements say.
+    The two ways differ only where FSDP and tensor parallelism cut one axis into uneven parts.
     """
     spec = tensor._spec
     coordinate = spec.mesh.get_coordinate()
@@ -50,10 +53,13 @@ def pieces(tensor: DTensor, fsdp: bool = False) -> list[Piece]:
         held = intervals(shape, mesh, coordinate, spec.placements, _order(spec), right_to_left)
         if tuple([sum([stop - start for start, stop in runs]) for runs in held]) == own:
             boxes = itertools.product(*[_placed(runs) for runs in held])
-            return [Piece(tuple([here for here, _ in box]), tuple([there for _, there in box])) for box in boxes]
+            return [
+                Piece(tuple([here for here, _ in box]), tuple([there for _, there in box]))
+                for box in boxes
+            ]
     raise RuntimeError(
-        f"a DTensor of shape {shape} with placements {spec.placements} on a mesh {mesh} should not hold {own} on the "
-        f"rank at {tuple(coordinate)}; redistribute it before it is filled"
+        f"a DTensor of shape {shape} with placements {spec.placements} on a mesh {mesh} should "
+        f"not hold {own} on the rank at {tuple(coordinate)}; redistribute it before it is filled"
     )
 
 
@@ -67,15 +73,16 @@ def intervals(
 ) -> list[list[Interval]]:
     """For each axis the runs of indices of the whole tensor that the rank at `coordinate` holds.
 
-    `order`: the sequence in which mesh dimensions cut an axis, where it is not from left to right.  `right_to_left`:
-    where _StridedShard says that cuts were made so, make them so, instead of by its definition from left to right.
+    `order`: the sequence in which mesh dimensions cut an axis, where it is not from left to right.
+    `right_to_left`: where _StridedShard says that cuts were made so, make them so, instead of by
+    its definition from left to right.
     """
     held: list[list[Interval]] = [[(0, size)] for size in shape]
     for dimension, placement in enumerate(placements):
         if not isinstance(placement, (Shard, _StridedShard, Replicate)):
             raise ValueError(
-                f"placement {placement} of mesh dimension {dimension} holds no values of its own; redistribute the "
-                "DTensor to Shard or Replicate before it is filled"
+                f"placement {placement} of mesh dimension {dimension} holds no values of its own; "
+                "redistribute the DTensor to Shard or Replicate before it is filled"
             )
     steps = [(d, p) for d, p in enumerate(placements) if not isinstance(p, Replicate)]
     if order:
@@ -87,7 +94,11 @@ def intervals(
         if isinstance(placement, _StridedShard) and not right_to_left:
             factor = int(placement.split_factor)
             parts = [_chunk(held[axis], factor, part) for part in range(factor)]
-            runs = [run for part in parts for run in _chunk(part, mesh[dimension], coordinate[dimension])]
+            runs = [
+                run
+                for part in parts
+                for run in _chunk(part, mesh[dimension], coordinate[dimension])
+            ]
         else:
             runs = _chunk(held[axis], mesh[dimension], coordinate[dimension])
         held[axis] = _merged(runs)
@@ -101,7 +112,9 @@ def _order(spec: Any) -> Mapping[int, Sequence[int]] | None:
 
 
 def _chunk(runs: list[Interval], count: int, index: int) -> list[Interval]:
-    """Chunk number `index` of `count`, as torch.chunk cuts: of one size, rounded up, the last ones smaller or empty."""
+    """Chunk number `index` of `count`, as torch.chunk cuts: of one size, rounded up, the last ones
+    smaller or empty.
+    """
     total = sum([stop - start for start, stop in runs])
     size = -(-total // count)
     first, last = min(index * size, total), min((index + 1) * size, total)
@@ -134,13 +147,16 @@ def _placed(runs: list[Interval]) -> list[tuple[slice, slice]]:
 
 
 def like(tensor: Any, memory: torch.Tensor, device: Any) -> DTensor:
-    """A DTensor of the same layout over other memory, which is moved to `device` (None: the mesh's)."""
+    """A DTensor of the same layout over other memory, which is moved to `device` (None: the
+    mesh's).
+    """
     spec = tensor._spec
     memory = memory.to(spec.mesh.device_type if device is None else device)
     if spec.tensor_meta.dtype != memory.dtype:
         spec = copy.copy(spec)
         spec.tensor_meta = spec.tensor_meta._replace(dtype=memory.dtype)
-    # Not from_local(): it would move a shard that is kept on the host (FSDP's CPU offload) to the mesh's device.
+    # Not from_local(): it would move a shard that is kept on the host (FSDP's CPU offload) to the
+    # mesh's device.
     return DTensor(memory, spec, requires_grad=False)  # type: ignore[call-arg]
 
 
@@ -150,7 +166,9 @@ def write(tensor: DTensor, dtype: DType, result: Any, seed: int, stream: int) ->
     memory = own if own.is_cpu else torch.empty(own.shape, dtype=own.dtype, device="cpu")
     view = _memory.bits(memory, dtype)
     for piece in pieces(tensor):
-        _memory.write(view[piece.local], dtype, result, seed, stream, tuple(tensor.shape), piece.whole)
+        _memory.write(
+            view[piece.local], dtype, result, seed, stream, tuple(tensor.shape), piece.whole
+        )
     with torch.no_grad():
         if memory is not own:
             own.copy_(memory)
@@ -158,17 +176,23 @@ def write(tensor: DTensor, dtype: DType, result: Any, seed: int, stream: int) ->
             _memory.bump(own)
 
 
-# --------------------------------------------------------------------------------------------------------------- ranks
+# -------------------------------------------------------------------------------------------- ranks
 
 
 def world() -> int:
     """How many ranks run; 1 where torch.distributed is not in use."""
     distributed = torch.distributed
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    return (
+        distributed.get_world_size()
+        if distributed.is_available() and distributed.is_initialized()
+        else 1
+    )
 
 
 def agree(seed: int, parts: Mapping[str, str]) -> None:
-    """Exchange a 16-byte digest of the seed, the stream version and `parts`; say which rank differs, and in what."""
+    """Exchange a 16-byte digest of the seed, the stream version and `parts`; say which rank
+    differs, and in what.
+    """
     from _blake2 import blake2b
 
     everything = {"seed": str(seed), "stream version": str(STREAM_VERSION), **parts}
@@ -185,12 +209,17 @@ def agree(seed: int, parts: Mapping[str, str]) -> None:
     if not differing:
         return
     details: list[Any] = [None] * world()  # every rank knows that one differs, so all come here
-    torch.distributed.all_gather_object(details, {key: digest(value) for key, value in everything.items()})
+    torch.distributed.all_gather_object(
+        details, {key: digest(value) for key, value in everything.items()}
+    )
     model = details[digests.index(right)]
-    what = {rank: [key for key in everything if details[rank][key] != model[key]] for rank in differing}
+    what = {
+        rank: [key for key in everything if details[rank][key] != model[key]] for rank in differing
+    }
     told = ", ".join([f"rank {rank} ({', '.join(keys)})" for rank, keys in what.items()])
     raise ValueError(
-        f"the ranks do not agree on what to draw: {told} {'differs' if len(differing) == 1 else 'differ'} from rank "
-        f"{digests.index(right)}; give every rank the same model, recipe and seed, or check=False where ranks hold "
-        "different models"
+        f"the ranks do not agree on what to draw: {told} "
+        f"{'differs' if len(differing) == 1 else 'differ'} from rank {digests.index(right)}; give "
+        "every rank the same model, recipe and seed, or check=False where ranks hold different "
+        "models"
     )

@@ -1,8 +1,10 @@
-"""A drop-in for torch.nn.init: every public name with its arguments, defaults, errors, warnings, returns and meaning.
+"""A drop-in for torch.nn.init: every public name with its arguments, defaults, errors, warnings,
+returns and meaning.
 
-Each call that draws takes its seed by one `random_` of one int64 from `generator=`, or from torch's default generator,
-so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's own fills.  A meta tensor stays as it
-is, as torch leaves it: constructors that call these functions run on the meta device.  Memory and seeds: _memory.py.
+Each call that draws takes its seed by one `random_` of one int64 from `generator=`, or from torch's
+default generator, so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's
+own fills.  A meta tensor stays as it is, as torch leaves it: constructors that call these functions
+run on the meta device.  Memory and seeds: _memory.py.
 """
 
 from __future__ import annotations
@@ -60,16 +62,25 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     return _draw(tensor, "uniform", {"low": a, "high": b}, generator, again)
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = None) -> Tensor:
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = None
+) -> Tensor:
     """N(mean, std²), as torch.nn.init.normal_."""
     again = lambda t: TORCHS["normal_"](t, mean, std, generator)  # noqa: E731
     return _draw(tensor, "normal", {"mean": mean, "std": std}, generator, again)
 
 
 def trunc_normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator = None
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator = None,
 ) -> Tensor:
-    """N(mean, std²) between the *values* a and b, as torch.nn.init.trunc_normal_; never on a bound."""
+    """N(mean, std²) between the *values* a and b, as torch.nn.init.trunc_normal_; never on a
+    bound.
+    """
     if not tensor.is_meta and ((mean < a - 2 * std) or (mean > b + 2 * std)):
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -111,7 +122,9 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """The Dirac delta at index k // 2 of each kernel axis, channel for channel, as torch.nn.init.dirac_."""
+    """The Dirac delta at index k // 2 of each kernel axis, channel for channel, as
+    torch.nn.init.dirac_.
+    """
     if tensor.ndimension() not in [3, 4, 5]:
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     if tensor.size(0) % groups != 0:
@@ -120,7 +133,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
         _memory.is_plain(type(tensor)) or _memory.is_dtensor(tensor)
     ):
         return TORCHS["dirac_"](tensor, groups)  # type: ignore[no-any-return]
-    return _memory.draw(tensor, "dirac", {"groups": groups}, nothing_drawn, lambda t: TORCHS["dirac_"](t, groups))
+    return _memory.draw(
+        tensor, "dirac", {"groups": groups}, nothing_drawn, lambda t: TORCHS["dirac_"](t, groups)
+    )
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator = None) -> Tensor:
@@ -140,7 +155,11 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator = Non
 
 
 def kaiming_uniform_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator = None,
 ) -> Tensor:
     """U(±gain·√(3 / fan)), as torch.nn.init.kaiming_uniform_; `a` counts with leaky_relu alone."""
     if 0 in tensor.shape:
@@ -152,9 +171,15 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator = None,
 ) -> Tensor:
-    """N(0, gain² / fan), not truncated, as torch.nn.init.kaiming_normal_; `a` counts with leaky_relu alone."""
+    """N(0, gain² / fan), not truncated, as torch.nn.init.kaiming_normal_; `a` counts with
+    leaky_relu alone.
+    """
     if 0 in tensor.shape:
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
         return tensor
@@ -164,9 +189,11 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator = None) -> Tensor:
-    """gain times a uniformly random (semi-)orthogonal matrix, shape (size(0), the rest), as torch.nn.init.orthogonal_.
+    """gain times a uniformly random (semi-)orthogonal matrix, shape (size(0), the rest), as
+    torch.nn.init.orthogonal_.
 
-    Unlike torch's also in float16, bfloat16 and the 8-bit floats: formed in float32 and rounded once.
+    Unlike torch's also in float16, bfloat16 and the 8-bit floats: formed in float32 and rounded
+    once.
     """
     if tensor.ndimension() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -177,8 +204,12 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator = None) ->
     return _draw(tensor, "orthogonal", {"gain": abs(gain)}, generator, again)
 
 
-def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator = None) -> Tensor:
-    """N(0, std²) with ceil(sparsity·rows) zeros in every column, as torch.nn.init.sparse_; the seed decides where."""
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator = None
+) -> Tensor:
+    """N(0, std²) with ceil(sparsity·rows) zeros in every column, as torch.nn.init.sparse_; the seed
+    decides where.
+    """
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     arguments = {"sparsity": min(sparsity, 1.0), "std": std}
@@ -186,11 +217,15 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     return _draw(tensor, "sparse", arguments, generator, again)
 
 
-# ------------------------------------------------------------------------------------------------------------- helpers
+# ------------------------------------------------------------------------------------------ helpers
 
 
 def _draw(
-    tensor: Tensor, name: str, arguments: dict[str, Any], generator: Generator, torchs: Callable[[Tensor], Any]
+    tensor: Tensor,
+    name: str,
+    arguments: dict[str, Any],
+    generator: Generator,
+    torchs: Callable[[Tensor], Any],
 ) -> Tensor:
     for key, value in arguments.items():
         if isinstance(value, Tensor):  # torch takes 0-d tensors for numbers
@@ -201,7 +236,9 @@ def _draw(
 def _kaiming(
     tensor: Tensor, a: float, mode: str, nonlinearity: str, distribution: str
 ) -> tuple[str, dict[str, Any]]:
-    """Our initializer of torch's variance: he where it has the gain, else variance scaling by gain·gain."""
+    """Our initializer of torch's variance: he where it has the gain, else variance scaling by
+    gain·gain.
+    """
     _calculate_correct_fan(tensor, mode)  # type: ignore[arg-type]  # raises for a bad mode or shape
     gain = calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
     mode = mode.lower()
@@ -217,7 +254,9 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     def deprecated_init(*args: Any, **kwargs: Any) -> Tensor:
         warnings.warn(
-            f"`nn.init.{old_name}` is now deprecated in favor of `nn.init.{new_name}`.", FutureWarning, stacklevel=2
+            f"`nn.init.{old_name}` is now deprecated in favor of `nn.init.{new_name}`.",
+            FutureWarning,
+            stacklevel=2,
         )
         return function(*args, **kwargs)
 

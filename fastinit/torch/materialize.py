@@ -1,7 +1,9 @@
-"""materialize_(): a model on the meta device becomes real, weights keyed by name; verify_(): recompute and compare.
+"""materialize_(): a model on the meta device becomes real, weights keyed by name; verify_():
+recompute and compare.
 
-Names: _names.py; what is drawn for each: _recipe.py; which part of it this rank holds: dtensor.py.  Every check is
-made, and the ranks agree, before memory is allocated; then all parameters are filled in one parallel batch.
+Names: _names.py; what is drawn for each: _recipe.py; which part of it this rank holds: dtensor.py.
+Every check is made, and the ranks agree, before memory is allocated; then all parameters are filled
+in one parallel batch.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ Region = tuple[slice, ...]
 
 
 class Filled(NamedTuple):
-    """One fill of a parameter: this façade call gives the same bits, where the parameter is not sharded."""
+    """One fill of a parameter: this façade call gives the same bits, where the parameter is not
+    sharded.
+    """
 
     name: str  # the parameter's
     initializer: str
@@ -38,7 +42,10 @@ class Filled(NamedTuple):
     def call(self, seed: int) -> str:
         """The façade call as text."""
         own = "".join([f"{key}={value!r}, " for key, value in self.arguments.items()])
-        return f"fi.{self.initializer}({self.shape}, {own}seed={seed}, name={self.stream!r}, dtype={self.dtype!r})"
+        return (
+            f"fi.{self.initializer}({self.shape}, {own}seed={seed}, name={self.stream!r}, "
+            f"dtype={self.dtype!r})"
+        )
 
 
 class Report(NamedTuple):
@@ -47,8 +54,12 @@ class Report(NamedTuple):
     filled: tuple[Filled, ...]
     skipped: tuple[str, ...]  # parameters that were real already
     unknown: tuple[str, ...]  # buffers that stay on the meta device: nothing says what they hold
-    computed: tuple[str, ...]  # parameters that only the model's own code can compute, with draws or without
-    restored: tuple[str, ...]  # buffers to which the model's own code gives constants or computed values
+    computed: tuple[
+        str, ...
+    ]  # parameters that only the model's own code can compute, with draws or without
+    restored: tuple[
+        str, ...
+    ]  # buffers to which the model's own code gives constants or computed values
     tied: dict[str, str]  # other names of a parameter → the name it is drawn by
     seed: int
     values: int  # filled on this rank
@@ -56,12 +67,21 @@ class Report(NamedTuple):
     seconds: float
 
     def __str__(self) -> str:
-        lines = [f"{len({line.name for line in self.filled})} parameters, {self.values:,} values, {self.bytes:,} bytes, "
-                 f"{self.seconds:.3g} s, seed {self.seed}"]  # fmt: skip
-        for what, names in (("skipped, already real", self.skipped), ("computed by the model's code", self.computed),
-                            ("buffers restored", self.restored), ("buffers unknown", self.unknown)):  # fmt: skip
+        lines = [
+            f"{len({line.name for line in self.filled})} parameters, {self.values:,} values, "
+            f"{self.bytes:,} bytes, {self.seconds:.3g} s, seed {self.seed}"
+        ]
+        for what, names in (
+            ("skipped, already real", self.skipped),
+            ("computed by the model's code", self.computed),
+            ("buffers restored", self.restored),
+            ("buffers unknown", self.unknown),
+        ):
             if names:
-                lines.append(f"{what}: {len(names)} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})")
+                lines.append(
+                    f"{what}: {len(names)} "
+                    f"({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
+                )
         return "\n".join(lines)
 
     @property
@@ -93,38 +113,50 @@ def materialize_(
     check: bool = True,
     threads: int | None = None,
 ) -> Report:
-    """Give every parameter on the meta device memory and its initial values, in place, keyed by its name; a report.
+    """Give every parameter on the meta device memory and its initial values, in place, keyed by its
+    name; a report.
 
     Parameters
     ----------
-    recipe : None is what the modules' own code does (reset_parameters, transformers' _init_weights). Or a
-        construction(), for what constructors do beyond that (timm, torchvision). Or a mapping of name patterns
-        (fnmatch) or module types to initializers, the first match counting, "default" the module's own; or a callable
-        (name, parameter) to an initializer or None. An initializer is a name, a function, a number, (name, arguments),
+    recipe : None is what the modules' own code does (reset_parameters, transformers'
+        _init_weights). Or a construction(), for what constructors do beyond that (timm,
+        torchvision). Or a mapping of name patterns (fnmatch) or module types to initializers, the
+        first match counting, "default" the module's own; or a callable (name, parameter) to an
+        initializer or None. An initializer is a name, a function, a number, (name, arguments),
         {"initializer": name, ...}; of a type also {"weight": ..., ...}.
     seed : one for all; None draws one, on a single rank only.
-    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the host and copied.
+    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the
+        host and copied.
     dtype : of the new parameters; None keeps each one's.
-    check : on several ranks, exchange a 16-byte digest of all that decides the values, and name a rank that differs.
+    check : on several ranks, exchange a 16-byte digest of all that decides the values, and name a
+        rank that differs.
 
-    A parameter's stream is its qualified name without wrappers' segments, of a tied one its first; a part that the
-    module's code fills alone has the fill's number added, "weight[1]". A DTensor's rank draws its own shard. What no
-    initializer stands for (a log of a uniform) the module's code computes by torch, whole on every rank, from draws of
-    streams "A_log[0]", ... (Report.computed). Buffers get what the code gives them without drawing, or stay meta.
+    A parameter's stream is its qualified name without wrappers' segments, of a tied one its first;
+    a part that the module's code fills alone has the fill's number added, "weight[1]". A DTensor's
+    rank draws its own shard. What no initializer stands for (a log of a uniform) the module's code
+    computes by torch, whole on every rank, from draws of streams "A_log[0]", ... (Report.computed).
+    Buffers get what the code gives them without drawing, or stay meta.
 
     Examples
     --------
     >>> with torch.device("meta"):
     ...     model = torch.nn.Linear(4, 2)
-    >>> fit.materialize_(model, {"bias": 0}, seed=7).filled[0].call(7)
-    "fi.he_uniform((2, 4), negative_slope=2.23606797749979, mode='fan_in', seed=7, name='weight', dtype='float32')"
+    >>> report = fit.materialize_(model, {"bias": 0}, seed=7)
+    >>> print(report.filled[0].call(7).replace(" seed", "\\n seed"))
+    fi.he_uniform((2, 4), negative_slope=2.23606797749979, mode='fan_in',
+     seed=7, name='weight', dtype='float32')
     """
     began = time.perf_counter()
-    parameters, buffers = _names.parameters(model), [item for item in _names.buffers(model) if _is_meta(item.tensor)]
+    parameters, buffers = (
+        _names.parameters(model),
+        [item for item in _names.buffers(model) if _is_meta(item.tensor)],
+    )
     todo = [item for item in parameters if _is_meta(item.tensor)]
     seed = _seed(seed)
     if device is not None and torch.device(device).type == "meta":
-        raise ValueError("device is 'meta', which holds no values; give a real one, or None for the CPU")
+        raise ValueError(
+            "device is 'meta', which holds no values; give a real one, or None for the CPU"
+        )
     _check_tensors(todo, dtype)
     plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype)
     _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
@@ -140,7 +172,9 @@ def materialize_(
         _agree(seed, todo, by_name, dtype)
 
     new = {item.name: _allocate(item.tensor, dtype) for item in todo}
-    entries = [entry for item in todo for entry in _entries(item, by_name[item.name], new[item.name])]
+    entries = [
+        entry for item in todo for entry in _entries(item, by_name[item.name], new[item.name])
+    ]
     filled = _run(entries, seed, threads)
     for item in todo:
         _write_computed(item, by_name[item.name].computed(seed), new[item.name])
@@ -163,11 +197,14 @@ def materialize_(
     )
 
 
-def verify_(model: nn.Module, recipe: Recipe = None, seed: int = 0, *, threads: int | None = None) -> Verified:
-    """Recompute what materialize_ with this recipe and seed gives every real parameter, and compare bit for bit.
+def verify_(
+    model: nn.Module, recipe: Recipe = None, seed: int = 0, *, threads: int | None = None
+) -> Verified:
+    """Recompute what materialize_ with this recipe and seed gives every real parameter, and compare
+    bit for bit.
 
-    Nothing is changed.  Memory for one parameter at a time is needed beside the model.  Of DTensors each rank compares
-    its own shards, without communication.
+    Nothing is changed.  Memory for one parameter at a time is needed beside the model.  Of DTensors
+    each rank compares its own shards, without communication.
     """
     parameters = _names.parameters(model)
     seed = _stream.check_seed(seed)
@@ -194,7 +231,7 @@ def verify_(model: nn.Module, recipe: Recipe = None, seed: int = 0, *, threads: 
     return Verified(tuple(equal), different, tuple(skipped), unknown, seed)
 
 
-# -------------------------------------------------------------------------------------------------------------- checks
+# ------------------------------------------------------------------------------------------- checks
 
 
 def _seed(seed: int | None) -> int:
@@ -203,7 +240,8 @@ def _seed(seed: int | None) -> int:
 
         if dtensor.world() > 1:
             raise ValueError(
-                f"seed=None on {dtensor.world()} ranks: each would draw another seed; give every rank the same number"
+                f"seed=None on {dtensor.world()} ranks: each would draw another seed; give every "
+                "rank the same number"
             )
     return _stream.check_seed(seed)
 
@@ -222,9 +260,14 @@ def _check_tensors(todo: list[Named], dtype: torch.dtype | None) -> None:
         raise _memory.unsupported(torch.empty(0, dtype=dtype, device="meta"))
     for item in todo:
         if isinstance(item.tensor, (nn.UninitializedParameter, nn.UninitializedBuffer)):
-            raise ValueError(f"parameter {item.name!r} has no shape yet; run a lazy model once on meta tensors before")
+            raise ValueError(
+                f"parameter {item.name!r} has no shape yet; run a lazy model once on meta tensors "
+                "before"
+            )
         if item.tensor.dtype not in _memory.DTYPES:
-            raise NotImplementedError(f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}")
+            raise NotImplementedError(
+                f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}"
+            )
 
 
 def _refuse_uncovered(uncovered: dict[str, str]) -> None:
@@ -232,8 +275,9 @@ def _refuse_uncovered(uncovered: dict[str, str]) -> None:
         told = "\n".join([f"  {name}: {why}" for name, why in list(uncovered.items())[:20]])
         more = f"\n  and {len(uncovered) - 20} more" if len(uncovered) > 20 else ""
         raise ValueError(
-            f"no rule covers {len(uncovered)} of the parameters; nothing was changed.  Build the model inside "
-            "fastinit.torch.construction() and give that as the recipe, or give a recipe for them, such as "
+            f"no rule covers {len(uncovered)} of the parameters; nothing was changed.  Build the "
+            "model inside fastinit.torch.construction() and give that as the recipe, or give a "
+            "recipe for them, such as "
             f'{{{next(iter(uncovered))!r}: ("normal", {{"std": 0.02}})}}:\n{told}{more}'
         )
 
@@ -242,16 +286,22 @@ def _agree(seed: int, todo: list[Named], plans: dict[str, Plan], dtype: torch.dt
     from . import dtensor
 
     if dtensor.world() > 1:
-        tensors = [f"{item.name} {tuple(item.tensor.shape)} {dtype or item.tensor.dtype}" for item in todo]
+        tensors = [
+            f"{item.name} {tuple(item.tensor.shape)} {dtype or item.tensor.dtype}" for item in todo
+        ]
         told = [plans[item.name].told(seed) for item in todo]
-        dtensor.agree(seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(told)})
+        dtensor.agree(
+            seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(told)}
+        )
 
 
-# ------------------------------------------------------------------------------------------------------------- filling
+# ------------------------------------------------------------------------------------------ filling
 
 
 class Entry(NamedTuple):
-    """One argument of the many-tensor fill, and its round: later rounds overwrite parts of earlier ones."""
+    """One argument of the many-tensor fill, and its round: later rounds overwrite parts of earlier
+    ones.
+    """
 
     round: int
     fill: tuple[Any, ...]
@@ -287,29 +337,46 @@ def _entries(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
             part = _part(array[here], there, fill)
             if part is not None:
                 buffer, region = part
-                entry = (buffer, fill.initializer, fill.arguments, plan.stream(number), region, fill.view.shape)
+                entry = (
+                    buffer,
+                    fill.initializer,
+                    fill.arguments,
+                    plan.stream(number),
+                    region,
+                    fill.view.shape,
+                )
                 yield Entry(rounds[-1], entry)
 
 
 def _part(array: Array, there: Region, fill: Fill) -> tuple[Array, Region] | None:
-    """The memory of a box of the whole tensor that a fill goes to, seen as the fill sees it, and its region there."""
+    """The memory of a box of the whole tensor that a fill goes to, seen as the fill sees it, and
+    its region there.
+    """
     view = fill.view
     if view.plain:
         return array, there
     low = [max(box.start, start) for box, start in zip(there, view.starts, strict=True)]
-    high = [min(box.stop, start + size) for box, start, size in zip(there, view.starts, view.sizes, strict=True)]
+    high = [
+        min(box.stop, start + size)
+        for box, start, size in zip(there, view.starts, view.sizes, strict=True)
+    ]
     if any(first >= last for first, last in zip(low, high, strict=True)):
         return None
-    # Axes of the base that the view does not have are fixed at one index; the others come in the view's order.
+    # Axes of the base that the view does not have are fixed at one index; the others come in the
+    # view's order.
     kept = sorted([axis for axis in view.axes if axis is not None])
     index = [
         slice(first - box.start, last - box.start) if axis in kept else first - box.start
         for axis, (first, last, box) in enumerate(zip(low, high, there, strict=True))
     ]
-    array = array[tuple(index)].transpose([kept.index(axis) for axis in view.axes if axis is not None])
+    array = array[tuple(index)].transpose(
+        [kept.index(axis) for axis in view.axes if axis is not None]
+    )
     array = array[tuple([np.newaxis if axis is None else slice(None) for axis in view.axes])]
     region = [
-        slice(0, 1, 1) if axis is None else slice(low[axis] - view.starts[axis], high[axis] - view.starts[axis], 1)
+        slice(0, 1, 1)
+        if axis is None
+        else slice(low[axis] - view.starts[axis], high[axis] - view.starts[axis], 1)
         for axis in view.axes
     ]
     return array, tuple(region)
@@ -319,7 +386,9 @@ def _run(entries: list[Entry], seed: int, threads: int | None) -> int:
     """Fill round after round, almost always one; the number of values."""
     values = 0
     for number in sorted({entry.round for entry in entries}):
-        report = _catalog.fill([entry.fill for entry in entries if entry.round == number], seed=seed, threads=threads)
+        report = _catalog.fill(
+            [entry.fill for entry in entries if entry.round == number], seed=seed, threads=threads
+        )
         values += report.values
     return values
 
@@ -338,12 +407,14 @@ def _count_different(one: torch.Tensor, two: torch.Tensor) -> int:
 def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> list[Filled]:
     dtype = _memory.DTYPES[memory.dtype].name
     return [
-        Filled(item.name, fill.initializer, fill.arguments, fill.view.shape, dtype, plan.stream(number))
+        Filled(
+            item.name, fill.initializer, fill.arguments, fill.view.shape, dtype, plan.stream(number)
+        )
         for number, fill in enumerate(plan.fills)
     ]
 
 
-# -------------------------------------------------------------------------------------------------- back into the model
+# ------------------------------------------------------------------------------ back into the model
 
 
 def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
@@ -366,14 +437,21 @@ def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
 
 
 def _restore(item: Named, plan: Plan, device: Any) -> None:
-    """A buffer on the meta device gets the constants or the computed values that the model's own code gives it."""
+    """A buffer on the meta device gets the constants or the computed values that the model's own
+    code gives it.
+    """
     value = torch.empty(tuple(item.tensor.shape), dtype=item.tensor.dtype, device="cpu")
     if plan.literal is not None:
         value.copy_(plan.literal)
     for fill in plan.fills:
         view = fill.view
-        value[tuple([slice(start, start + size) for start, size in zip(view.starts, view.sizes, strict=True)])] = (
-            fill.arguments["value"]
-        )
+        value[
+            tuple(
+                [
+                    slice(start, start + size)
+                    for start, size in zip(view.starts, view.sizes, strict=True)
+                ]
+            )
+        ] = fill.arguments["value"]
     for site in item.sites:
         site.module._buffers[site.attribute] = value if device is None else value.to(device)

@@ -1,4 +1,5 @@
-/* The constants of the normal draws, exact; see tests/derivation/fit_normal.py.  The same numbers: fastinit/reference/normal.py. */
+/* The constants of the normal draws, exact; see tests/derivation/fit_normal.py.  The same numbers:
+ * fastinit/reference/normal.py. */
 #define RADIUS_D1 0x1.7efaf2p+2f
 #define RADIUS_D0 0x1.0aa8b2p+3f
 #define RADIUS_N -0x1.30b5e0p+1f
@@ -47,17 +48,31 @@
 #define LN2_LOW_F32 0x1.7f7d1cp-20f
 #define LN2_LOW_F64 0x1.a39ef35793c76p-33
 #define LOG_F32 0x1.32d558p-2f, 0x1.99541cp-2f, 0x1.555588p-1f
-#define LOG_F64 0x1.307f239cfa487p-3, 0x1.39794d0a6f464p-3, 0x1.7467f5364b547p-3, 0x1.c71c48bff0502p-3, 0x1.2492494f00827p-2, 0x1.999999996e442p-2, 0x1.55555555555d6p-1
+#define LOG_F64 0x1.307f239cfa487p-3, 0x1.39794d0a6f464p-3, 0x1.7467f5364b547p-3, \
+    0x1.c71c48bff0502p-3, 0x1.2492494f00827p-2, 0x1.999999996e442p-2, 0x1.55555555555d6p-1
 #define LOW_END_F32 0x1.269622p-2f
 #define LOW_END_F64 0x1.269621134db92p-2
-#define LOW_F32 0x1.426edep-2f, 0x1.ab9ae8p-4f, 0x1.adc60ep-3f, 0x1.fe9032p-3f, 0x1.555ap-2f, 0x1p-1f
-#define LOW_F64 0x1.d24948d6a015bp-2, -0x1.6f9a5128be96ap-2, 0x1.48d28eb4c1723p-2, -0x1.8de4113ac470cp-9, 0x1.c8b39ebfd6826p-4, 0x1.8b900c8edfe96p-4, 0x1.c8c3336405a72p-4, 0x1.ffdcfd959ec3bp-4, 0x1.24934943286acp-3, 0x1.55554b9e5f99dp-3, 0x1.999999d3fcbb7p-3, 0x1.ffffffff41817p-3, 0x1.5555555555d0bp-2, 0x1p-1
+#define LOW_F32 0x1.426edep-2f, 0x1.ab9ae8p-4f, 0x1.adc60ep-3f, 0x1.fe9032p-3f, 0x1.555ap-2f, \
+    0x1p-1f
+#define LOW_F64 0x1.d24948d6a015bp-2, -0x1.6f9a5128be96ap-2, 0x1.48d28eb4c1723p-2, \
+    -0x1.8de4113ac470cp-9, 0x1.c8b39ebfd6826p-4, 0x1.8b900c8edfe96p-4, 0x1.c8c3336405a72p-4, \
+    0x1.ffdcfd959ec3bp-4, 0x1.24934943286acp-3, 0x1.55554b9e5f99dp-3, 0x1.999999d3fcbb7p-3, \
+    0x1.ffffffff41817p-3, 0x1.5555555555d0bp-2, 0x1p-1
 #define NEAR_END_F32 0x1.5956b8p-1f
 #define NEAR_END_F64 0x1.5956b87528a49p-1
 #define NEAR_F32 0x1.8a4e4p-7f, 0x1.2a3254p-7f, 0x1.a6fa48p-6f, 0x1.dd69fcp-5f, 0x1.55562ap-3f
-#define NEAR_F64 0x1.7a625dd603ee9p-12, -0x1.9070f62a361c2p-12, 0x1.2f31e131bc344p-11, 0x1.b256583f4f052p-14, 0x1.411c31fa787bdp-11, 0x1.f11d13b3c143ep-11, 0x1.c9d8b3e63740ap-10, 0x1.a5b75c29f5453p-9, 0x1.9007329efe624p-8, 0x1.8a8517a297398p-7, 0x1.9cd9cda5e6075p-6, 0x1.ddddddddcd251p-5, 0x1.55555555555acp-3
-#define TAIL_F32 0x1.974246p+9f, 0x1.2a8634p+1f, 0x1.35dda6p+6f, 0x1.1032ecp+3f, 0x1.5b49e4p+3f, 0x1.5ac764p+1f, 0x1.bd713p+1f, 0x1.5f600ap-1f
-#define TAIL_F64 -0x1.15d0a6a6a6ecbp+51, 0x1.21e08f8a41fep+49, -0x1.3d6637b53fe44p+40, -0x1.c3ce4bfd2d8e2p+39, -0x1.62a4aa8f9029ep+38, 0x1.9658b524b877ep+37, -0x1.013911e48c2ep+32, 0x1.33bfe6b8317d4p+32, 0x1.3722b5b83b164p+26, 0x1.663d4f03e8bd9p+27, 0x1.3264471522a69p+23, 0x1.ac14c176ee572p+22, 0x1.32f3e3d365097p+19, 0x1.1608508a0ebf2p+18, 0x1.0ce050f760fcdp+15, 0x1.8d3c49a87afdcp+13, 0x1.d4343b90d1c29p+10, 0x1.3d50d9712c59bp+9, 0x1.bcd8c9d0659e5p+6, 0x1.4a8bd2f645059p+5, 0x1.1ef938f0ba92cp+3, 0x1.25f6e5a97300bp+2, 0x1.34ccc50eec8fap-1
+#define NEAR_F64 0x1.7a625dd603ee9p-12, -0x1.9070f62a361c2p-12, 0x1.2f31e131bc344p-11, \
+    0x1.b256583f4f052p-14, 0x1.411c31fa787bdp-11, 0x1.f11d13b3c143ep-11, 0x1.c9d8b3e63740ap-10, \
+    0x1.a5b75c29f5453p-9, 0x1.9007329efe624p-8, 0x1.8a8517a297398p-7, 0x1.9cd9cda5e6075p-6, \
+    0x1.ddddddddcd251p-5, 0x1.55555555555acp-3
+#define TAIL_F32 0x1.974246p+9f, 0x1.2a8634p+1f, 0x1.35dda6p+6f, 0x1.1032ecp+3f, 0x1.5b49e4p+3f, \
+    0x1.5ac764p+1f, 0x1.bd713p+1f, 0x1.5f600ap-1f
+#define TAIL_F64 -0x1.15d0a6a6a6ecbp+51, 0x1.21e08f8a41fep+49, -0x1.3d6637b53fe44p+40, \
+    -0x1.c3ce4bfd2d8e2p+39, -0x1.62a4aa8f9029ep+38, 0x1.9658b524b877ep+37, -0x1.013911e48c2ep+32, \
+    0x1.33bfe6b8317d4p+32, 0x1.3722b5b83b164p+26, 0x1.663d4f03e8bd9p+27, 0x1.3264471522a69p+23, \
+    0x1.ac14c176ee572p+22, 0x1.32f3e3d365097p+19, 0x1.1608508a0ebf2p+18, 0x1.0ce050f760fcdp+15, \
+    0x1.8d3c49a87afdcp+13, 0x1.d4343b90d1c29p+10, 0x1.3d50d9712c59bp+9, 0x1.bcd8c9d0659e5p+6, \
+    0x1.4a8bd2f645059p+5, 0x1.1ef938f0ba92cp+3, 0x1.25f6e5a97300bp+2, 0x1.34ccc50eec8fap-1
 #define TAIL_MIDDLE_F32 0x1.89cp-3f
 #define TAIL_MIDDLE_F64 0x1.268p-3
 #define TAIL_SHIFT_F32 0x1p+1f

@@ -1,6 +1,7 @@
-/* Box-Muller: a radius word and an angle word give two normals.  No include guards.
- * Lines marked bits: are fastinit/stream-v1.md's numbered operations, one each, in its order.  The constants are minimax fits of
- * tests/derivation/fit_normal.py; tests/derivation/sweep_normal.c measures every one of the 2^32 words. */
+/* Box-Muller: a radius word and an angle word give two normals.  No include guards. Lines marked
+ * bits: are fastinit/stream-v1.md's numbered operations, one each, in its order.  The constants are
+ * minimax fits of tests/derivation/fit_normal.py; tests/derivation/sweep_normal.c measures every
+ * one of the 2^32 words. */
 
 typedef struct { F mean, std; } normal_f32;
 typedef struct { D mean, std; } normal_f64;
@@ -14,11 +15,13 @@ OP normal_f64 make_normal_f64(const double *p) {
     return n;
 }
 
-/* r = sqrt(-2 ln u).  The sign s of the word tells which end of (0, 1) u is nearer to: near 0, u = v = 2^e m / 2 with m in [1, 2) and
- * ln u = e ln 2 + ln(1 + g / 2) with g = m - 2; near 1, u = 1 - v is never formed and ln u = ln(1 + g / 2) with g = -2v. */
+/* r = sqrt(-2 ln u).  The sign s of the word tells which end of (0, 1) u is nearer to: near 0, u =
+ * v = 2^e m / 2 with m in [1, 2) and ln u = e ln 2 + ln(1 + g / 2) with g = m - 2; near 1, u = 1 -
+ * v is never formed and ln u = ln(1 + g / 2) with g = -2v. */
 OP F radius_f32(I a) {
     I s = i_sar(a, 31);
-    F n = f_mul(f_add(i_to_f(i_xor(a, s)), f_set1(0.5f)), f_set1(-0x1p-31f)); /* bits: -2v, in [-1, -2^-32] */
+    /* bits: -2v, in [-1, -2^-32] */
+    F n = f_mul(f_add(i_to_f(i_xor(a, s)), f_set1(0.5f)), f_set1(-0x1p-31f));
     F e, g;
 #ifdef HAS_GETEXP
     split(n, a, &e, &g);
@@ -41,7 +44,8 @@ OP F radius_f32(I a) {
     return f_sqrt(f_add(t, q));                        /* bits: */
 }
 
-/* Cosine and sine of the angle b / 2^32 turns: over an eighth of a turn on either side of the nearest quarter, then swapped and signed. */
+/* Cosine and sine of the angle b / 2^32 turns: over an eighth of a turn on either side of the
+ * nearest quarter, then swapped and signed. */
 OP void sincos_f32(I b, F *cosine, F *sine) {
     F y = i_to_f(i_shl(b, 2));            /* signed: 4 (b - the nearest quarter) */
     F h = f_mul(y, f_set1(ANGLE_K));      /* bits: */
@@ -56,7 +60,8 @@ OP void sincos_f32(I b, F *cosine, F *sine) {
     F w = f_add(g, f_set1(ANGLE_S1));     /* bits: */
     o = f_mul(o, w);                      /* bits: */
     o = f_mul(o, y);                      /* bits: */
-    /* The nearest quarter turn q stands in the top bits of b + 2^29: odd swaps, q = 1, 2 turns the cosine's sign and q = 2, 3 the sine's. */
+    /* The nearest quarter turn q stands in the top bits of b + 2^29: odd swaps, q = 1, 2 turns the
+     * cosine's sign and q = 2, 3 the sine's. */
     I quarter = i_add(b, i_set1(0x20000000u));
     MF odd = i_negative(i_shl(quarter, 1));
     *cosine = f_flip(f_select(odd, o, c), i_add(b, i_set1(0x60000000u)));
@@ -73,7 +78,8 @@ OP void draw_normal_f32(const normal_f32 *p, I a, I b, F *y) {
 /* The same in float64, from 64-bit words. */
 OP D radius_f64(L a) {
     L x = l_xor(a, l_sign(a));
-    D high = d_mul(small_l_to_d(l_shr(x, 32)), d_set1(0x1p32)), low = d_add(small_l_to_d(l_and(x, l_set1(0xFFFFFFFFu))), d_set1(0.5));
+    D high = d_mul(small_l_to_d(l_shr(x, 32)), d_set1(0x1p32)),
+        low = d_add(small_l_to_d(l_and(x, l_set1(0xFFFFFFFFu))), d_set1(0.5));
     D n = d_mul(d_add(high, low), d_set1(-0x1p-63)); /* bits: -2v: one rounding, in the sum */
     D e, g;
 #ifdef HAS_GETEXP
@@ -84,7 +90,8 @@ OP D radius_f64(L a) {
     MD near1 = l_negative(a);
     g = d_select(near1, n, d_sub(d_set1(-2.0), m));
     /* sign and exponent bits of n as a number, 0xBFF for -1 */
-    e = d_sub(l_as_d(l_or(l_shr(d_as_l(n), 52), l_set1(0x4330000000000000u))), d_set1(0x1p52 + 0xBFF));
+    e = d_sub(l_as_d(l_or(l_shr(d_as_l(n), 52), l_set1(0x4330000000000000u))),
+        d_set1(0x1p52 + 0xBFF));
     e = d_select(near1, d_set1(0.0), e);
 #endif
     D y = d_div(g, d_add(g, d_set1(4.0))); /* bits: ln(1 + g / 2) = 2 artanh(y) */
@@ -103,10 +110,12 @@ OP D radius_f64(L a) {
 }
 
 OP void sincos_f64(L b, D *cosine, D *sine) {
-    /* float64 of 4 b as a signed integer, rounded once: the halves are exact and so is their scaling. */
+    /* float64 of 4 b as a signed integer, rounded once: the halves are exact and so is their
+     * scaling. */
     L x = l_shl(b, 2);
     D high = d_sub(small_l_to_d(l_xor(l_shr(x, 32), l_set1(0x80000000u))), d_set1(0x1p31));
-    D y = d_add(d_mul(high, d_set1(0x1p32)), small_l_to_d(l_and(x, l_set1(0xFFFFFFFFu)))); /* bits: */
+    /* bits: */
+    D y = d_add(d_mul(high, d_set1(0x1p32)), small_l_to_d(l_and(x, l_set1(0xFFFFFFFFu))));
     D z = d_mul(d_mul(y, d_set1(ANGLE64_K)), y);  /* bits: y K first */
     D g = d_mul(d_add(z, d_set1(ANGLE64_C5)), z); /* bits: shared with the sine */
     D c = d_mul(d_add(g, d_set1(ANGLE64_C4)), z); /* bits: and so on down */

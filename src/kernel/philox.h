@@ -1,15 +1,19 @@
-/* Philox4x32-10, LANES blocks at a time.  No include guards: included once per ISA.
- * Each 32-bit word sits in a 64-bit lane whose high half is rubbish (the multiply reads only the low half): a round is two
- * multiplies, two shifts and two three-way xors, and no shuffle.  Blocks 0, 2, 4, ... of a group are in one vector and 1, 3, 5, ...
- * in another, so that the merge at the end is in lane order. */
+/* Philox4x32-10, LANES blocks at a time.  No include guards: included once per ISA. Each 32-bit
+ * word sits in a 64-bit lane whose high half is rubbish (the multiply reads only the low half): a
+ * round is two multiplies, two shifts and two three-way xors, and no shuffle.  Blocks 0, 2, 4, ...
+ * of a group are in one vector and 1, 3, 5, ... in another, so that the merge at the end is in lane
+ * order. */
 #define M0 0xD2511F53u
 #define M1 0xCD9E8D57u
 
 typedef struct {
     L key0[10], key1[10];
-    L second0, second2, third2; /* what is the same for all blocks of a run: words of round 2 and 3, with their keys */
-    L even, odd;                /* lanes of the blocks in a group: 0, 2, ... and 1, 3, ...; together 0, 1, 2, ... */
-    L low, high;                /* the lanes 0 ... LANES/2-1 and the next as many: for 64-bit words, which need no merge */
+    /* what is the same for all blocks of a run: words of round 2 and 3, with their keys */
+    L second0, second2, third2;
+    /* lanes of the blocks in a group: 0, 2, ... and 1, 3, ...; together 0, 1, 2, ... */
+    L even, odd;
+    /* the lanes 0 ... LANES/2-1 and the next as many: for 64-bit words, which need no merge */
+    L low, high;
     uint32_t block;             /* low word of the first block */
 } schedule;
 
@@ -23,14 +27,17 @@ static void make_schedule(schedule *s, const fi_draw *draw, uint64_t first) {
         s->key0[r] = l_set1(k0[r]);
         s->key1[r] = l_set1(k1[r]);
     }
-    /* Round 1 multiplies the stream's low word, round 2 what came of it: both the same in every block. */
+    /* Round 1 multiplies the stream's low word, round 2 what came of it: both the same in every
+     * block. */
     uint64_t product = (uint64_t)M1 * (uint32_t)draw->stream;
-    uint32_t c0 = (uint32_t)(product >> 32) ^ (uint32_t)(block >> 32) ^ k0[0], c1 = (uint32_t)product;
+    uint32_t c0 = (uint32_t)(product >> 32) ^ (uint32_t)(block >> 32) ^ k0[0],
+        c1 = (uint32_t)product;
     uint64_t product2 = (uint64_t)M0 * c0;
     s->second0 = l_set1(c1 ^ k0[1]);
     s->second2 = l_set1((uint32_t)(product2 >> 32) ^ k1[1]);
     s->third2 = l_set1((uint32_t)product2 ^ k1[2]);
-    s->key1[0] = l_set1((uint32_t)(draw->stream >> 32) ^ k1[0]); /* the stream's high word enters with round 1's key */
+    /* the stream's high word enters with round 1's key */
+    s->key1[0] = l_set1((uint32_t)(draw->stream >> 32) ^ k1[0]);
     uint64_t lanes[4][8];
     for (int k = 0; k < 8; k++) {
         lanes[0][k] = 2 * (uint64_t)k;
@@ -45,7 +52,8 @@ static void make_schedule(schedule *s, const fi_draw *draw, uint64_t first) {
     s->block = (uint32_t)block;
 }
 
-/* The four words of `n` vectors of blocks: w[j] in the low halves.  n is a constant, so that the loops unroll. */
+/* The four words of `n` vectors of blocks: w[j] in the low halves.  n is a constant, so that the
+ * loops unroll. */
 OP void philox(const schedule *s, int n, const L *block, L (*w)[4]) {
     const L m0 = l_set1(M0), m1 = l_set1(M1);
     for (int j = 0; j < n; j++) {

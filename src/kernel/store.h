@@ -1,8 +1,9 @@
-/* From the working value to the destination: one rounding to nearest even, subnormals and the sign of zero kept.  No include guards.
- * Never through float16, never by an instruction that flushes (vcvtneps2bf16 does).  Values that would overflow never come here. */
+/* From the working value to the destination: one rounding to nearest even, subnormals and the sign
+ * of zero kept.  No include guards. Never through float16, never by an instruction that flushes
+ * (vcvtneps2bf16 does).  Values that would overflow never come here. */
 
-/* A format with fewer bits than float32, by integers; below its smallest normal the spacing is fixed, and adding 2^23 spacings
- * makes float32's own rounding do the work. */
+/* A format with fewer bits than float32, by integers; below its smallest normal the spacing is
+ * fixed, and adding 2^23 spacings makes float32's own rounding do the work. */
 OP I narrow(F y, const int mantissa, const int bias, const int width) {
     const int drop = 23 - mantissa;
     I bits = f_as_i(y), size = i_and(bits, i_set1(0x7FFFFFFFu));
@@ -15,15 +16,18 @@ OP I narrow(F y, const int mantissa, const int bias, const int width) {
     return i_or(small, i_and(i_shr(bits, 32 - width), i_set1(1u << (width - 1))));
 }
 
-/* float32 written around the caches, as if it were one more storage: a fill that memory's speed bounds otherwise reads every line before
- * it writes it.  Measured with AVX-512: uniform on two threads 1.17 times as fast, 3 % on one, normal 2 %; float64 and AVX2 gain nothing. */
+/* float32 written around the caches, as if it were one more storage: a fill that memory's speed
+ * bounds otherwise reads every line before it writes it.  Measured with AVX-512: uniform on two
+ * threads 1.17 times as fast, 3 % on one, normal 2 %; float64 and AVX2 gain nothing. */
 #define F32_AROUND FI_STORAGES
 #ifndef HAS_STORE_AROUND
 #define HAS_STORE_AROUND 0
 #define i_store32_around i_store32
 OP void store_fence(void) {}
 #endif
-OP int goes_around(const fi_draw *d, const void *out) { return HAS_STORE_AROUND && d->around && (uintptr_t)out % 64 == 0; }
+OP int goes_around(const fi_draw *d, const void *out) {
+    return HAS_STORE_AROUND && d->around && (uintptr_t)out % 64 == 0;
+}
 
 OP void store_f(const int storage, void *out, size_t place, F y) {
     if (storage == F32_AROUND) {

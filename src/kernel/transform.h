@@ -1,11 +1,13 @@
-/* Words to working values: uniform here, Box-Muller in normal.h, truncated normal in truncated.h.  No include guards.
- * Lines marked bits: are fastinit/stream-v1.md's numbered operations, one each, in its order; -ffp-contract=off keeps them apart. */
+/* Words to working values: uniform here, Box-Muller in normal.h, truncated normal in truncated.h.
+ * No include guards. Lines marked bits: are fastinit/stream-v1.md's numbered operations, one each,
+ * in its order; -ffp-contract=off keeps them apart. */
 
 typedef struct { F lo, d, low, high; } uniform_f32;
 typedef struct { D lo, d, low, high; } uniform_f64;
 
 OP uniform_f32 make_uniform_f32(const double *p) {
-    uniform_f32 u = {f_set1((float)p[0]), f_set1((float)p[1]), f_set1((float)p[2]), f_set1((float)p[3])};
+    uniform_f32 u = {f_set1((float)p[0]), f_set1((float)p[1]), f_set1((float)p[2]),
+        f_set1((float)p[3])};
     return u;
 }
 OP uniform_f64 make_uniform_f64(const double *p) {
@@ -20,7 +22,8 @@ OP F draw_uniform_f32(const uniform_f32 *p, I w) {
     return f_lower(f_raise(y, p->low), p->high);
 }
 
-/* An integer below 2^52 as a double, exactly: set as the mantissa of 2^52, then 2^52 is taken off. */
+/* An integer below 2^52 as a double, exactly: set as the mantissa of 2^52, then 2^52 is taken
+ * off. */
 OP D small_l_to_d(L x) {
     return d_sub(l_as_d(l_or(x, l_set1(0x4330000000000000u))), d_set1(0x1p52));
 }

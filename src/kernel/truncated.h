@@ -1,8 +1,10 @@
-/* Truncated normal: one word to z = inverse Phi of (Phi(alpha) + p (Phi(beta) - Phi(alpha))), by one of three forms that the bounds choose.
- * No include guards.  Lines marked bits: are fastinit/stream-v1.md's numbered operations, one each, in its order.  z never decreases as
- * the word grows: every step is monotone, or adds to its own argument something so small that its roundings cannot turn the order.
- * The numbers k come from fastinit/_truncated.py, the constants from tests/derivation/fit_truncated.py; tests/derivation measures both.
- * Parameters: form, mean, std, low, high, then the form's own. */
+/* Truncated normal: one word to z = inverse Phi of (Phi(alpha) + p (Phi(beta) - Phi(alpha))), by
+ * one of three forms that the bounds choose. No include guards.  Lines marked bits: are
+ * fastinit/stream-v1.md's numbered operations, one each, in its order.  z never decreases as the
+ * word grows: every step is monotone, or adds to its own argument something so small that its
+ * roundings cannot turn the order. The numbers k come from fastinit/_truncated.py, the constants
+ * from tests/derivation/fit_truncated.py; tests/derivation measures both. Parameters: form, mean,
+ * std, low, high, then the form's own. */
 #define FORMS 16 /* draw codes FORMS + 0, 1, 2 inside fill.h */
 enum { CENTRAL, WIDE, FAR };
 
@@ -19,9 +21,10 @@ OP D horner_d(D x, const double *c, const int count) {
     for (int j = 1; j < count - 1; j++) y = d_mul(d_add(y, d_set1(c[j])), x); /* bits: */
     return d_add(y, d_set1(c[count - 1])); /* bits: */
 }
-static const float central_odd[] = {CENTRAL_ODD}, central_even[] = {CENTRAL_EVEN}, log_f32[] = {LOG_F32}, near_f32[] = {NEAR_F32},
-                   tail_f32[] = {TAIL_F32}, low_f32[] = {LOW_F32};
-static const double log_f64[] = {LOG_F64}, near_f64[] = {NEAR_F64}, tail_f64[] = {TAIL_F64}, low_f64[] = {LOW_F64};
+static const float central_odd[] = {CENTRAL_ODD}, central_even[] = {CENTRAL_EVEN},
+    log_f32[] = {LOG_F32}, near_f32[] = {NEAR_F32}, tail_f32[] = {TAIL_F32}, low_f32[] = {LOW_F32};
+static const double log_f64[] = {LOG_F64}, near_f64[] = {NEAR_F64}, tail_f64[] = {TAIL_F64},
+    low_f64[] = {LOW_F64};
 #define LIST(list) list, (int)(sizeof list / sizeof *list)
 
 typedef struct {
@@ -40,12 +43,15 @@ enum { CORRECTION_F32 = 7, CORRECTION_F64 = 13 };
 
 OP truncated_f32 make_truncated_f32(const double *p) {
     truncated_f32 t;
-    const int form = (int)p[0], own = form == CENTRAL ? 5 : 6; /* WIDE: p[5] is the first word; FAR: p[5] tells the direction */
-    t.mean = f_set1((float)p[1]), t.std = f_set1((float)p[2]), t.low = f_set1((float)p[3]), t.high = f_set1((float)p[4]);
+    /* WIDE: p[5] is the first word; FAR: p[5] tells the direction */
+    const int form = (int)p[0], own = form == CENTRAL ? 5 : 6;
+    t.mean = f_set1((float)p[1]), t.std = f_set1((float)p[2]), t.low = f_set1((float)p[3]),
+        t.high = f_set1((float)p[4]);
     t.first = i_set1(form == WIDE ? (uint32_t)p[5] : 0);
     t.flip = i_set1(form == FAR && p[5] != 0 ? 0xFFFFFFFFu : 0);
     for (int j = 0; j < 24; j++) t.k[j] = f_set1((float)p[own + j]);
-    for (int j = 0; j < CORRECTION_F32; j++) t.correction[j] = (float)p[13 + CORRECTION_F32 - 1 - j];
+    for (int j = 0; j < CORRECTION_F32; j++)
+        t.correction[j] = (float)p[13 + CORRECTION_F32 - 1 - j];
     return t;
 }
 
@@ -60,14 +66,16 @@ OP truncated_f64 make_truncated_f64(const double *p) {
     return t;
 }
 
-/* ------------------------------------------------- form 0: bounds symmetric about the mean, at most 2 sigma off; float32 alone */
+/* ------------------ form 0: bounds symmetric about the mean, at most 2 sigma off; float32 alone */
 
-/* z = (d + 1/2) K F, F an increasing function of d^2 that integers form exactly where it is steep. */
+/* z = (d + 1/2) K F, F an increasing function of d^2 that integers form exactly where it is
+ * steep. */
 OP F central_f32(const F *k, I w) {
     I d = i_xor(w, i_set1(0x80000000u));
     I m = i_xor(d, i_sar(d, 31));
     F g = f_add(i_to_f(i_sub(i_set1(0x40000000u), i_mulhi(m, m))), k[2]); /* bits: two roundings */
-    F a = f_add(f_div(k[1], g), f_set1(CENTRAL_H0));                      /* bits: two; roughly F, all below depends on it alone */
+    /* bits: two; roughly F, all below depends on it alone */
+    F a = f_add(f_div(k[1], g), f_set1(CENTRAL_H0));
     F t = f_sub(a, f_set1(CENTRAL_A0));                                   /* bits: */
     F u = f_mul(t, t);                                                    /* bits: */
     F o = f_mul(horner_f(u, LIST(central_odd)), t);                       /* bits: */
@@ -77,7 +85,7 @@ OP F central_f32(const F *k, I w) {
     return f_mul(f_mul(f, k[0]), f_add(a, o));                            /* bits: q, F, z */
 }
 
-/* ---------------------------------------------------------------------------------------------- what forms 1 and 2 share */
+/* --------------------------------------------------------------------- what forms 1 and 2 share */
 
 /* w + fraction: the low half takes the fraction, then one sum. */
 OP F place_f32(I w, F fraction) {
@@ -91,7 +99,8 @@ OP D place_f64(L w, D fraction) {
     return d_add(high, low); /* bits: */
 }
 
-/* -ln v of positive normal v: v = 2^k m, m in [sqrt(1/2), sqrt(2)), f = m - 1 and s = f / (2 + f). */
+/* -ln v of positive normal v: v = 2^k m, m in [sqrt(1/2), sqrt(2)), f = m - 1 and s = f / (2 +
+ * f). */
 OP F minus_log_f32(F v) {
     I k = i_sar(i_sub(f_as_i(v), i_set1(0x3F3504F3u)), 23);
     F f = f_sub(i_as_f(i_sub(f_as_i(v), i_shl(k, 23))), f_set1(1.0f)); /* bits: */
@@ -103,12 +112,16 @@ OP F minus_log_f32(F v) {
     r = f_mul(f_add(r, h), s);                                         /* bits: two */
     r = f_add(r, f_mul(e, f_set1(LN2_LOW_F32)));                       /* bits: two */
     h = f_sub(f_sub(h, r), f);                                         /* bits: two */
-    return f_sub(h, f_mul(e, f_set1(LN2_HIGH_F32)));                   /* bits: two, the product exact */
+    /* bits: two, the product exact */
+    return f_sub(h, f_mul(e, f_set1(LN2_HIGH_F32)));
 }
 OP D minus_log_f64(D v) {
-    /* k + 2048 stays positive, so that a logical shift does and no ISA needs an arithmetic one of 64 bits. */
-    L raised = l_shr(l_add(l_sub(d_as_l(v), l_set1(0x3FE6A09E667F3BCDu)), l_set1((uint64_t)2048 << 52)), 52);
-    D f = d_sub(l_as_d(l_sub(d_as_l(v), l_shl(l_sub(raised, l_set1(2048)), 52))), d_set1(1.0)); /* bits: */
+    /* k + 2048 stays positive, so that a logical shift does and no ISA needs an arithmetic one of
+     * 64 bits. */
+    L raised = l_shr(l_add(l_sub(d_as_l(v), l_set1(0x3FE6A09E667F3BCDu)),
+        l_set1((uint64_t)2048 << 52)), 52);
+    /* bits: */
+    D f = d_sub(l_as_d(l_sub(d_as_l(v), l_shl(l_sub(raised, l_set1(2048)), 52))), d_set1(1.0));
     D e = d_sub(small_l_to_d(raised), d_set1(2048.0)); /* exact: k */
     D s = d_div(f, d_add(f, d_set1(2.0)));             /* bits: two */
     D z = d_mul(s, s);                                 /* bits: */
@@ -120,17 +133,21 @@ OP D minus_log_f64(D v) {
     return d_sub(h, d_mul(e, d_set1(LN2_HIGH_F64)));   /* bits: two, the product exact */
 }
 
-/* --------------------------------------------- form 1: bounds around zero (float64: also any that begin within 4 sigma) */
+/* --------------------- form 1: bounds around zero (float64: also any that begin within 4 sigma) */
 
-/* |z| of the distances m from the zero crossing and e from the bound, in words; `tail` lies outside that bound. */
+/* |z| of the distances m from the zero crossing and e from the bound, in words; `tail` lies outside
+ * that bound. */
 OP F wide_tail_f32(F m, F e, F tail, F step, F slope) {
-    F t = f_add(f_mul(e, step), tail);                                   /* bits: two: the probability beyond z */
-    F x = f_mul(m, slope);                                               /* bits: sqrt(2 pi) times that between 0 and z */
+    /* bits: two: the probability beyond z */
+    F t = f_add(f_mul(e, step), tail);
+    /* bits: sqrt(2 pi) times that between 0 and z */
+    F x = f_mul(m, slope);
     F s = f_mul(x, x);                                                   /* bits: */
     F c = f_add(f_mul(f_mul(horner_f(s, LIST(near_f32)), s), x), x);     /* bits: three */
     F r = minus_log_f32(t);
     r = f_sqrt(f_add(r, r));                                             /* bits: */
-    F v = f_sub(f_div(f_set1(1.0f), f_add(r, f_set1(TAIL_SHIFT_F32))), f_set1(TAIL_MIDDLE_F32)); /* bits: three */
+    /* bits: three */
+    F v = f_sub(f_div(f_set1(1.0f), f_add(r, f_set1(TAIL_SHIFT_F32))), f_set1(TAIL_MIDDLE_F32));
     r = f_sub(r, horner_f(v, LIST(tail_f32)));                           /* bits: */
     F end = f_set1(NEAR_END_F32);
     return f_select(f_less(f_set1(0.25f), t), f_lower(c, end), f_raise(r, end));
@@ -154,8 +171,8 @@ OP F wide_f32(const truncated_f32 *p, I w) {
     I mask = i_select(negative, i_set1(0xFFFFFFFFu), i_set1(0));
     F m = place_f32(i_xor(i_sub(w, p->first), mask), f_select(negative, p->k[0], p->k[1]));
     F e = place_f32(i_xor(i_xor(w, mask), i_set1(0xFFFFFFFFu)), f_set1(0.5f));
-    F z = wide_tail_f32(m, e, f_select(negative, p->k[2], p->k[3]), f_select(negative, p->k[4], p->k[5]),
-                        f_select(negative, p->k[6], p->k[7]));
+    F z = wide_tail_f32(m, e, f_select(negative, p->k[2], p->k[3]),
+        f_select(negative, p->k[4], p->k[5]), f_select(negative, p->k[6], p->k[7]));
     return f_flip(z, mask);
 }
 OP D wide_f64(const truncated_f64 *p, L w) {
@@ -167,19 +184,21 @@ OP D wide_f64(const truncated_f64 *p, L w) {
     MD negative = l_negative(mask);
     D m = place_f64(l_xor(difference, mask), d_select(negative, p->k[0], p->k[1]));
     D e = place_f64(l_xor(l_xor(w, mask), ones), d_set1(0.5));
-    D z = wide_tail_f64(m, e, d_select(negative, p->k[2], p->k[3]), d_select(negative, p->k[4], p->k[5]),
-                        d_select(negative, p->k[6], p->k[7]));
+    D z = wide_tail_f64(m, e, d_select(negative, p->k[2], p->k[3]),
+        d_select(negative, p->k[4], p->k[5]), d_select(negative, p->k[6], p->k[7]));
     return d_flip(d_flip(z, mask), p->flip);
 }
 
-/* ------------------------------------------------------------------------------------------ form 2: both bounds on one side */
+/* -------------------------------------------------------------- form 2: both bounds on one side */
 
 /* |z| from the distances from the nearer and the farther bound, in words. */
 OP F far_f32(const truncated_f32 *p, I w) {
     w = i_xor(w, p->flip);
-    F near = place_f32(w, f_set1(0.5f)), away = place_f32(i_xor(w, i_set1(0xFFFFFFFFu)), f_set1(0.5f));
+    F near = place_f32(w, f_set1(0.5f)),
+        away = place_f32(i_xor(w, i_set1(0xFFFFFFFFu)), f_set1(0.5f));
     const F *k = p->k; /* step, left, bound, scale, hazard, slope, shift */
-    F u = f_mul(near, k[0]);                                        /* bits: of the near bound's tail, the share between it and z */
+    /* bits: of the near bound's tail, the share between it and z */
+    F u = f_mul(near, k[0]);
     F l = f_mul(horner_f(u, LIST(low_f32)), f_mul(u, u));           /* bits: two */
     l = f_add(l, u);                                                /* bits: */
     F v = f_add(f_mul(away, k[0]), k[1]);                           /* bits: two: 1 - u */
@@ -188,7 +207,8 @@ OP F far_f32(const truncated_f32 *p, I w) {
     F y = f_div(k[3], e);                                           /* bits: */
     F a = f_mul(y, k[4]);                                           /* bits: */
     F b = f_add(f_mul(a, a), f_mul(y, k[5]));                       /* bits: three */
-    F x = f_div(k[3], f_add(a, f_sqrt(b)));                         /* bits: three: e = hazard x + slope x^2 / 2, solved so that no
+    F x = f_div(k[3], f_add(a, f_sqrt(b)));
+        /* bits: three: e = hazard x + slope x^2 / 2, solved so that no
                                                                        rounding turns the order */
     v = f_div(x, f_add(x, k[6]));                                   /* bits: two */
     F c = f_mul(horner_f(v, p->correction, CORRECTION_F32), f_mul(v, v)); /* bits: two */
@@ -197,7 +217,8 @@ OP F far_f32(const truncated_f32 *p, I w) {
 }
 OP D far_f64(const truncated_f64 *p, L w) {
     w = l_xor(w, p->flip);
-    D near = place_f64(w, d_set1(0.5)), away = place_f64(l_xor(w, l_set1(~(uint64_t)0)), d_set1(0.5));
+    D near = place_f64(w, d_set1(0.5)),
+        away = place_f64(l_xor(w, l_set1(~(uint64_t)0)), d_set1(0.5));
     const D *k = p->k;
     D u = d_mul(near, k[0]);
     D l = d_mul(horner_d(u, LIST(low_f64)), d_mul(u, u));
@@ -215,7 +236,7 @@ OP D far_f64(const truncated_f64 *p, L w) {
     return d_flip(d_add(x, k[2]), p->flip);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- the draws */
+/* ------------------------------------------------------------------------------------ the draws */
 
 OP F draw_truncated_f32(const int form, const truncated_f32 *p, I w) {
     F z = form == CENTRAL ? central_f32(p->k, w) : form == WIDE ? wide_f32(p, w) : far_f32(p, w);

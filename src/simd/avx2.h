@@ -1,5 +1,6 @@
-/* The operation vocabulary for AVX2: 8 lanes of 32 bits, 4 of 64.  Each name is one operation on every ISA; see scalar.h for its
- * meaning.  Included inside a target region (avx2 and f16c, never fma), after <immintrin.h>. */
+/* The operation vocabulary for AVX2: 8 lanes of 32 bits, 4 of 64.  Each name is one operation on
+ * every ISA; see scalar.h for its meaning.  Included inside a target region (avx2 and f16c, never
+ * fma), after <immintrin.h>. */
 #define LANES 8
 #define TILES_IN_FLIGHT 1
 
@@ -22,7 +23,10 @@ OP L l_xor3(L a, L b, L c) { return _mm256_xor_si256(a, _mm256_xor_si256(b, c));
 #define l_shr(a, n) _mm256_srli_epi64(a, n)
 #define l_shl(a, n) _mm256_slli_epi64(a, n)
 OP L l_sign(L a) { return _mm256_cmpgt_epi64(_mm256_setzero_si256(), a); }
-OP MD l_nonzero(L a) { return _mm256_castsi256_pd(_mm256_xor_si256(_mm256_cmpeq_epi64(a, _mm256_setzero_si256()), _mm256_set1_epi64x(-1))); }
+OP MD l_nonzero(L a) {
+    return _mm256_castsi256_pd(_mm256_xor_si256(_mm256_cmpeq_epi64(a, _mm256_setzero_si256()),
+        _mm256_set1_epi64x(-1)));
+}
 OP MD l_negative(L a) { return _mm256_castsi256_pd(a); }
 OP void l_store(void *p, L a) { _mm256_storeu_si256((__m256i *)p, a); }
 OP I merge(L even, L odd) { return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA); }
@@ -37,11 +41,17 @@ OP I i_xor(I a, I b) { return _mm256_xor_si256(a, b); }
 #define i_shr(a, n) _mm256_srli_epi32(a, n)
 #define i_sar(a, n) _mm256_srai_epi32(a, n)
 #define i_shl(a, n) _mm256_slli_epi32(a, n)
-/* A mask holds its truth in every bit of a lane, or only in the sign (i_negative): blendv reads the sign alone. */
-OP MF i_nonzero(I a) { return _mm256_castsi256_ps(_mm256_xor_si256(_mm256_cmpeq_epi32(a, _mm256_setzero_si256()), _mm256_set1_epi32(-1))); }
+/* A mask holds its truth in every bit of a lane, or only in the sign (i_negative): blendv reads the
+ * sign alone. */
+OP MF i_nonzero(I a) {
+    return _mm256_castsi256_ps(_mm256_xor_si256(_mm256_cmpeq_epi32(a, _mm256_setzero_si256()),
+        _mm256_set1_epi32(-1)));
+}
 OP MF i_negative(I a) { return _mm256_castsi256_ps(a); }
 OP MF i_less(I a, I b) { return _mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a)); }
-OP I i_select(MF m, I a, I b) { return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_castsi256_ps(a), m)); }
+OP I i_select(MF m, I a, I b) {
+    return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_castsi256_ps(a), m));
+}
 OP I i_mulhi(I a, I b) {
     I even = _mm256_srli_epi64(_mm256_mul_epu32(a, b), 32);
     I odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
@@ -57,7 +67,8 @@ OP void i_store16(void *p, I a) {
 }
 OP void i_store8(void *p, I a) {
     __m256i narrow = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0x08);
-    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(_mm256_castsi256_si128(narrow), _mm_setzero_si128()));
+    _mm_storel_epi64((__m128i *)p,
+        _mm_packus_epi16(_mm256_castsi256_si128(narrow), _mm_setzero_si128()));
 }
 
 OP F f_set1(float a) { return _mm256_set1_ps(a); }
@@ -73,7 +84,9 @@ OP F f_raise(F y, F low) { return _mm256_max_ps(low, y); }
 OP F f_lower(F y, F high) { return _mm256_min_ps(high, y); }
 OP MF m_and(MF a, MF b) { return _mm256_and_ps(a, b); }
 OP MF m_andnot(MF a, MF b) { return _mm256_andnot_ps(a, b); }
-OP void f_store_f16(void *p, F a) { _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT)); }
+OP void f_store_f16(void *p, F a) {
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
 
 OP D d_set1(double a) { return _mm256_set1_pd(a); }
 OP D d_add(D a, D b) { return _mm256_add_pd(a, b); }
@@ -83,7 +96,9 @@ OP D d_div(D a, D b) { return _mm256_div_pd(a, b); }
 OP D d_sqrt(D a) { return _mm256_sqrt_pd(a); }
 OP MD d_less(D a, D b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
 OP D d_select(MD m, D a, D b) { return _mm256_blendv_pd(b, a, m); }
-OP L l_select(MD m, L a, L b) { return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(b), _mm256_castsi256_pd(a), m)); }
+OP L l_select(MD m, L a, L b) {
+    return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(b), _mm256_castsi256_pd(a), m));
+}
 OP MD md_and(MD a, MD b) { return _mm256_and_pd(a, b); }
 OP MD md_andnot(MD a, MD b) { return _mm256_andnot_pd(a, b); }
 OP D d_raise(D y, D low) { return _mm256_max_pd(low, y); }

@@ -1,5 +1,6 @@
-/* The operation vocabulary for NEON (AArch64): 4 lanes of 32 bits, 2 of 64.  Each name is one operation on every ISA; see scalar.h
- * for its meaning.  Included after <arm_neon.h>.  Fused multiply-add is part of the ARM baseline: only -ffp-contract=off keeps it out. */
+/* The operation vocabulary for NEON (AArch64): 4 lanes of 32 bits, 2 of 64.  Each name is one
+ * operation on every ISA; see scalar.h for its meaning.  Included after <arm_neon.h>.  Fused
+ * multiply-add is part of the ARM baseline: only -ffp-contract=off keeps it out. */
 #define LANES 4
 #define TILES_IN_FLIGHT 1
 
@@ -25,7 +26,9 @@ OP L l_sign(L a) { return vreinterpretq_u64_s64(vshrq_n_s64(vreinterpretq_s64_u6
 OP MD l_nonzero(L a) { return vtstq_u64(a, a); }
 OP MD l_negative(L a) { return l_sign(a); }
 OP void l_store(void *p, L a) { vst1q_u8((uint8_t *)p, vreinterpretq_u8_u64(a)); }
-OP I merge(L even, L odd) { return vtrn1q_u32(vreinterpretq_u32_u64(even), vreinterpretq_u32_u64(odd)); }
+OP I merge(L even, L odd) {
+    return vtrn1q_u32(vreinterpretq_u32_u64(even), vreinterpretq_u32_u64(odd));
+}
 
 OP I i_set1(uint32_t a) { return vdupq_n_u32(a); }
 OP I i_add(I a, I b) { return vaddq_u32(a, b); }
@@ -66,7 +69,8 @@ OP F f_sqrt(F a) { return vsqrtq_f32(a); }
 OP MF f_less(F a, F b) { return vcltq_f32(a, b); }
 OP F f_select(MF m, F a, F b) { return vbslq_f32(m, a, b); }
 OP F f_flip(F a, I w) { return i_as_f(i_xor(f_as_i(a), i_and(w, i_set1(0x80000000u)))); }
-OP F f_raise(F y, F low) { return vbslq_f32(vcltq_f32(y, low), low, y); } /* not vmaxq: it takes +0 over -0 */
+/* not vmaxq: it takes +0 over -0 */
+OP F f_raise(F y, F low) { return vbslq_f32(vcltq_f32(y, low), low, y); }
 OP F f_lower(F y, F high) { return vbslq_f32(vcltq_f32(high, y), high, y); }
 OP MF m_and(MF a, MF b) { return vandq_u32(a, b); }
 OP MF m_andnot(MF a, MF b) { return vbicq_u32(b, a); }

@@ -1,8 +1,10 @@
-/* The operation vocabulary in plain C: 4 lanes of 32 bits, 2 of 64, one loop an operation.  Runs anywhere, and says what each name
- * means on every other ISA:
+/* The operation vocabulary in plain C: 4 lanes of 32 bits, 2 of 64, one loop an operation.  Runs
+ * anywhere, and says what each name means on every other ISA:
  *   F, D   float32 and float64 lanes          I, L   32- and 64-bit words, two's complement
- *   MF, MD truth per lane of F or I, of D or L: only f_select, i_select, d_select, l_select and m_* may look inside
- *   merge(even, odd)   the low words of the 64-bit lanes of `even` and `odd`, alternating: even[0], odd[0], even[1], ...
+ *   MF, MD truth per lane of F or I, of D or L: only f_select, i_select, d_select, l_select and m_*
+ *       may look inside
+ *   merge(even, odd)   the low words of the 64-bit lanes of `even` and `odd`, alternating: even[0],
+ *       odd[0], even[1], ...
  *   l_mul32            low 32 bits times low 32 bits; the high halves may hold anything
  *   i_mulhi            the high half of the unsigned product
  *   f_raise(y, low)    y < low ? low : y          f_lower(y, high)   high < y ? high : y

@@ -1,6 +1,7 @@
-/* The operation vocabulary for SSE2, the x86-64 baseline: 4 lanes of 32 bits, 2 of 64.  Each name is one operation on every ISA;
- * see scalar.h for its meaning.  SSE2 has no blend, no 64-bit compare and no half conversion: masks are full lanes, selected by
- * and/andnot.  Included after <emmintrin.h>. */
+/* The operation vocabulary for SSE2, the x86-64 baseline: 4 lanes of 32 bits, 2 of 64.  Each name
+ * is one operation on every ISA; see scalar.h for its meaning.  SSE2 has no blend, no 64-bit
+ * compare and no half conversion: masks are full lanes, selected by and/andnot.  Included after
+ * <emmintrin.h>. */
 #define LANES 4
 #define TILES_IN_FLIGHT 1
 #define F16_BY_INTEGERS 1
@@ -31,7 +32,9 @@ OP MD l_nonzero(L a) {
 }
 OP MD l_negative(L a) { return _mm_castsi128_pd(l_sign(a)); }
 OP void l_store(void *p, L a) { _mm_storeu_si128((__m128i *)p, a); }
-OP I merge(L even, L odd) { return _mm_or_si128(_mm_and_si128(even, _mm_set1_epi64x(0xFFFFFFFF)), _mm_slli_epi64(odd, 32)); }
+OP I merge(L even, L odd) {
+    return _mm_or_si128(_mm_and_si128(even, _mm_set1_epi64x(0xFFFFFFFF)), _mm_slli_epi64(odd, 32));
+}
 
 OP I i_set1(uint32_t a) { return _mm_set1_epi32((int)a); }
 OP I i_add(I a, I b) { return _mm_add_epi32(a, b); }
@@ -43,7 +46,10 @@ OP I i_xor(I a, I b) { return _mm_xor_si128(a, b); }
 #define i_shr(a, n) _mm_srli_epi32(a, n)
 #define i_sar(a, n) _mm_srai_epi32(a, n)
 #define i_shl(a, n) _mm_slli_epi32(a, n)
-OP MF i_nonzero(I a) { return _mm_castsi128_ps(_mm_xor_si128(_mm_cmpeq_epi32(a, _mm_setzero_si128()), _mm_set1_epi32(-1))); }
+OP MF i_nonzero(I a) {
+    return _mm_castsi128_ps(_mm_xor_si128(_mm_cmpeq_epi32(a, _mm_setzero_si128()),
+        _mm_set1_epi32(-1)));
+}
 OP MF i_negative(I a) { return _mm_castsi128_ps(_mm_srai_epi32(a, 31)); }
 OP MF i_less(I a, I b) { return _mm_castsi128_ps(_mm_cmplt_epi32(a, b)); }
 OP I i_select(MF m, I a, I b) {
@@ -59,7 +65,8 @@ OP F i_to_f(I a) { return _mm_cvtepi32_ps(a); }
 OP F i_as_f(I a) { return _mm_castsi128_ps(a); }
 OP I f_as_i(F a) { return _mm_castps_si128(a); }
 OP void i_store32(void *p, I a) { _mm_storeu_si128((__m128i *)p, a); }
-OP void i_store16(void *p, I a) { /* packs saturates signed, so the low halves are made signed first */
+/* packs saturates signed, so the low halves are made signed first */
+OP void i_store16(void *p, I a) {
     __m128i low = _mm_srai_epi32(_mm_slli_epi32(a, 16), 16);
     _mm_storel_epi64((__m128i *)p, _mm_packs_epi32(low, low));
 }

@@ -1,8 +1,11 @@
-"""Shows that -ffp-contract=off carries the promise: the kernels built with contraction allowed must give other bits.
+"""Shows that -ffp-contract=off carries the promise: the kernels built with contraction allowed must
+give other bits.
 
-Builds the extension from this checkout twice into a temporary folder, as setup.py does and then with -ffp-contract=fast -mfma (AArch64
-has fused multiply-add without asking), and draws with every instruction set of both.  The first must agree with the reference engine
-everywhere, the second nowhere that can contract.  Run by .ci/run with Python -P, so that the installed package is the reference.
+Builds the extension from this checkout twice into a temporary folder, as setup.py does and then
+with -ffp-contract=fast -mfma (AArch64 has fused multiply-add without asking), and draws with every
+instruction set of both.  The first must agree with the reference engine everywhere, the second
+nowhere that can contract.  Run by .ci/run with Python -P, so that the installed package is the
+reference.
 """
 
 import importlib.machinery
@@ -33,7 +36,9 @@ def build(folder: pathlib.Path, contract: bool) -> str:
     text = (ROOT / "setup.py").read_text()
     if contract:
         assert "-ffp-contract=off" in text
-        fused = '"-ffp-contract=fast"' + (', "-mfma"' if platform.machine() in ("x86_64", "AMD64") else "")
+        fused = '"-ffp-contract=fast"' + (
+            ', "-mfma"' if platform.machine() in ("x86_64", "AMD64") else ""
+        )
         text = text.replace('"-ffp-contract=off"', fused)
     (folder / "setup.py").write_text(text)
     environment = {**os.environ, "FASTINIT_REQUIRE_NATIVE": "1"}
@@ -71,7 +76,9 @@ def report(path: str) -> dict[str, str]:
 
 
 def main() -> int:
-    if len(sys.argv) > 1:  # each build in a process of its own: one process loads an extension's name once
+    if (
+        len(sys.argv) > 1
+    ):  # each build in a process of its own: one process loads an extension's name once
         print(report(sys.argv[1]))
         return 0
     with tempfile.TemporaryDirectory() as folder:
@@ -80,20 +87,28 @@ def main() -> int:
             path = pathlib.Path(folder) / ("contracting" if contract else "promised")
             path.mkdir()
             run = subprocess.run(
-                [sys.executable, "-P", __file__, build(path, contract)], check=True, capture_output=True, text=True
+                [sys.executable, "-P", __file__, build(path, contract)],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             results.append(eval(run.stdout))  # noqa: S307  (our own dict)
     promised, contracting = results
     bad = []
     for isa in promised:
         print(
-            f"{isa}: of {COUNT} float32 and float64 normals differ {promised[isa]} as built, {contracting.get(isa)} contracted"
+            f"{isa}: of {COUNT} float32 and float64 normals differ {promised[isa]} as built, "
+            f"{contracting.get(isa)} contracted"
         )
         if promised[isa] != "0 and 0":
             bad.append(f"{isa} as built differs from the reference engine")
         if contracting.get(isa) == "0 and 0":
-            bad.append(f"{isa} built with contraction allowed passes: the vectors do not see contraction")
-    print("\n".join(bad) or "every instruction set agrees as built and fails with contraction allowed")
+            bad.append(
+                f"{isa} built with contraction allowed passes: the vectors do not see contraction"
+            )
+    print(
+        "\n".join(bad) or "every instruction set agrees as built and fails with contraction allowed"
+    )
     return bool(bad)
 
 

@@ -1,9 +1,11 @@
-"""Draws with every instruction set and compiler at hand, here and on AArch64 under qemu, and compares the bits.
+"""Draws with every instruction set and compiler at hand, here and on AArch64 under qemu, and
+compares the bits.
 
     python -P tests/cross/check.py
 
-Uses what it finds of cc, gcc, clang and aarch64-linux-gnu-gcc with qemu-aarch64 (Debian: clang, gcc-aarch64-linux-gnu,
-libc6-dev-arm64-cross, qemu-user) and says what it found.  Not part of the test command: fresh machines have no cross compiler.
+Uses what it finds of cc, gcc, clang and aarch64-linux-gnu-gcc with qemu-aarch64 (Debian: clang,
+gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user) and says what it found.  Not part of the
+test command: fresh machines have no cross compiler.
 """
 
 import pathlib
@@ -16,9 +18,17 @@ from fastinit import _draws
 from fastinit._dtypes import FLOATING
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = [ROOT / "tests/cross/tiles.c", ROOT / "src/dispatch.c", *sorted((ROOT / "src/isa").glob("*.c"))]
+SOURCES = [
+    ROOT / "tests/cross/tiles.c",
+    ROOT / "src/dispatch.c",
+    *sorted((ROOT / "src/isa").glob("*.c")),
+]
 FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src'}"]
-COMPILERS = {"gcc": [], "clang": [], "aarch64-linux-gnu-gcc": ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]}
+COMPILERS = {
+    "gcc": [],
+    "clang": [],
+    "aarch64-linux-gnu-gcc": ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
+}
 
 
 def parameters() -> str:
@@ -47,15 +57,20 @@ def main() -> int:
                 continue
             program = f"{folder}/{compiler}"
             subprocess.run([compiler, *FLAGS, *map(str, SOURCES), "-lm", "-o", program], check=True)
-            output = subprocess.run([*runner, program], input=text, check=True, capture_output=True, text=True).stdout
+            output = subprocess.run(
+                [*runner, program], input=text, check=True, capture_output=True, text=True
+            ).stdout
             lines = output.splitlines()
             print(
-                f"{compiler}: {len(lines)} hashes, instruction sets {', '.join(dict.fromkeys(line.split()[2] for line in lines))}"
+                f"{compiler}: {len(lines)} hashes, instruction sets "
+                f"{', '.join(dict.fromkeys(line.split()[2] for line in lines))}"
             )
             isas = len({line.split()[2] for line in lines})
             for number, line in enumerate(lines):
                 draw, storage, isa, digest = line.split()
-                seen.setdefault((number // isas, f"draw {draw} storage {storage}"), {})[f"{compiler} {isa}"] = digest
+                seen.setdefault((number // isas, f"draw {draw} storage {storage}"), {})[
+                    f"{compiler} {isa}"
+                ] = digest
     bad = {key: found for key, found in seen.items() if len(set(found.values())) != 1}
     for key, found in bad.items():
         print(key, found)

@@ -1,8 +1,10 @@
-"""Repeats 1/4096 of the exhaustive sweeps, the slice that this commit's hash chooses, and compares with their recorded results.
+"""Repeats 1/4096 of the exhaustive sweeps, the slice that this commit's hash chooses, and compares
+with their recorded results.
 
     python -P tests/derivation/check_slice.py [K]
 
-Run by .ci/run.  The whole sweeps: sweep_normal.py and sweep_truncated.py, minutes each; their results: the JSON beside them.
+Run by .ci/run.  The whole sweeps: sweep_normal.py and sweep_truncated.py, minutes each; their
+results: the JSON beside them.
 """
 
 import pathlib
@@ -20,7 +22,9 @@ def main() -> int:
     print(f"slice {number} of 4096, commit {commit[:12]}", flush=True)
     failed = 0
     for sweep in ("sweep_normal.py", "sweep_truncated.py"):
-        failed |= subprocess.run([sys.executable, "-P", str(HERE / sweep), "--slice", str(number)]).returncode
+        failed |= subprocess.run(
+            [sys.executable, "-P", str(HERE / sweep), "--slice", str(number)]
+        ).returncode
     return failed
 
 

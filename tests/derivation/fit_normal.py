@@ -1,12 +1,15 @@
-"""Fits the constants of the normal draw (stream-v1.md, section 5) and prints them as hexadecimal floats.
+"""Fits the constants of the normal draw (stream-v1.md, section 5) and prints them as hexadecimal
+floats.
 
-    python tests/derivation/fit_normal.py [float64] [radius] [angle]        (all three: a minute or two, one core)
+    python tests/derivation/fit_normal.py [float64] [radius] [angle]
+    (all three: a minute or two, one core)
 
-Minimax by Remez exchange in mpmath on a fixed grid, so that the same digits come out everywhere.  float64: rounded
-as they are.  float32: rounded, then a seeded search among neighbouring floats for the smallest measured error.  The
-float32 constants in use (IN_USE) are the best of many such searches by the sweep over all 2^32 words; a run of this
-file ends close to them, not at them, and prints both.  Needs mpmath and NumPy.  The constants stand in
-src/kernel/constants.h and fastinit/reference/normal.py; sweep_normal.c measures them.
+Minimax by Remez exchange in mpmath on a fixed grid, so that the same digits come out everywhere.
+float64: rounded as they are.  float32: rounded, then a seeded search among neighbouring floats for
+the smallest measured error.  The float32 constants in use (IN_USE) are the best of many such
+searches by the sweep over all 2^32 words; a run of this file ends close to them, not at them, and
+prints both.  Needs mpmath and NumPy.  The constants stand in src/kernel/constants.h and
+fastinit/reference/normal.py; sweep_normal.c measures them.
 """
 
 import random
@@ -16,15 +19,22 @@ import mpmath as mp
 import numpy as np
 
 mp.mp.dps = 50
-EIGHTH = (mp.pi / 4) ** 2  # the polynomials of the angle are in x = theta^2, theta up to an eighth of a turn
+EIGHTH = (
+    mp.pi / 4
+) ** 2  # the polynomials of the angle are in x = theta^2, theta up to an eighth of a turn
 TINY = mp.mpf(10) ** -20
 IN_USE = {
-    "radius": "0x1.7efaf2p+2 0x1.0aa8b2p+3 -0x1.30b5e0p+1 0x1.8e03eap-7 0x1.46a7c8p+1 -0x1.35348ep-2 -0x1.62e430p-23",
-    "angle": "0x1.17848cp-66 0x1.b39d34p+1 -0x1.2140e6p+2 0x1.ee01a4p-35 -0x1.ffee5cp-35 -0x1.922d92p+2",
+    "radius": (
+        "0x1.7efaf2p+2 0x1.0aa8b2p+3 -0x1.30b5e0p+1 0x1.8e03eap-7 0x1.46a7c8p+1 -0x1.35348ep-2 "
+        "-0x1.62e430p-23"
+    ),
+    "angle": (
+        "0x1.17848cp-66 0x1.b39d34p+1 -0x1.2140e6p+2 0x1.ee01a4p-35 -0x1.ffee5cp-35 -0x1.922d92p+2"
+    ),
 }
 
 
-# ---- minimax --------------------------------------------------------------------------------------------------------
+# ---- minimax -------------------------------------------------------------------------------------
 
 
 def exchange(error, count):
@@ -55,7 +65,10 @@ def minimax_rows(rows, values):
             matrix[i, count], right[i] = (-1) ** i, values[place]
         solution = mp.lu_solve(matrix, right)
         c = [solution[j] for j in range(count)]
-        error = [sum(r * k for r, k in zip(row, c, strict=True)) - v for row, v in zip(rows, values, strict=True)]
+        error = [
+            sum(r * k for r, k in zip(row, c, strict=True)) - v
+            for row, v in zip(rows, values, strict=True)
+        ]
         before, places = places, exchange(error, count + 1)
         if places == before:
             break
@@ -67,10 +80,14 @@ def nodes(low, high, grid):
 
 
 def minimax(target, degrees, end, weight):
-    """The c_j of sum c_j x^j, j in degrees, on [0, end] that minimise max |weight * (sum - target)|; that maximum."""
+    """The c_j of sum c_j x^j, j in degrees, on [0, end] that minimise max |weight * (sum -
+    target)|; that maximum.
+    """
     xs = nodes(mp.mpf(0), end, 2000)
     xs[0] = TINY
-    return minimax_rows([[x**j * weight(x) for j in degrees] for x in xs], [target(x) * weight(x) for x in xs])
+    return minimax_rows(
+        [[x**j * weight(x) for j in degrees] for x in xs], [target(x) * weight(x) for x in xs]
+    )
 
 
 def minimax_newton(residual, start, low, high):
@@ -120,11 +137,13 @@ def show(title, names, values, note):
     sys.stdout.flush()
 
 
-# ---- float64 --------------------------------------------------------------------------------------------------------
+# ---- float64 -------------------------------------------------------------------------------------
 
 
 def fit_float64():
-    """-2 ln(1 + g) = y L(y^2) with y = g / (g + 2); cosine and sine by polynomials that share g = z (z + C5)."""
+    """-2 ln(1 + g) = y L(y^2) with y = g / (g + 2); cosine and sine by polynomials that share g = z
+    (z + C5).
+    """
     unit = mp.mpf(2) ** 53
     log = lambda z: mp.atanh(mp.sqrt(z)) / mp.sqrt(z)  # noqa: E731
     c, error = minimax(log, range(10), mp.mpf(1) / 9, lambda z: 1 / log(z))
@@ -147,13 +166,15 @@ def fit_float64():
     show("angle, float64", "K C5 C4 C3 C2 C1 S6 S5 S4 S3 S2 S1 S0", constants, note)
 
 
-# ---- float32: measured search ---------------------------------------------------------------------------------------
+# ---- float32: measured search --------------------------------------------------------------------
 
 
 def search(part, names, measure, hardest, starts, rounds=6, steps=2000):
-    """The neighbours (in their first six constants) of one of `starts` with the smallest measured error.
+    """The neighbours (in their first six constants) of one of `starts` with the smallest measured
+    error.
 
-    After every round the words that are hardest for the new ones join the sample; the best over the last sample wins.
+    After every round the words that are hardest for the new ones join the sample; the best over the
+    last sample wins.
     """
     rng, pool = random.Random(1), list(starts)
     in_use = np.array([float.fromhex(k) for k in IN_USE[part].split()], np.float32)
@@ -165,7 +186,9 @@ def search(part, names, measure, hardest, starts, rounds=6, steps=2000):
             for _ in range(steps):
                 near = constants.copy()
                 for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
-                    near.view(np.int32)[rng.randrange(6)] += rng.choice((1, -1, 2, -2, 5, -5, 20, -20, 100, -100))
+                    near.view(np.int32)[rng.randrange(6)] += rng.choice(
+                        (1, -1, 2, -2, 5, -5, 20, -20, 100, -100)
+                    )
                 moved = measure(near, sample)
                 idle += 1
                 if moved < error:
@@ -175,9 +198,17 @@ def search(part, names, measure, hardest, starts, rounds=6, steps=2000):
             tried.append(constants)
         sample = hardest([*tried, in_use], sample)
         pool = sorted(pool + tried, key=lambda constants: measure(constants, sample))[:4]
-        print(f"    round {k}: {measure(pool[0], sample):.3f} ulp over {len(sample[0])} words", flush=True)
+        print(
+            f"    round {k}: {measure(pool[0], sample):.3f} ulp over {len(sample[0])} words",
+            flush=True,
+        )
     show(f"{part}, float32, by this search", names, pool[0], f"{measure(pool[0], sample):.3f} ulp")
-    show(f"{part}, float32, in use", names, in_use, f"{measure(in_use, sample):.3f} ulp over the same words")
+    show(
+        f"{part}, float32, in use",
+        names,
+        in_use,
+        f"{measure(in_use, sample):.3f} ulp over the same words",
+    )
 
 
 def error32(got, exact):
@@ -190,7 +221,7 @@ def harden(sample, words, error, keep=2048):
     return np.unique(np.concatenate([sample, worst]))
 
 
-# ---- float32: radius ------------------------------------------------------------------------------------------------
+# ---- float32: radius -----------------------------------------------------------------------------
 
 
 def radius32(a, k):
@@ -211,10 +242,19 @@ def exact_radius(a):
 
 
 def fit_radius():
-    """-2 ln(1 + g / 2) / g as (g + W) (Q1 + N / ((g + D1) g + D0)) + Q0 on [-1, 0]: six parameters, few operations."""
+    """-2 ln(1 + g / 2) / g as (g + W) (Q1 + N / ((g + D1) g + D0)) + Q0 on [-1, 0]: six parameters,
+    few operations.
+    """
     target = lambda g: -2 * mp.log1p(g / 2) / g  # noqa: E731
     model = lambda p, g: (g + p[4]) * (p[3] + p[2] / ((g + p[0]) * g + p[1])) + p[5]  # noqa: E731
-    start = [5.984067, 8.333093, -2.3805503, 0.01214647, 2.5519953, -0.30195828]  # a least-squares fit
+    start = [
+        5.984067,
+        8.333093,
+        -2.3805503,
+        0.01214647,
+        2.5519953,
+        -0.30195828,
+    ]  # a least-squares fit
     c, error = minimax_newton(lambda p, g: model(p, g) / target(g) - 1, start, -mp.mpf(1), -TINY)
     print(f"radius, float32: logarithm to {mp.nstr(error * 2**24, 3)} 2^-24")
     first = np.array([float(k) for k in [*c, -2 * mp.log(2) / 2**23]], np.float32)
@@ -222,7 +262,9 @@ def fit_radius():
     def hardest(best, sample):
         rng = np.random.default_rng(5)
         words = rng.integers(0, 2**32, 1 << 22, dtype=np.uint32)
-        words[::2] = np.uint32(0x9B450000) + words[::2] % np.uint32(0x17230000)  # r in [0.85, 1): the hardest
+        words[::2] = np.uint32(0x9B450000) + words[::2] % np.uint32(
+            0x17230000
+        )  # r in [0.85, 1): the hardest
         if sample is None:
             return words[: 1 << 15], exact_radius(words[: 1 << 15])
         kept = sample[0]
@@ -236,7 +278,7 @@ def fit_radius():
     search("radius", "D1 D0 N Q1 W Q0 E", measure, hardest, [first])
 
 
-# ---- float32: angle -------------------------------------------------------------------------------------------------
+# ---- float32: angle ------------------------------------------------------------------------------
 
 
 def angle32(b, k):
@@ -258,46 +300,63 @@ def angle_error(k, b, exact):
 
 
 def fit_angle():
-    """cos = 1 + z (C1 + g), sin = y (S3 z + S2) (g + S1) with g = z (C2 - z), z = scale * theta^2: g is shared.
+    """cos = 1 + z (C1 + g), sin = y (S3 z + S2) (g + S1) with g = z (C2 - z), z = scale * theta^2:
+    g is shared.
 
-    The sine has three parameters of its own for a cubic in z; what is missing, the cosine's top coefficient gives:
-    moved a little from its own optimum it costs the cosine some error and spares the sine some.
+    The sine has three parameters of its own for a cubic in z; what is missing, the cosine's top
+    coefficient gives: moved a little from its own optimum it costs the cosine some error and spares
+    the sine some.
     """
     unit, turn = mp.mpf(2) ** 24, 2 * mp.pi / mp.mpf(2) ** 34
     optimum = minimax(cosine_rest, range(3), EIGHTH, cosine_weight)[0][2]
     starts, sine = [], [0.153627, -9.371532, 1 / (0.153627 * -9.371532)]
     for per_mille in range(-5, 1):
         c3 = optimum * (1 + mp.mpf(per_mille) / 1000)
-        (c1, c2), cos_error = minimax(lambda x, c3=c3: cosine_rest(x) - c3 * x * x, range(2), EIGHTH, cosine_weight)
+        (c1, c2), cos_error = minimax(
+            lambda x, c3=c3: cosine_rest(x) - c3 * x * x, range(2), EIGHTH, cosine_weight
+        )
 
         def residual(p, x, c2=c2, c3=c3):
             exact = sinc(x)
-            return (p[0] * (x + p[1]) * (x * (c2 + c3 * x) + p[2]) / exact - 1) * ulps(exact * mp.sqrt(x), 24)
+            return (p[0] * (x + p[1]) * (x * (c2 + c3 * x) + p[2]) / exact - 1) * ulps(
+                exact * mp.sqrt(x), 24
+            )
 
         sine, sin_error = minimax_newton(residual, sine, TINY, EIGHTH)
         scale = (-c3) ** (mp.mpf(1) / 3)  # makes the cosine's top coefficient -1
         s3 = turn * sine[0]
         k = [scale * turn**2, c2 / scale**2, c1 / scale, s3, s3 * scale * sine[1], sine[2] / scale]
         starts.append(np.array([float(v) for v in k], np.float32))
-        note = f"cosine to {mp.nstr(cos_error * unit, 3)} 2^-24, sine to {mp.nstr(sin_error, 3)} ulp"
+        note = (
+            f"cosine to {mp.nstr(cos_error * unit, 3)} 2^-24, sine to {mp.nstr(sin_error, 3)} ulp"
+        )
         print(f"angle, float32: top coefficient {per_mille:+d} per mille: {note}", flush=True)
 
     def hardest(best, sample):
         rng = np.random.default_rng(9)
         words = rng.integers(1, (1 << 29) + 1, 1 << 22, dtype=np.uint32)
-        # Hardest: sines just under 1/2, 1/4 and 1/8, and words next to a tie of their conversion to float32.
+        # Hardest: sines just under 1/2, 1/4 and 1/8, and words next to a tie of their conversion to
+        # float32.
         words[::2] = 297000000 + words[::2] % np.uint32(61000000)
         words >>= rng.integers(0, 4, len(words), dtype=np.uint32)
         low = np.maximum(np.frexp(words)[1] - 24, 1).astype(np.uint32)
         tie = np.uint32(1) << (low - np.uint32(1))
         close = (words >> low << low) + tie - rng.integers(0, 2, len(words), dtype=np.uint32)
-        words = np.maximum(np.where(rng.integers(0, 2, len(words)) == 0, close, words), 1).astype(np.uint32)
+        words = np.maximum(np.where(rng.integers(0, 2, len(words)) == 0, close, words), 1).astype(
+            np.uint32
+        )
         kept = words[: 1 << 16] if sample is None else sample[0]
         for k in best:
             kept = harden(kept, words, angle_error(k, words, exact_angle(words)))
         return kept, exact_angle(kept)
 
-    search("angle", "K C2 C1 S3 S2 S1", lambda k, sample: angle_error(k, *sample).max(), hardest, starts)
+    search(
+        "angle",
+        "K C2 C1 S3 S2 S1",
+        lambda k, sample: angle_error(k, *sample).max(),
+        hardest,
+        starts,
+    )
 
 
 if __name__ == "__main__":

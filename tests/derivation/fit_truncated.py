@@ -2,9 +2,10 @@
 
     python tests/derivation/fit_truncated.py [central wide log near float32 float64 ...]
 
-Minimax by Remez' exchange in mpmath on a fixed grid, so that it prints the same digits everywhere; a coefficient is
-rounded to the working type, then the others are fitted again around it.  What each polynomial is for stands in
-fastinit/reference/truncated.py; sweep_truncated.c measures the result.  Not part of the package; needs mpmath alone.
+Minimax by Remez' exchange in mpmath on a fixed grid, so that it prints the same digits everywhere;
+a coefficient is rounded to the working type, then the others are fitted again around it.  What each
+polynomial is for stands in fastinit/reference/truncated.py; sweep_truncated.c measures the result.
+Not part of the package; needs mpmath alone.
 """
 
 import sys
@@ -32,7 +33,9 @@ def nodes(low, high, count=GRID):
 
 
 def remez(columns, target, weight):
-    """Coefficients c that minimise max |weight (sum c_j columns_j - target)| over the grid, and that maximum."""
+    """Coefficients c that minimise max |weight (sum c_j columns_j - target)| over the grid, and
+    that maximum.
+    """
     terms, count = len(columns), len(target)
     places = [round(k * (count - 1) / terms) for k in range(terms + 1)]
     best = None
@@ -54,7 +57,8 @@ def remez(columns, target, weight):
             best = ([solution[j] for j in range(terms)], largest)
         if largest < abs(solution[terms]) * (1 + mp.mpf(10) ** -6):
             break
-        # One extremum for every run of equal sign, then the terms + 1 neighbours whose smallest is largest.
+        # One extremum for every run of equal sign, then the terms + 1 neighbours whose smallest is
+        # largest.
         extrema = []
         for at, error in enumerate(errors):
             if extrema and (error > 0) == (errors[extrema[-1]] > 0):
@@ -63,7 +67,9 @@ def remez(columns, target, weight):
             else:
                 extrema.append(at)
         while len(extrema) > terms + 1:
-            extrema = extrema[1:] if abs(errors[extrema[0]]) < abs(errors[extrema[-1]]) else extrema[:-1]
+            extrema = (
+                extrema[1:] if abs(errors[extrema[0]]) < abs(errors[extrema[-1]]) else extrema[:-1]
+            )
         if len(extrema) < terms + 1:
             break
         places = extrema
@@ -71,7 +77,9 @@ def remez(columns, target, weight):
 
 
 def polynomial(variable, powers, target, weight, precision):
-    """Fit sum c_k variable^k; in float32 each coefficient is rounded in turn and the rest fitted again around it."""
+    """Fit sum c_k variable^k; in float32 each coefficient is rounded in turn and the rest fitted
+    again around it.
+    """
     columns = {k: [v**k for v in variable] for k in powers}
     fixed, rest, left = {}, list(powers), list(target)
     coefficients, exact = remez([columns[k] for k in powers], target, weight)
@@ -88,7 +96,10 @@ def polynomial(variable, powers, target, weight, precision):
 def report(title, constants, error, exact, precision):
     error, exact = (mp.nstr(e * mp.mpf(2) ** precision, 4) for e in (error, exact))
     kind = "float32" if precision == 24 else "float64"
-    print(f"{title}, {kind}: {error} x 2^-{precision} of the result ({exact} before rounding the coefficients)")
+    print(
+        f"{title}, {kind}: {error} x 2^-{precision} of the result ({exact} before rounding the "
+        "coefficients)"
+    )
     for name, value in constants.items():
         print(f"    {name:<12} {hexadecimal(value, precision):<26} {mp.nstr(value, 20)}")
 
@@ -98,7 +109,10 @@ def quantile(tail):
     if tail == mp.mpf(1) / 2:
         return mp.mpf(0)
     r = mp.sqrt(-2 * mp.log(tail))
-    over, under = (2.515517, 0.802853, 0.010328), (1, 1.432788, 0.189269, 0.001308)  # Abramowitz and Stegun 26.2.23
+    over, under = (
+        (2.515517, 0.802853, 0.010328),
+        (1, 1.432788, 0.189269, 0.001308),
+    )  # Abramowitz and Stegun 26.2.23
     z = max(r - mp.polyval(over[::-1], r) / mp.polyval(under[::-1], r), mp.mpf(0))
     for _ in range(4):
         u = (mp.erfc(z / mp.sqrt(2)) / 2 - tail) * mp.sqrt(2 * mp.pi) * mp.exp(z * z / 2)
@@ -107,17 +121,23 @@ def quantile(tail):
 
 
 def central():
-    """Form 0: with s = x^2, x = 2q = erf(z / sqrt 2): z / x = A + A's polynomial, A = H0 + A1 / (C + 1 - s)."""
+    """Form 0: with s = x^2, x = 2q = erf(z / sqrt 2): z / x = A + A's polynomial, A = H0 + A1 / (C
+    + 1 - s).
+    """
     precision, c = 24, mp.mpf("0.2839")
     bound = 2 * (1 + mp.mpf(2) ** -20)
     end = 1 - mp.erf(bound / mp.sqrt(2)) ** 2
     v = nodes(1 / (1 + c), 1 / (c + end))
     x = [mp.sqrt(max(1 + c - 1 / w, 0)) for w in v]
-    ratio = [mp.sqrt(2) * mp.erfinv(s) / s if s > mp.mpf(10) ** -20 else mp.sqrt(mp.pi / 2) for s in x]
+    ratio = [
+        mp.sqrt(2) * mp.erfinv(s) / s if s > mp.mpf(10) ** -20 else mp.sqrt(mp.pi / 2) for s in x
+    ]
     middle = (v[0] + v[-1]) / 2
     weight = [1 / y for y in ratio]
     powers = [2, 3, 4, 5, 6, 7, 9, 11]
-    free, _ = remez([[mp.mpf(1)] * GRID, *([(w - middle) ** k for w in v] for k in [1, *powers])], ratio, weight)
+    free, _ = remez(
+        [[mp.mpf(1)] * GRID, *([(w - middle) ** k for w in v] for k in [1, *powers])], ratio, weight
+    )
     a0, a1 = rounded(free[0], precision), rounded(free[1], precision)
     h0 = rounded(a0 - a1 * middle, precision)
     t = [h0 + a1 * w - a0 for w in v]
@@ -128,10 +148,14 @@ def central():
 
 
 def log(precision, terms):
-    """ln(1 + f) = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f), R = z (L1 + z (L2 + ...)), z = s^2."""
+    """ln(1 + f) = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f), R = z (L1 + z (L2 + ...)), z =
+    s^2.
+    """
     s = nodes(mp.mpf(10) ** -6, (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * (1 + mp.mpf(2) ** -20))
     target = [(mp.log((1 + y) / (1 - y)) - 2 * y) / y**3 for y in s]
-    found, error, exact = polynomial([y * y for y in s], list(range(terms)), target, [y**3 for y in s], precision)
+    found, error, exact = polynomial(
+        [y * y for y in s], list(range(terms)), target, [y**3 for y in s], precision
+    )
     report("log", {f"L{k + 1}": found[k] for k in found}, error, exact, precision)
 
 
@@ -142,7 +166,9 @@ def near(precision, terms):
     x = [mp.sqrt(2 * mp.pi) * y for y in q]
     target = [(u / y - 1) / y**2 for u, y in zip(z, x, strict=True)]
     weight = [y**3 / u for u, y in zip(z, x, strict=True)]
-    found, error, exact = polynomial([y * y for y in x], list(range(terms)), target, weight, precision)
+    found, error, exact = polynomial(
+        [y * y for y in x], list(range(terms)), target, weight, precision
+    )
     report("near zero", {f"N{k}": found[k] for k in found}, error, exact, precision)
 
 

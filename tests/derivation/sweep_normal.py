@@ -1,10 +1,13 @@
-"""Builds sweep_normal.c and sweeps the normal draw's radius and angle; sweep_normal.json keeps errors and digests.
+"""Builds sweep_normal.c and sweeps the normal draw's radius and angle; sweep_normal.json keeps
+errors and digests.
 
-    python tests/derivation/sweep_normal.py              float32: all 2^32 words; float64: 2^24 and the edge words
-    python tests/derivation/sweep_normal.py --slice 17   slice 17 of 4096, against the JSON and the reference engine
+    python tests/derivation/sweep_normal.py
+        float32: all 2^32 words; float64: 2^24 and the edge words
+    python tests/derivation/sweep_normal.py --slice 17
+        slice 17 of 4096, against the JSON and the reference engine
 
-Errors are in ulp of the exact value.  A digest is the sum of a hash of (word, result bits) over a slice, 8 hexadecimal
-digits a slice.  Two minutes on two cores for the whole, a second for a slice.
+Errors are in ulp of the exact value.  A digest is the sum of a hash of (word, result bits) over a
+slice, 8 hexadecimal digits a slice.  Two minutes on two cores for the whole, a second for a slice.
 """
 
 import argparse
@@ -48,13 +51,19 @@ def summary(rows, what):
 
 
 def whole(program, workers):
-    result = {"commit": output("git", "rev-parse", "HEAD"), "compiler": output("cc", "--version").splitlines()[0]}
+    result = {
+        "commit": output("git", "rev-parse", "HEAD"),
+        "compiler": output("cc", "--version").splitlines()[0],
+    }
     result |= {"flags": " ".join(FLAGS), "cpu": cpu()}
     failed = False
     with ThreadPoolExecutor(workers) as pool:
         for what, count in SLICES.items():
             step = count // 64
-            parts = pool.map(lambda k, what=what, step=step: run(program, what, k, k + step), range(0, count, step))
+            parts = pool.map(
+                lambda k, what=what, step=step: run(program, what, k, k + step),
+                range(0, count, step),
+            )
             rows = [row for part in parts for row in part]
             result[what] = summary(rows, what)
             result[what]["digests"] = "".join(digest for digest, _, _ in rows)
@@ -65,17 +74,21 @@ def whole(program, workers):
 
 
 def output(*command):
-    return subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, cwd=HERE, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def cpu():
     text = Path("/proc/cpuinfo").read_text()
     fields = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
     fields = {key.strip(): value.strip() for key, value in fields.items()}
-    return ", ".join(f"{key} {fields[key]}" for key in ("model name", "cpu family", "model") if key in fields)
+    return ", ".join(
+        f"{key} {fields[key]}" for key in ("model name", "cpu family", "model") if key in fields
+    )
 
 
-# ---- the same digests from the reference engine, so that what was swept is what ships -------------------------------
+# ---- the same digests from the reference engine, so that what was swept is what ships ------------
 
 
 def mix(x):
@@ -90,7 +103,9 @@ def digest_of(*hashes):
 
 
 def shipped(what, k):
-    """The digest of a slice by fastinit.reference (float64: of no slice 0, whose edge words only the C program has)."""
+    """The digest of a slice by fastinit.reference (float64: of no slice 0, whose edge words only
+    the C program has).
+    """
     from fastinit.reference import normal
 
     if what.endswith("32"):
@@ -108,7 +123,9 @@ def shipped(what, k):
     if what == "radius64":
         return digest_of(mix(mix(words) ^ normal.radius_f64(words).view(np.uint64)))
     cosine, sine = normal.sincos_f64(words)
-    return digest_of(mix(mix(words) ^ cosine.view(np.uint64)), mix(mix(~words) ^ sine.view(np.uint64)))
+    return digest_of(
+        mix(mix(words) ^ cosine.view(np.uint64)), mix(mix(~words) ^ sine.view(np.uint64))
+    )
 
 
 def one(program, k):
@@ -118,7 +135,11 @@ def one(program, k):
         digest, errors, _ = run(program, what, place, place + 1)[0]
         same = digest == kept[what]["digests"][8 * place : 8 * place + 8]
         ships = (what.endswith("64") and place == 0) or shipped(what, place) == digest
-        verdict = ("as in" if same else "DIFFERS FROM") + f" {RESULT.name}, engine " + ("equal" if ships else "DIFFERS")
+        verdict = (
+            ("as in" if same else "DIFFERS FROM")
+            + f" {RESULT.name}, engine "
+            + ("equal" if ships else "DIFFERS")
+        )
         print(f"{what} slice {place}: {max(errors)} ulp, {verdict}")
         failed |= not same or not ships or max(errors) > BUDGET
     return failed
@@ -126,7 +147,9 @@ def one(program, k):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--slice", type=int, metavar="K", help="only this of 4096 slices, compared with the JSON")
+    parser.add_argument(
+        "--slice", type=int, metavar="K", help="only this of 4096 slices, compared with the JSON"
+    )
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,13 @@
-"""Builds sweep_truncated.c and sweeps the truncated normal: accuracy, order, digests; sweep_truncated.json keeps them.
+"""Builds sweep_truncated.c and sweeps the truncated normal: accuracy, order, digests;
+sweep_truncated.json keeps them.
 
-    python tests/derivation/sweep_truncated.py              every word at 2 sigma; seams and a sample elsewhere
-    python tests/derivation/sweep_truncated.py --slice 17   2^20 words (slice 17 of 4096) against the JSON, for .ci/run
+    python tests/derivation/sweep_truncated.py
+        every word at 2 sigma; seams and a sample elsewhere
+    python tests/derivation/sweep_truncated.py --slice 17
+        2^20 words (slice 17 of 4096) against the JSON, for .ci/run
 
-Errors are in units of the last place of z, outward meaning away from zero.  Minutes for the whole, a second a slice.
+Errors are in units of the last place of z, outward meaning away from zero.  Minutes for the whole,
+a second a slice.
 """
 
 import argparse
@@ -25,10 +29,27 @@ FLAGS = ("-O2", "-ffp-contract=off")
 INFINITY = math.inf
 CENTRAL = (-2.0, 2.0)
 CASES = (
-    CENTRAL, (-1.0, 1.0), (0.0, INFINITY), (1.0, INFINITY), (-INFINITY, -2.5), (-1.0, 3.0), (2.5, INFINITY),
-    (8.0, 10.0), (9.0, INFINITY), (-100.0, 100.0), (100.0, 101.0), (-1000.0, 1000.0), (-3.0, 3.0), (1.0, 1.001),
-    (0.0, 2.0), (-0.001, 0.002), (-INFINITY, 0.3), (3.0, 4.0), (0.5, 0.6), (1e6, INFINITY),
-)  # fmt: skip
+    CENTRAL,
+    (-1.0, 1.0),
+    (0.0, INFINITY),
+    (1.0, INFINITY),
+    (-INFINITY, -2.5),
+    (-1.0, 3.0),
+    (2.5, INFINITY),
+    (8.0, 10.0),
+    (9.0, INFINITY),
+    (-100.0, 100.0),
+    (100.0, 101.0),
+    (-1000.0, 1000.0),
+    (-3.0, 3.0),
+    (1.0, 1.001),
+    (0.0, 2.0),
+    (-0.001, 0.002),
+    (-INFINITY, 0.3),
+    (3.0, 4.0),
+    (0.5, 0.6),
+    (1e6, INFINITY),
+)
 BUDGET = 8.0  # stream-v1.md section 6
 
 
@@ -67,8 +88,12 @@ def whole(program):
         ["git", "rev-parse", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True
     ).stdout.strip()
     result = {
-        "commit": commit, "compiler": compiler, "flags": " ".join(FLAGS), "machine": platform.machine(), "cases": {},
-    }  # fmt: skip
+        "commit": commit,
+        "compiler": compiler,
+        "flags": " ".join(FLAGS),
+        "machine": platform.machine(),
+        "cases": {},
+    }
     result["steps_out_of_order"] = run(program, "steps", None)[0]
     for case in CASES:
         name = f"{case[0]:g} {case[1]:g}"

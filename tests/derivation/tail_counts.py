@@ -1,9 +1,12 @@
-"""Tail counts of the normal at >= 10^9 values a dtype, against the exact probabilities; result in tail_counts.json.
+"""Tail counts of the normal at >= 10^9 values a dtype, against the exact probabilities; result in
+tail_counts.json.
 
-    python -P tests/derivation/tail_counts.py            # about a minute; exits 1 where a count is more than 5 sigma off
+    python -P tests/derivation/tail_counts.py
+        about a minute; exits 1 where a count is more than 5 sigma off
 
-Counts of |y| > t after the one rounding to the dtype: in bfloat16 and float16 the limit is half a step beyond t.  KS and moments would
-not see a lost tail: a radius of 24 bits loses 21 % of |z| > 5.5 and everything beyond 5.77.
+Counts of |y| > t after the one rounding to the dtype: in bfloat16 and float16 the limit is half a
+step beyond t.  KS and moments would not see a lost tail: a radius of 24 bits loses 21 % of |z| >
+5.5 and everything beyond 5.77.
 """
 
 import json
@@ -23,7 +26,9 @@ SEED, STREAM = 2026, 1
 
 
 def probability(limit: float, dtype: _dtypes.DType) -> float:
-    """P(|y| > limit) of a standard normal rounded to nearest even: beyond the middle of limit and the next value."""
+    """P(|y| > limit) of a standard normal rounded to nearest even: beyond the middle of limit and
+    the next value.
+    """
     bits = _dtypes.encode(limit, dtype)
     middle = (_dtypes.decode(bits, dtype) + _dtypes.decode(bits + 1, dtype)) / 2
     return math.erfc(middle / math.sqrt(2))
@@ -36,7 +41,9 @@ def count(dtype: _dtypes.DType) -> dict:
     sign = dtype.unsigned.type(1 << (8 * dtype.itemsize - 1))
     found, largest = dict.fromkeys(LIMITS, 0), 0
     for start in range(0, VALUES, PIECE):
-        _engine.run([Job(out, draw.draw, draw.storage, SEED, STREAM, 0, draw.parameters, start, (1,))])
+        _engine.run(
+            [Job(out, draw.draw, draw.storage, SEED, STREAM, 0, draw.parameters, start, (1,))]
+        )
         size = np.bitwise_and(out, ~sign, out=out)  # positive floats order as their bits do
         largest = max(largest, int(size.max()))
         for limit in LIMITS:
@@ -54,14 +61,24 @@ def count(dtype: _dtypes.DType) -> dict:
 
 def main() -> int:
     result = {
-        dtype.name: count(dtype) for dtype in (_dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.FLOAT16, _dtypes.BFLOAT16)
+        dtype.name: count(dtype)
+        for dtype in (_dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.FLOAT16, _dtypes.BFLOAT16)
     }
     text = json.dumps(
-        {"seed": SEED, "stream": STREAM, "engine": _engine.name(), "isa": _engine.isa(), "dtypes": result}, indent=1
+        {
+            "seed": SEED,
+            "stream": STREAM,
+            "engine": _engine.name(),
+            "isa": _engine.isa(),
+            "dtypes": result,
+        },
+        indent=1,
     )
     pathlib.Path(__file__).with_suffix(".json").write_text(text + "\n")
     print(text)
-    return int(any(abs(row["sigmas"]) > 5 for one in result.values() for row in one["beyond"].values()))
+    return int(
+        any(abs(row["sigmas"]) > 5 for one in result.values() for row in one["beyond"].values())
+    )
 
 
 if __name__ == "__main__":

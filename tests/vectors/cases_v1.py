@@ -1,9 +1,10 @@
-"""Which lines the tables *.txt hold, and their form: "head : bits …", where the head alone says what is computed.
+"""Which lines the tables *.txt hold, and their form: "head : bits …", where the head alone says
+what is computed.
 
-The answers come from scalar_v1.py and scalar_truncated_v1.py; only words and parameters are chosen here. `python
-tests/vectors/scalar_v1.py` writes the tables anew; `complete(head)` computes one line. Numbers of a head are decimal
-integers (seed, stream, first index, count) or C hexadecimal doubles; bits and words are hexadecimal without 0x, with as
-many digits as the type has.
+The answers come from scalar_v1.py and scalar_truncated_v1.py; only words and parameters are chosen
+here. `python tests/vectors/scalar_v1.py` writes the tables anew; `complete(head)` computes one
+line. Numbers of a head are decimal integers (seed, stream, first index, count) or C hexadecimal
+doubles; bits and words are hexadecimal without 0x, with as many digits as the type has.
 """
 
 import math
@@ -17,7 +18,9 @@ HERE = pathlib.Path(__file__).parent
 NARROW = ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 FLOATS = ("float64", "float32", *NARROW)
 INF = math.inf
-FIRST_LINE = "# Written by `python tests/vectors/scalar_v1.py` from fastinit/stream-v1.md; do not edit. "
+FIRST_LINE = (
+    "# Written by `python tests/vectors/scalar_v1.py` from fastinit/stream-v1.md; do not edit. "
+)
 
 
 def hexed(code: int, width: int) -> str:
@@ -28,7 +31,8 @@ def numbers(texts):
     return [float.fromhex(t) for t in texts]
 
 
-# One line ---------------------------------------------------------------------------------------------------------
+# One line
+# --------------------------------------------------------------------------------------------------
 
 
 def complete(head: str) -> str:
@@ -40,7 +44,10 @@ def drawn(one_value):
     def answer(dtype, seed, stream, first, count, *parameters):
         parameters, width = numbers(parameters), scalar.FORMATS[dtype][3]
         seed, stream, first = int(seed), int(stream), int(first)
-        return [hexed(one_value(seed, stream, first + n, dtype, *parameters), width) for n in range(int(count))]
+        return [
+            hexed(one_value(seed, stream, first + n, dtype, *parameters), width)
+            for n in range(int(count))
+        ]
 
     return answer
 
@@ -52,21 +59,32 @@ def radius(dtype, *words):
 
 def angle(dtype, *words):
     function = scalar.angle32 if dtype == "float32" else scalar.angle64
-    return [",".join(hexed(scalar.store(v, dtype), len(w) * 4) for v in function(int(w, 16))) for w in words]
+    return [
+        ",".join(hexed(scalar.store(v, dtype), len(w) * 4) for v in function(int(w, 16)))
+        for w in words
+    ]
 
 
 def truncated_word(dtype, mean, std, low, high, *words):
     mean, std, low, high = numbers((mean, std, low, high))
-    return [hexed(truncated.truncated_of_word(int(w, 16), dtype, mean, std, low, high), len(w) * 4) for w in words]
+    return [
+        hexed(truncated.truncated_of_word(int(w, 16), dtype, mean, std, low, high), len(w) * 4)
+        for w in words
+    ]
 
 
 def stored(dtype, *words):
-    return [hexed(scalar.store(scalar.view32(int(w, 16)), dtype), scalar.FORMATS[dtype][3]) for w in words]
+    return [
+        hexed(scalar.store(scalar.view32(int(w, 16)), dtype), scalar.FORMATS[dtype][3])
+        for w in words
+    ]
 
 
 def constant(dtype, *values):
     through = scalar.round64 if dtype == "float64" else scalar.round32
-    return [hexed(scalar.store(through(v), dtype), scalar.FORMATS[dtype][3]) for v in numbers(values)]
+    return [
+        hexed(scalar.store(through(v), dtype), scalar.FORMATS[dtype][3]) for v in numbers(values)
+    ]
 
 
 def stream(name):
@@ -80,7 +98,9 @@ def scaled(rule, layout, shape, argument):
         fans = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
     else:
         fans = shape[-2] * math.prod(shape[:-2]), shape[-1] * math.prod(shape[:-2])
-    return [hexed(scalar.bits64(v), 64) for v in scalar.scaling(rule, *fans, float.fromhex(argument))]
+    return [
+        hexed(scalar.bits64(v), 64) for v in scalar.scaling(rule, *fans, float.fromhex(argument))
+    ]
 
 
 ANSWERS = {
@@ -97,12 +117,17 @@ ANSWERS = {
     "scaling": scaled,
 }
 
-# Choices ----------------------------------------------------------------------------------------------------------
+# Choices
+# --------------------------------------------------------------------------------------------------
 
 
 def chosen(count: int, word: int, salt: int) -> list[int]:
     """`count` pseudo-random words, the same ones on every machine."""
-    words = [w for n in range((count * word + 127) // 128) for w in scalar.philox((n, 0, 0, salt), (2024, 7))]
+    words = [
+        w
+        for n in range((count * word + 127) // 128)
+        for w in scalar.philox((n, 0, 0, salt), (2024, 7))
+    ]
     if word == 64:
         words = [low | high << 32 for low, high in zip(words[::2], words[1::2], strict=True)]
     return words[:count]
@@ -114,20 +139,32 @@ def around(word: int, *middles: int, reach: int = 1) -> list[int]:
 
 def edge_words(word: int) -> list[int]:
     eighths = [n << (word - 3) for n in range(8)]
-    powers = [w for k in range(word) for w in (1 << k, (1 << k) - 1, 2**word - (1 << k), 2**word - 1 - (1 << k))]
+    powers = [
+        w
+        for k in range(word)
+        for w in (1 << k, (1 << k) - 1, 2**word - (1 << k), 2**word - 1 - (1 << k))
+    ]
     return sorted({*around(word, *eighths, reach=2), *powers})
 
 
 def places(dtype: str):
-    """(seed, stream, first): their ends, starts inside a tile, a carry into the second counter word, the last value."""
+    """(seed, stream, first): their ends, starts inside a tile, a carry into the second counter
+    word, the last value.
+    """
     tile = 32 if dtype == "float64" else 64
     name = scalar.stream_id("layers.0.attention.query.weight")
     last = tile << 52
     fixed = [(0, 0, 0), (42, name, 0), (2**64 - 1, 2**64 - 1, 7), (1, 1 << 32, tile - 9)]
-    fixed += [(1 << 32, 1, (tile << 28) - 11), (2**63, 2**63, last - tile // 2), (7, name, 1_000_003)]
+    fixed += [
+        (1 << 32, 1, (tile << 28) - 11),
+        (2**63, 2**63, last - tile // 2),
+        (7, name, 1_000_003),
+    ]
     fixed += [(1234567890123456789, scalar.stream_id("é\0"), tile * 1000 - 1)]
     more = chosen(45 if dtype == "float64" else 27, 64, 1)
-    return fixed + [(s, t, f % 2**40) for s, t, f in zip(more[::3], more[1::3], more[2::3], strict=True)]
+    return fixed + [
+        (s, t, f % 2**40) for s, t, f in zip(more[::3], more[1::3], more[2::3], strict=True)
+    ]
 
 
 def draw_heads(kind, dtype, all_parameters, all_places):
@@ -177,12 +214,19 @@ def normal_word_heads():
 def store_heads():
     for dtype in NARROW:
         _, m, largest, _ = scalar.FORMATS[dtype]
-        codes = [*range(1 << (m + 1)), *range(1 << m, largest, max(1, largest // 61)), largest - 1] if m < 8 else []
+        codes = (
+            [*range(1 << (m + 1)), *range(1 << m, largest, max(1, largest // 61)), largest - 1]
+            if m < 8
+            else []
+        )
         edges = (0, 1, 2, 3, 511, 512, 1022, 1023, 1024, 1025, 2047, 2048)
         codes = codes or [*edges, *range(0, largest, largest // 97), largest - 1]
         words = []
         for code in sorted(set(codes)):
-            low, high = scalar.decode(code, dtype), scalar.decode(code + 1, dtype) if code < largest else None
+            low, high = (
+                scalar.decode(code, dtype),
+                scalar.decode(code + 1, dtype) if code < largest else None,
+            )
             ends = [low] if high is None else [low, (low + high) / 2]
             for value in ends:  # the value, and the tie above it with both neighbours
                 bits = scalar.encode(value, "float32")
@@ -194,21 +238,45 @@ def store_heads():
         for n in range(0, len(words), 16):
             yield f"store {dtype} " + " ".join(hexed(w, 32) for w in words[n : n + 16])
     values = (0.0, -0.0, 1.0, -1.0, 0.1, 1 / 3, 2.5, -448.0, 1e-3, 3.0e-8, -1e-10, 1.0e-45, 1e-300)
-    # A tie of float16 and of bfloat16 that only the double breaks: through binary32 it is a tie again.
-    values += (1 + 2.0**-11 + 2.0**-30, 1 + 2.0**-8 + 2.0**-40, 1 + 2.0**-4 + 2.0**-50, 1 + 3 * 2.0**-3 - 2.0**-40)
+    # A tie of float16 and of bfloat16 that only the double breaks: through binary32 it is a tie
+    # again.
+    values += (
+        1 + 2.0**-11 + 2.0**-30,
+        1 + 2.0**-8 + 2.0**-40,
+        1 + 2.0**-4 + 2.0**-50,
+        1 + 3 * 2.0**-3 - 2.0**-40,
+    )
     for dtype in FLOATS:
         yield f"constant {dtype} " + " ".join(v.hex() for v in values)
 
 
 def stream_heads():
-    names = ["", "\0", "a", "weight", "layers.0.weight", "model.layers.31.mlp.down_proj.weight", " a ", "0", "None"]
+    names = [
+        "",
+        "\0",
+        "a",
+        "weight",
+        "layers.0.weight",
+        "model.layers.31.mlp.down_proj.weight",
+        " a ",
+        "0",
+        "None",
+    ]
     names += ["é", "e\u0301", "重み", "😀", "x" * 300]
     names += [f"blocks.{n}.bias" for n in range(20)]
     yield from (f"stream {n.encode('utf-8').hex() or '-'}" for n in names)
 
 
 def scaling_heads():
-    shapes = ((64, 32), (1, 1), (512, 384, 3, 3), (7, 5, 3), (3, 3, 16, 48), (50257, 768), (2, 1000003))
+    shapes = (
+        (64, 32),
+        (1, 1),
+        (512, 384, 3, 3),
+        (7, 5, 3),
+        (3, 3, 16, 48),
+        (50257, 768),
+        (2, 1000003),
+    )
     shapes += ((11, 13, 17, 19, 23),)
     arguments = {
         "he": (0.0, 0.01, math.sqrt(5.0), -0.2),
@@ -224,19 +292,31 @@ def scaling_heads():
 
 
 # low high of sigmas, then mean std low high
-NAMED = """-2 2, -3 3, 0 inf, 1 inf, -inf -2.5, -1 3, 2.5 inf, 8 10, 9 inf, -10 -8, -100 100, 100 101, -1000 1000, 1 1.001,
-    -inf inf, -inf 3, -0.1 5, -6 1e-6, -1e-20 1, -1 1e-20, 0 1, 0 1e-3, -1 0, -inf 0, 30 31, -40 -38, 300 inf,
-    70000 inf, 1e10 2e10, 1e30 inf, -inf -1e30, 65535.5 65536.5, 4 inf, 3.999 inf, -5 -4, -inf -3.999, -1e-10 1e-10,
-    -1e-4 1e-4, -1 1, -0.5 0.5, -5 -1, -9 9, -13.5 0.5, 0.5 14, -37 38"""
+NAMED = """-2 2, -3 3, 0 inf, 1 inf, -inf -2.5, -1 3, 2.5 inf, 8 10, 9 inf, -10 -8, -100 100,
+    100 101, -1000 1000, 1 1.001, -inf inf, -inf 3, -0.1 5, -6 1e-6, -1e-20 1, -1 1e-20, 0 1,
+    0 1e-3, -1 0, -inf 0, 30 31, -40 -38, 300 inf, 70000 inf, 1e10 2e10, 1e30 inf, -inf -1e30,
+    65535.5 65536.5, 4 inf, 3.999 inf, -5 -4, -inf -3.999, -1e-10 1e-10, -1e-4 1e-4, -1 1, -0.5 0.5,
+    -5 -1, -9 9, -13.5 0.5, 0.5 14, -37 38"""
 OTHERS = """0 0.02 -0.04 0.04, -0.3 0.7 -1 5, 10 3 -inf 4, 0 0.02 0.001 inf, 0 0.879 -1.758 1.758,
     100 0.5 99 101, 0.1 0.3 -0.5 0.7, 0 1e-6 -2e-6 2e-6, 5 2 -3 1"""
 CENTRAL_END = 2.0 + 2.0**-20
 SETTINGS = [(0.0, 1.0, *map(float, pair.split())) for pair in NAMED.split(",")]
-SETTINGS += [(0.0, 1.0, -CENTRAL_END, CENTRAL_END), (0.0, 1.0, -CENTRAL_END, CENTRAL_END + 2.0**-38)]
+SETTINGS += [
+    (0.0, 1.0, -CENTRAL_END, CENTRAL_END),
+    (0.0, 1.0, -CENTRAL_END, CENTRAL_END + 2.0**-38),
+]
 SETTINGS += [(0.0, 1.0, -1.0, 1e-300), (0.0, 1.0, -1e-300, 1.0), (0.0, 1.0, -1.0, 2.0**-200)]
-SETTINGS += [(0.0, 1.0, -1.0, 2.0**-200 - 2.0**-253), (0.0, 1.0, -(2.0**-200), 1.0), (0.0, 1.0, -1e-80, 3.0)]
+SETTINGS += [
+    (0.0, 1.0, -1.0, 2.0**-200 - 2.0**-253),
+    (0.0, 1.0, -(2.0**-200), 1.0),
+    (0.0, 1.0, -1e-80, 3.0),
+]
 SETTINGS += [(0.0, 1.0, -2.0, 2.0 + 2.0**-39), (0.0, 1.0, -2.0, 2.0 + 2.0**-36)]
-SETTINGS += [(0.0, 1.0, 12.0, 12.0 + 2.0**-20), (0.0, 1.0, 2.0, 2.0 + 2.0**-18), (1.0, 1 / 3, 2.0, 3.0)]
+SETTINGS += [
+    (0.0, 1.0, 12.0, 12.0 + 2.0**-20),
+    (0.0, 1.0, 2.0, 2.0 + 2.0**-18),
+    (1.0, 1 / 3, 2.0, 3.0),
+]
 SETTINGS += [tuple(map(float, four.split())) for four in OTHERS.split(",")]
 
 
@@ -254,7 +334,12 @@ def random_settings(salt: int):
             mean, std, high = 0.25, 0.7, -math.ldexp(0.5 + fine, (w >> 7 & 7) - 3)
             low = high - width
         else:
-            mean, std, low, high = fine, 1.5, fine - 1.5 * width, fine + 1.5 * width * (1.0 if kind == 6 else 1.75)
+            mean, std, low, high = (
+                fine,
+                1.5,
+                fine - 1.5 * width,
+                fine + 1.5 * width * (1.0 if kind == 6 else 1.75),
+            )
         yield mean, std, low, high
 
 
@@ -320,7 +405,9 @@ def seams(word, mean, std, low, high) -> list[int]:
 def truncated_word_heads():
     sets = [(dtype, setting, 32) for setting in SETTINGS for dtype in ("float32", "float64")]
     sets += [
-        (dtype, setting, 8) for salt, dtype in ((4, "float32"), (5, "float64")) for setting in random_settings(salt)
+        (dtype, setting, 8)
+        for salt, dtype in ((4, "float32"), (5, "float64"))
+        for setting in random_settings(salt)
     ]
     for n, (dtype, setting, count) in enumerate(sets):
         if not allowed(dtype, *setting):
@@ -334,14 +421,22 @@ def truncated_word_heads():
         )
         words, text = sorted(words), " ".join(float(p).hex() for p in setting)
         for start in range(0, len(words), 16):
-            yield f"truncated_word {dtype} {text} " + " ".join(hexed(w, word) for w in words[start : start + 16])
+            yield f"truncated_word {dtype} {text} " + " ".join(
+                hexed(w, word) for w in words[start : start + 16]
+            )
 
 
 TABLES = {
     "uniform.txt": (uniform_heads, "draw dtype seed stream first count low high"),
     "normal.txt": (normal_heads, "draw dtype seed stream first count mean std"),
-    "normal_words.txt": (normal_word_heads, "radius or angle, dtype, words : radii, or cosine,sine of each"),
-    "truncated_normal.txt": (truncated_heads, "draw dtype seed stream first count mean std low high"),
+    "normal_words.txt": (
+        normal_word_heads,
+        "radius or angle, dtype, words : radii, or cosine,sine of each",
+    ),
+    "truncated_normal.txt": (
+        truncated_heads,
+        "draw dtype seed stream first count mean std low high",
+    ),
     "truncated_normal_words.txt": (truncated_word_heads, "dtype mean std low high words"),
     "stores.txt": (store_heads, "store: dtype and binary32 words; constant: dtype and doubles"),
     "streams.txt": (stream_heads, "name in hexadecimal UTF-8 : stream id"),

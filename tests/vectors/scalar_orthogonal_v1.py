@@ -1,10 +1,10 @@
 """Section 8 of the page fastinit/stream-v1.md written a second time, one number after another.
 
-The draws come from scalar_v1.py.  Nothing here may import fastinit or NumPy, nor be fast.  A float32 is kept in a float
-of Python; sums of products are exact in whole numbers of 2^-298 and rounded once.  `python
-tests/vectors/scalar_orthogonal_v1.py` writes orthogonal.txt anew: "head : bits ..." in C order, or their SHA-256
-(little-endian bytes) where there are many.  A head: initializer, dtype, seed, stream, layout, gain, number of batch
-axes (the first ones), shape.
+The draws come from scalar_v1.py.  Nothing here may import fastinit or NumPy, nor be fast.  A
+float32 is kept in a float of Python; sums of products are exact in whole numbers of 2^-298 and
+rounded once.  `python tests/vectors/scalar_orthogonal_v1.py` writes orthogonal.txt anew: "head :
+bits ..." in C order, or their SHA-256 (little-endian bytes) where there are many.  A head:
+initializer, dtype, seed, stream, layout, gain, number of batch axes (the first ones), shape.
 """
 
 import hashlib
@@ -14,7 +14,10 @@ import pathlib
 import scalar_v1 as scalar
 
 HERE = pathlib.Path(__file__).parent
-FIRST_LINE = "# Written by `python tests/vectors/scalar_orthogonal_v1.py` from fastinit/stream-v1.md; do not edit.\n"
+FIRST_LINE = (
+    "# Written by `python tests/vectors/scalar_orthogonal_v1.py` from fastinit/stream-v1.md; do "
+    "not edit.\n"
+)
 MOST = 64  # values that a line shows one by one
 BLOCK = 64
 
@@ -72,14 +75,20 @@ def columns_of_q(kind: Type, seed: int, stream: int, p: int, q: int, t: int):
         t_of = {(r, c): 0.0 for r in block for c in block}
         for i in block:
             for r in range(first, i):
-                s = kind.chain([t_of[r, c] for c in range(r, i)], [kind.chain(v[c], v[i]) for c in range(r, i)])
+                s = kind.chain(
+                    [t_of[r, c] for c in range(r, i)], [kind.chain(v[c], v[i]) for c in range(r, i)]
+                )
                 t_of[r, i] = -kind.round(tau[i] * s)
             t_of[i, i] = tau[i]
-        for c in range(first, p):  # earlier columns are still zero where the block's reflectors are not
+        for c in range(
+            first, p
+        ):  # earlier columns are still zero where the block's reflectors are not
             y = {r: kind.chain(v[r], columns[c]) for r in block}
             z = {r: kind.chain([t_of[r, k] for k in block], [y[k] for k in block]) for r in block}
             for j in range(first, q):
-                columns[c][j] = kind.chain([-v[r][j] for r in block], [z[r] for r in block], columns[c][j])
+                columns[c][j] = kind.chain(
+                    [-v[r][j] for r in block], [z[r] for r in block], columns[c][j]
+                )
     return columns
 
 
@@ -97,7 +106,9 @@ def finish(kind: Type, dtype: str, gain: float, values):
 def orthogonal(dtype, seed, stream, layout, gain, batch, shape):
     kind = Type(dtype)
     own = shape[batch:]
-    rows, columns = (own[0], math.prod(own[1:])) if layout == "oi" else (math.prod(own[:-1]), own[-1])
+    rows, columns = (
+        (own[0], math.prod(own[1:])) if layout == "oi" else (math.prod(own[:-1]), own[-1])
+    )
     values = []
     for t in range(math.prod(shape[:batch])):
         for row in matrix(kind, seed, stream, rows, columns, t):
@@ -106,7 +117,9 @@ def orthogonal(dtype, seed, stream, layout, gain, batch, shape):
 
 
 def in_kernel(dtype, layout, gain, shape, taps):
-    """The bits of a convolution's weight of this shape: taps[place] is a list of rows (in) of numbers (out)."""
+    """The bits of a convolution's weight of this shape: taps[place] is a list of rows (in) of
+    numbers (out).
+    """
     kind, kernel = Type(dtype), shape[2:] if layout == "oi" else shape[:-2]
     out, into = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
     places = [()]
@@ -126,7 +139,9 @@ def delta_orthogonal(dtype, seed, stream, layout, gain, batch, shape):
     kernel = shape[2:] if layout == "oi" else shape[:-2]
     centre = tuple((side - 1) // 2 for side in kernel)
     if layout == "oi":
-        rows = [list(row) for row in zip(*matrix(Type(dtype), seed, stream, out, into, 0), strict=True)]
+        rows = [
+            list(row) for row in zip(*matrix(Type(dtype), seed, stream, out, into, 0), strict=True)
+        ]
     else:
         rows = matrix(Type(dtype), seed, stream, into, out, 0)
     return in_kernel(dtype, layout, gain, shape, {centre: rows})
@@ -146,7 +161,10 @@ def convolutional_orthogonal(dtype, seed, stream, layout, gain, batch, shape):
             words = scalar.block_words(seed, stream, (2 << 56) + 16 * (i // 64) + i % 16)
             if words[i % 64 // 16] < 1 << 31:
                 kept.append(q[c])
-        p = [[kind.chain([c[a] for c in kept], [c[b] for c in kept]) for b in range(n)] for a in range(n)]
+        p = [
+            [kind.chain([c[a] for c in kept], [c[b] for c in kept]) for b in range(n)]
+            for a in range(n)
+        ]
         other = [[kind.round(float(a == b) - p[a][b]) for b in range(n)] for a in range(n)]
         axis, grown = number % axes, {}
         places = set(taps) | {tuple(k + (a == axis) for a, k in enumerate(place)) for place in taps}
@@ -157,7 +175,9 @@ def convolutional_orthogonal(dtype, seed, stream, layout, gain, batch, shape):
                 if tap in taps:
                     for i in range(into):
                         for b in range(n):
-                            block[i][b] = kind.chain(taps[tap][i], [factor[a][b] for a in range(n)], block[i][b])
+                            block[i][b] = kind.chain(
+                                taps[tap][i], [factor[a][b] for a in range(n)], block[i][b]
+                            )
             grown[place] = block
         taps = grown
     return in_kernel(dtype, layout, gain, shape, taps)
@@ -169,11 +189,16 @@ INITIALIZERS = {f.__name__: f for f in (orthogonal, delta_orthogonal, convolutio
 def complete(head: str) -> str:
     name, dtype, seed, stream, layout, gain, batch, *shape = head.split()
     shape = tuple(map(int, shape))
-    bits = INITIALIZERS[name](dtype, int(seed), int(stream), layout, float.fromhex(gain), int(batch), shape)
+    bits = INITIALIZERS[name](
+        dtype, int(seed), int(stream), layout, float.fromhex(gain), int(batch), shape
+    )
     width = scalar.FORMATS[dtype][3]
     if len(bits) <= MOST:
         return f"{head} : {' '.join(f'{b:0{width // 4}x}' for b in bits)}"
-    return f"{head} : sha256 {hashlib.sha256(b''.join(b.to_bytes(width // 8, 'little') for b in bits)).hexdigest()}"
+    return (
+        f"{head} : sha256 "
+        f"{hashlib.sha256(b''.join(b.to_bytes(width // 8, 'little') for b in bits)).hexdigest()}"
+    )
 
 
 def heads():

@@ -1,7 +1,9 @@
-"""Section 9 of fastinit/stream-v1.md, sparse, written a second time from the page: units, Floyd's choice, ranks, values.
+"""Section 9 of fastinit/stream-v1.md, sparse, written a second time from the page: units, Floyd's
+choice, ranks, values.
 
-Stands on scalar_v1.py (words, normal, formats).  `python tests/vectors/scalar_sparse_v1.py` writes sparse.txt anew, a line a case:
-rows columns (sparsity | count) per std dtype seed stream : flat-index=bits of every non-zero, in C order.
+Stands on scalar_v1.py (words, normal, formats).  `python tests/vectors/scalar_sparse_v1.py` writes
+sparse.txt anew, a line a case: rows columns (sparsity | count) per std dtype seed stream :
+flat-index=bits of every non-zero, in C order.
 """
 
 import math
@@ -88,7 +90,10 @@ def line(case: tuple) -> str:
 
 
 def main() -> None:
-    text = "# Sparse, by scalar_sparse_v1.py: rows columns amount per std dtype seed stream : flat index=bits of the non-zeros\n"
+    text = (
+        "# Sparse, by scalar_sparse_v1.py: rows columns amount per std dtype seed stream : flat "
+        "index=bits of the non-zeros\n"
+    )
     path = pathlib.Path(__file__).resolve().parent / "sparse.txt"
     path.write_text(text + "".join(line(case) + "\n" for case in CASES))
 

@@ -1,7 +1,9 @@
-"""Section 6 of fastinit/stream-v1.md written a second time: the truncated normal, one word after another.
+"""Section 6 of fastinit/stream-v1.md written a second time: the truncated normal, one word after
+another.
 
-The rules of scalar_v1.py hold here too. The numbers k of a call are computed from their definitions with mpmath (120
-digits) and rounded once; `r` is the rounding of the working type, so that r(a * b) is one operation of it.
+The rules of scalar_v1.py hold here too. The numbers k of a call are computed from their definitions
+with mpmath (120 digits) and rounded once; `r` is the rounding of the working type, so that r(a * b)
+is one operation of it.
 """
 
 import functools
@@ -33,36 +35,47 @@ mpf = mp.mpf
 
 LOG = {
     32: constants("0x1.32d558p-2, 0x1.99541cp-2, 0x1.555588p-1"),
-    64: constants("""0x1.307f239cfa487p-3, 0x1.39794d0a6f464p-3, 0x1.7467f5364b547p-3, 0x1.c71c48bff0502p-3,
-                     0x1.2492494f00827p-2, 0x1.999999996e442p-2, 0x1.55555555555d6p-1"""),
+    64: constants("""
+        0x1.307f239cfa487p-3, 0x1.39794d0a6f464p-3, 0x1.7467f5364b547p-3, 0x1.c71c48bff0502p-3,
+        0x1.2492494f00827p-2, 0x1.999999996e442p-2, 0x1.55555555555d6p-1"""),
 }
-LN2 = {32: constants("0x1.62e4p-1 0x1.7f7d1cp-20"), 64: constants("0x1.62e42feep-1 0x1.a39ef35793c76p-33")}
+LN2 = {
+    32: constants("0x1.62e4p-1 0x1.7f7d1cp-20"),
+    64: constants("0x1.62e42feep-1 0x1.a39ef35793c76p-33"),
+}
 NEAR = {
     32: constants("0x1.8a4e4p-7, 0x1.2a3254p-7, 0x1.a6fa48p-6, 0x1.dd69fcp-5, 0x1.55562ap-3"),
-    64: constants("""0x1.7a625dd603ee9p-12, -0x1.9070f62a361c2p-12, 0x1.2f31e131bc344p-11, 0x1.b256583f4f052p-14,
-                     0x1.411c31fa787bdp-11, 0x1.f11d13b3c143ep-11, 0x1.c9d8b3e63740ap-10, 0x1.a5b75c29f5453p-9,
-                     0x1.9007329efe624p-8, 0x1.8a8517a297398p-7, 0x1.9cd9cda5e6075p-6, 0x1.ddddddddcd251p-5,
-                     0x1.55555555555acp-3"""),
+    64: constants("""
+        0x1.7a625dd603ee9p-12, -0x1.9070f62a361c2p-12, 0x1.2f31e131bc344p-11, 0x1.b256583f4f052p-14,
+        0x1.411c31fa787bdp-11, 0x1.f11d13b3c143ep-11, 0x1.c9d8b3e63740ap-10, 0x1.a5b75c29f5453p-9,
+        0x1.9007329efe624p-8, 0x1.8a8517a297398p-7, 0x1.9cd9cda5e6075p-6, 0x1.ddddddddcd251p-5,
+        0x1.55555555555acp-3"""),
 }
 NEAR_END = {32: x_("0x1.5956b8p-1"), 64: x_("0x1.5956b87528a49p-1")}
 TAIL_SHIFT = {32: x_("0x1p+1"), 64: x_("0x1.8p+1")}
 TAIL_MIDDLE = {32: x_("0x1.89cp-3"), 64: x_("0x1.268p-3")}
 TAIL = {
-    32: constants("""0x1.974246p+9, 0x1.2a8634p+1, 0x1.35dda6p+6, 0x1.1032ecp+3, 0x1.5b49e4p+3, 0x1.5ac764p+1,
-                     0x1.bd713p+1, 0x1.5f600ap-1"""),
-    64: constants("""-0x1.15d0a6a6a6ecbp+51, 0x1.21e08f8a41fep+49, -0x1.3d6637b53fe44p+40, -0x1.c3ce4bfd2d8e2p+39,
-                     -0x1.62a4aa8f9029ep+38, 0x1.9658b524b877ep+37, -0x1.013911e48c2ep+32, 0x1.33bfe6b8317d4p+32,
-                     0x1.3722b5b83b164p+26, 0x1.663d4f03e8bd9p+27, 0x1.3264471522a69p+23, 0x1.ac14c176ee572p+22,
-                     0x1.32f3e3d365097p+19, 0x1.1608508a0ebf2p+18, 0x1.0ce050f760fcdp+15, 0x1.8d3c49a87afdcp+13,
-                     0x1.d4343b90d1c29p+10, 0x1.3d50d9712c59bp+9, 0x1.bcd8c9d0659e5p+6, 0x1.4a8bd2f645059p+5,
-                     0x1.1ef938f0ba92cp+3, 0x1.25f6e5a97300bp+2, 0x1.34ccc50eec8fap-1"""),
+    32: constants("""
+        0x1.974246p+9, 0x1.2a8634p+1, 0x1.35dda6p+6, 0x1.1032ecp+3, 0x1.5b49e4p+3, 0x1.5ac764p+1,
+        0x1.bd713p+1, 0x1.5f600ap-1"""),
+    64: constants("""
+        -0x1.15d0a6a6a6ecbp+51, 0x1.21e08f8a41fep+49, -0x1.3d6637b53fe44p+40,
+        -0x1.c3ce4bfd2d8e2p+39, -0x1.62a4aa8f9029ep+38, 0x1.9658b524b877ep+37,
+        -0x1.013911e48c2ep+32, 0x1.33bfe6b8317d4p+32, 0x1.3722b5b83b164p+26, 0x1.663d4f03e8bd9p+27,
+        0x1.3264471522a69p+23, 0x1.ac14c176ee572p+22, 0x1.32f3e3d365097p+19, 0x1.1608508a0ebf2p+18,
+        0x1.0ce050f760fcdp+15, 0x1.8d3c49a87afdcp+13, 0x1.d4343b90d1c29p+10, 0x1.3d50d9712c59bp+9,
+        0x1.bcd8c9d0659e5p+6, 0x1.4a8bd2f645059p+5, 0x1.1ef938f0ba92cp+3, 0x1.25f6e5a97300bp+2,
+        0x1.34ccc50eec8fap-1"""),
 }
 LOW = {
-    32: constants("0x1.426edep-2, 0x1.ab9ae8p-4, 0x1.adc60ep-3, 0x1.fe9032p-3, 0x1.555ap-2, 0x1p-1"),
-    64: constants("""0x1.d24948d6a015bp-2, -0x1.6f9a5128be96ap-2, 0x1.48d28eb4c1723p-2, -0x1.8de4113ac470cp-9,
-                     0x1.c8b39ebfd6826p-4, 0x1.8b900c8edfe96p-4, 0x1.c8c3336405a72p-4, 0x1.ffdcfd959ec3bp-4,
-                     0x1.24934943286acp-3, 0x1.55554b9e5f99dp-3, 0x1.999999d3fcbb7p-3, 0x1.ffffffff41817p-3,
-                     0x1.5555555555d0bp-2, 0x1p-1"""),
+    32: constants(
+        "0x1.426edep-2, 0x1.ab9ae8p-4, 0x1.adc60ep-3, 0x1.fe9032p-3, 0x1.555ap-2, 0x1p-1"
+    ),
+    64: constants("""
+        0x1.d24948d6a015bp-2, -0x1.6f9a5128be96ap-2, 0x1.48d28eb4c1723p-2, -0x1.8de4113ac470cp-9,
+        0x1.c8b39ebfd6826p-4, 0x1.8b900c8edfe96p-4, 0x1.c8c3336405a72p-4, 0x1.ffdcfd959ec3bp-4,
+        0x1.24934943286acp-3, 0x1.55554b9e5f99dp-3, 0x1.999999d3fcbb7p-3, 0x1.ffffffff41817p-3,
+        0x1.5555555555d0bp-2, 0x1p-1"""),
 }
 LOW_END = {32: x_("0x1.269622p-2"), 64: x_("0x1.269621134db92p-2")}
 NODES = {
@@ -72,7 +85,8 @@ NODES = {
 ODD = constants("0x1.4759aap+2, 0x1.6f78dp-1, 0x1.eca41ep-1, 0x1.53b47ep-1, 0x1.3124eap-1")
 EVEN = constants("0x1.a2d45ep-7, 0x1.3566ecp-7, 0x1.806e8cp-8")
 
-# The numbers k ----------------------------------------------------------------------------------------------------
+# The numbers k
+# --------------------------------------------------------------------------------------------------
 
 
 def exact(x) -> Fraction:
@@ -105,7 +119,11 @@ def inward(alpha, beta, unit):
 
 def form_of(alpha: float, beta: float, word: int) -> str:
     if alpha < 0 < beta:
-        central = word == 32 and abs(alpha + beta) <= 2.0**-40 * (beta - alpha) and beta - alpha <= 4 + 2.0**-19
+        central = (
+            word == 32
+            and abs(alpha + beta) <= 2.0**-40 * (beta - alpha)
+            and beta - alpha <= 4 + 2.0**-19
+        )
         return "central" if central else "wide"
     nearer = alpha if alpha >= 0 else -beta
     return "wide" if word == 64 and nearer < 4 else "far"
@@ -118,7 +136,9 @@ def numbers(alpha: float, beta: float, word: int):
     flip = beta <= 0
     if flip:
         alpha, beta = -beta, -alpha
-    k = {"central": central_numbers, "wide": wide_numbers, "far": far_numbers}[form](mpf(alpha), mpf(beta), word)
+    k = {"central": central_numbers, "wide": wide_numbers, "far": far_numbers}[form](
+        mpf(alpha), mpf(beta), word
+    )
     return form, flip, k
 
 
@@ -194,7 +214,8 @@ def far_numbers(alpha, beta, word):
     return k | {"c": [k_(c, word) for c in solution]}
 
 
-# From a word to z -------------------------------------------------------------------------------------------------
+# From a word to z
+# -------------------------------------------------------------------------------------------------
 
 
 def poly(r, x, coefficients):
@@ -326,11 +347,18 @@ def truncated_z(w, alpha, beta, word) -> float:
     form, flip, k = numbers(alpha, beta, word)
     if flip:
         w = w ^ ((1 << word) - 1)
-    z = z_central(w, k) if form == "central" else z_wide(w, k, word) if form == "wide" else z_far(w, k, word)
+    z = (
+        z_central(w, k)
+        if form == "central"
+        else z_wide(w, k, word)
+        if form == "wide"
+        else z_far(w, k, word)
+    )
     return -z if flip else z
 
 
-# The draw ---------------------------------------------------------------------------------------------------------
+# The draw
+# --------------------------------------------------------------------------------------------------
 
 
 def sigmas(mean, std, low, high):
@@ -341,7 +369,9 @@ def sigmas(mean, std, low, high):
 
 @functools.lru_cache
 def truncated_ends(dtype, low, high):
-    """Smallest and largest value strictly between low and high and between their roundings to the working type."""
+    """Smallest and largest value strictly between low and high and between their roundings to the
+    working type.
+    """
     r = rounding_of(word_of(dtype))
     # A comparison of a Fraction with an infinity is exact too.
     return (

@@ -1,9 +1,11 @@
-"""The stream written a second time, one value after another, from the page fastinit/stream-v1.md alone.
+"""The stream written a second time, one value after another, from the page fastinit/stream-v1.md
+alone.
 
-Sections 1 to 5 here, 6 in scalar_truncated_v1.py. Neither may import fastinit or NumPy: engines are compared with them.
-A Python float is a binary64, and + - * / and math.sqrt on it are single IEEE operations. A binary32 is kept in one too:
-+ - * / and square roots in binary64, rounded to binary32, are the exactly rounded binary32 operations (53 >= 2*24 + 2).
-`python tests/vectors/scalar_v1.py` writes the tables *.txt anew; which lines they hold: cases_v1.py.
+Sections 1 to 5 here, 6 in scalar_truncated_v1.py. Neither may import fastinit or NumPy: engines are
+compared with them. A Python float is a binary64, and + - * / and math.sqrt on it are single IEEE
+operations. A binary32 is kept in one too: + - * / and square roots in binary64, rounded to
+binary32, are the exactly rounded binary32 operations (53 >= 2*24 + 2). `python
+tests/vectors/scalar_v1.py` writes the tables *.txt anew; which lines they hold: cases_v1.py.
 """
 
 import functools
@@ -20,7 +22,8 @@ def constants(text: str) -> list[float]:
     return [x_(c) for c in text.replace(",", " ").split()]
 
 
-# Section 1 and 2: names and words ---------------------------------------------------------------------------------
+# Section 1 and 2: names and words
+# ---------------------------------------------------------------------------------
 
 
 def stream_id(name: str) -> int:
@@ -50,7 +53,8 @@ def words_of_lane(seed: int, stream: int, i: int, word: int):
     return (w if word == 32 else (w[0] | w[1] << 32, w[2] | w[3] << 32)), place // 16
 
 
-# Section 3: formats and the two working types ---------------------------------------------------------------------
+# Section 3: formats and the two working types
+# ---------------------------------------------------------------------
 
 # name: exponent bits, fraction bits, largest finite magnitude, bits of the whole
 FORMATS = {
@@ -88,7 +92,11 @@ def decode(code: int, dtype: str) -> Fraction:
     magnitude = code & ((1 << (width - 1)) - 1)
     e, fraction = magnitude >> m, magnitude & ((1 << m) - 1)
     smallest = 2 - (1 << (exponent_bits - 1))
-    value = fraction * two(smallest - m) if e == 0 else (fraction + (1 << m)) * two(smallest - m + e - 1)
+    value = (
+        fraction * two(smallest - m)
+        if e == 0
+        else (fraction + (1 << m)) * two(smallest - m + e - 1)
+    )
     return -value if code >> (width - 1) else value
 
 
@@ -97,7 +105,9 @@ def store(y: float, dtype: str) -> int:
 
 
 def extreme(dtype: str, inside, largest: bool):
-    """Largest (smallest) finite value for which `inside` holds, which is true up (down) to some point."""
+    """Largest (smallest) finite value for which `inside` holds, which is true up (down) to some
+    point.
+    """
     sign = 1 if largest else -1
     top = FORMATS[dtype][2]
     value = lambda n: sign * (decode(n, dtype) if n >= 0 else -decode(-n, dtype))  # noqa: E731
@@ -151,7 +161,9 @@ def rounding_of(word: int):
 
 
 def scaling(rule: str, fan_in: int, fan_out: int, argument: float):
-    """std, bound, std to truncate of he (argument: slope), xavier (gain), lecun; of fan_in_uniform the bound."""
+    """std, bound, std to truncate of he (argument: slope), xavier (gain), lecun; of fan_in_uniform
+    the bound.
+    """
     if rule == "fan_in":
         return (1.0 / math.sqrt(fan_in),)
     if rule == "he":
@@ -164,7 +176,8 @@ def scaling(rule: str, fan_in: int, fan_out: int, argument: float):
     return std, math.sqrt(3.0 * v), std / 0.8796256610342398
 
 
-# Section 4: uniform -----------------------------------------------------------------------------------------------
+# Section 4: uniform
+# -----------------------------------------------------------------------------------------------
 
 
 def uniform(seed, stream, i, dtype, low, high, symmetric=False) -> int:
@@ -194,7 +207,8 @@ def uniform_ends(dtype, lo, hi):
     return extreme(dtype, lambda v: v >= lo, False), extreme(dtype, lambda v: v < hi, True)
 
 
-# Section 5: normal ------------------------------------------------------------------------------------------------
+# Section 5: normal
+# ------------------------------------------------------------------------------------------------
 
 
 def radius32(a: int) -> float:
@@ -248,13 +262,15 @@ def angle32(b: int):
 
 
 RADIUS64 = constants("""
-    -0x1.6c7b8e459d159p-2 -0x1.94628ce69b42bp-3 -0x1.16626d902646fp-2 -0x1.3aa4eb443b94dp-2 -0x1.74629de74a744p-2
-    -0x1.c71c470c95747p-2 -0x1.2492498323604p-1 -0x1.99999998c57f2p-1 -0x1.5555555555b17p+0 -0x1p+2""")
+    -0x1.6c7b8e459d159p-2 -0x1.94628ce69b42bp-3 -0x1.16626d902646fp-2 -0x1.3aa4eb443b94dp-2
+    -0x1.74629de74a744p-2 -0x1.c71c470c95747p-2 -0x1.2492498323604p-1 -0x1.99999998c57f2p-1
+    -0x1.5555555555b17p+0 -0x1p+2""")
 COSINE64 = constants("""
-    -0x1.30fe4b7a90174p+2 0x1.e9ba294a8768ap+3 -0x1.e94018f921208p+4 0x1.05d7d8230db9dp+5 -0x1.c06fcfe0f07d2p+3""")
+    -0x1.30fe4b7a90174p+2 0x1.e9ba294a8768ap+3 -0x1.e94018f921208p+4 0x1.05d7d8230db9dp+5
+    -0x1.c06fcfe0f07d2p+3""")
 SINE64 = constants("""
-    0x1.efaee14b82f67p-68 -0x1.a9411b3b04146p-68 0x1.1fbbe354ad78ap+4 -0x1.3fa86788c94e9p-62 0x1.490ab327bb3cdp-61
-    -0x1.d59a1500046b9p-62 0x1.921fb54442d18p-64""")
+    0x1.efaee14b82f67p-68 -0x1.a9411b3b04146p-68 0x1.1fbbe354ad78ap+4 -0x1.3fa86788c94e9p-62
+    0x1.490ab327bb3cdp-61 -0x1.d59a1500046b9p-62 0x1.921fb54442d18p-64""")
 
 
 def radius64(a: int) -> float:
