@@ -134,11 +134,11 @@ def names() -> list[str]:
     """Every initializer of the catalogue: name and aliases, the first line of its docstring, and
     what it says it is the same as.
     """
-    from fastinit import _catalog
+    from fastinit import _table
 
     lines = ["| name (aliases) | draws | the same as |", "|---|---|---|"]
-    for name, function in _catalog.INITIALIZERS.items():
-        aliases = [alias for alias, target in _catalog.ALIASES.items() if target == name]
+    for name, function in _table.INITIALIZERS.items():
+        aliases = [alias for alias, target in _table.ALIASES.items() if target == name]
         text = function.__doc__.strip()
         same = re.search(r"Same as:?(.*?)(?:\n\s*\n|\Z)", text, re.S)
         equals = " ".join(same.group(1).split()).split(" Source:")[0].rstrip(".") if same else "—"

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _dtypes
+from fastinit._core import dtypes
 
 VALUES = 1 << 24
-DTYPES = [dtype.name for dtype in _dtypes.FLOATING]
+DTYPES = [dtype.name for dtype in dtypes.FLOATING]
 
 
 def buffer(dtype: str, shape=(VALUES,)):
-    return np.zeros(shape, _dtypes.resolve(dtype).numpy())
+    return np.zeros(shape, dtypes.resolve(dtype).numpy())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

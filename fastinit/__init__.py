@@ -15,13 +15,10 @@ region   the part of `shape` to compute, one slice or integer an axis: a shard h
          in the whole.
 threads  at most so many; no number of threads changes a bit.
 
-The promise in full: fastinit/stream-v1.md.  The names: _catalog.py.
+The promise in full: fastinit/stream-v1.md.  The names: _table.py.
 """
 
-from ._catalog import fill
-from ._explain import explain, info, philox4x32
-from ._fans import Fans, fans, gain
-from ._stream import STREAM_VERSION, new_seed
+from ._core.stream import STREAM_VERSION, new_seed
 from .data_dependent import (
     Layer,
     dense,
@@ -31,6 +28,11 @@ from .data_dependent import (
     normalize_within_layers,
     weight_norm_init,
 )
+from .explain import explain
+from .fans import Fans, fans
+from .fill import fill
+from .gain import gain
+from .info import VERSION, info
 from .initializers import (
     constant,
     convolutional_orthogonal,
@@ -53,6 +55,7 @@ from .initializers import (
     xavier_uniform,
     zeros,
 )
+from .philox import philox4x32
 from .pretrained import pretrained
 from .recipes import (
     DeepNet,
@@ -78,9 +81,9 @@ from .recipes import (
     zero_hadamard,
 )
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
-# Aliases, as _catalog.ALIASES has them.
+# Aliases, as _table.ALIASES has them.
 identity = eye
 glorot_uniform, glorot_normal = xavier_uniform, xavier_normal
 kaiming_uniform, kaiming_normal = he_uniform, he_normal

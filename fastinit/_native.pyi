@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ._engine import Job
+from ._core.jobs import Job
 
 class Batch:
     values: int

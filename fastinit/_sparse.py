@@ -1,37 +1,39 @@
 """Sparse matrices, section 9 of stream-v1.md: in each unit (a column, or a row) a uniformly chosen
 set of non-zeros.
 
-Here stand the NumPy form of the choice (Floyd's algorithm), the rule for dense destinations and the
-scipy.sparse formats; the Numba form, of the same bits, stands in _jit/sparse.py.  No other file may
-choose places.  The words come from plane 1, the normals from plane 0, both through _engine.
+Here stand the NumPy form of the choice (Floyd's algorithm), the fill of dense destinations and the
+scipy.sparse formats; the Numba form, of the same bits, stands in _jit/sparse.py, the public
+function in initializers/sparse.py.  No other file may choose places.  The words come from plane 1,
+the normals from plane 0, both through _core/engine.py.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import math
-import operator
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _draws, _dtypes, _engine, _fill, _stream
-from ._draws import Draw
-from ._dtypes import CONSTANT, U64, WORDS64, DType
-from ._engine import Job, guarded
-
-Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
-Write = Callable[..., None]
+from ._core import engine
+from ._core.draws import Draw
+from ._core.dtypes import U64, WORDS64, DType
+from ._core.fill import clear
+from ._core.jobs import draw_job
+from ._core.stream import PLANE_SPARSE
+from .typing import Array, Shape
 
 PICKS_FOR_JIT = 1 << 18  # with fewer words the NumPy form takes less time than importing numba does
+
+
 _BLOCK = (
     1 << 17
 )  # words and normals of one task: enough not to wait on Python, few enough to stay in cache
+
+
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
@@ -60,9 +62,6 @@ class Pattern(NamedTuple):
     def listed(self) -> bool:
         """Whether a sorted list of the places is cheaper than a bit for every place."""
         return not self.zeros_picked and self.picks * self.picks <= self.places
-
-
-# --------------------------------------------------------------------------------------- the choice
 
 
 def _high64(x: Array, factor: int) -> Array:
@@ -126,18 +125,10 @@ class _Scratch(threading.local):
 
 def _draw_words(words: Array, pattern: Pattern, seed: int, stream: int, first: int) -> None:
     """Fill words (units, picks) with those of the units from `first` on."""
-    job = Job(
-        words,
-        WORDS64,
-        U64,
-        seed,
-        stream,
-        _stream.PLANE_SPARSE,
-        (),
-        first * pattern.picks,
-        (pattern.picks, 1),
-    )
-    _engine.run([job], threads=1)
+    draw = Draw(WORDS64, U64, ())
+    index, strides = first * pattern.picks, (pattern.picks, 1)
+    job = draw_job(words, draw, seed, stream, index, strides, PLANE_SPARSE)
+    engine.run([job], threads=1)
 
 
 def _normals(
@@ -152,18 +143,8 @@ def _normals(
     """Fill out (units, kept) with the bits of the normals of the units from `first` on, in order of
     rank.
     """
-    job = Job(
-        out,
-        draw.draw,
-        draw.storage,
-        seed,
-        stream,
-        _stream.PLANE_VALUES,
-        draw.parameters,
-        first * pattern.kept,
-        (pattern.kept, 1),
-    )
-    _engine.run([job], threads)
+    job = draw_job(out, draw, seed, stream, first * pattern.kept, (pattern.kept, 1))
+    engine.run([job], threads)
 
 
 def _choose(pattern: Pattern, words: Array, jit: Any, where: Array) -> None:
@@ -188,10 +169,7 @@ def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]
         yield start, min(start + size, stop)
 
 
-# -------------------------------------------------------------------------------------------- dense
-
-
-def _fill_dense(
+def fill_dense(
     pattern: Pattern, draw: Draw, target: Any, seed: int, stream: int, threads: int | None
 ) -> None:
     view, (rows, columns) = target.view, target.region
@@ -202,7 +180,7 @@ def _fill_dense(
     # From here on a unit is a column of `view`, a place one of its rows.
     jit = _jit(pattern, columns.stop - columns.start)
     if jit is None or pattern.per == "row" or not pattern.kept:
-        _clear(target, threads)
+        clear(target, threads)
         if not pattern.kept:
             return
 
@@ -230,77 +208,10 @@ def _fill_dense(
         unit, rank = np.nonzero(inside)
         part[where[unit, rank] - rows.start, unit] = values[unit, rank]
 
-    _engine.map_tasks(fill, _blocks(pattern, columns.start, columns.stop), threads)
+    engine.map_tasks(fill, _blocks(pattern, columns.start, columns.stop), threads)
 
 
-def _clear(target: Any, threads: int | None) -> None:
-    job = Job(target.view, CONSTANT, target.dtype.code, 0, 0, 0, (0,), 0, (target.view.shape[1], 1))
-    _engine.run([job], threads)
-
-
-@functools.lru_cache(maxsize=256)
-def _pattern(shape: Shape, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
-    if len(shape) != 2:
-        raise ValueError(
-            f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two"
-        )
-    if per not in ("column", "row"):
-        raise ValueError(
-            f"per is {per!r}; give 'column' (units are the columns, as in torch) or 'row'"
-        )
-    if (sparsity is None) == (n_nonzero is None):
-        raise ValueError(
-            "give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (its non-zeros)"
-        )
-    rows, columns = shape
-    units, places = (columns, rows) if per == "column" else (rows, columns)
-    if sparsity is not None:
-        fraction = _draws.real(sparsity, "sparsity")
-        if not 0.0 <= fraction <= 1.0:
-            raise ValueError(
-                f"sparsity is {fraction!r}; it must lie in [0, 1], the fraction of zeros in each "
-                f"{per}"
-            )
-        kept = places - math.ceil(fraction * places)  # bits: the product in double
-    else:
-        if isinstance(n_nonzero, (bool, np.bool_)) or not hasattr(n_nonzero, "__index__"):
-            raise TypeError(
-                f"n_nonzero must be an integer, not {type(n_nonzero).__name__} {n_nonzero!r:.80}"
-            )
-        kept = operator.index(n_nonzero)
-        if not 0 <= kept <= places:
-            other = "row" if per == "column" else "column"
-            raise ValueError(
-                f"n_nonzero is {kept}, but each {per} of shape {shape} has {places} places; give "
-                f"at most {places}, or per={other!r}"
-            )
-    return Pattern(per, units, places, kept)
-
-
-def sparse_rule(
-    shape: Shape,
-    dtype: DType,
-    *,
-    sparsity: Any = None,
-    n_nonzero: Any = None,
-    per: str = "column",
-    std: float = 0.01,
-) -> Write:
-    pattern = _pattern(shape, sparsity, n_nonzero, per)
-    draw = _draws.normal(0.0, std, dtype)
-
-    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        _fill_dense(pattern, draw, target, seed, stream, threads)
-
-    return write
-
-
-# ------------------------------------------------------------------------------------- scipy.sparse
-
-FORMATS = ("csr", "csc", "coo")
-
-
-def _matrix(
+def matrix(
     pattern: Pattern,
     draw: Draw,
     dtype: DType,
@@ -340,7 +251,7 @@ def _matrix(
             _draw_words(words, pattern, seed, stream, first)
             _choose(pattern, words, jit, where[first - units.start : stop - units.start])
 
-        _engine.map_tasks(fill, _blocks(pattern, units.start, units.stop), threads)
+        engine.map_tasks(fill, _blocks(pattern, units.start, units.stop), threads)
     if (places.start, places.stop) == (0, pattern.places):
         starts = np.arange(count + 1, dtype=index) * index(pattern.kept)
         indices, data = where.reshape(-1), values.reshape(-1)
@@ -351,85 +262,3 @@ def _matrix(
         indices, data = where[inside] - index(places.start), values[inside]
     compressed = scipy.sparse.csc_array if pattern.per == "column" else scipy.sparse.csr_array
     return compressed((data.view(dtype.numpy()), indices, starts), shape=extent).asformat(form)
-
-
-def _array(
-    parameters: dict[str, Any],
-    shape: Any,
-    dtype: Any,
-    region: Any,
-    seed: Any,
-    name: Any,
-    threads: int | None,
-    form: str,
-) -> Any:
-    kind = _dtypes.resolve("float32" if dtype is None else dtype)
-    if kind.name not in ("float32", "float64"):
-        raise TypeError(
-            f"scipy.sparse has no {kind.name}; give float32 or float64, or format=None for a "
-            "dense array"
-        )
-    shape = _fill.parse_shape(shape)
-    _fill.count(shape, kind)
-    pattern = _pattern(shape, *(parameters[key] for key in ("sparsity", "n_nonzero", "per")))
-    draw = _draws.normal(0.0, parameters["std"], kind)
-    parts = _fill.parse_region(... if region is None else region, shape)
-    seed, stream = _stream.check_seed(seed), _stream.stream_id(name)
-    return _matrix(pattern, draw, kind, parts, seed, stream, threads, form)
-
-
-@guarded
-def sparse(
-    shape: Any = None,
-    *,
-    sparsity: float | None = None,
-    n_nonzero: int | None = None,
-    per: str = "column",
-    std: float = 0.01,
-    format: str | None = None,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
-    threads: int | None = None,
-) -> Any:
-    """K values N(0, std²) at random places of each column (or row) of n, else 0; K = n −
-    ⌈sparsity·n⌉, or n_nonzero.
-
-    Parameters
-    ----------
-    sparsity, n_nonzero : one of them: the fraction of zeros in [0, 1], or the exact number K
-        (Martens: 15 a unit).
-    per : "column" as torch, or "row": each output's own inputs in an (out, in) weight.
-    format : None fills a dense array; "csr", "csc" or "coo" gives a scipy.sparse array (float32,
-        float64) directly.
-    region : a part of the matrix. Only its units are drawn, each of them whole.
-
-    Raises
-    ------
-    ValueError
-        Not two axes; sparsity outside [0, 1]; more non-zeros than places; a std that is negative or
-        overflows.
-
-    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010. Same as: torch
-    sparse_(sparsity, std); Flux sparse_init; MLX sparse is per="row"; Lasagne's Sparse counts
-    non-zeros instead.
-
-    Examples
-    --------
-    >>> (fi.sparse((6, 4), sparsity=0.5, seed=0) != 0).sum(axis=0)
-    array([3, 3, 3, 3])
-    """
-    parameters = {"sparsity": sparsity, "n_nonzero": n_nonzero, "per": per, "std": std}
-    if format is None:
-        return _fill.apply(sparse_rule, parameters, shape, dtype, out, region, seed, name, threads)
-    if format not in FORMATS:
-        raise ValueError(
-            f"format is {format!r}; give None (a dense array) or one of {', '.join(FORMATS)}"
-        )
-    if out is not None:
-        raise ValueError(
-            "out= is for dense arrays; with format= a new scipy.sparse array is returned"
-        )
-    return _array(parameters, shape, dtype, region, seed, name, threads, format)

@@ -19,10 +19,11 @@ from typing import Any
 
 import fastinit as fi
 
-from . import _engine, models
-from ._draws import Draw
-from ._dtypes import CONSTANT, NORMAL, UNIFORM, DType, decode
-from .models.expressions import evaluate
+from . import checkpoint
+from ._core import engine as _engine
+from ._core.draws import Draw
+from ._core.dtypes import CONSTANT, NORMAL, UNIFORM, DType, decode
+from .checkpoint.expressions import evaluate
 
 EPILOG = """examples:
   fastinit materialize gpt2 -o gpt2.safetensors --seed 0
@@ -197,13 +198,13 @@ def _materialize(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     threads = _engine.threads(options.threads)
     if options.dry_run:
-        _print_plan(models.plan(options.spec, options.seed, options.dtype))
+        _print_plan(checkpoint.plan(options.spec, options.seed, options.dtype))
         return 0
     if options.output is None:
         raise ValueError("the option -o FILE is missing: the file to write (or give --dry-run)")
-    plan = models.plan(options.spec, options.seed, options.dtype)
+    plan = checkpoint.plan(options.spec, options.seed, options.dtype)
     with _progress(plan.layout.size) as progress:
-        report = models.materialize(
+        report = checkpoint.materialize(
             plan, options.output, threads=threads, force=options.force, progress=progress
         )
     counts = (
@@ -227,7 +228,7 @@ def _progress(size: int) -> Iterator[Callable[[int], None] | None]:
         yield bar.update
 
 
-def _print_plan(plan: models.Plan) -> None:
+def _print_plan(plan: checkpoint.Plan) -> None:
     rows = [("tensor", "shape", "dtype", "initializer", "values", "bytes")]
     entries = {entry.name: entry for entry in plan.spec.entries}
     for tensor, rule in zip(plan.layout.tensors, plan.rules, strict=True):
@@ -274,9 +275,9 @@ def _described(rule: Any, dtype: DType) -> str:
 
 def _presets(options: argparse.Namespace) -> int:
     if options.name is None:
-        print(*models.presets(), sep="\n")
+        print(*checkpoint.presets(), sep="\n")
     else:
-        print(models.preset(options.name), end="")
+        print(checkpoint.preset(options.name), end="")
     return 0
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _catalog
-
-Array = np.ndarray[Any, Any]
+from . import _table
+from .typing import Array
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
@@ -66,8 +65,8 @@ def signal(
         raise ValueError(f"activation is {activation!r}; give one of {', '.join(ACTIVATIONS)}")
     if min(depth, width, batch) < 1:
         raise ValueError(f"depth {depth}, width {width} and batch {batch} must be at least 1")
-    function = _catalog.lookup(initializer)
-    x = _catalog.INITIALIZERS["normal"]((width, batch), seed=seed, name="input", dtype="float64")
+    function = _table.lookup(initializer)
+    x = _table.INITIALIZERS["normal"]((width, batch), seed=seed, name="input", dtype="float64")
     found = [_root_mean_square(x)]
     for layer in range(depth):
         weight = function((width, width), seed=seed, name=f"layers.{layer}.weight", **arguments)

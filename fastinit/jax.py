@@ -13,7 +13,7 @@ True
 (k0, k1) give the seed k0 * 2**32 + k1 and stream 0; rbg's four give the seed from the first two and
 the stream id from the last two. Under jit and vmap (Flax' init too) the host draws the whole array
 in a callback; under eval_shape nothing is drawn. Values: stream-v1.md; rules and regions:
-_adapt.py, _fill.py.
+_adapters.py, _core/fill.py.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from . import _adapt, _dtypes, _engine, _fill
-from ._draws import Draw
-from ._engine import guarded
+from . import _adapters
+from ._core import dtypes, engine, fill, shapes
+from ._core.draws import Draw
+from ._core.engine import guarded
+from ._core.fill import apply
 
 try:
     import jax
     import jax.numpy as jnp
 except ImportError as error:
-    raise _adapt.missing("JAX", "jax", error) from error
+    raise _adapters.missing("JAX", "jax", error) from error
 
 Axes = int | Sequence[int]
 Initializer = Callable[..., Any]  # of (key, shape, dtype=None, out_sharding=None)
@@ -112,7 +114,7 @@ def _stream(words: Any) -> tuple[int, int]:
 
 # ------------------------------------------------------------------------------------------ drawing
 
-_decide, _apply = guarded(_fill.decide), guarded(_fill.apply)
+_decide, _apply = guarded(fill.decide), guarded(apply)
 
 
 def _initialize(
@@ -129,7 +131,7 @@ def _initialize(
     dtype, out_sharding).
     """
     kind = _kind(default if dtype is None else dtype)
-    shape = _fill.parse_shape(shape)
+    shape = shapes.parse_shape(shape)
     axes = list(range(len(shape)))
     if column_axis is not None:  # drawn with that axis last, and moved
         if not -len(shape) <= column_axis < len(shape):
@@ -138,13 +140,13 @@ def _initialize(
             )
         axes.append(axes.pop(column_axis))
     whole = tuple([shape[axis] for axis in axes])
-    _fill.count(whole, kind)
-    rule = _adapt.rule(name)
+    shapes.count(whole, kind)
+    rule = _adapters.rule(name)
     result = _decide(
         rule, whole, kind, arguments
     )  # every complaint comes now, not from inside a callback
     constant = (
-        result.parameters if isinstance(result, Draw) and result.draw == _dtypes.CONSTANT else None
+        result.parameters if isinstance(result, Draw) and result.draw == dtypes.CONSTANT else None
     )
     words = _words(np.zeros(2, np.uint32) if constant else key)
 
@@ -171,7 +173,7 @@ def _initialize(
 
 
 def _called_back(
-    draw: Callable[..., Any], words: Any, shape: tuple[int, ...], kind: _dtypes.DType
+    draw: Callable[..., Any], words: Any, shape: tuple[int, ...], kind: dtypes.DType
 ) -> Any:
     """The whole array, drawn by the host when the traced program runs."""
     if jax.sharding.get_abstract_mesh().manual_axes:
@@ -181,7 +183,7 @@ def _called_back(
         )
     callback = draw
     if (
-        _engine.name() == "reference"
+        engine.name() == "reference"
     ):  # the native engine sets and restores the floating-point state itself
         callback = functools.partial(
             lambda thread, words: thread.submit(draw, words).result(), _thread()
@@ -207,7 +209,7 @@ def _thread() -> Any:
 
 
 def _sharded(
-    draw: Callable[..., Any], shape: tuple[int, ...], kind: _dtypes.DType, sharding: Any
+    draw: Callable[..., Any], shape: tuple[int, ...], kind: dtypes.DType, sharding: Any
 ) -> Any:
     """Each addressable shard drawn alone; replicas of a shard on one host once."""
 
@@ -221,10 +223,10 @@ def _sharded(
     return jax.make_array_from_callback(shape, sharding, at, dtype=kind.numpy())
 
 
-def _kind(dtype: Any) -> _dtypes.DType:
-    kind = _dtypes.resolve(jnp.result_type(float) if dtype is None else dtype)
+def _kind(dtype: Any) -> dtypes.DType:
+    kind = dtypes.resolve(jnp.result_type(float) if dtype is None else dtype)
     if kind.itemsize == 8:  # JAX's own answer, and its warning, where 64 bits are off
-        kind = _dtypes.resolve(jnp.zeros((), kind.numpy()).dtype)
+        kind = dtypes.resolve(jnp.zeros((), kind.numpy()).dtype)
     return kind
 
 

@@ -11,7 +11,7 @@ call, the core functions' with layout="io"; a SeedGenerator advances, and its wo
 seed s0 + 2**32 * s1, so that SeedGenerator(7) begins as seed=7 does.  seed=None draws a fresh seed
 every call, where Keras repeats: the one deliberate difference.  It comes from Python's random, so
 keras.utils.set_random_seed governs it and keras.distribution.initialize makes processes agree.
-Else each class is Keras' own.  Next: jax.py, _fill.py.
+Else each class is Keras' own.  Next: jax.py, _core/fill.py.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ from typing import Any
 
 import numpy as np
 
-from . import _adapt, _dtypes, _fill
-from ._engine import guarded
-from ._stream import check_seed
+from . import _adapters
+from ._core import dtypes, shapes
+from ._core.engine import guarded
+from ._core.fill import apply
+from ._core.stream import check_seed
+from .typing import Shape
 
 try:
     import keras
     from keras import initializers as _keras
 except ImportError as error:
-    raise _adapt.missing("Keras", "keras", error) from error
+    raise _adapters.missing("Keras", "keras", error) from error
 
-Shape = tuple[int, ...]
 Setting = tuple[str, dict[str, Any]]  # an initializer of the core and its arguments
 
 _register = keras.saving.register_keras_serializable(package="fastinit")
-_apply = guarded(_fill.apply)
+_apply = guarded(apply)
 
 
 def _draw(
@@ -45,7 +47,7 @@ def _draw(
     tensor's own memory.
     """
     dtype = keras.backend.standardize_dtype(dtype)
-    kind, backend = _dtypes.resolve(dtype), keras.backend.backend()
+    kind, backend = dtypes.resolve(dtype), keras.backend.backend()
     if backend == "jax":
         from . import jax as adapter
 
@@ -62,7 +64,7 @@ def _draw(
     if not isinstance(seed, int):
         s0, s1 = (int(word) & 0xFFFFFFFF for word in seed)
         seed = s0 | s1 << 32
-    rule = _adapt.rule(name)
+    rule = _adapters.rule(name)
     if backend != "torch":
         return keras.ops.convert_to_tensor(
             _apply(rule, arguments, shape, kind, None, None, seed, None, None), dtype
@@ -97,7 +99,7 @@ class _Drawn:
         return 0
 
     def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
-        shape = _fill.parse_shape(shape)
+        shape = shapes.parse_shape(shape)
         name, arguments = self._setting(shape)
         return _draw(name, arguments, shape, dtype, self._next_seed(), layout)
 

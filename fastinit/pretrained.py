@@ -2,7 +2,7 @@
 larger tensor.
 
 Pickles are refused by their name, without being opened.  A header is checked in full before
-anything is allocated or written (safetensors: _safetensors.read_header), and only the region that
+anything is allocated or written (safetensors: _core/safetensors.py), and only the region that
 is asked for is read.  The safetensors library itself is not used to read: its NumPy door has no
 bfloat16 and no float8.
 """
@@ -18,15 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _dtypes, _engine, _fill, _safetensors
-from ._draws import Draw
-from ._dtypes import DType
-from ._engine import guarded
+from ._core import dtypes, engine, fill, safetensors
+from ._core.draws import Draw
+from ._core.dtypes import DType
+from ._core.engine import guarded
+from ._core.fill import apply
+from .typing import Array, Shape, Write
 
-Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
 Box = tuple[slice, ...]
-Write = Callable[..., None]
 
 _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 _AT_ONCE = 1 << 20  # values that one task converts
@@ -111,7 +110,7 @@ def _extent(box: Box) -> Shape:
 
 
 def _find_safetensors(name: str, tensor: str | None) -> Source:
-    layout, _ = _safetensors.read_header(name)
+    layout, _ = safetensors.read_header(name)
     tensor = _choose(name, tensor, [each.name for each in layout.tensors])
     found = next(each for each in layout.tensors if each.name == tensor)
     kind = found.dtype
@@ -144,11 +143,11 @@ def _npy_header(name: str, stream: Any) -> tuple[Shape, bool, np.dtype[Any], DTy
     except Exception as error:
         raise ValueError(f"{name!r} is no npy file of plain numbers: {error}") from None
     try:
-        kind = _dtypes.resolve(stored.newbyteorder("="))
+        kind = dtypes.resolve(stored.newbyteorder("="))
     except (TypeError, ValueError):
         what = "Python objects, that is a pickle" if stored.hasobject else f"dtype {stored}"
         raise ValueError(
-            f"{name!r} holds {what}; pretrained reads {', '.join(_dtypes.DTYPES)}"
+            f"{name!r} holds {what}; pretrained reads {', '.join(dtypes.DTYPES)}"
         ) from None
     return shape, bool(fortran), stored, kind
 
@@ -281,7 +280,7 @@ def convert(values: Array, kind: DType, dtype: DType) -> Array:
     if kind is dtype:
         return values.astype(kind.numpy(), copy=False).view(dtype.unsigned)
     with np.errstate(all="ignore"):
-        if dtype.wide or kind.wide and dtype is _dtypes.FLOAT32:
+        if dtype.wide or kind.wide and dtype is dtypes.FLOAT32:
             result = values.astype(dtype.numpy())
         else:
             result = (_odd_float32(values) if kind.wide else values.astype(np.float32)).astype(
@@ -355,16 +354,16 @@ def pretrained_rule(
         raise TypeError("rest_arguments are the arguments of rest, which is not given")
     filler = None
     if rest is not None:
-        from . import _catalog  # which lists this module's function too
+        from . import _table  # which lists this module's function too
 
-        function = _catalog.lookup(rest)
+        function = _table.lookup(rest)
         if rest_arguments is not None and not isinstance(rest_arguments, Mapping):
             raise TypeError(
                 f"rest_arguments must be a mapping, not {type(rest_arguments).__name__}"
             )
         arguments = dict(rest_arguments or {})
-        _catalog.check_arguments(function, arguments)
-        filler = _fill.decide(_catalog.RULES[function], shape, dtype, arguments)
+        _table.check_arguments(function, arguments)
+        filler = fill.decide(_table.RULES[function], shape, dtype, arguments)
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         source = find(path, tensor)
@@ -383,7 +382,7 @@ def pretrained_rule(
             return
         for part in _remainder(target, common):
             if isinstance(filler, Draw):
-                _engine.run((_fill.job(part, filler, seed, stream),), threads)
+                engine.run((fill.job(part, filler, seed, stream),), threads)
             else:
                 filler(part, seed, stream, threads)
 
@@ -411,10 +410,10 @@ def _copy(values: Array, source: Source, dtype: DType, view: Array, threads: int
     try:
         narrower = source.dtype is not dtype and (source.dtype.largest > dtype.largest)
         if narrower:
-            _engine.map_tasks(attempt, starts, threads if view.size > _AT_ONCE else 1)
+            engine.map_tasks(attempt, starts, threads if view.size > _AT_ONCE else 1)
     except ValueError as error:
         raise ValueError(f"{source.label}: {error}") from None
-    _engine.map_tasks(store, starts, threads if view.size > _AT_ONCE else 1)
+    engine.map_tasks(store, starts, threads if view.size > _AT_ONCE else 1)
 
 
 @guarded
@@ -470,4 +469,4 @@ def pretrained(
     if dtype is None and out is None:
         dtype = source.dtype
     own = {"path": path, "tensor": tensor, "rest": rest, "rest_arguments": rest_arguments}
-    return _fill.apply(pretrained_rule, own, shape, dtype, out, region, seed, name, threads)  # type: ignore[no-any-return]
+    return apply(pretrained_rule, own, shape, dtype, out, region, seed, name, threads)  # type: ignore[no-any-return]

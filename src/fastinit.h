@@ -14,7 +14,7 @@
 #error "this compiler computes float in a wider type (x87): build with -msse2 -mfpmath=sse"
 #endif
 
-/* The codes of fastinit/_dtypes.py. */
+/* The codes of fastinit/_core/dtypes.py. */
 enum fi_draw_code { FI_CONSTANT, FI_UNIFORM, FI_NORMAL, FI_TRUNCATED_NORMAL, FI_WORDS, FI_WORDS64,
     FI_DRAWS };
 enum fi_storage { FI_F64, FI_F32, FI_F16, FI_BF16, FI_E4M3, FI_E5M2, FI_U32, FI_U64, FI_STORAGES };

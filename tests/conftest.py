@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastinit import _engine
+from fastinit._core import engine as _engine
 
 # Modules beside the tests, which several of them share; imported by path (--import-mode=importlib),
 # tests do not find them.
@@ -49,5 +49,5 @@ def pytest_report_header() -> str:
     return (
         f"fastinit: engine {_engine.name()}, ISA {_engine.isa()} of {', '.join(_engine.isas())}, "
         f"{_engine.threads()} threads; numpy {np.__version__}; installed at "
-        f"{os.path.dirname(_engine.__file__)}; {sys.platform}"
+        f"{os.path.dirname(os.path.dirname(_engine.__file__))}; {sys.platform}"
     )

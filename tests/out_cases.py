@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from fastinit import _draws, _engine, _fill
-from fastinit._dtypes import resolve
+from fastinit._core import draws, engine
+from fastinit._core import fill as _fill
+from fastinit._core.dtypes import resolve
 
 SHAPE = (6, 5, 4)
 
 
 def uniform_rule(shape, dtype, *, low=0.0, high=1.0):
-    return _draws.uniform(low, high, dtype)
+    return draws.uniform(low, high, dtype)
 
 
-@_engine.guarded
+@engine.guarded
 def draw(shape=None, *, dtype=None, out=None, region=None, rule=uniform_rule, **own):
     return _fill.apply(rule, own, shape, dtype, out, region, 5, "tensor", None)
 

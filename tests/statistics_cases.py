@@ -12,16 +12,17 @@ from statistics import NormalDist
 
 import numpy as np
 
-from fastinit import _draws, _engine, reference
-from fastinit._dtypes import BFLOAT16, FLOAT32, U32, WORDS, DType
-from fastinit._engine import Job
+from fastinit import reference
+from fastinit._core import draws, engine
+from fastinit._core.dtypes import BFLOAT16, FLOAT32, U32, WORDS, DType
+from fastinit._core.jobs import Job
 
 SEED, STREAM = 20260726, 7
 LIMIT = 5.0
 
 
 def draw(
-    drawn: _draws.Draw,
+    drawn: draws.Draw,
     dtype: DType,
     count: int,
     first: int = 0,
@@ -30,7 +31,7 @@ def draw(
 ):
     """The bits of `count` values."""
     out = np.empty(count, dtype.unsigned)
-    _engine.run(
+    engine.run(
         [Job(out, drawn.draw, drawn.storage, seed, stream, 0, drawn.parameters, first, (1,))]
     )
     return out
@@ -40,7 +41,7 @@ def words(
     count: int, first: int = 0, seed: int = SEED, stream: int = STREAM, plane: int = 0
 ) -> np.ndarray:
     out = np.empty(count, np.uint32)
-    _engine.run([Job(out, WORDS, U32, seed, stream, plane, (), first, (1,))])
+    engine.run([Job(out, WORDS, U32, seed, stream, plane, (), first, (1,))])
     return out
 
 
@@ -165,7 +166,7 @@ def normal_histogram(dtype: DType, count: int, mutant=None) -> Histogram:
     result, piece = Histogram(dtype), min(count, 1 << 22)
     for first in range(0, count, piece):
         if mutant is None:
-            result.add(draw(_draws.normal(0.0, 1.0, dtype), dtype, piece, first))
+            result.add(draw(draws.normal(0.0, 1.0, dtype), dtype, piece, first))
         else:
             result.add(
                 reference.store(

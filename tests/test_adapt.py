@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import fastinit as fi
-from fastinit import _adapt
+from fastinit import _adapters
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from fastinit import _adapt
     ],
 )
 def test_the_ways_to_name_an_initializer(given, meant):
-    assert _adapt.setting(given, "here") == meant
+    assert _adapters.setting(given, "here") == meant
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_ways_to_name_an_initializer(given, meant):
 )
 def test_what_is_no_initializer_is_refused(given, error, text):
     with pytest.raises(error, match=text):
-        _adapt.setting(given, "here")
+        _adapters.setting(given, "here")
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "keras"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _catalog
+from fastinit import _table
 
 COMMON = {"seed": None, "name": None, "dtype": None, "out": None, "region": None, "threads": None}
 # Public names that are no initializers.
@@ -31,30 +31,30 @@ def test_public_names_are_the_initializers_their_aliases_and_nothing_unlisted():
     public = set(fi.__all__)
     assert len(fi.__all__) == len(public)
     assert all(hasattr(fi, name) for name in public)
-    assert set(_catalog.INITIALIZERS) | set(_catalog.ALIASES) <= public
-    initializers = {name for name in public if getattr(fi, name) in _catalog.RULES}
-    assert initializers == set(_catalog.INITIALIZERS) | set(_catalog.ALIASES)
+    assert set(_table.INITIALIZERS) | set(_table.ALIASES) <= public
+    initializers = {name for name in public if getattr(fi, name) in _table.RULES}
+    assert initializers == set(_table.INITIALIZERS) | set(_table.ALIASES)
     assert public - initializers >= OTHERS
 
 
 def test_a_name_of_the_table_is_the_functions_own_name():
-    for name, function in _catalog.INITIALIZERS.items():
+    for name, function in _table.INITIALIZERS.items():
         assert function.__name__ == name and getattr(fi, name) is function
 
 
 def test_an_alias_is_the_same_object():
-    for alias, name in _catalog.ALIASES.items():
-        assert alias not in _catalog.INITIALIZERS
-        assert getattr(fi, alias) is getattr(fi, name) is _catalog.lookup(alias)
+    for alias, name in _table.ALIASES.items():
+        assert alias not in _table.INITIALIZERS
+        assert getattr(fi, alias) is getattr(fi, name) is _table.lookup(alias)
 
 
 def test_every_initializer_has_one_rule_and_every_rule_one_initializer():
-    assert set(_catalog.RULES) == set(_catalog.INITIALIZERS.values())
-    assert len(set(_catalog.RULES.values())) == len(_catalog.RULES)
+    assert set(_table.RULES) == set(_table.INITIALIZERS.values())
+    assert len(set(_table.RULES.values())) == len(_table.RULES)
 
 
 def test_every_initializer_takes_the_common_parameters_by_keyword():
-    for function in _catalog.INITIALIZERS.values():
+    for function in _table.INITIALIZERS.values():
         parameters = inspect.signature(function).parameters
         first = ["path", "tensor"] if function is fi.pretrained else ["shape"]
         for name, parameter in parameters.items():
@@ -64,14 +64,14 @@ def test_every_initializer_takes_the_common_parameters_by_keyword():
 
 
 def test_a_rule_takes_its_initializers_parameters_with_the_same_defaults():
-    for function, rule in _catalog.RULES.items():
-        own, common_axes = dict(_catalog.own_parameters(function)), {}
+    for function, rule in _table.RULES.items():
+        own, common_axes = dict(_table.own_parameters(function)), {}
         signature = inspect.signature(rule)
         if any(
             parameter.kind is inspect.Parameter.VAR_KEYWORD
             for parameter in signature.parameters.values()
         ):
-            from fastinit.initializers.scaled import scaled
+            from fastinit.initializers.variance_scaling import scaled
 
             common_axes = {
                 name: parameter.default
@@ -90,7 +90,7 @@ def test_a_rule_takes_its_initializers_parameters_with_the_same_defaults():
 
 def test_lookup_takes_names_aliases_and_functions():
     for given in ("he_normal", "kaiming_normal", "msra_normal", fi.he_normal):
-        assert _catalog.lookup(given) is fi.he_normal
+        assert _table.lookup(given) is fi.he_normal
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_lookup_takes_names_aliases_and_functions():
 )
 def test_an_unknown_initializer_is_an_error_with_the_nearest_name(given, error, message):
     with pytest.raises(error, match=message):
-        _catalog.lookup(given)
+        _table.lookup(given)
     with pytest.raises(error, match=message):
         fi.fill({"w": (np.empty(3, np.float32), given)}, seed=0)
 

@@ -13,7 +13,8 @@ import termios
 import pytest
 
 import fastinit as fi
-from fastinit import _safetensors, models
+from fastinit import checkpoint
+from fastinit._core import safetensors
 from fastinit.cli import main
 
 SPEC = """
@@ -65,7 +66,7 @@ def test_materialize_writes_the_file_that_python_writes(tmp_path, spec, capsys):
         + r"\d+\.\d\d s \(.*, 1 thread\)\n",
         out,
     )
-    models.materialize(spec, tmp_path / "y", seed=16, dtype="float16")
+    checkpoint.materialize(spec, tmp_path / "y", seed=16, dtype="float16")
     assert path.read_bytes() == (tmp_path / "y").read_bytes()
 
 
@@ -92,7 +93,7 @@ def test_a_dry_run_prints_the_tensors_and_writes_nothing(tmp_path, spec, capsys)
         == "cut 4 float32 truncated_normal mean 1, std 0.5, truncated 16"
     )
     assert re.sub(" +", " ", rows["layer.bias"]) == "layer.bias 6 float32 zeros 0 24"
-    models.materialize(spec, tmp_path / "x", seed=0)
+    checkpoint.materialize(spec, tmp_path / "x", seed=0)
     assert out[-1] == (
         f"5 tensors, 54 values; the file takes {(tmp_path / 'x').stat().st_size} bytes; "
         "nothing was written"
@@ -165,9 +166,9 @@ def test_a_wrong_command_line_shows_the_usage(arguments, capsys):
 
 def test_presets_are_listed_and_printed(capsys):
     assert main(["presets"]) == 0
-    assert capsys.readouterr().out.split() == list(models.presets())
+    assert capsys.readouterr().out.split() == list(checkpoint.presets())
     assert main(["presets", "gpt2"]) == 0
-    assert capsys.readouterr().out == models.preset("gpt2")
+    assert capsys.readouterr().out == checkpoint.preset("gpt2")
 
 
 def test_explain_says_what_python_says(capsys):
@@ -236,7 +237,7 @@ def run(*arguments, **environment):
 def test_python_m_fastinit_is_the_command():
     done = run("presets")
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.split() == [name.encode() for name in models.presets()]
+    assert done.stdout.split() == [name.encode() for name in checkpoint.presets()]
     assert run("presets", "no").returncode == 2
 
 
@@ -283,7 +284,7 @@ def test_a_bar_is_shown_on_a_terminal_only(tmp_path, spec):
     assert done.returncode == 0
     assert b"%|" in shown
     assert b"tensors" in done.stdout
-    assert _safetensors.read_header(tmp_path / "y")[0].size == (tmp_path / "y").stat().st_size
+    assert safetensors.read_header(tmp_path / "y")[0].size == (tmp_path / "y").stat().st_size
 
 
 def test_the_command_loads_nothing_heavy(tmp_path, spec):

@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastinit import _catalog, _draws, _engine, _fill, _stream
-from fastinit._dtypes import WORDS, resolve
-from fastinit._engine import Job
+from fastinit import _table
+from fastinit._core import draws, engine, shapes
+from fastinit._core import stream as _stream
+from fastinit._core.dtypes import WORDS, resolve
+from fastinit._core.jobs import Job
 
 CASES = json.loads((Path(__file__).parent / "vectors" / "stream-v1-cases.json").read_text())
 # Families whose answers other tests hold, with their counts.
@@ -30,7 +32,7 @@ ELSEWHERE = {
     "kat": 1,
 }
 SEED, NAME = 12345678901234567890, "a.weight"
-INIT = _catalog.INITIALIZERS
+INIT = _table.INITIALIZERS
 
 
 def digest(array):
@@ -46,7 +48,7 @@ def words(seed, name):
         Job(out[row], WORDS, 6, int(seed), stream, 0, (), 64 * tile, (1,))
         for row, tile in enumerate((0, 5))
     ]
-    _engine.run(jobs)
+    engine.run(jobs)
     return digest(out)
 
 
@@ -64,9 +66,9 @@ def scaled(name, **arguments):
 
 def std(shape, **arguments):
     """The unrounded std of a normal: that of the float64 draw."""
-    rule = _catalog.RULES[INIT[arguments.pop("name")]]
+    rule = _table.RULES[INIT[arguments.pop("name")]]
     draw = rule(shape, resolve("float64"), **arguments)
-    assert isinstance(draw, _draws.Draw)
+    assert isinstance(draw, draws.Draw)
     return draw.parameters[1].hex()
 
 
@@ -115,7 +117,7 @@ FAMILIES = {
     "seed": lambda text: accepted(lambda: _stream.check_seed(given(text))),
     "name": lambda text: accepted(lambda: _stream.stream_id(given(text))),
     "shape": lambda text, dtype: accepted(
-        lambda: _fill.count(_fill.parse_shape(given(text)), resolve(dtype))
+        lambda: shapes.count(shapes.parse_shape(given(text)), resolve(dtype))
     ),
 }
 

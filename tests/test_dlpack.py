@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from out_cases import SHAPE, bits, draw, layouts
 
-from fastinit import _dlpack
-from fastinit._dtypes import resolve
+from fastinit._core import dlpack
+from fastinit._core.dtypes import resolve
 
 
 class Exporter:
@@ -36,7 +36,7 @@ def capsule_of(
     kept = []
 
     def give(**_):
-        managed = _dlpack._Managed()
+        managed = dlpack._Managed()
         managed.major, managed.flags = major, flags
         tensor = managed.tensor
         tensor.data, tensor.byte_offset = values.ctypes.data - shift, shift

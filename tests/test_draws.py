@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from fastinit import _draws, _dtypes
-from fastinit._draws import constant, normal, truncated_normal, uniform
-from fastinit._dtypes import (
+from fastinit._core import draws, dtypes
+from fastinit._core.draws import constant, normal, truncated_normal, uniform
+from fastinit._core.dtypes import (
     BFLOAT16,
     BOOL,
     DTYPES,
@@ -21,7 +21,7 @@ from fastinit._dtypes import (
     encode,
 )
 
-E4M3, E5M2 = _dtypes.FLOAT8_E4M3FN, _dtypes.FLOAT8_E5M2
+E4M3, E5M2 = dtypes.FLOAT8_E4M3FN, dtypes.FLOAT8_E5M2
 EVERY = pytest.mark.parametrize("dtype", FLOATING, ids=lambda dtype: dtype.name)
 NARROW = pytest.mark.parametrize(
     "dtype", [FLOAT16, BFLOAT16, E4M3, E5M2], ids=lambda dtype: dtype.name
@@ -29,7 +29,7 @@ NARROW = pytest.mark.parametrize(
 
 
 def value_of(draw, dtype):
-    assert draw.draw == _dtypes.CONSTANT
+    assert draw.draw == dtypes.CONSTANT
     return decode(draw.parameters[0], dtype)
 
 
@@ -44,12 +44,12 @@ def bits(value):
     "given", [1, np.float32(1), np.int64(1), np.float64(1.0), np.array(1.0), 1.0]
 )
 def test_parameters_may_be_any_real_scalar(given):
-    assert type(_draws.real(given, "mean")) is float
-    assert _draws.real(given, "mean") == 1.0
+    assert type(draws.real(given, "mean")) is float
+    assert draws.real(given, "mean") == 1.0
 
 
 def test_minus_zero_parameters_become_plus_zero():
-    assert bits(_draws.real(-0.0, "mean")) == 0
+    assert bits(draws.real(-0.0, "mean")) == 0
     assert [bits(number) for number in normal(-0.0, -0.0, FLOAT32).parameters] == [0, 0]
     assert value_of(uniform(-0.0, 0.0, FLOAT16), FLOAT16) == 0.0
     assert uniform(-0.0, -0.0, FLOAT16).parameters == (0,)
@@ -168,13 +168,13 @@ def test_uniform_parameters_follow_the_formula(dtype, low, high):
     working = np.float64 if dtype.wide else np.float32
     lo, hi = working(low), working(high)
     draw = uniform(low, high, dtype)
-    assert (draw.draw, draw.storage) == (_dtypes.UNIFORM, dtype.code)
+    assert (draw.draw, draw.storage) == (dtypes.UNIFORM, dtype.code)
     assert draw.parameters[:2] == (float(lo), float(hi - lo))
     lowest, highest = draw.parameters[2:]
-    assert lowest == _dtypes.smallest_at_least(float(lo), dtype)
-    assert highest == _dtypes.largest_below(float(hi), dtype)
+    assert lowest == dtypes.smallest_at_least(float(lo), dtype)
+    assert highest == dtypes.largest_below(float(hi), dtype)
     assert float(lo) <= lowest <= highest < float(hi)
-    assert all(_dtypes.rounded(end, dtype) == end for end in (lowest, highest))
+    assert all(dtypes.rounded(end, dtype) == end for end in (lowest, highest))
 
 
 @EVERY
@@ -251,7 +251,7 @@ def test_a_uniform_without_any_destination_value_is_refused(dtype):
 def test_normal_parameters_are_rounded_once_to_the_working_type(dtype):
     working = np.float64 if dtype.wide else np.float32
     draw = normal(0.1, 0.02, dtype)
-    assert draw == (_dtypes.NORMAL, dtype.code, (float(working(0.1)), float(working(0.02))))
+    assert draw == (dtypes.NORMAL, dtype.code, (float(working(0.1)), float(working(0.02))))
     assert normal(1.0, 0.0, dtype).parameters == (1.0, 0.0)
 
 
@@ -306,14 +306,14 @@ def test_the_reach_of_a_normal_must_be_finite(dtype, share):
 def test_truncated_parameters_clamp_strictly_between_the_bounds(dtype, mean, std, low, high):
     working = np.float64 if dtype.wide else np.float32
     draw = truncated_normal(mean, std, low, high, dtype)
-    assert (draw.draw, draw.storage) == (_dtypes.TRUNCATED_NORMAL, dtype.code)
+    assert (draw.draw, draw.storage) == (dtypes.TRUNCATED_NORMAL, dtype.code)
     assert draw.parameters[1:3] == (float(working(mean)), float(working(std)))
     assert bits(draw.parameters[1]) == bits(float(working(mean)) + 0.0)
     lowest, highest = draw.parameters[3:5]
     assert low < lowest <= highest < high
     assert working(low) < working(lowest) <= working(highest) < working(high)
-    assert lowest == _dtypes.smallest_above(float(working(low)), dtype)
-    assert highest == _dtypes.largest_below(float(working(high)), dtype)
+    assert lowest == dtypes.smallest_above(float(working(low)), dtype)
+    assert highest == dtypes.largest_below(float(working(high)), dtype)
     if math.isinf(high):
         assert highest == dtype.largest
 

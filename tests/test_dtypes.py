@@ -11,8 +11,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from fastinit import _dtypes
-from fastinit._dtypes import DTYPES, FLOATING, INTEGERS, decode, encode, resolve
+from fastinit._core import dtypes as _dtypes
+from fastinit._core.dtypes import DTYPES, FLOATING, INTEGERS, decode, encode, resolve
 
 NARROW = [dtype for dtype in FLOATING if dtype.itemsize <= 2]
 
@@ -168,7 +168,7 @@ def test_torch_dtypes_are_found_without_importing_torch():
 
 def test_ml_dtypes_is_loaded_only_for_its_own_arrays():
     code = (
-        "import sys; from fastinit import _dtypes as d\n"
+        "import sys; from fastinit._core import dtypes as d\n"
         "for t in d.DTYPES.values(): t.largest if t.is_float else d.encode(1, t)\n"
         "for t in d.FLOATING: d.encode(0.1, t); d.largest_below(0.1, t)\n"
         "assert 'ml_dtypes' not in sys.modules\n"

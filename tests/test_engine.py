@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _draws, _dtypes, _engine
-from fastinit._engine import Job
+from fastinit._core import draws, dtypes, engine
+from fastinit._core.jobs import Job
 
-FLOAT32, FLOAT64 = _dtypes.FLOAT32, _dtypes.FLOAT64
+FLOAT32, FLOAT64 = dtypes.FLOAT32, dtypes.FLOAT64
 
 
-def job(count: int, draw: _draws.Draw | None = None, dtype: _dtypes.DType = FLOAT32) -> Job:
-    draw = draw or _draws.normal(0.25, 0.7, dtype)
+def job(count: int, draw: draws.Draw | None = None, dtype: dtypes.DType = FLOAT32) -> Job:
+    draw = draw or draws.normal(0.25, 0.7, dtype)
     return Job(
         np.zeros(count, dtype.unsigned), draw.draw, draw.storage, 5, 6, 0, draw.parameters, 0, (1,)
     )
@@ -50,22 +50,22 @@ def python(code: str, check: bool = True, **environment: str) -> subprocess.Comp
 @pytest.mark.parametrize("threads", [1, 2, 3, 7, 64])
 def test_thread_count_does_not_change_bits(threads):
     few, many = job(3_000_000), job(3_000_000)
-    _engine.run([few], threads=1)
-    _engine.run([many], threads=threads)
+    engine.run([few], threads=1)
+    engine.run([many], threads=threads)
     assert few.out.tobytes() == many.out.tobytes()
 
 
 def test_threads_that_cannot_start_are_done_without(monkeypatch):
     want = job(2_000_000)
-    _engine.run([want], threads=1)
-    monkeypatch.setattr(_engine, "_pools", {})
+    engine.run([want], threads=1)
+    monkeypatch.setattr(engine, "_pools", {})
 
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     got = job(2_000_000)
-    _engine.run([got], threads=4)
+    engine.run([got], threads=4)
     assert got.out.tobytes() == want.out.tobytes()
 
 
@@ -77,7 +77,7 @@ def test_more_threads_really_run():
         barrier.wait()  # passes only if three threads are in here at once
         seen.add(threading.get_ident())
 
-    _engine.map_tasks(work, range(3), threads=3)
+    engine.map_tasks(work, range(3), threads=3)
     assert len(seen) == 3
 
 
@@ -91,7 +91,7 @@ def test_the_first_error_of_a_task_is_raised_and_the_rest_is_not_begun():
         time.sleep(0.01)
 
     with pytest.raises(ValueError, match="one"):
-        _engine.map_tasks(work, range(1000), threads=2)
+        engine.map_tasks(work, range(1000), threads=2)
     assert len(begun) < 100
 
 
@@ -118,34 +118,34 @@ def test_cgroup_quota_is_rounded_down(monkeypatch, quota, expected, tmp_path):
     monkeypatch.setattr(builtins, "open", fake)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
     monkeypatch.delenv("FASTINIT_NUM_THREADS", raising=False)
-    _engine._available.cache_clear()
+    engine._available.cache_clear()
     try:
-        assert _engine.threads() == expected
+        assert engine.threads() == expected
     finally:
-        _engine._available.cache_clear()
+        engine._available.cache_clear()
 
 
 def test_threads_argument_and_environment(monkeypatch):
     monkeypatch.setenv("FASTINIT_NUM_THREADS", "5")
-    assert _engine.threads() == 5
-    assert _engine.threads(2) == 2
+    assert engine.threads() == 5
+    assert engine.threads(2) == 2
     for wrong in ("0", "-1", "two", "1.5"):
         monkeypatch.setenv("FASTINIT_NUM_THREADS", wrong)
         with pytest.raises(ValueError, match="FASTINIT_NUM_THREADS"):
-            _engine.threads()
+            engine.threads()
     for wrong in (0, -3):
         with pytest.raises(ValueError, match="at least 1"):
-            _engine.threads(wrong)
+            engine.threads(wrong)
     for wrong in (True, 1.5, "2"):
         with pytest.raises(TypeError, match="whole number"):
-            _engine.threads(wrong)
+            engine.threads(wrong)
 
 
 def test_concurrent_callers_do_not_disturb_each_other():
     want = job(1_500_000)
-    _engine.run([want], threads=1)
+    engine.run([want], threads=1)
     jobs = [job(1_500_000) for _ in range(6)]
-    callers = [threading.Thread(target=_engine.run, args=([one], 3)) for one in jobs]
+    callers = [threading.Thread(target=engine.run, args=([one], 3)) for one in jobs]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -179,11 +179,12 @@ def test_ctrl_c_ends_a_long_fill_and_no_worker_writes_afterwards(threads):
         import numpy as np, fastinit as fi
         out = np.zeros(1 << 20, np.float32)
         fi.normal(out=out, seed=1, threads={threads})  # the pool is up
-        from fastinit import _engine, _draws, _dtypes
-        draw = _draws.normal(0.0, 1.0, _dtypes.FLOAT32)
+        from fastinit._core import draws, dtypes, engine
+        from fastinit._core.jobs import Job
+        draw = draws.normal(0.0, 1.0, dtypes.FLOAT32)
         bits, numbers = out.view("u4"), draw.parameters
         jobs = [
-            _engine.Job(bits, draw.draw, draw.storage, 1, k, 0, numbers, 0, (1,))
+            Job(bits, draw.draw, draw.storage, 1, k, 0, numbers, 0, (1,))
             for k in range(20000)
         ]
         sent = []
@@ -191,7 +192,7 @@ def test_ctrl_c_ends_a_long_fill_and_no_worker_writes_afterwards(threads):
             time.sleep(0.3); sent.append(time.perf_counter()); os.kill(os.getpid(), signal.SIGINT)
         threading.Thread(target=interrupt).start()
         try:
-            _engine.run(jobs, threads={threads})
+            engine.run(jobs, threads={threads})
             print("finished")
         except KeyboardInterrupt:
             late = time.perf_counter() - sent[0]
@@ -233,7 +234,7 @@ def test_huge_pages_are_asked_for_under_large_memory_of_others(size, asked):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 def test_memory_beyond_the_caches_holds_the_same_bits_wherever_it_begins(dtype):
     """From 32 MiB on AVX-512 writes float32 around the caches, if memory begins on a cache line."""
-    found = _dtypes.resolve(dtype)
+    found = dtypes.resolve(dtype)
     count = (33 << 20) // found.itemsize + 5
     memory = np.zeros(count * found.itemsize + 128, np.uint8)
     whole = fi.normal(count, seed=3, dtype=dtype)
@@ -288,7 +289,7 @@ def test_no_openmp_runtime_is_loaded():
 def test_an_engine_or_isa_that_is_not_there_is_an_error():
     run = python("import fastinit", check=False, FASTINIT_ENGINE="gpu")
     assert run.returncode and "FASTINIT_ENGINE is 'gpu'" in run.stderr
-    if _engine.name() == "native":
+    if engine.name() == "native":
         run = python("import fastinit", check=False, FASTINIT_ISA="avx1024")
         assert run.returncode and "avx1024" in run.stderr and "scalar" in run.stderr
 
@@ -300,8 +301,8 @@ def test_every_isa_can_be_forced_and_gives_the_same_bits():
         digest = hashlib.sha256(fi.he_normal((300, 70), seed=3).tobytes()).hexdigest()
         print(fi.info()["isa"], digest)
     """
-    seen = dict(python(code, FASTINIT_ISA=isa).stdout.split() for isa in _engine.isas())
-    assert list(seen) == list(_engine.isas())
+    seen = dict(python(code, FASTINIT_ISA=isa).stdout.split() for isa in engine.isas())
+    assert list(seen) == list(engine.isas())
     seen["reference"] = python(code, FASTINIT_ENGINE="reference").stdout.split()[1]
     assert len(set(seen.values())) == 1
 
@@ -359,13 +360,13 @@ if X86:
         mxcsr(state)
         try:
             with pytest.raises(FloatingPointError, match="floating-point state"):
-                _engine._probe()
+                engine._probe()
         finally:
             mxcsr(0x1F80)
 
 
 def test_the_probe_accepts_the_default_state():
-    _engine._probe()
+    engine._probe()
 
 
 def test_signals_can_be_handled_by_python_code_during_a_fill():
@@ -374,7 +375,7 @@ def test_signals_can_be_handled_by_python_code_during_a_fill():
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
         jobs = [job(1 << 20)] * 200
-        _engine.run(jobs, threads=1)
+        engine.run(jobs, threads=1)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -384,7 +385,7 @@ def test_signals_can_be_handled_by_python_code_during_a_fill():
 def test_without_the_extension_the_same_bits_come_from_the_reference_engine(tmp_path):
     import shutil
 
-    source = os.path.dirname(_engine.__file__)
+    source = os.path.dirname(fi.__file__)
     shutil.copytree(
         source, tmp_path / "fastinit", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
     )

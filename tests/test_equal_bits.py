@@ -10,9 +10,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastinit import _draws, _engine, reference
-from fastinit._dtypes import FLOATING, U32, U64, WORDS, WORDS64, DType
-from fastinit._engine import Job
+from fastinit import reference
+from fastinit._core import draws, engine
+from fastinit._core.dtypes import FLOATING, U32, U64, WORDS, WORDS64, DType
+from fastinit._core.jobs import Job
 
 pytestmark = pytest.mark.native
 
@@ -21,30 +22,30 @@ UNSIGNED = {WORDS: np.dtype(np.uint32), WORDS64: np.dtype(np.uint64)}
 SEED, STREAM = 12345678901234567890, 0xFEDCBA9876543210
 
 
-def draws_of(dtype: DType) -> dict[str, _draws.Draw]:
+def draws_of(dtype: DType) -> dict[str, draws.Draw]:
     """One of each draw; the three forms of the truncated normal are draws of their own."""
     far = 6.0 if dtype.name == "float8_e4m3fn" else 60.0
     return {
-        "uniform": _draws.uniform(-0.3, 0.7, dtype),
-        "symmetric": _draws.uniform(-0.02, 0.02, dtype, symmetric=True),
-        "normal": _draws.normal(0.0, 0.02, dtype),
-        "normal+mean": _draws.normal(-1.5, 3.0, dtype),
-        "truncated": _draws.truncated_normal(0.0, 0.02, -0.04, 0.04, dtype),
-        "truncated wide": _draws.truncated_normal(0.5, 1.0, -3.0, 4.5, dtype),
-        "truncated one-sided": _draws.truncated_normal(0.0, 1.0, 0.5, float("inf"), dtype),
-        "truncated far": _draws.truncated_normal(0.0, 1.0, far, float("inf"), dtype),
-        "constant": _draws.constant(0.1, dtype),
+        "uniform": draws.uniform(-0.3, 0.7, dtype),
+        "symmetric": draws.uniform(-0.02, 0.02, dtype, symmetric=True),
+        "normal": draws.normal(0.0, 0.02, dtype),
+        "normal+mean": draws.normal(-1.5, 3.0, dtype),
+        "truncated": draws.truncated_normal(0.0, 0.02, -0.04, 0.04, dtype),
+        "truncated wide": draws.truncated_normal(0.5, 1.0, -3.0, 4.5, dtype),
+        "truncated one-sided": draws.truncated_normal(0.0, 1.0, 0.5, float("inf"), dtype),
+        "truncated far": draws.truncated_normal(0.0, 1.0, far, float("inf"), dtype),
+        "constant": draws.constant(0.1, dtype),
     }
 
 
 DRAWS = tuple(draws_of(FLOATING[0]))
 
 
-def job(draw: _draws.Draw, out: np.ndarray, first: int = 0, strides: tuple[int, ...] = (1,)) -> Job:
+def job(draw: draws.Draw, out: np.ndarray, first: int = 0, strides: tuple[int, ...] = (1,)) -> Job:
     return Job(out, draw.draw, draw.storage, SEED, STREAM, 0, draw.parameters, first, strides)
 
 
-def expected(draw: _draws.Draw, dtype: DType, first: int, count: int) -> np.ndarray:
+def expected(draw: draws.Draw, dtype: DType, first: int, count: int) -> np.ndarray:
     out = np.full(count, 0x55, dtype.unsigned)
     reference.Batch([job(draw, out, first)]).work(-1)
     return out
@@ -63,12 +64,12 @@ def use():
 def native(jobs: list[Job], threads: int = 1) -> None:
     from fastinit import _native
 
-    assert _engine.name() == "native"
+    assert engine.name() == "native"
     batch = _native.Batch(jobs)
     if threads == 1:
         batch.work(-1)
     else:
-        _engine._run_everywhere(lambda main: batch.work(-1), batch.cancel, threads)
+        engine._run_everywhere(lambda main: batch.work(-1), batch.cancel, threads)
 
 
 # ----------------------------------------------------- all pairs of everything, by a covering array
@@ -76,7 +77,7 @@ def native(jobs: list[Job], threads: int = 1) -> None:
 FACTORS: dict[str, tuple] = {
     "draw": DRAWS,
     "dtype": tuple(DTYPES),
-    "isa": _engine.isas(),
+    "isa": engine.isas(),
     "threads": (1, 2, 3, 7),
     "split": ("whole", "two at 1", "seven uneven", "every tile"),
     "region": ("all", "rows", "columns", "box", "one column", "last element"),
@@ -180,12 +181,12 @@ def test_same_bits_whatever_computes_them(use, draw, dtype, isa, threads, split,
 # ------------------------------------------------------------------------------ lengths and offsets
 
 
-@pytest.mark.parametrize("isa", _engine.isas())
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_length_and_offset_up_to_70(use, isa, dtype):
     use(isa)
     dtype = DTYPES[dtype]
-    drawn = _draws.normal(0.0, 1.0, dtype)
+    drawn = draws.normal(0.0, 1.0, dtype)
     want = expected(drawn, dtype, 0, 140)
     out = np.empty(70, dtype.unsigned)
     for offset in range(71):
@@ -216,7 +217,7 @@ def test_edges_of_block_tile_and_chunk_do_not_change_bits(draw, dtype):
     assert (whole[-1000:] == expected(drawn, dtype, len(whole) - 1000, 1000)).all()
 
 
-@pytest.mark.parametrize("isa", _engine.isas())
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("index", [2**31, 2**32, 2**34, 64 * 2**28, 2**57 - 500, 2**58 - 500])
 @pytest.mark.parametrize("dtype", ["float32", "float8_e5m2", "float64"])
 def test_index_edges_do_not_change_bits(use, isa, index, dtype):
@@ -224,14 +225,14 @@ def test_index_edges_do_not_change_bits(use, isa, index, dtype):
     dtype = DTYPES[dtype]
     if dtype.wide:
         index //= 2
-    drawn = _draws.normal(0.0, 1.0, dtype)
+    drawn = draws.normal(0.0, 1.0, dtype)
     for first in (index - 300, index - 1, index):
         out = np.empty(400, dtype.unsigned)
         native([job(drawn, out, first)])
         assert (out == expected(drawn, dtype, first, 400)).all()
 
 
-@pytest.mark.parametrize("isa", _engine.isas())
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("plane", [0, 1, 2, 255])
 def test_words_are_equal(use, isa, plane):
     use(isa)
@@ -263,7 +264,7 @@ def test_many_tensors_in_one_call_have_the_bits_of_each_alone():
 
 def test_uneven_splits_on_every_axis_equal_the_whole():
     dtype = DTYPES["bfloat16"]
-    drawn = _draws.normal(0.0, 0.02, dtype)
+    drawn = draws.normal(0.0, 0.02, dtype)
     shape, strides = (23, 31, 17), (527, 17, 1)
     want = expected(drawn, dtype, 0, 23 * 31 * 17).reshape(shape)
     for axis, ways in itertools.product(range(3), (1, 2, 3, 7)):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _engine
+from fastinit._core import engine
 
 # Known answers of Random123's kat_vectors: counter, key, words.
 PHILOX = [
@@ -112,7 +112,7 @@ def test_info_is_what_is_in_use_and_fits_into_json():
     found = fi.info()
     assert json.loads(json.dumps(found)) == found
     assert found["version"] == fi.__version__ and found["stream_version"] == fi.STREAM_VERSION == 1
-    assert found["engine"] == _engine.name() and found["isa"] == _engine.isa() in found["isas"]
+    assert found["engine"] == engine.name() and found["isa"] == engine.isa() in found["isas"]
     assert found["threads"] >= 1 and found["numpy"] == np.__version__
 
 

@@ -5,23 +5,25 @@ import math
 import numpy as np
 import pytest
 
-from fastinit import _draws, _engine, _fill, _stream
-from fastinit._dtypes import DTYPES, FLOAT32, FLOAT64, FLOATING
+from fastinit._core import draws, engine, shapes
+from fastinit._core import fill as _fill
+from fastinit._core import stream as _stream
+from fastinit._core.dtypes import DTYPES, FLOAT32, FLOAT64, FLOATING
 
 SEED = 2026
 EVERY = pytest.mark.parametrize("dtype", [dtype.name for dtype in FLOATING])
 
 
 def uniform_rule(shape, dtype, *, low=0.0, high=1.0):
-    return _draws.uniform(low, high, dtype)
+    return draws.uniform(low, high, dtype)
 
 
 def normal_rule(shape, dtype, *, mean=0.0, std=1.0):
-    return _draws.normal(mean, std, dtype)
+    return draws.normal(mean, std, dtype)
 
 
 def constant_rule(shape, dtype, *, value=0.0):
-    return _draws.constant(value, dtype)
+    return draws.constant(value, dtype)
 
 
 def ramp_rule(shape, dtype, *, scale=1):
@@ -34,7 +36,7 @@ def ramp_rule(shape, dtype, *, scale=1):
     return write
 
 
-@_engine.guarded
+@engine.guarded
 def draw(
     shape=None,
     rule=uniform_rule,
@@ -116,12 +118,12 @@ def test_negative_and_overflowing_shapes_are_value_errors(given):
 
 
 def test_the_limits_on_elements_are_those_of_the_contract():
-    assert _fill.count((2**58,), FLOAT32) == 2**58
-    assert _fill.count((2**29, 2**29), FLOAT32) == 2**58
-    assert _fill.count((2**57,), FLOAT64) == 2**57
+    assert shapes.count((2**58,), FLOAT32) == 2**58
+    assert shapes.count((2**29, 2**29), FLOAT32) == 2**58
+    assert shapes.count((2**57,), FLOAT64) == 2**57
     for shape in ((2**58,), (2**29, 2**29), (2**57, 2), (2**57 + 1,)):
         with pytest.raises(ValueError, match=r"more than 2\*\*57 elements, the limit of float64"):
-            _fill.count(shape, FLOAT64)
+            shapes.count(shape, FLOAT64)
 
 
 def test_a_region_of_the_largest_tensor_is_drawn_without_the_rest():
@@ -309,7 +311,7 @@ def test_rules_with_parameters_that_do_not_hash_are_called():
 
     def rule(shape, dtype, *, axes):
         seen.append(axes)
-        return _draws.constant(len(axes), dtype)
+        return draws.constant(len(axes), dtype)
 
     assert draw(2, rule=rule, axes=[1, 2]).tolist() == [2.0, 2.0]
     assert (

@@ -7,17 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from fastinit import _draws, _engine, _fill, _stream
+from fastinit._core import draws, engine
+from fastinit._core import fill as _fill
+from fastinit._core import stream as _stream
+from fastinit.fill import fill_entries
 
 SEED = 2026
 
 
 def uniform_rule(shape, dtype, *, low=0.0, high=1.0):
-    return _draws.uniform(low, high, dtype)
+    return draws.uniform(low, high, dtype)
 
 
 def normal_rule(shape, dtype, *, mean=0.0, std=1.0):
-    return _draws.normal(mean, std, dtype)
+    return draws.normal(mean, std, dtype)
 
 
 def ramp_rule(shape, dtype, *, scale=1):
@@ -39,7 +42,7 @@ def lookup(initializer):
     raise ValueError(f"unknown initializer {initializer!r}")
 
 
-@_engine.guarded
+@engine.guarded
 def draw(
     shape=None,
     rule=uniform_rule,
@@ -55,9 +58,9 @@ def draw(
     return _fill.apply(rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@_engine.guarded
+@engine.guarded
 def fill(entries, **options):
-    return _fill.fill(entries, lookup, **options)
+    return fill_entries(entries, lookup, **options)
 
 
 def same(a, b):

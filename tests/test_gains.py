@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _fans
+from fastinit.gain import (
+    _ELU_NEGATIVE_SIDE,
+    _GAINS,
+    _LINEAR,
+    _NODES,
+    _SQRT_2_PI,
+    _WEIGHTS,
+    _WITH_PARAM,
+)
 
 
 def sigmoid(z):
@@ -43,7 +51,7 @@ DEFINITIONS = {
     "relu": lambda z: max(z, 0),
     "leaky_relu": lambda z: z if z > 0 else z / 100,
 }
-CONVENTIONS = ("identity", "sigmoid", "tanh", "selu", *_fans._LINEAR)
+CONVENTIONS = ("identity", "sigmoid", "tanh", "selu", *_LINEAR)
 KINKS = [-30, -12, -6, -3, -1, 0, 1, 3, 6, 12, 30]
 
 
@@ -54,7 +62,7 @@ def exact_gain(activation):
 
 
 def test_every_named_gain_is_a_convention_or_is_computed_again_here():
-    assert set(_fans._GAINS) | set(_fans._WITH_PARAM) == set(DEFINITIONS) | set(CONVENTIONS)
+    assert set(_GAINS) | set(_WITH_PARAM) == set(DEFINITIONS) | set(CONVENTIONS)
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -71,11 +79,10 @@ def test_elu_takes_any_alpha(alpha):
 @pytest.mark.frameworks
 def test_gains_of_torchs_names_are_torchs_values():
     ours = {
-        name: fi.gain(name)
-        for name in (*_fans._LINEAR, "sigmoid", "tanh", "relu", "leaky_relu", "selu")
+        name: fi.gain(name) for name in (*_LINEAR, "sigmoid", "tanh", "relu", "leaky_relu", "selu")
     }
     assert all(type(value) is float for value in ours.values())
-    assert {ours.pop(name) for name in (*_fans._LINEAR, "sigmoid")} == {1.0}
+    assert {ours.pop(name) for name in (*_LINEAR, "sigmoid")} == {1.0}
     assert ours == {
         "tanh": 5 / 3,
         "relu": math.sqrt(2),
@@ -129,16 +136,16 @@ def test_a_callable_with_a_kink_off_the_grid_is_good_to_six_digits():
 
 def test_quadrature_nodes_and_weights_are_those_of_gauss_and_legendre():
     with mpmath.workdps(30):
-        for node, weight in zip(_fans._NODES, _fans._WEIGHTS, strict=True):
+        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
             root = mpmath.findroot(lambda x: mpmath.legendre(16, x), node)
             slope = mpmath.diff(lambda x: mpmath.legendre(16, x), root)
             assert float(root) == node
             assert float(2 / ((1 - root**2) * slope**2)) == weight
-        assert float(mpmath.sqrt(2 * mpmath.pi)) == _fans._SQRT_2_PI
+        assert float(mpmath.sqrt(2 * mpmath.pi)) == _SQRT_2_PI
         negative_side = mpmath.quad(
             lambda z: mpmath.expm1(z) ** 2 * mpmath.npdf(z), [-30, -12, -6, -3, -1, 0]
         )
-        assert float(negative_side) == _fans._ELU_NEGATIVE_SIDE
+        assert float(negative_side) == _ELU_NEGATIVE_SIDE
 
 
 BAD = [

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fastinit import _catalog
-from fastinit._dtypes import FLOATING
+from fastinit import _table
+from fastinit._core.dtypes import FLOATING
 
 GOLDEN = Path(__file__).parent / "vectors" / "golden_hashes.txt"
 SEED, NAME = 20260822, "golden.weight"
@@ -81,7 +81,7 @@ def digest(name, shape, arguments, dtype):
     draw.
     """
     try:
-        w = _catalog.INITIALIZERS[name](shape, seed=SEED, name=NAME, dtype=dtype, **arguments)
+        w = _table.INITIALIZERS[name](shape, seed=SEED, name=NAME, dtype=dtype, **arguments)
     except ValueError:
         return "ValueError"
     raw = w.view({1: "u1", 2: "u2", 4: "u4", 8: "u8"}[w.itemsize])
@@ -103,14 +103,14 @@ def test_bits_are_the_promised_ones(name, shape, arguments):
 
 
 def test_every_initializer_has_golden_hashes_and_no_line_is_without_its_case():
-    assert {name for name, _, _ in CASES} | WITHOUT == set(_catalog.INITIALIZERS)
+    assert {name for name, _, _ in CASES} | WITHOUT == set(_table.INITIALIZERS)
     assert set(golden()) == {case(*row, dtype.name) for row in CASES for dtype in FLOATING}
 
 
 def test_every_initializers_own_parameters_are_tried_by_a_case():
     """But those of layout and axes, which change fans alone and have a table of their own."""
-    for name, function in _catalog.INITIALIZERS.items():
-        own = set(_catalog.own_parameters(function)) - {
+    for name, function in _table.INITIALIZERS.items():
+        own = set(_table.own_parameters(function)) - {
             "layout",
             "in_axis",
             "out_axis",

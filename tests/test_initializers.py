@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _catalog
-from fastinit._dtypes import CONSTANT, FLOAT32, FLOAT64, FLOATING, NORMAL, UNIFORM, decode
-from fastinit._math import truncated_std
-from fastinit.initializers import scaled
+from fastinit import _table
+from fastinit._core.dtypes import CONSTANT, FLOAT32, FLOAT64, FLOATING, NORMAL, UNIFORM, decode
+from fastinit._core.math import truncated_std
+from fastinit.initializers.variance_scaling import STD_AT_2_SIGMA
 
 FLOATS = [dtype.name for dtype in FLOATING]
 
 
 def decided(name, shape, dtype=FLOAT64, **arguments):
     """What a fill would draw; for float64 its parameters are the doubles of the formulas."""
-    return _catalog.RULES[_catalog.INITIALIZERS[name]](shape, dtype, **arguments)
+    return _table.RULES[_table.INITIALIZERS[name]](shape, dtype, **arguments)
 
 
 def std_of(name, shape, **arguments):
@@ -101,7 +101,7 @@ def test_xavier_and_he_are_cases_of_variance_scaling():
 def test_truncated_variance_scaling_has_its_std_after_truncation():
     found = decided("variance_scaling", (48, 20), distribution="truncated_normal")
     sigma = math.sqrt(1.0 / 20) / truncated_std(-2.0, 2.0)
-    assert truncated_std(-2.0, 2.0) == scaled.STD_AT_2_SIGMA
+    assert truncated_std(-2.0, 2.0) == STD_AT_2_SIGMA
     assert found == decided("truncated_normal", (48, 20), std=sigma)
     assert found == decided("truncated_normal", (48, 20), std=math.sqrt(1.0 / 20), correct_std=True)
     assert sigma == pytest.approx(math.sqrt(1.0 / 20) / 0.87962566103423978, rel=1e-15)
@@ -117,7 +117,7 @@ def test_fan_in_uniform_takes_a_biases_fan_in_from_its_weight():
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_symmetric_uniforms_have_symmetric_limits_in_every_dtype(dtype):
-    from fastinit._dtypes import resolve
+    from fastinit._core.dtypes import resolve
 
     for name in ("xavier_uniform", "he_uniform", "lecun_uniform", "fan_in_uniform"):
         _, _, lowest, highest = decided(name, (48, 20), resolve(dtype)).parameters
@@ -169,7 +169,7 @@ def test_the_correction_of_the_std_has_the_known_factors(sigmas, factor):
     ],
 )
 def test_a_correction_with_absolute_bounds_reaches_the_std(mean, std, low, high):
-    from fastinit.initializers.elementwise import _sigma_for_absolute
+    from fastinit.initializers.basic import _sigma_for_absolute
 
     sigma = _sigma_for_absolute(mean, std, low, high)
     assert sigma >= std
@@ -297,16 +297,12 @@ EXAMPLES = {
 
 def whole(name, **more):
     shape, arguments = EXAMPLES[name]
-    return _catalog.INITIALIZERS[name](shape, seed=1, name="w", **arguments, **more)
+    return _table.INITIALIZERS[name](shape, seed=1, name="w", **arguments, **more)
 
 
 def test_every_initializer_of_these_files_is_tried_here():
-    files = tuple(
-        f"fastinit.initializers.{file}" for file in ("elementwise", "scaled", "xavier_he_lecun")
-    )
-    drawn = {
-        name for name, function in _catalog.INITIALIZERS.items() if function.__module__ in files
-    }
+    files = tuple(f"fastinit.initializers.{file}" for file in ("basic", "variance_scaling"))
+    drawn = {name for name, function in _table.INITIALIZERS.items() if function.__module__ in files}
     assert set(EXAMPLES) == drawn | {"eye", "dirac"}
 
 
@@ -363,7 +359,7 @@ def test_every_initializer_fills_every_floating_dtype_with_finite_values(name, d
 )
 def test_one_seed_with_two_names_gives_other_values_and_no_seed_never_repeats(name):
     shape, arguments = EXAMPLES[name]
-    function = _catalog.INITIALIZERS[name]
+    function = _table.INITIALIZERS[name]
     drawn = [
         function(shape, seed=1, name="w", **arguments),
         function(shape, seed=1, name="v", **arguments),
@@ -377,12 +373,12 @@ def test_one_seed_with_two_names_gives_other_values_and_no_seed_never_repeats(na
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_zero_size_shapes_are_filled_with_nothing_and_need_no_fans(name):
-    function = _catalog.INITIALIZERS[name]
+    function = _table.INITIALIZERS[name]
     extra = (slice(1),) if name == "dirac" else ()
     for shape in [(0, 3), (3, 0)] + [(0,)] * (name not in ("eye", "dirac")):
         shape += (1,) * len(extra)
         assert function(shape, seed=1).shape == shape
-    if "mode" in _catalog.own_parameters(function):
+    if "mode" in _table.own_parameters(function):
         with pytest.raises(ValueError, match="mode"):
             function((0, 3), mode="fan_max", seed=1)
 
@@ -393,7 +389,7 @@ def test_every_initializer_can_be_explained():
             line = fi.explain(name, shape, dtype=dtype, name="w", **arguments)
             assert line.startswith(f"{name} {shape} {dtype}: ") and "\n" not in line
             assert ("fan_in" in line) == (
-                "in_axis" in _catalog.own_parameters(_catalog.INITIALIZERS[name])
+                "in_axis" in _table.own_parameters(_table.INITIALIZERS[name])
             )
 
 

@@ -14,50 +14,55 @@ import fastinit
 
 ROOT = Path(fastinit.__file__).parent
 
-# The table of the architecture.  A file may import files of its own layer and of the layers below;
-# frameworks and other packages as PACKAGES has it.  A package counts with every file in it.
-LAYERS = {
-    1: ["_native", "reference"],
-    2: [
-        "_stream",
-        "_dtypes",
-        "_math",
-        "_truncated",
-        "_draws",
-        "_engine",
-        "_fill",
-        "_buffers",
-        "_dlpack",
-    ],
-    3: ["_fans", "_orthogonal", "_sparse", "_jit", "_safetensors"],
-    4: [
-        "initializers",
-        "recipes",
-        "_catalog",
-        "_explain",
-        "data_dependent",
-        "pretrained",
-        "__init__",
-    ],
-    5: ["_adapt", "torch", "jax", "keras", "models", "diagnostics"],
-    6: ["cli", "__main__"],
-}
-LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
-# The reference engine reads the codes of draws and dtypes, which are plain numbers, and names the
-# Job that it is given.
-EXCEPTIONS = {("reference", "_dtypes"), ("reference", "_engine")}
+# The table of the architecture, from the bottom up.  A room is a file at the top, a file of _core
+# or a package.  A file may import files of its own room and of rooms in lower layers; frameworks
+# and other packages as PACKAGES has it.
+LAYERS = [
+    ["typing"],
+    ["_core"],  # its __init__.py, which imports nothing
+    ["_core/arguments"],
+    ["_core/dtypes"],
+    ["_core/math"],
+    ["_core/truncated"],
+    ["_core/stream"],
+    ["_core/draws"],
+    ["_core/jobs"],
+    ["_core/shapes"],
+    ["_core/dlpack"],
+    ["_core/buffers"],
+    ["_native", "reference"],
+    ["_core/engine"],
+    ["_core/fill"],
+    ["_core/safetensors"],
+    ["fans", "gain", "info", "philox", "_jit"],
+    ["_orthogonal", "_sparse"],
+    ["initializers"],
+    ["recipes", "data_dependent", "pretrained"],
+    ["_table"],
+    ["fill", "explain"],
+    ["__init__"],
+    ["_adapters", "checkpoint", "diagnostics"],
+    ["torch", "jax"],
+    ["keras"],
+    ["cli"],
+    ["__main__"],
+]
+LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
+# Imports that point up, all inside functions: `rest=` of pretrained may be any initializer of the
+# table, pretrained among them.
+UPWARD = {("pretrained", "_table")}
+# Modules of one room that import each other, the second inside a function.
+CIRCLES = {("torch._memory", "torch.dtensor"), ("_table", "pretrained")}
 # Who may import what beside NumPy and the standard library.
 PACKAGES = {
     "_jit": {"numba", "llvmlite"},
-    "_dtypes": {"ml_dtypes"},
+    "_core/dtypes": {"ml_dtypes"},
     "_sparse": {"scipy"},
     "cli": {"tqdm"},
     "torch": {"torch"},
     "jax": {"jax"},
-    "keras": {"keras", "jax", "torch"},
-    "models": {"transformers", "torch", "safetensors"},
-    "diagnostics": {"matplotlib", "scipy"},
-    "pretrained": {"ml_dtypes", "safetensors"},
+    "keras": {"keras"},
+    "diagnostics": {"matplotlib"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 every_file = pytest.mark.parametrize(
@@ -65,56 +70,116 @@ every_file = pytest.mark.parametrize(
 )
 
 
-def unit(path):
-    """The name in the table of a file: its own, or that of its package at the top."""
-    return path.relative_to(ROOT).with_suffix("").parts[0]
+def module(path):
+    """The dotted name of a file, without the package's: "torch.init", "torch" for its __init__."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {module(path): path for path in FILES} | {"_native": ROOT / "_native.pyi"}
+
+
+def room(name):
+    """The room of a module: a file of _core, else the file or package at the top."""
+    first, *rest = name.split(".")
+    return f"_core/{rest[0]}" if first == "_core" and rest else first
 
 
 def imported(path):
-    """Modules that a file imports at any depth, those of fastinit with the package's name in
-    front.
-    """
-    package = ["fastinit", *path.relative_to(ROOT).parent.parts]
+    """Dotted names of what a file imports at any depth: those of fastinit begin with a dot."""
+    package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            for alias in node.names:
+                first, *rest = alias.name.split(".")
+                yield "." + (".".join(rest) or "__init__") if first == "fastinit" else alias.name
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            if (
-                module == "fastinit"
-            ):  # from . import _fill: each name is a file or comes from __init__
-                yield from (f"fastinit.{alias.name}" for alias in node.names)
+            if node.level:
+                base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            elif node.module.split(".")[0] == "fastinit":
+                base = node.module.split(".")[1:]
             else:
-                yield module
+                yield node.module
+                continue
+            base = ".".join(filter(None, base))
+            for alias in node.names:  # each name is a module of the package or comes from it
+                full = f"{base}.{alias.name}".strip(".")
+                yield "." + (full if full in MODULES else base or "__init__")
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+            name = node.args[0].value
+            top = name.startswith("fastinit.") or not package
+            yield "." + ".".join(
+                [*(() if top else package), name.removeprefix("fastinit").strip(".")]
+            )
 
 
-def own(module):
-    """The table's name of an imported module of fastinit."""
-    part = (module.split(".") + ["__init__"])[1]
-    return part if part in LAYER_OF else "__init__"
+IMPORTS = {
+    module(path): {name for name in imported(path) if name != "." + module(path)} for path in FILES
+}
+OURS = {
+    name: {target[1:] for target in targets if target[0] == "."}
+    for name, targets in IMPORTS.items()
+}
+THEIRS = {
+    name: {target.split(".")[0] for target in targets if target[0] != "."}
+    for name, targets in IMPORTS.items()
+}
 
 
-def test_every_file_stands_in_the_table():
-    assert {unit(path) for path in FILES} <= set(LAYER_OF)
+def test_every_file_has_a_layer_and_every_name_of_the_table_is_a_file():
+    assert {room(name) for name in MODULES} == set(LAYER_OF)
+    assert set().union(*OURS.values()) <= set(MODULES)
 
 
 @every_file
-def test_imports_point_down_or_sideways(path):
-    name = unit(path)
-    for module in imported(path):
-        if module.split(".")[0] == "fastinit":
-            target = own(module)
-            allowed = LAYER_OF[target] <= LAYER_OF[name] or (name, target) in EXCEPTIONS
-            assert allowed, (
-                f"{name} (layer {LAYER_OF[name]}) imports {target} (layer {LAYER_OF[target]})"
-            )
+def test_imports_point_down_or_stay_in_the_room(path):
+    own = room(module(path))
+    for target in map(room, OURS[module(path)]):
+        down = LAYER_OF[target] < LAYER_OF[own]
+        assert target == own or down or (own, target) in UPWARD, (
+            f"{own} (layer {LAYER_OF[own]}) imports {target} (layer {LAYER_OF[target]})"
+        )
+
+
+def test_every_import_that_may_point_up_does():
+    found = {(room(name), room(target)) for name in OURS for target in OURS[name]}
+    assert found >= UPWARD
+    assert all(LAYER_OF[low] < LAYER_OF[high] for low, high in UPWARD)
+
+
+def circles():
+    """The sets of modules that reach each other by imports, at module level or inside functions."""
+
+    def reached(name):
+        seen, todo = set(), [name]
+        while todo:
+            new = OURS.get(todo.pop(), set()) - seen
+            seen |= new
+            todo += new
+        return seen
+
+    reach = {name: reached(name) for name in OURS}
+    return {
+        frozenset(other for other in reach[name] if name in reach.get(other, ()))
+        for name in OURS
+        if name in reach[name]
+    }
+
+
+def test_no_modules_import_each_other_but_the_pairs_that_are_named():
+    assert circles() == {frozenset(pair) for pair in CIRCLES}
 
 
 @every_file
 def test_other_packages_are_imported_only_where_they_belong(path):
-    allowed = {"fastinit", "numpy", *sys.stdlib_module_names, *PACKAGES.get(unit(path), ())}
-    assert {module.split(".")[0] for module in imported(path)} <= allowed
+    allowed = {"numpy", *sys.stdlib_module_names, *PACKAGES.get(room(module(path)), ())}
+    assert THEIRS[module(path)] <= allowed
+
+
+def test_every_package_that_may_be_imported_is():
+    for name, packages in PACKAGES.items():
+        found = set().union(*(THEIRS[one] for one in THEIRS if room(one) == name))
+        assert packages <= found, name
 
 
 @every_file
@@ -130,7 +195,7 @@ def test_only_the_program_prints_and_exits(path):
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    assert unit(path) in ("cli", "__main__") or not calls & {"print", "exit", "quit"}
+    assert module(path) in ("cli", "__main__") or not calls & {"print", "exit", "quit"}
 
 
 HEAVY = [

@@ -18,11 +18,14 @@ import safetensors
 import safetensors.numpy
 
 import fastinit as fi
-from fastinit import _catalog, _dtypes, _engine, _safetensors, models
+from fastinit import _table, checkpoint
+from fastinit._core import dtypes
+from fastinit._core import engine as _engine
+from fastinit._core import safetensors as _safetensors
 
 REFERENCE = _engine.name() == "reference"
 materialize = sys.modules[
-    "fastinit.models.materialize"
+    "fastinit.checkpoint.materialize"
 ]  # the module; the package's attribute is the function
 
 # Every draw, several dtypes, tensors that are drawn whole, odd sizes, no values, one value.
@@ -94,18 +97,18 @@ def read(path):
     return {
         name: (
             item["dtype"],
-            np.frombuffer(item["data"], _dtypes.DTYPES[_NAMES[item["dtype"]]].unsigned),
+            np.frombuffer(item["data"], dtypes.DTYPES[_NAMES[item["dtype"]]].unsigned),
         )
         for name, item in safetensors.deserialize(content)
     }
 
 
-_NAMES = {dtype.safetensors: dtype.name for dtype in _dtypes.DTYPES.values()}
+_NAMES = {dtype.safetensors: dtype.name for dtype in dtypes.DTYPES.values()}
 
 
 def facade(entry, seed):
     """The same tensor by the public function, as bare bits."""
-    function = _catalog.lookup(entry.initializer)
+    function = _table.lookup(entry.initializer)
     array = function(
         entry.shape, seed=seed, name=entry.name, dtype=entry.dtype.name, **entry.arguments
     )
@@ -120,9 +123,9 @@ def facade(entry, seed):
 def test_every_tensor_equals_the_facades(tmp_path, monkeypatch, threads, span):
     monkeypatch.setattr(materialize, "SPAN", span)
     path = tmp_path / "model.safetensors"
-    report = models.materialize(MODEL, path, seed=7, threads=threads)
+    report = checkpoint.materialize(MODEL, path, seed=7, threads=threads)
     found = read(path)
-    spec = models.load(MODEL)
+    spec = checkpoint.load(MODEL)
     assert set(found) == {entry.name for entry in spec.entries}
     for entry in spec.entries:
         code, bits = found[entry.name]
@@ -140,7 +143,7 @@ def test_the_file_is_the_same_twice_on_any_number_of_threads_and_by_any_span(tmp
         [(1, 1 << 22), (1, 1 << 22), (3, 1 << 22), (1, 64), (3, 128), (7, 1 << 10)]
     ):
         monkeypatch.setattr(materialize, "SPAN", span)
-        models.materialize(MODEL, tmp_path / str(number), seed=1, threads=threads)
+        checkpoint.materialize(MODEL, tmp_path / str(number), seed=1, threads=threads)
         contents.add((tmp_path / str(number)).read_bytes())
     assert len(contents) == 1
 
@@ -160,14 +163,14 @@ def materialized_elsewhere(folder, engine):
 
 def test_the_spec_in_the_metadata_makes_the_same_file(tmp_path):
     path = tmp_path / "model.safetensors"
-    models.materialize(MODEL, path, seed=(1 << 64) - 1)
+    checkpoint.materialize(MODEL, path, seed=(1 << 64) - 1)
     with safetensors.safe_open(path, "np") as file:
         metadata = file.metadata()
     assert set(metadata) == {"format", "fastinit.stream_version", "fastinit.seed", "fastinit.spec"}
     assert metadata["format"] == "pt"
     assert metadata["fastinit.stream_version"] == "1"
     (tmp_path / "again.json").write_text(metadata["fastinit.spec"])
-    models.materialize(
+    checkpoint.materialize(
         tmp_path / "again.json", tmp_path / "again", seed=int(metadata["fastinit.seed"])
     )
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
@@ -181,7 +184,7 @@ def test_the_librarys_writer_lays_the_file_out_alike(tmp_path):
         if name in ("embedding", "h.{layer}.norm")
     }
     spec["rules"] = [{"match": "*", "initializer": "normal"}]
-    models.materialize(spec, tmp_path / "x", seed=0)
+    checkpoint.materialize(spec, tmp_path / "x", seed=0)
     tensors = safetensors.numpy.load_file(tmp_path / "x")
     theirs = safetensors.numpy.save(tensors)
     ours = (tmp_path / "x").read_bytes()
@@ -194,14 +197,14 @@ def test_the_librarys_writer_lays_the_file_out_alike(tmp_path):
 
 
 def test_a_plan_is_drawn_as_planned(tmp_path):
-    plan = models.plan(models.load(LARGE), seed=5)
-    models.materialize(plan, tmp_path / "x")
-    models.materialize(LARGE, tmp_path / "y", seed=5)
+    plan = checkpoint.plan(checkpoint.load(LARGE), seed=5)
+    checkpoint.materialize(plan, tmp_path / "x")
+    checkpoint.materialize(LARGE, tmp_path / "y", seed=5)
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
     with pytest.raises(TypeError, match="belong to plan"):
-        models.materialize(plan, tmp_path / "z", seed=5)
+        checkpoint.materialize(plan, tmp_path / "z", seed=5)
     with pytest.raises(TypeError, match="belongs to load"):
-        models.plan(plan.spec, seed=5, dtype="float16")
+        checkpoint.plan(plan.spec, seed=5, dtype="float16")
 
 
 def test_examples_print_what_they_say():
@@ -211,15 +214,15 @@ def test_examples_print_what_they_say():
 
 
 def test_a_seed_is_drawn_if_none_is_given(tmp_path):
-    first, second = (models.materialize(LARGE, tmp_path / name).seed for name in "ab")
+    first, second = (checkpoint.materialize(LARGE, tmp_path / name).seed for name in "ab")
     assert first != second
-    assert models.materialize(LARGE, tmp_path / "c", seed=first).seed == first
+    assert checkpoint.materialize(LARGE, tmp_path / "c", seed=first).seed == first
     assert (tmp_path / "a").read_bytes() == (tmp_path / "c").read_bytes()
 
 
 def test_progress_tells_every_byte(tmp_path, short_spans):
     told = []
-    report = models.materialize(MODEL, tmp_path / "x", seed=0, threads=3, progress=told.append)
+    report = checkpoint.materialize(MODEL, tmp_path / "x", seed=0, threads=3, progress=told.append)
     assert sum(told) == report.size
     assert len(told) > 100
 
@@ -229,10 +232,10 @@ def test_memory_stays_at_a_few_spans(tmp_path):
     import tracemalloc
 
     spec = {"tensors": {"a": [1 << 12, 1 << 12]}, "rules": [{"match": "*", "initializer": "zeros"}]}
-    models.materialize(LARGE, tmp_path / "warm", seed=0, threads=2)
+    checkpoint.materialize(LARGE, tmp_path / "warm", seed=0, threads=2)
     tracemalloc.start()
     try:
-        models.materialize(spec, tmp_path / "x", seed=0, threads=2)
+        checkpoint.materialize(spec, tmp_path / "x", seed=0, threads=2)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -241,8 +244,8 @@ def test_memory_stays_at_a_few_spans(tmp_path):
 
 def test_many_threads_share_the_room_for_buffers(tmp_path, monkeypatch):
     monkeypatch.setattr(materialize, "BUFFERS", 1 << 12)
-    models.materialize(MODEL, tmp_path / "x", seed=1, threads=9)
-    models.materialize(MODEL, tmp_path / "y", seed=1, threads=1)
+    checkpoint.materialize(MODEL, tmp_path / "x", seed=1, threads=9)
+    checkpoint.materialize(MODEL, tmp_path / "y", seed=1, threads=1)
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
 
 
@@ -256,9 +259,9 @@ def test_tensors_drawn_whole_stand_between_others(tmp_path, short_spans):
             for name, kind in zip(names, kinds, strict=True)
         }
     }
-    models.materialize(spec, tmp_path / "x", seed=2, threads=2)
+    checkpoint.materialize(spec, tmp_path / "x", seed=2, threads=2)
     found = read(tmp_path / "x")
-    for entry in models.load(spec).entries:
+    for entry in checkpoint.load(spec).entries:
         np.testing.assert_array_equal(found[entry.name][1], facade(entry, 2))
 
 
@@ -283,7 +286,7 @@ def gpt2_names(width, layers):
 @pytest.mark.parametrize(("preset", "width", "layers"), [("gpt2", 768, 12), ("gpt2-xl", 1600, 48)])
 def test_presets_have_the_names_and_shapes_of_transformers(preset, width, layers):
     names, config = gpt2_names(width, layers)
-    entries = models.load(preset).entries
+    entries = checkpoint.load(preset).entries
     assert {entry.name: entry.shape for entry in entries} == names
     assert config.initializer_range == 0.02
     for entry in entries:
@@ -304,14 +307,14 @@ def test_transformers_loads_a_preset_without_a_missing_or_unexpected_key(tmp_pat
     import transformers
 
     spec = (
-        models.preset("gpt2")
+        checkpoint.preset("gpt2")
         .replace("width = 768", "width = 64")
         .replace("layers = 12", "layers = 2")
     )
     (tmp_path / "small.toml").write_text(spec)
     config = transformers.GPT2Config(n_embd=64, n_layer=2, n_head=2)
     config.save_pretrained(tmp_path)
-    models.materialize(tmp_path / "small.toml", tmp_path / "model.safetensors", seed=0)
+    checkpoint.materialize(tmp_path / "small.toml", tmp_path / "model.safetensors", seed=0)
     model, told = transformers.GPT2LMHeadModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(told[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert model.lm_head.weight is model.transformer.wte.weight
@@ -360,7 +363,7 @@ def test_an_error_before_drawing_leaves_everything_as_it_was(tmp_path, bad, forc
         "rule": {"tensors": {"a": {"shape": [3], "initializer": "he_normal"}}},
     }
     with pytest.raises((ValueError, TypeError)):
-        models.materialize(spec.get(bad, LARGE), path, force=force, **options)
+        checkpoint.materialize(spec.get(bad, LARGE), path, force=force, **options)
     assert contents(tmp_path) == ({"x": b"old"} if force else {})
 
 
@@ -380,7 +383,7 @@ def test_an_error_while_drawing_stops_all_threads_and_leaves_the_old_file(
         _safetensors.NewFile, "write", lambda self, offset, data: fail(offset, data)
     )
     with pytest.raises(OSError, match="injected"):
-        models.materialize(LARGE, tmp_path / "x", seed=0, threads=threads, force=True)
+        checkpoint.materialize(LARGE, tmp_path / "x", seed=0, threads=threads, force=True)
     assert contents(tmp_path) == {"x": b"old"}
     assert len(spans) < 20 + 2 * threads
 
@@ -389,7 +392,7 @@ def test_an_existing_file_is_refused_before_anything_is_drawn(tmp_path, monkeypa
     monkeypatch.setattr(_engine, "run", lambda *_, **__: pytest.fail("something was drawn"))
     (tmp_path / "x").write_bytes(b"old")
     with pytest.raises(FileExistsError, match="--force"):
-        models.materialize(LARGE, tmp_path / "x", seed=0)
+        checkpoint.materialize(LARGE, tmp_path / "x", seed=0)
     assert contents(tmp_path) == {"x": b"old"}
 
 
@@ -417,7 +420,7 @@ def test_a_full_disk_is_one_clear_error(small_disk, monkeypatch, reserve, unname
         monkeypatch.delattr(os, "posix_fallocate")
     (small_disk / "x").write_bytes(b"old")
     with pytest.raises(OSError, match="No space left on device: 286") as caught:
-        models.materialize(LARGE, small_disk / "x", seed=0, threads=2, force=True)
+        checkpoint.materialize(LARGE, small_disk / "x", seed=0, threads=2, force=True)
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(small_disk / "x")
     assert contents(small_disk) == {"x": b"old"}
@@ -468,9 +471,9 @@ def test_without_memory_the_error_is_clear(tmp_path):
 # A writer of the whole program that can be stopped at a known place: after the tenth span.
 SLOW = """
 import os, sys, time
-from fastinit import _safetensors
-from fastinit.models import materialize
-sys.modules["fastinit.models.materialize"].SPAN = 1 << 12
+from fastinit._core import safetensors as _safetensors
+from fastinit.checkpoint import materialize
+sys.modules["fastinit.checkpoint.materialize"].SPAN = 1 << 12
 if sys.argv[1] == "named" and hasattr(os, "O_TMPFILE"):
     del os.O_TMPFILE
 write, count = _safetensors.NewFile.write, 0
@@ -555,7 +558,7 @@ def test_nohup_is_respected(tmp_path, large_spec):
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("way", ["unnamed", "named"])
 def test_kill_leaves_the_old_file_or_the_new(tmp_path, large_spec, way):
-    models.materialize(large_spec, tmp_path / "whole", seed=0)
+    checkpoint.materialize(large_spec, tmp_path / "whole", seed=0)
     new = (tmp_path / "whole").read_bytes()
     folder = tmp_path / "out"
     folder.mkdir()
@@ -581,10 +584,12 @@ def test_a_forked_child_materializes_too(tmp_path):
     if not hasattr(os, "fork"):
         pytest.skip("no fork")
     program = (
-        "import os, sys, warnings; warnings.simplefilter('ignore'); from fastinit import models; "
-        "spec = sys.argv[1]; models.materialize(spec, sys.argv[2] + 'a', seed=0, threads=2); "
-        "child = os.fork()\nif child == 0: models.materialize(spec, sys.argv[2] + 'b', seed=0, "
-        "threads=2); os._exit(0)\nsys.exit(os.waitpid(child, 0)[1])"
+        "import os, sys, warnings; warnings.simplefilter('ignore'); "
+        "from fastinit import checkpoint; "
+        "spec = sys.argv[1]; checkpoint.materialize(spec, sys.argv[2] + 'a', seed=0, threads=2); "
+        "child = os.fork()\n"
+        "if child == 0: checkpoint.materialize(spec, sys.argv[2] + 'b', seed=0, threads=2); "
+        "os._exit(0)\nsys.exit(os.waitpid(child, 0)[1])"
     )
     (tmp_path / "spec.json").write_text(json.dumps(LARGE))
     command = [*PYTHON, "-c", program, str(tmp_path / "spec.json"), str(tmp_path / "x")]

@@ -1,5 +1,5 @@
-"""_math.py against mpmath: every function is correctly rounded, at thousands of fixed points and at
-the edges.
+"""_core/math.py against mpmath: every function is correctly rounded, at thousands of fixed points
+and at the edges.
 
 mpmath answers to 60 digits or more; its value rounded to the nearest double must be the very double
 that _math gives.
@@ -14,7 +14,7 @@ from pathlib import Path
 import mpmath  # noqa: E402
 import pytest
 
-from fastinit import _math
+from fastinit._core import math as _math
 
 INFINITY = math.inf
 

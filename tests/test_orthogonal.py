@@ -13,8 +13,9 @@ import pytest
 from orthogonal_cases import DTYPES, bits, boxes, force, gram_error, replace_draws, same
 
 import fastinit as fi
-from fastinit._dtypes import resolve
-from fastinit._orthogonal import forms, orthogonal_rule
+from fastinit._core.dtypes import resolve
+from fastinit._orthogonal import forms
+from fastinit.initializers.orthogonal import orthogonal_rule
 
 CASES = json.loads((Path(__file__).parent / "vectors" / "stream-v1-cases.json").read_text())
 KNOWN = {key: answer for key, answer in CASES.items() if key.startswith("orth")}
@@ -277,6 +278,6 @@ def test_rules_are_pure_and_their_writes_fill_regions_only():
     whole = fi.orthogonal((4, 6), gain=2.0, seed=1)
     for _ in range(2):
         out = np.zeros((2, 6), np.float32)
-        target = fi._fill.target((4, 6), None, out, (slice(1, 3), ...))
+        target = fi._core.fill.target((4, 6), None, out, (slice(1, 3), ...))
         write(target, 1, 0, None)
         assert same(out, np.ascontiguousarray(whole[1:3]))

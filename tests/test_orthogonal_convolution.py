@@ -9,7 +9,7 @@ import pytest
 from orthogonal_cases import DTYPES, boxes, force, same
 
 import fastinit as fi
-from fastinit import _engine
+from fastinit._core import engine, jobs
 from fastinit._orthogonal import convolution
 
 SHAPES = [
@@ -149,7 +149,7 @@ def test_it_is_the_block_convolution_of_two_tap_projections():
 
 def test_masks_are_the_highest_bits_of_plane_2():
     words = np.empty(6 * 50, np.uint32)
-    _engine.run([_engine.Job(words, 4, 6, 9, 10, 2, (), 0, (1,))])
+    engine.run([jobs.Job(words, 4, 6, 9, 10, 2, (), 0, (1,))])
     assert np.array_equal(convolution._masks(6, 50, 9, 10), (words < 2**31).reshape(6, 50))
 
 

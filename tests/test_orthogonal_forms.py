@@ -15,12 +15,8 @@ from orthogonal_cases import DTYPES, force, same
 
 import fastinit as fi
 from fastinit import _jit  # noqa: E402
-from fastinit._dtypes import FLOAT32, FLOAT64, rounded
-from fastinit._orthogonal import (
-    compiled,  # noqa: E402
-    forms,
-    numpy_form,
-)
+from fastinit._core.dtypes import FLOAT32, FLOAT64, rounded
+from fastinit._orthogonal import compiled, forms, numpy_form
 from fastinit._orthogonal.problem import Place, Problem
 
 pytestmark = pytest.mark.numba
@@ -128,7 +124,7 @@ def test_thread_counts_and_batches_of_small_matrices(monkeypatch):
 @pytest.mark.parametrize("wide", [False, True])
 def test_the_workspace_stays_below_256_mib_beside_the_t_factors(monkeypatch, shape, threads, wide):
     """What form_large would allocate, with every thread at work; nothing is computed."""
-    monkeypatch.setattr(compiled._engine, "map_tasks", lambda *arguments: None)
+    monkeypatch.setattr(compiled.engine, "map_tasks", lambda *arguments: None)
     monkeypatch.setattr(compiled, "_take", lambda size: np.empty(size, np.uint8))
     p, q = sorted(shape)
     problem = Problem(

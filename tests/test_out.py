@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from out_cases import SHAPE, bits, draw, layouts
 
-from fastinit import _buffers, _draws
-from fastinit._dtypes import FLOATING, resolve
+from fastinit._core import buffers, draws
+from fastinit._core.dtypes import FLOATING, resolve
 
 EVERY = pytest.mark.parametrize("dtype", [dtype.name for dtype in FLOATING])
 
 
 def constant_rule(shape, dtype, *, value=0):
-    return _draws.constant(value, dtype)
+    return draws.constant(value, dtype)
 
 
 # ----------------------------------------------------------------------------- memory that is taken
@@ -312,7 +312,7 @@ def test_the_overlap_check_is_sound():
             np.ix_(*(np.arange(size) * step for size, step in zip(shape, strides, strict=True)))
         )
         overlaps = len(np.unique(offsets)) < view.size
-        said = _buffers._may_overlap_itself(view)
+        said = buffers._may_overlap_itself(view)
         assert said or not overlaps
         found[said] += 1
     assert min(found.values()) > 300
@@ -329,7 +329,7 @@ def test_more_memory_than_there_is_is_a_memory_error_before_anything_is_touched(
 
 
 def test_available_memory_is_below_the_machines_total():
-    available = _buffers._available()
+    available = buffers._available()
     if sys.platform == "linux":
         total = (
             int(pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]) * 1024
@@ -340,10 +340,10 @@ def test_available_memory_is_below_the_machines_total():
 @pytest.mark.skipif(sys.platform != "linux", reason="sets an address-space limit")
 def test_an_allocation_that_fails_is_a_clear_memory_error():
     code = (
-        "import resource; from fastinit import _draws, _fill\n"
-        "rule = lambda shape, dtype: _draws.uniform(0.0, 1.0, dtype)\n"
+        "import resource; from fastinit._core import draws, fill\n"
+        "rule = lambda shape, dtype: draws.uniform(0.0, 1.0, dtype)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\n"
-        "try: _fill.apply(rule, {}, 2**28 - 1, 'float64', None, None, 0, None, None)\n"
+        "try: fill.apply(rule, {}, 2**28 - 1, 'float64', None, None, 0, None, None)\n"
         "except MemoryError as error: assert 'draw it in regions' in str(error), error\n"
         "else: raise SystemExit('no error')"
     )

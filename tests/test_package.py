@@ -63,7 +63,7 @@ def test_the_sdist_builds_the_wheel_and_both_hold_what_they_should(tmp_path):
         "py.typed",
         "stream-v1.md",
         "_native.pyi",
-        "models/presets/gpt2.toml",
+        "checkpoint/presets/gpt2.toml",
         "torch/__init__.py",
         "reference/normal.py",
     ):

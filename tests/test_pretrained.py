@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from fastinit import _dtypes, _safetensors
+from fastinit._core import dtypes
+from fastinit._core import safetensors as _safetensors
 from fastinit.initializers import eye, he_normal, normal
 from fastinit.pretrained import convert, find, pretrained
 
@@ -31,7 +32,7 @@ def write_safetensors(path, **tensors):
     header, data = {}, b""
     for name, array in tensors.items():
         raw = np.ascontiguousarray(array).tobytes()
-        code = _dtypes.resolve(array.dtype).safetensors
+        code = dtypes.resolve(array.dtype).safetensors
         header[name] = {
             "dtype": code,
             "shape": list(array.shape),
@@ -131,7 +132,7 @@ def test_only_the_bytes_of_the_region_are_read(tmp_path):
     "dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float16", "bool", "int64", "uint8"]
 )
 def test_every_dtype_of_safetensors_is_read_bit_for_bit(tmp_path, dtype):
-    kind = _dtypes.resolve(dtype)
+    kind = dtypes.resolve(dtype)
     bits = RNG.integers(0, 2, (6, 3)) if dtype == "bool" else RNG.integers(0, 60, (6, 3))
     array = bits.astype(kind.unsigned).view(kind.numpy())
     path = write_safetensors(
@@ -240,31 +241,29 @@ def test_a_file_that_changes_after_a_call_is_read_anew(tmp_path):
     "dtype", ["float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float32"]
 )
 def test_float64_is_rounded_once_to_every_dtype(dtype):
-    kind = _dtypes.resolve(dtype)
+    kind = dtypes.resolve(dtype)
     points = np.array(
-        [_dtypes.decode(bits, kind) for bits in range(0, kind.top, max(1, kind.top // 300))]
+        [dtypes.decode(bits, kind) for bits in range(0, kind.top, max(1, kind.top // 300))]
     )
     above = np.array(
-        [_dtypes.decode(bits + 1, kind) for bits in range(0, kind.top, max(1, kind.top // 300))]
+        [dtypes.decode(bits + 1, kind) for bits in range(0, kind.top, max(1, kind.top // 300))]
     )
     middle = (
         points + above
     ) / 2  # the ties, and their neighbours that a first rounding to float32 would make ties
     values = np.concatenate([middle, np.nextafter(middle, np.inf), np.nextafter(middle, -np.inf)])
     values = np.concatenate([values, -values])
-    expected = np.array([_dtypes.encode(float(value), kind) for value in values], kind.unsigned)
-    np.testing.assert_array_equal(convert(values, _dtypes.FLOAT64, kind), expected)
+    expected = np.array([dtypes.encode(float(value), kind) for value in values], kind.unsigned)
+    np.testing.assert_array_equal(convert(values, dtypes.FLOAT64, kind), expected)
 
 
 def test_rounding_by_way_of_float32_fails_that_test():
-    kind = _dtypes.BFLOAT16
+    kind = dtypes.BFLOAT16
     tie = 1.0 + 2.0**-8
     value = np.array([np.nextafter(tie, 2.0)])
     twice = value.astype(np.float32).astype(ml_dtypes.bfloat16).view(np.uint16)
     assert (
-        twice[0]
-        != _dtypes.encode(float(value[0]), kind)
-        == convert(value, _dtypes.FLOAT64, kind)[0]
+        twice[0] != dtypes.encode(float(value[0]), kind) == convert(value, dtypes.FLOAT64, kind)[0]
     )
 
 

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fastinit import _dtypes, _safetensors
-from fastinit._safetensors import NewFile, layout, read_header
+from fastinit._core import dtypes
+from fastinit._core import safetensors as _safetensors
+from fastinit._core.safetensors import NewFile, layout, read_header
 
-NUMPY_DTYPES = [name for name, dtype in _dtypes.DTYPES.items() if dtype.numpy().isbuiltin == 1]
+NUMPY_DTYPES = [name for name, dtype in dtypes.DTYPES.items() if dtype.numpy().isbuiltin == 1]
 
 
 def layout_of(tensors, metadata=None):
     return layout(
-        [(name, _dtypes.resolve(array.dtype), array.shape) for name, array in tensors.items()],
+        [(name, dtypes.resolve(array.dtype), array.shape) for name, array in tensors.items()],
         metadata,
     )
 
@@ -73,16 +74,16 @@ def test_all_dtypes_are_ordered_as_by_the_library():
         f"of {dtype.name}": safetensors.TensorSpec(
             dtype=dtype.name, shape=[2, 3], data_ptr=buffer.ctypes.data, data_len=6 * dtype.itemsize
         )
-        for dtype in _dtypes.DTYPES.values()
+        for dtype in dtypes.DTYPES.values()
     }
-    ours = layout([(f"of {dtype.name}", dtype, (2, 3)) for dtype in _dtypes.DTYPES.values()])
+    ours = layout([(f"of {dtype.name}", dtype, (2, 3)) for dtype in dtypes.DTYPES.values()])
     theirs = bytes(safetensors.serialize(described, None))
     assert theirs[: len(ours.header)] == ours.header
     assert len(theirs) == ours.size
 
 
 def test_metadata_is_sorted_and_the_order_of_the_tensors_does_not_matter():
-    dtype = _dtypes.resolve("float32")
+    dtype = dtypes.resolve("float32")
     first = layout([("a", dtype, (2,)), ("b", dtype, (3,))], {"y": "1", "x": "2"})
     assert first == layout([("b", dtype, (3,)), ("a", dtype, (2,))], {"x": "2", "y": "1"})
     assert first.header[8:].startswith(b'{"__metadata__":{"x":"2","y":"1"},"a":')
@@ -96,15 +97,15 @@ def test_every_tensor_begins_at_a_multiple_of_its_item_size():
 
 
 def test_sizes_are_exact_integers():
-    dtype = _dtypes.resolve("float8_e5m2")
+    dtype = dtypes.resolve("float8_e5m2")
     made = layout([("a", dtype, (1 << 57,)), ("b", dtype, (3,))])
     assert made.tensors[1].end - len(made.header) == (1 << 57) + 3
     with pytest.raises(ValueError, match="more than any file"):
-        layout([(str(number), _dtypes.resolve("float64"), (1 << 57,)) for number in range(9)])
+        layout([(str(number), dtypes.resolve("float64"), (1 << 57,)) for number in range(9)])
 
 
 def test_names_that_a_file_cannot_hold_are_refused():
-    dtype = _dtypes.resolve("float32")
+    dtype = dtypes.resolve("float32")
     with pytest.raises(ValueError, match="two tensors"):
         layout([("a", dtype, (2,)), ("a", dtype, (3,))])
     with pytest.raises(ValueError, match="__metadata__"):
@@ -360,4 +361,4 @@ def test_targets_that_are_no_regular_files_are_refused(tmp_path, force):
 def test_the_limit_of_the_header_is_the_librarys(monkeypatch):
     monkeypatch.setattr(_safetensors, "HEADER_LIMIT", 100)
     with pytest.raises(ValueError, match="split the model"):
-        layout([("x" * 100, _dtypes.resolve("float32"), (2,))])
+        layout([("x" * 100, dtypes.resolve("float32"), (2,))])

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from fastinit import _sparse
-from fastinit._sparse import Pattern, positions, sparse
+from fastinit._sparse import Pattern, positions
+from fastinit.initializers.sparse import sparse
 
 KNOWN = {
     # shape, sparsity or (n_nonzero, per) -> SHA-256 of the flat C-order indices of the non-zeros;
@@ -113,7 +114,8 @@ def test_threads_and_block_sizes_do_not_change_bits(form, monkeypatch):
 
 
 def test_the_value_of_rank_r_in_unit_u_is_the_normal_of_index_u_times_k_plus_r():
-    from fastinit import _dtypes, _engine
+    from fastinit._core import draws, dtypes, engine
+    from fastinit._core.stream import stream_id
 
     matrix = sparse((50, 7), sparsity=0.9, seed=9, name="s", std=0.3)
     normals = np.empty(35, np.uint32)
@@ -121,13 +123,13 @@ def test_the_value_of_rank_r_in_unit_u_is_the_normal_of_index_u_times_k_plus_r()
     _sparse._normals(
         normals.reshape(7, 5),
         pattern,
-        _sparse._draws.normal(0.0, 0.3, _dtypes.FLOAT32),
+        draws.normal(0.0, 0.3, dtypes.FLOAT32),
         9,
-        _sparse._stream.stream_id("s"),
+        stream_id("s"),
         0,
         None,
     )
-    assert _engine.name() in ("native", "reference")
+    assert engine.name() in ("native", "reference")
     np.testing.assert_array_equal(matrix.T[matrix.T != 0], normals.view(np.float32))
 
 
@@ -165,7 +167,7 @@ def test_scipy_formats_hold_the_dense_matrix(form, shape, arguments, format):
 def test_a_million_by_a_hundred_thousand_with_15_a_unit_fits_in_memory():
     # Dense it would take 400 GB.
     code = (
-        "import resource; from fastinit._sparse import sparse\n"
+        "import resource; from fastinit import sparse\n"
         "m = sparse((10**6, 10**5), n_nonzero=15, per='row', format='csr', seed=0)\n"
         "print(m.nnz, m.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
@@ -321,7 +323,7 @@ def test_no_openmp_or_tbb_runtime_is_mapped_afterwards_and_a_fork_still_fills():
     if not Path("/proc/self/maps").exists():
         pytest.skip("needs /proc")
     code = (
-        "import os, signal; from fastinit._sparse import sparse\na = sparse((1000, 4000), "
+        "import os, signal; from fastinit import sparse\na = sparse((1000, 4000), "
         "sparsity=0.7, seed=0, threads=2)\nmaps = open('/proc/self/maps').read()\nassert not "
         "any(name in maps for name in ('libgomp', 'libomp', 'libiomp', 'libtbb')), maps\n"
         "signal.alarm(60); child = os.fork()\nif child == 0:\n    same = sparse((1000, 4000), "

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _dtypes
+from fastinit._core import dtypes
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "vectors"
 LINES = [
@@ -23,7 +23,7 @@ def test_sparse_has_the_bits_of_the_vectors(text):
     rows, columns, amount, per, std, dtype, seed, stream = head.split()
     kind, _, number = amount.partition("=")
     own = {"n_nonzero": int(number)} if kind == "n" else {"sparsity": float.fromhex(number)}
-    kind = _dtypes.resolve(dtype)
+    kind = dtypes.resolve(dtype)
     out = np.full((int(rows), int(columns)), 0xAA, kind.unsigned).view(kind.numpy())
     fi.sparse(out=out, per=per, std=float.fromhex(std), seed=int(seed), name=int(stream), **own)
     want = np.zeros(out.size, kind.unsigned)

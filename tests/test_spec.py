@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-from fastinit import models
-from fastinit.models import SpecError
-from fastinit.models.expressions import evaluate
+from fastinit import checkpoint
+from fastinit.checkpoint import SpecError
+from fastinit.checkpoint.expressions import evaluate
 
 # -------------------------------------------------------------------------------------- expressions
 
@@ -138,7 +138,7 @@ high = 1.5
 
 
 def entries(spec, **options):
-    return {entry.name: entry for entry in models.load(spec, **options).entries}
+    return {entry.name: entry for entry in checkpoint.load(spec, **options).entries}
 
 
 def write(folder, text, name="spec.toml"):
@@ -179,7 +179,7 @@ def test_a_spec_resolves_to_its_tensors(tmp_path):
     assert found["h.0.e.1"].arguments == {"mode": "fan_out"}
     assert found["embedding"].initializer == "uniform"
     assert found["norm"].initializer == found["h.{layer}"].initializer == "ones"
-    assert models.load(tmp_path / "spec.toml").metadata == {"format": "pt", "license": "none"}
+    assert checkpoint.load(tmp_path / "spec.toml").metadata == {"format": "pt", "license": "none"}
 
 
 def test_the_callers_dtype_replaces_only_the_default(tmp_path):
@@ -193,13 +193,17 @@ def test_toml_json_and_a_mapping_say_the_same(tmp_path):
     import tomllib
 
     content = tomllib.loads(SPEC)
-    canonical = models.load(write(tmp_path, SPEC)).canonical()
-    assert models.load(write(tmp_path, json.dumps(content), "spec.json")).canonical() == canonical
+    canonical = checkpoint.load(write(tmp_path, SPEC)).canonical()
     assert (
-        models.load(write(tmp_path, "\ufeff" + json.dumps(content, indent=1), "b.JSON")).canonical()
+        checkpoint.load(write(tmp_path, json.dumps(content), "spec.json")).canonical() == canonical
+    )
+    assert (
+        checkpoint.load(
+            write(tmp_path, "\ufeff" + json.dumps(content, indent=1), "b.JSON")
+        ).canonical()
         == canonical
     )
-    assert models.load(content).canonical() == canonical
+    assert checkpoint.load(content).canonical() == canonical
 
 
 def test_the_canonical_spec_is_a_spec_and_resolves_to_itself(tmp_path):
@@ -209,25 +213,25 @@ def test_the_canonical_spec_is_a_spec_and_resolves_to_itself(tmp_path):
     spec = spec.replace("[tensors]", '[tensors]\n"one sided" = [3]').replace(
         'match = "*"', 'match = "[!o]*"'
     )
-    canonical = models.load(write(tmp_path, spec)).canonical()
+    canonical = checkpoint.load(write(tmp_path, spec)).canonical()
     assert json.loads(canonical)["tensors"]["one sided"]["high"] == "inf"
-    assert models.load(write(tmp_path, canonical, "canonical.json")).canonical() == canonical
+    assert checkpoint.load(write(tmp_path, canonical, "canonical.json")).canonical() == canonical
 
 
 def test_the_order_of_tensors_does_not_change_the_canonical_spec():
     rules = [{"match": "*", "initializer": "zeros"}]
-    first = models.load({"tensors": {"a": [1], "b": [2]}, "rules": rules})
+    first = checkpoint.load({"tensors": {"a": [1], "b": [2]}, "rules": rules})
     assert (
         first.canonical()
-        == models.load({"rules": rules, "tensors": {"b": [2], "a": [1]}}).canonical()
+        == checkpoint.load({"rules": rules, "tensors": {"b": [2], "a": [1]}}).canonical()
     )
 
 
 def test_presets_are_specs_to_copy(tmp_path):
-    assert models.presets() == ("gpt2", "gpt2-xl")
-    for name in models.presets():
-        copy = write(tmp_path, models.preset(name), name + ".toml")
-        assert models.load(copy).canonical() == models.load(name).canonical()
+    assert checkpoint.presets() == ("gpt2", "gpt2-xl")
+    for name in checkpoint.presets():
+        copy = write(tmp_path, checkpoint.preset(name), name + ".toml")
+        assert checkpoint.load(copy).canonical() == checkpoint.load(name).canonical()
 
 
 def test_patterns_are_fnmatchs_and_mind_case():
@@ -384,14 +388,14 @@ def test_a_mistake_in_toml_is_told_with_its_line(tmp_path, old, new, line, messa
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(SpecError) as caught:
-        models.load(path)
+        checkpoint.load(path)
     assert message in str(caught.value)
     assert (caught.value.file, caught.value.line) == (str(path), line)
     assert str(caught.value).startswith(f"{path}:{line}: ")
 
 
 def test_the_good_spec_is_good(tmp_path):
-    assert len(models.load(write(tmp_path, GOOD)).entries) == 5
+    assert len(checkpoint.load(write(tmp_path, GOOD)).entries) == 5
 
 
 JSON = """{
@@ -426,7 +430,7 @@ def test_a_mistake_in_json_is_told_with_its_line(tmp_path, old, new, line, messa
     assert old in JSON
     path = write(tmp_path, JSON.replace(old, new, 1), "spec.json")
     with pytest.raises(SpecError) as caught:
-        models.load(path)
+        checkpoint.load(path)
     assert message in str(caught.value)
     assert caught.value.line == line
 
@@ -458,29 +462,29 @@ def test_what_cannot_be_read_is_told(tmp_path, name, content, line):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SpecError) as caught:
-        models.load(path)
+        checkpoint.load(path)
     assert caught.value.file == str(path)
     assert caught.value.line == line
 
 
 def test_an_unknown_preset_is_told_with_the_nearest(tmp_path):
     with pytest.raises(SpecError, match="unknown preset 'gtp2'; did you mean 'gpt2'"):
-        models.load("gtp2")
+        checkpoint.load("gtp2")
     with pytest.raises(SpecError, match="there are gpt2, gpt2-xl"):
-        models.preset("../spec")
+        checkpoint.preset("../spec")
     with pytest.raises(SpecError, match=r"must end in .toml or .json"):
-        models.load(tmp_path / "model.yaml")
+        checkpoint.load(tmp_path / "model.yaml")
     with pytest.raises(FileNotFoundError):
-        models.load(tmp_path / "absent.toml")
+        checkpoint.load(tmp_path / "absent.toml")
 
 
 def test_a_mistake_in_a_mapping_has_no_line():
     with pytest.raises(SpecError, match="^<mapping>: no rule matches") as caught:
-        models.load({"tensors": {"a": [1]}})
+        checkpoint.load({"tensors": {"a": [1]}})
     assert (caught.value.file, caught.value.line) == ("<mapping>", None)
 
 
 def test_a_wrong_dtype_argument_is_the_callers_mistake():
     with pytest.raises(ValueError, match="did you mean 'float32'") as caught:
-        models.load("gpt2", dtype="flaot32")
+        checkpoint.load("gpt2", dtype="flaot32")
     assert not isinstance(caught.value, SpecError)

@@ -13,15 +13,17 @@ import pytest
 import statistics_cases as cases
 
 import fastinit as fi
-from fastinit import _draws, reference
-from fastinit._dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FLOATING, U64, WORDS64
-from fastinit._engine import Job, run
+from fastinit import reference
+from fastinit._core import draws
+from fastinit._core.dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FLOATING, U64, WORDS64
+from fastinit._core.engine import run
+from fastinit._core.jobs import Job
 
 EVERY = pytest.mark.parametrize("dtype", FLOATING, ids=lambda dtype: dtype.name)
 TAILED = pytest.mark.parametrize(
     "dtype", [FLOAT32, BFLOAT16, FLOAT16], ids=lambda dtype: dtype.name
 )
-STANDARD = {dtype: _draws.normal(0.0, 1.0, dtype) for dtype in FLOATING}
+STANDARD = {dtype: draws.normal(0.0, 1.0, dtype) for dtype in FLOATING}
 
 
 # ------------------------------------------------------------------------- word by word, in float64
@@ -107,8 +109,8 @@ def check_rounded_once(bits: np.ndarray, z: np.ndarray, dtype) -> None:
 @pytest.mark.parametrize("std", [1.0, 0.02])
 @pytest.mark.parametrize("dtype", FLOATING[2:], ids=lambda dtype: dtype.name)
 def test_narrow_normals_are_the_float32_ones_rounded_once(dtype, std):
-    z = cases.draw(_draws.normal(0.0, std, FLOAT32), FLOAT32, 1 << 20).view(np.float32)
-    check_rounded_once(cases.draw(_draws.normal(0.0, std, dtype), dtype, 1 << 20), z, dtype)
+    z = cases.draw(draws.normal(0.0, std, FLOAT32), FLOAT32, 1 << 20).view(np.float32)
+    check_rounded_once(cases.draw(draws.normal(0.0, std, dtype), dtype, 1 << 20), z, dtype)
     towards_zero = (
         z.view(np.uint32) & np.uint32(0xFFFFFFFF << (23 - dtype.mantissa) & 0xFFFFFFFF)
     ).view(np.float32)
@@ -184,7 +186,7 @@ def test_the_ends_of_the_words_reach_9_49_in_float64():
 @EVERY
 def test_the_largest_std_that_is_taken_gives_finite_values_only(dtype):
     std = dtype.largest / (9.5 if dtype.wide else 6.77) * (1 - 1e-9)
-    drawn = _draws.normal(0.0, std, dtype)
+    drawn = draws.normal(0.0, std, dtype)
     if not dtype.wide:
         z = reference.normal_f32(end_words(), *drawn.parameters)
         stored = cases.decode(reference.store(z, dtype.code), dtype)

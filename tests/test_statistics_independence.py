@@ -12,15 +12,16 @@ import pytest
 import statistics_cases as cases
 
 import fastinit as fi
-from fastinit import _draws, _stream
-from fastinit._dtypes import FLOAT32, FLOATING
+from fastinit._core import draws
+from fastinit._core import stream as _stream
+from fastinit._core.dtypes import FLOAT32, FLOATING
 
 COUNT = 1 << 22
 LAGS = (1, 2, 4, 15, 16, 17, 31, 32, 48, 64, 128, 1024, 65536)  # slots are 16 apart, tiles 64
 
 
 def normals() -> np.ndarray:
-    return cases.draw(_draws.normal(0.0, 1.0, FLOAT32), FLOAT32, COUNT).view(np.float32)
+    return cases.draw(draws.normal(0.0, 1.0, FLOAT32), FLOAT32, COUNT).view(np.float32)
 
 
 def check_lags(z: np.ndarray) -> None:

@@ -14,8 +14,10 @@ import pytest
 import statistics_cases as cases
 
 import fastinit as fi
-from fastinit import _draws, _math, reference
-from fastinit._dtypes import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOATING
+from fastinit import reference
+from fastinit._core import draws
+from fastinit._core import math as _math
+from fastinit._core.dtypes import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOATING
 
 NARROW = pytest.mark.parametrize("dtype", FLOATING[2:], ids=lambda dtype: dtype.name)
 PIECE = 1 << 20
@@ -39,7 +41,7 @@ def every_u():
 
 
 def library(bounds, dtype):
-    parameters = _draws.uniform(*bounds[:2], dtype, symmetric=bounds[2]).parameters
+    parameters = draws.uniform(*bounds[:2], dtype, symmetric=bounds[2]).parameters
     return lambda w: reference.uniform_f32(w, *parameters)
 
 
@@ -180,7 +182,7 @@ def test_each_defect_of_the_float32_uniform_is_seen(defect, mutant):
 def test_float64_uniforms_stay_inside_at_the_ends_of_the_words():
     x = np.array([0, 2**11 - 1, 2**11, 2**64 - 2**11, 2**64 - 1], np.uint64)
     for low, high, symmetric in RANGES:
-        y = reference.uniform_f64(x, *_draws.uniform(low, high, FLOATING[0], symmetric).parameters)
+        y = reference.uniform_f64(x, *draws.uniform(low, high, FLOATING[0], symmetric).parameters)
         assert (y >= low).all() and (y < high).all()
         assert high - y[-1] <= 2 * (high - low) * 2.0**-53
 
@@ -231,11 +233,11 @@ COUNT = 1 << 22
 
 
 def truncated_histogram(dtype, bounds, mutant=None) -> cases.Histogram:
-    histogram, drawn = cases.Histogram(dtype), _draws.truncated_normal(0.0, 1.0, *bounds, dtype)
+    histogram, drawn = cases.Histogram(dtype), draws.truncated_normal(0.0, 1.0, *bounds, dtype)
     if mutant is None:
         histogram.add(cases.draw(drawn, dtype, COUNT))
     else:
-        float32 = _draws.truncated_normal(0.0, 1.0, *bounds, FLOAT32)
+        float32 = draws.truncated_normal(0.0, 1.0, *bounds, FLOAT32)
         z = mutant(
             lambda w: reference.truncated.truncated_normal_f32(w, *float32.parameters),
             cases.words(COUNT),

@@ -13,13 +13,15 @@ import mpmath  # noqa: E402
 import numpy as np
 import pytest
 
-from fastinit import _draws, _dtypes, _math, _truncated
+from fastinit._core import draws, dtypes
+from fastinit._core import math as _math
+from fastinit._core import truncated as _truncated
 from fastinit.reference import truncated
 
 mpf = mpmath.mpf
 INFINITY = math.inf
 WORKING = pytest.mark.parametrize(
-    "dtype", [_dtypes.FLOAT32, _dtypes.FLOAT64], ids=lambda dtype: dtype.name
+    "dtype", [dtypes.FLOAT32, dtypes.FLOAT64], ids=lambda dtype: dtype.name
 )
 BOUNDS = [
     (-2.0, 2.0),
@@ -150,7 +152,7 @@ def stored_up_to(parameters, dtype, value):
     while high - low > 1:
         middle = (low + high) // 2
         y = float(draw(np.array([middle], kind), *parameters)[0])
-        if _dtypes.rounded(y, dtype) <= value:
+        if dtypes.rounded(y, dtype) <= value:
             low = middle
         else:
             high = middle
@@ -186,9 +188,9 @@ def test_no_bound_collects_more_than_twice_the_mass_of_its_last_cell(bounds):
     checked = 0
     for mean, std, every in SPIKES:
         low, high = mean + std * bounds[0], mean + std * bounds[1]
-        for dtype in _dtypes.FLOATING if every else [_dtypes.FLOAT32, _dtypes.FLOAT64]:
+        for dtype in dtypes.FLOATING if every else [dtypes.FLOAT32, dtypes.FLOAT64]:
             try:
-                parameters = _draws.truncated_normal(mean, std, low, high, dtype).parameters
+                parameters = draws.truncated_normal(mean, std, low, high, dtype).parameters
             except ValueError:
                 continue  # no value inside in this dtype
             lowest, highest = parameters[3:5]
@@ -197,8 +199,8 @@ def test_no_bound_collects_more_than_twice_the_mass_of_its_last_cell(bounds):
             words = 2 ** (64 if dtype.wide else 32)
             alpha, beta = (low - mean) / std, (high - mean) / std
             for value, end, inner in (
-                (lowest, low, _dtypes.smallest_above(lowest, dtype)),
-                (highest, high, _dtypes.largest_below(highest, dtype)),
+                (lowest, low, dtypes.smallest_above(lowest, dtype)),
+                (highest, high, dtypes.largest_below(highest, dtype)),
             ):
                 if math.isinf(end) or abs(value) < abs(mean) * 2.0**-20:
                     continue
@@ -256,9 +258,9 @@ def test_mean_and_std_are_those_of_the_truncated_normal(bounds, dtype):
 
 
 def test_the_moments_would_show_a_bound_off_by_a_thousandth():
-    assert moments_are_wrong(evenly((-2.001, 2.001), _dtypes.FLOAT32), (-2.0, 2.0), _dtypes.FLOAT32)
+    assert moments_are_wrong(evenly((-2.001, 2.001), dtypes.FLOAT32), (-2.0, 2.0), dtypes.FLOAT32)
     assert moments_are_wrong(
-        evenly((1.001, INFINITY), _dtypes.FLOAT32), (1.0, INFINITY), _dtypes.FLOAT32
+        evenly((1.001, INFINITY), dtypes.FLOAT32), (1.0, INFINITY), dtypes.FLOAT32
     )
 
 
@@ -266,7 +268,7 @@ def test_bounds_a_thousand_sigma_off_change_nothing():
     """torch's trunc_normal_ once put outliers at 2 for std 0.002 (pytorch #155588): here the
     largest is a normal's.
     """
-    parameters = _draws.truncated_normal(0.0, 0.002, -2.0, 2.0, _dtypes.FLOAT32).parameters
+    parameters = draws.truncated_normal(0.0, 0.002, -2.0, 2.0, dtypes.FLOAT32).parameters
     w = np.random.default_rng(11).integers(0, 2**32, 2**21, dtype=np.uint32)
     w[:4] = 0, 1, 2**32 - 1, 2**32 - 2
     y = truncated.truncated_normal_f32(w, *parameters).astype(np.float64) / 0.002

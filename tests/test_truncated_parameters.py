@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import mpmath  # noqa: E402
 import pytest
 
-from fastinit import _truncated
+from fastinit._core import truncated
 
 mpf = mpmath.mpf
 INFINITY = math.inf
@@ -141,8 +141,8 @@ FAR_CASES = [(4.0, INFINITY), (4.0, 5.0), (8.0, 10.0), (9.0, INFINITY), (16.0, 1
 
 @pytest.mark.parametrize("case", CENTRAL_CASES, ids=str)
 def test_numbers_of_symmetric_bounds(case):
-    form, *numbers = _truncated.parameters(*case, FLOAT32)
-    assert form == _truncated.CENTRAL
+    form, *numbers = truncated.parameters(*case, FLOAT32)
+    assert form == truncated.CENTRAL
     assert numbers == [rounded(x, 24) for x in central(*case)]
 
 
@@ -152,10 +152,10 @@ def test_numbers_of_bounds_around_zero(case, dtype):
     if case in WIDE_FLOAT64_CASES and dtype is FLOAT32:
         return  # another form there
     word, precision = (64, 53) if dtype.wide else (32, 24)
-    form, *numbers = _truncated.parameters(*case, dtype)
+    form, *numbers = truncated.parameters(*case, dtype)
     first, rest = wide(*case, word, precision)
     head = [0.0, float(first >> 32), float(first & 0xFFFFFFFF)] if dtype.wide else [float(first)]
-    assert form == _truncated.WIDE
+    assert form == truncated.WIDE
     assert numbers == [*head, *(rounded(x, precision) for x in rest)]
 
 
@@ -165,13 +165,13 @@ def test_numbers_of_bounds_on_one_side(case, dtype):
     if case in FAR_FLOAT32_CASES and dtype.wide:
         return  # another form there
     word, precision = (64, 53) if dtype.wide else (32, 24)
-    form, flip, *numbers = _truncated.parameters(*case, dtype)
+    form, flip, *numbers = truncated.parameters(*case, dtype)
     rest, correction, reach = far(*case, word, precision)
-    assert (form, flip) == (_truncated.FAR, 0.0)
+    assert (form, flip) == (truncated.FAR, 0.0)
     if rest[1] < mpf(2) ** -100:
         rest[1] = mpf(0)
     assert numbers[:7] == [rounded(x, precision) for x in rest]
-    nodes = _truncated.NODES[precision]
+    nodes = truncated.NODES[precision]
     assert len(numbers) == 7 + len(nodes)
     places = [reach * node / 2**16 for node in nodes]
     powers = mpmath.matrix([[v**k for k in range(len(nodes))] for v in places])
@@ -183,7 +183,7 @@ def test_numbers_of_bounds_on_one_side(case, dtype):
 def test_bounds_on_the_negative_side_are_mirrored(dtype):
     for low, high in [(1.0, INFINITY), (8.0, 10.0), (0.0, 2.0), (5.0, 5.5)]:
         plain, mirrored = (
-            list(_truncated.parameters(*pair, dtype)) for pair in ((low, high), (-high, -low))
+            list(truncated.parameters(*pair, dtype)) for pair in ((low, high), (-high, -low))
         )
         assert (plain[1], mirrored[1]) == (0.0, 1.0)
         plain[1] = 1.0
@@ -194,9 +194,9 @@ def test_the_nearer_bound_is_rounded_inward():
     third = 1 / 3
     for low, high in [(third, INFINITY), (-INFINITY, -third)]:
         assert (
-            _truncated.parameters(low, high, FLOAT32)[4] == 11184811 / 2**25
+            truncated.parameters(low, high, FLOAT32)[4] == 11184811 / 2**25
         )  # not 11184810, below the bound
-    assert _truncated.parameters(12 + third, INFINITY, FLOAT64)[4] == 12 + third
+    assert truncated.parameters(12 + third, INFINITY, FLOAT64)[4] == 12 + third
 
 
 @BOTH
@@ -208,8 +208,8 @@ def test_a_bound_far_beyond_all_others_has_finite_numbers(dtype):
         (1e300, INFINITY),
         (70000.0, 70001.0),
     ]:
-        form, *numbers = _truncated.parameters(alpha, beta, dtype)
-        assert form == _truncated.FAR
+        form, *numbers = truncated.parameters(alpha, beta, dtype)
+        assert form == truncated.FAR
         assert all(map(math.isfinite, numbers))
         assert not any(numbers[8:])  # no correction
 
@@ -225,4 +225,4 @@ def test_bounds_that_are_no_interval_are_refused(dtype):
         (-1e-25, 1e-26),
     ]:
         with pytest.raises(ValueError):
-            _truncated.parameters(alpha, beta, dtype)
+            truncated.parameters(alpha, beta, dtype)

@@ -13,10 +13,21 @@ import numpy as np
 import pytest
 
 import fastinit as fi
-from fastinit import _draws, _engine, _stream, reference
-from fastinit._dtypes import FLOATING, NORMAL, DType
-from fastinit._engine import Job
-from fastinit.initializers import scaled, xavier_he_lecun
+from fastinit import reference
+from fastinit._core import draws, engine
+from fastinit._core import stream as _stream
+from fastinit._core.dtypes import FLOATING, NORMAL, DType
+from fastinit._core.jobs import Job
+from fastinit.initializers.variance_scaling import (
+    fan_in_uniform_rule,
+    he_normal_rule,
+    he_uniform_rule,
+    lecun_normal_rule,
+    lecun_uniform_rule,
+    scaled,
+    xavier_normal_rule,
+    xavier_uniform_rule,
+)
 
 VECTORS = pathlib.Path(__file__).parent / "vectors"
 DTYPES = {dtype.name: dtype for dtype in FLOATING}
@@ -44,13 +55,13 @@ def bits(answers: list[str], dtype: DType) -> np.ndarray:
 
 
 @functools.cache
-def draw_of(kind: str, dtype: str, parameters: tuple[str, ...]) -> _draws.Draw:
+def draw_of(kind: str, dtype: str, parameters: tuple[str, ...]) -> draws.Draw:
     given = [float.fromhex(p) for p in parameters]
     if kind == "truncated_normal":
-        return _draws.truncated_normal(*given, DTYPES[dtype])
+        return draws.truncated_normal(*given, DTYPES[dtype])
     if kind == "normal":
-        return _draws.normal(*given, DTYPES[dtype])
-    return _draws.uniform(*given, DTYPES[dtype], symmetric=kind == "uniform_symmetric")
+        return draws.normal(*given, DTYPES[dtype])
+    return draws.uniform(*given, DTYPES[dtype], symmetric=kind == "uniform_symmetric")
 
 
 def poisoned(count: int, dtype: DType) -> np.ndarray:
@@ -186,7 +197,7 @@ def by_native():
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("isa", _engine.isas())
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("table", DRAWN)
 def test_every_isa_draws_the_vectors(by_native, table, dtype, isa):
@@ -194,7 +205,7 @@ def test_every_isa_draws_the_vectors(by_native, table, dtype, isa):
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("isa", _engine.isas())
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("dtype", NARROW)
 def test_every_isa_stores_the_vectors(by_native, dtype, isa):
     jobs, wanted = stored_by_normal(dtype)
@@ -230,16 +241,16 @@ def test_constants_have_the_bits_of_the_vectors(dtype):
     for head, answers in heads_and_answers("stores", "constant", dtype):
         for value, answer in zip(head[2:], answers, strict=True):
             out = poisoned(3, DTYPES[dtype])
-            draw = _draws.constant(float.fromhex(value), DTYPES[dtype])
-            _engine.run([Job(out, draw.draw, draw.storage, 0, 0, 0, draw.parameters, 0, (1,))])
+            draw = draws.constant(float.fromhex(value), DTYPES[dtype])
+            engine.run([Job(out, draw.draw, draw.storage, 0, 0, 0, draw.parameters, 0, (1,))])
             assert (out == int(answer, 16)).all(), value
 
 
 RULES = {
-    "he": (xavier_he_lecun.he_normal_rule, xavier_he_lecun.he_uniform_rule, "negative_slope"),
-    "xavier": (xavier_he_lecun.xavier_normal_rule, xavier_he_lecun.xavier_uniform_rule, "gain"),
-    "lecun": (xavier_he_lecun.lecun_normal_rule, xavier_he_lecun.lecun_uniform_rule, ""),
-    "fan_in": (None, scaled.fan_in_uniform_rule, ""),
+    "he": (he_normal_rule, he_uniform_rule, "negative_slope"),
+    "xavier": (xavier_normal_rule, xavier_uniform_rule, "gain"),
+    "lecun": (lecun_normal_rule, lecun_uniform_rule, ""),
+    "fan_in": (None, fan_in_uniform_rule, ""),
 }
 
 
@@ -258,9 +269,7 @@ def test_fans_give_the_stds_and_bounds_of_the_vectors():
                 "lecun": (1.0, "fan_in"),
             }[rule]
             got += [
-                scaled.scaled(
-                    shape, dtype, scale, mode, "truncated_normal", layout=layout
-                ).parameters[2]
+                scaled(shape, dtype, scale, mode, "truncated_normal", layout=layout).parameters[2]
             ]
         assert (np.array(got).view(np.uint64) == bits(answers, dtype)).all(), (
             rule,

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _engine
+from .._core import engine
 from .._jit import orthogonal as jit
 from .._jit import stores
 from .._jit.tiles import NARROW, ROWS
-from .problem import BLOCK, Array, Draw, Place, Problem
+from ..typing import Array
+from .problem import BLOCK, Draw, Place, Problem
 
 # Bytes, at most 256 MiB together beside T: reflectors kept between the panels (8192 by 8192 in
 # float32 still fits), and all panels of Q at work; or, where reflectors are drawn again, wider
@@ -109,7 +110,7 @@ class _Former:
         self.problem, self.place, self.draw = problem, place, draw
         self.working, self.p, self.q = problem.working, problem.p, problem.q
         self.itemsize = self.working.itemsize
-        self.threads = min(_engine.threads(threads), MOST_THREADS)
+        self.threads = min(engine.threads(threads), MOST_THREADS)
         self.lent: list[Array] = []
         self.stopped = (
             False  # by Ctrl-C or an error: the other threads need not finish their panels
@@ -245,7 +246,7 @@ class _Former:
                 start = stop
         scratch = (int(drawn[-1]) * most + self.kept + most * strips.count * size) * self.itemsize
         threads = max(1, min(self.threads, SCRATCH // scratch))
-        _engine.map_tasks(form, groups, threads if len(groups) > 1 else 1)
+        engine.map_tasks(form, groups, threads if len(groups) > 1 else 1)
 
     # ----------------------------------------------------------------------------- one large matrix
 
@@ -285,9 +286,9 @@ class _Former:
         panels = [slice(start, min(start + step, columns)) for start in range(0, columns, step)]
         for m, matrix in enumerate(problem.matrices):
             self.first = int(matrix) * self.p * self.q
-            _engine.map_tasks(partial(self._run, self._reflect), range(problem.blocks), threads)
+            engine.map_tasks(partial(self._run, self._reflect), range(problem.blocks), threads)
             # The last columns need the most blocks: they begin first.
-            _engine.map_tasks(
+            engine.map_tasks(
                 partial(self._run, partial(self._form_panel, m)), panels[::-1], threads
             )
 

@@ -14,105 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import _dtypes, _engine, _stream
-from .._dtypes import CONSTANT, DType
-from .._engine import Job
+from .._core import engine
+from .._core.draws import Draw
+from .._core.dtypes import U32, WORDS, DType
+from .._core.jobs import draw_job
+from .._core.stream import PLANE_PROJECTION
+from ..typing import Array, Shape
 from . import forms, numpy_form
-from .matrix import Shape, Write, checked_gain, checked_layout, write_matrices
-from .problem import BLOCK, Array
+from .problem import BLOCK
 
 CHUNK = 64  # input channels that one task carries through all convolutions
-
-
-def _channels(shape: Shape, layout: str, what: str) -> tuple[int, int, Shape]:
-    """(outputs, inputs, kernel's sides) of a convolution's weight."""
-    checked_layout(layout, what)
-    if not 3 <= len(shape) <= 5:
-        raise ValueError(
-            f"{what} needs the 3 to 5 axes of a convolution's weight, not shape {shape}; "
-            "orthogonal does matrices"
-        )
-    outputs, inputs = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
-    if inputs > outputs:
-        raise ValueError(
-            f"{what} needs at least as many outputs as inputs, not {outputs} and {inputs} (shape "
-            f"{shape}, layout {layout!r}): no isometry leads into a smaller space; orthogonal "
-            "takes any shape"
-        )
-    return outputs, inputs, shape[2:] if layout == "oi" else shape[:-2]
-
-
-def delta_orthogonal_rule(
-    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
-) -> Write:
-    _, _, kernel = _channels(shape, layout, "delta_orthogonal")
-    gain = checked_gain(gain, dtype, "delta_orthogonal")
-    rank = len(shape)
-    rows, columns = ((0,), (1,)) if layout == "oi" else ((rank - 2,), (rank - 1,))
-    middle = tuple(range(2, rank)) if layout == "oi" else tuple(range(rank - 2))
-
-    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        view = target.view
-        _engine.run([Job(view, CONSTANT, dtype.code, 0, 0, 0, (0,), 0, (0,) * rank)], threads)
-        centre: list[Any] = [slice(None)] * rank
-        for axis, side in zip(middle, kernel, strict=True):
-            place = (side - 1) // 2
-            if not target.region[axis].start <= place < target.region[axis].stop:
-                return
-            centre[axis] = slice(
-                place - target.region[axis].start, place - target.region[axis].start + 1
-            )
-        flat = tuple([1 if axis in middle else size for axis, size in enumerate(shape)])
-        region = [
-            slice(0, 1) if axis in middle else part for axis, part in enumerate(target.region)
-        ]
-        write_matrices(
-            view[tuple(centre)],
-            flat,
-            region,
-            middle,
-            rows,
-            columns,
-            gain,
-            dtype,
-            seed,
-            stream,
-            threads,
-        )
-
-    return write
-
-
-# ------------------------------------------------------------------------- convolutional orthogonal
-
-
-def convolutional_orthogonal_rule(
-    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
-) -> Write:
-    outputs, inputs, kernel = _channels(shape, layout, "convolutional_orthogonal")
-    gain = checked_gain(gain, dtype, "convolutional_orthogonal")
-    if len(set(kernel)) > 1:
-        raise ValueError(
-            f"convolutional_orthogonal needs a kernel of equal sides, not {kernel} (shape {shape}, "
-            f"layout {layout!r}); delta_orthogonal takes any"
-        )
-
-    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        if not target.view.size:
-            return
-        if layout == "oi":  # to (*kernel, in, out)
-            view, parts = (
-                np.moveaxis(target.view, (0, 1), (-1, -2)),
-                (*target.region[2:], *target.region[1::-1]),
-            )
-        else:
-            view, parts = target.view, target.region
-        what = f"convolutional_orthogonal of shape {shape}"
-        _write_kernel(
-            view, parts, outputs, inputs, kernel, gain, dtype, seed, stream, threads, what
-        )
-
-    return write
 
 
 def _masks(count: int, outputs: int, seed: int, stream: int) -> Array:
@@ -120,22 +31,13 @@ def _masks(count: int, outputs: int, seed: int, stream: int) -> Array:
     clear.
     """
     words = np.empty((count, outputs), np.uint32)
-    job = Job(
-        words,
-        _dtypes.WORDS,
-        _dtypes.U32,
-        seed,
-        stream,
-        _stream.PLANE_PROJECTION,
-        (),
-        0,
-        (outputs, 1),
-    )
-    _engine.run([job], threads=1)
+    draw = Draw(WORDS, U32, ())
+    job = draw_job(words, draw, seed, stream, 0, (outputs, 1), PLANE_PROJECTION)
+    engine.run([job], threads=1)
     return words >> np.uint32(31) == 0
 
 
-def _write_kernel(
+def write_kernel(
     view: Array,
     parts: tuple[slice, ...],
     outputs: int,
@@ -179,7 +81,7 @@ def _write_kernel(
             view[at][chunk] = numpy_form.stored(result[tap][:, parts[-1]], gain, dtype)
 
     chunks = [slice(start, min(start + CHUNK, len(first))) for start in range(0, len(first), CHUNK)]
-    _engine.map_tasks(form, chunks, threads if len(chunks) > 1 else 1)
+    engine.map_tasks(form, chunks, threads if len(chunks) > 1 else 1)
 
 
 def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Shape, Any]:
@@ -261,7 +163,7 @@ class _Compiled:
                 len(p),
             )
 
-        _engine.map_tasks(rows, range(0, high, BLOCK), self._threads if n >= 256 else 1)
+        engine.map_tasks(rows, range(0, high, BLOCK), self._threads if n >= 256 else 1)
         corner = np.stack([p[k, k * BLOCK : (k + 1) * BLOCK] for k in range(len(p))])
         eye = np.zeros((len(p), BLOCK, BLOCK), p.dtype)
         eye[:, range(BLOCK), range(BLOCK)] = 1

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import _engine, _stream
-from .._dtypes import F32, F64, NORMAL, DType
-from .._engine import Job
+from .._core import engine
+from .._core.dtypes import F32, F64, NORMAL, DType
+from .._core.jobs import Job
+from .._core.stream import PLANE_VALUES
+from ..typing import Array
 from . import numpy_form
-from .problem import Array, Draw, Place, Problem
+from .problem import Draw, Place, Problem
 
 STEPS = {
     False: 1e8,
@@ -35,8 +37,8 @@ def draws(wide: bool, seed: int, stream: int) -> Draw:
     storage, unsigned = (F64, np.uint64) if wide else (F32, np.uint32)
 
     def draw(parts: Any) -> None:
-        plane, standard = _stream.PLANE_VALUES, (0.0, 1.0)
-        _engine.run(
+        plane, standard = PLANE_VALUES, (0.0, 1.0)
+        engine.run(
             [
                 Job(
                     out.view(unsigned),

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import reference
-from .._dtypes import DType
-from .problem import BLOCK, Array, Draw
+from .._core.dtypes import DType
+from ..typing import Array
+from .problem import BLOCK, Draw
 
 TILE = (
     1 << 15

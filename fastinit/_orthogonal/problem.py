@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._dtypes import DType
+from .._core.dtypes import DType
+from ..typing import Array
 
-Array = np.ndarray[Any, Any]
 # draw([(out, first, strides), ...]) fills each `out` with standard normals: value index first +
 # sum(i_k * strides[k])
 Draw = Callable[[Sequence[tuple[Array, int, tuple[int, ...]]]], None]

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _stream
-from .._draws import real
-from .._engine import guarded
+from .._core.draws import real
+from .._core.engine import guarded
+from .._core.stream import check_seed
 from ..initializers import normal
-from .network import Array, Copy, Layer, NetworkReport, copies_of, finish, flow, moments, positive
+from ..typing import Array
+from .network import Copy, Layer, NetworkReport, copies_of, finish, flow, moments, positive
 
 Gradients = Callable[["list[Array]", "list[Array | None]", Array], "Sequence[Array]"]
 
@@ -63,7 +64,7 @@ def lsuv(
     """
     wanted, slack = positive(std, "std"), positive(tolerance, "tolerance")
     copies, x = copies_of(layers, batch)
-    seed = _stream.check_seed(seed)
+    seed = check_seed(seed)
     for place, copy in enumerate(copies):
         if orthonormal:
             from ..initializers import orthogonal
@@ -253,7 +254,7 @@ def weight_norm_init(
     """
     wanted = positive(scale, "scale")
     copies, x = copies_of(layers, batch)
-    seed = _stream.check_seed(seed)
+    seed = check_seed(seed)
     for place, copy in enumerate(copies):
         if std is not None:
             name = copy.layer.name if copy.layer.name is not None else place

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._draws import real
+from .._core.draws import real
+from ..typing import Array
 
-Array = np.ndarray[Any, Any]
 Forward = Callable[[Array, Array, "Array | None"], Array]
 
 

@@ -1,25 +1,31 @@
 """Recipes: what papers and code bases prescribe for particular models, each from its published
 formula.
 
-scales.py holds factors on the std or gain of a base initializer (GPT-2, torchtitan, Fixup, T-Fixup,
-DeepNet, Sub-LN, muP); weights.py whole initializers of weights; structured.py weights without
-randomness; biases.py biases.
+depth_scales.py and mup.py hold factors on the std or gain of a base initializer (GPT-2, torchtitan,
+Fixup, T-Fixup, DeepNet, Sub-LN; muP); every other file a whole initializer of weights or biases,
+named after its function or its model.
 """
 
-from .biases import alexnet_bias, chrono_bias, lstm_bias, prior_probability_bias
-from .scales import (
+from .alexnet import alexnet_bias, alexnet_weight
+from .bilinear import bilinear
+from .depth_scales import (
     DeepNet,
     deepnet_scale,
     depth_scale,
     fixup_attention_scale,
     fixup_scale,
     gpt2_scale,
-    mup_scale,
     subln_scale,
     tfixup_scale,
 )
-from .structured import bilinear, idinit, zero_hadamard
-from .weights import alexnet_weight, mimetic, siren, small_init, wang_init
+from .idinit import idinit
+from .lstm import chrono_bias, lstm_bias
+from .mimetic import mimetic
+from .mup import mup_scale
+from .prior_probability import prior_probability_bias
+from .siren import siren
+from .transformer import small_init, wang_init
+from .zero_hadamard import zero_hadamard
 
 __all__ = [
     "DeepNet",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._dtypes import (
+from .._core.dtypes import (
     BF16,
     CONSTANT,
     E4M3,
@@ -28,13 +28,13 @@ from .._dtypes import (
     WORDS,
     WORDS64,
 )
+from ..typing import Array
 from . import normal as _normal
 from . import truncated as _truncated
 
 if TYPE_CHECKING:
-    from .._engine import Job
+    from .._core.jobs import Job
 
-Array = np.ndarray[Any, Any]
 
 BLOCKS = 16  # blocks in a tile
 TILES_AT_ONCE = 512  # 32 Ki words: the working arrays of one piece stay in a core's L2 cache

@@ -6,11 +6,9 @@ C: src/kernel/normal.h; the constants, minimax fits of tests/derivation/fit_norm
 src/kernel/constants.h.
 """
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from ..typing import Array
 
 
 def _f(text: str) -> np.float32:

@@ -4,7 +4,7 @@ bounds choose.
 Each line is one rounded operation (or says how many), always performed, in this order; stream-v1.md
 numbers them. z never decreases as the word grows: every step is monotone, or adds to its own
 argument something so small that its roundings cannot turn the order.  The numbers k:
-fastinit/_truncated.py.  The same in C: src/kernel/truncated.h; the constants are fits of
+fastinit/_core/truncated.py.  The same in C: src/kernel/truncated.h; the constants are fits of
 tests/derivation/fit_truncated.py.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from ..typing import Array
 
 
 def _f(*texts: str) -> tuple[np.float32, ...]:

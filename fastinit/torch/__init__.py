@@ -18,12 +18,12 @@ data_dependent.py.
 
 from __future__ import annotations
 
-from .. import _adapt
+from .. import _adapters
 
 try:
     import torch as _torch  # noqa: F401
 except ImportError as _error:
-    raise _adapt.missing("PyTorch", "torch", _error) from _error
+    raise _adapters.missing("PyTorch", "torch", _error) from _error
 
 from .accelerate import accelerate
 from .construct import construction

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-Shape = tuple[int, ...]
+from ..typing import Shape
 
 
 class Unknown(Exception):

@@ -15,23 +15,24 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch.autograd.graph import increment_version
 
-from .. import _adapt, _dtypes, _engine, _fill
-from .._draws import Draw
-from .._dtypes import DType
-
-Array = np.ndarray[Any, Any]
+from .. import _adapters
+from .._core import dtypes, engine, fill, shapes
+from .._core.draws import Draw
+from .._core.dtypes import DType
+from .._core.fill import Target
+from .._core.jobs import Job
+from ..typing import Array
 
 DTYPES: dict[torch.dtype, DType] = {
-    torch.float64: _dtypes.FLOAT64,
-    torch.float32: _dtypes.FLOAT32,
-    torch.float16: _dtypes.FLOAT16,
-    torch.bfloat16: _dtypes.BFLOAT16,
-    torch.float8_e4m3fn: _dtypes.FLOAT8_E4M3FN,
-    torch.float8_e5m2: _dtypes.FLOAT8_E5M2,
+    torch.float64: dtypes.FLOAT64,
+    torch.float32: dtypes.FLOAT32,
+    torch.float16: dtypes.FLOAT16,
+    torch.bfloat16: dtypes.BFLOAT16,
+    torch.float8_e4m3fn: dtypes.FLOAT8_E4M3FN,
+    torch.float8_e5m2: dtypes.FLOAT8_E5M2,
 }
 EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2)
 # What NumPy does not know crosses as the unsigned integers of its width.
@@ -166,9 +167,9 @@ def decide(
     raised and not ours.
     """
     try:
-        return _fill.decide(_adapt.rule(name), shape, dtype, arguments)
+        return fill.decide(_adapters.rule(name), shape, dtype, arguments)
     except (TypeError, ValueError):
-        if dtype in (_dtypes.FLOAT8_E4M3FN, _dtypes.FLOAT8_E5M2):
+        if dtype in (dtypes.FLOAT8_E4M3FN, dtypes.FLOAT8_E5M2):
             raise  # torch draws none of these and would complain of the dtype
         nothing = torch.empty((0, *shape[1:]), dtype=getattr(torch, dtype.name), device="cpu")
         with warnings.catch_warnings(), torch.no_grad():
@@ -177,7 +178,7 @@ def decide(
         raise
 
 
-@_engine.guarded
+@engine.guarded
 def write(
     view: Array,
     dtype: DType,
@@ -192,21 +193,29 @@ def write(
         shape = view.shape
         if isinstance(result, Draw):  # the short way of the commonest case
             draw, storage, numbers = result
-            _engine.run(
+            engine.run(
                 (
-                    _engine.Job(
-                        view, draw, storage, seed, stream, 0, numbers, 0, _fill.index_strides(shape)
+                    Job(
+                        view,
+                        draw,
+                        storage,
+                        seed,
+                        stream,
+                        0,
+                        numbers,
+                        0,
+                        shapes.index_strides(shape),
                     ),
                 )
             )
             return
     if region is None:
         region = tuple([slice(0, size, 1) for size in shape])
-    target = _fill.Target(None, view, dtype, shape, region)
+    target = Target(None, view, dtype, shape, region)
     if not view.size:
         return
     if isinstance(result, Draw):
-        _engine.run((_fill.job(target, result, seed, stream),))
+        engine.run((fill.job(target, result, seed, stream),))
     else:
         result(target, seed, stream, None)
 

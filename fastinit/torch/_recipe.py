@@ -3,7 +3,7 @@ they say nothing.
 
 A recipe is None, a construction(), a callable (name, parameter) → initializer or None, or a mapping
 of name patterns (fnmatch) and module types to initializers, the first that matches counting; how an
-initializer may be written, _adapt.setting says.  Nothing is drawn here.
+initializer may be written, _adapters.setting says.  Nothing is drawn here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from .. import _adapt
+from .. import _adapters
 from . import _defaults
 from ._fills import Contents, Fill, View
 from ._names import Named
@@ -130,7 +130,7 @@ def _why(item: Named, contents: Contents | None) -> str:
     return contents.unknown or f"the code of {kind} writes only a part of it"
 
 
-def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapt.Setting | None]:
+def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapters.Setting | None]:
     if recipe is None or isinstance(recipe, construction):
         return {}
     if isinstance(recipe, Mapping):
@@ -148,14 +148,14 @@ def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapt.Setting
     return found
 
 
-def _setting(value: Any, what: str) -> _adapt.Setting | None:
-    return None if value is None or value == "default" else _adapt.setting(value, what)
+def _setting(value: Any, what: str) -> _adapters.Setting | None:
+    return None if value is None or value == "default" else _adapters.setting(value, what)
 
 
 def _by_mapping(
     parameters: list[Named], recipe: Mapping[Any, Any]
-) -> dict[str, _adapt.Setting | None]:
-    found: dict[str, _adapt.Setting | None] = {}
+) -> dict[str, _adapters.Setting | None]:
+    found: dict[str, _adapters.Setting | None] = {}
     for key, value in recipe.items():
         matched = False
         if isinstance(key, str):
@@ -182,7 +182,7 @@ def _by_mapping(
     return found
 
 
-def _by_attribute(key: type, value: Any) -> dict[str, _adapt.Setting | None]:
+def _by_attribute(key: type, value: Any) -> dict[str, _adapters.Setting | None]:
     """What a module type's value says of its parameters: {"weight": …, "bias": …}, or one
     initializer for all, "*".
     """
@@ -201,7 +201,7 @@ def _check_attributes(key: type, settings: dict[str, Any], parameters: list[Name
         if name != "*" and known and name not in known:
             raise ValueError(
                 f"recipe[{key.__name__}] names {name!r}, which no {key.__name__} of this model has"
-                f"{_adapt.nearest(name, known) or f'; they have {sorted(known)}'}"
+                f"{_adapters.nearest(name, known) or f'; they have {sorted(known)}'}"
             )
 
 
@@ -210,7 +210,7 @@ def _unmatched(key: Any, parameters: list[Named]) -> str:
         names = [site.name for item in parameters for site in item.sites]
         return (
             f"recipe key {key!r} matches no "
-            f"parameter{_adapt.nearest(key, names) or ' of this model'}"
+            f"parameter{_adapters.nearest(key, names) or ' of this model'}"
         )
     kinds = sorted({type(item.sites[0].module).__name__ for item in parameters})
     return (

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
-from .. import _stream
+from .._core.stream import stream_id
 from . import _memory
 from ._fills import Contents
 from .accelerate import Drawing
@@ -167,7 +167,7 @@ class _Keyed(Drawing):
     def take(self, generator: torch.Generator | None) -> _memory.Take:
         def taken() -> tuple[int, int]:
             self.fills += 1
-            return self.seed or 0, _stream.stream_id(f"{self._name}[{self.fills - 1}]")
+            return self.seed or 0, stream_id(f"{self._name}[{self.fills - 1}]")
 
         return taken
 
@@ -187,7 +187,7 @@ class _torchs_seed:  # noqa: N801  a context manager is written as a function is
     """
 
     def __init__(self, seed: int, name: str):
-        self._seed = (seed ^ _stream.stream_id(name)) & (1 << 63) - 1
+        self._seed = (seed ^ stream_id(name)) & (1 << 63) - 1
 
     def __enter__(self) -> torch.Tensor:
         self._state = torch.get_rng_state()

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from .. import _stream
-from .._math import norm_ppf
+from .._core.math import norm_ppf
+from .._core.stream import check_seed
 from . import _detours, _memory, init
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,7 +57,7 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
     """
 
     def __init__(self, seed: int | None = None):
-        self._seed = None if seed is None else _stream.check_seed(seed)
+        self._seed = None if seed is None else check_seed(seed)
         self._open = threading.local()
 
     def __enter__(self) -> Drawing:

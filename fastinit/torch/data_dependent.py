@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import _stream
-from .._draws import real
+from .._core.draws import real
+from .._core.stream import check_seed, stream_id
 from ..data_dependent.network import LayerReport, NetworkReport
 from . import _memory, _names, init
 
@@ -63,7 +63,7 @@ def lsuv_(
     network = _Network(model, batch, layers)
     with network.changing():
         if orthonormal:
-            network.draw("orthogonal", {}, _stream.check_seed(seed))
+            network.draw("orthogonal", {}, check_seed(seed))
         for layer in network.layers:
             for _ in range(tries):
                 _, found = layer.spread(network.output(layer), per_unit=False)
@@ -141,7 +141,7 @@ def weight_norm_init_(
     network = _Network(model, batch, layers)
     with network.changing():
         if std is not None:
-            network.draw("normal", {"std": std}, _stream.check_seed(seed))
+            network.draw("normal", {"std": std}, check_seed(seed))
         for layer in network.layers:
             length = layer.per_unit_length()
             if not length.all():
@@ -377,7 +377,7 @@ class _Network:
         for layer in self.layers:
             self.output(layer)
         for layer in self.layers:
-            stream = _stream.stream_id(
+            stream = stream_id(
                 f"{layer.name}.weight" if layer.module is not self.model else "weight"
             )
             weight, units = layer.grouped()

@@ -17,12 +17,12 @@ import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.placement_types import _StridedShard
 
-from .. import STREAM_VERSION
-from .._dtypes import DType
+from .._core.dtypes import DType
+from .._core.stream import STREAM_VERSION
+from ..typing import Region
 from . import _memory
 
 Interval = tuple[int, int]
-Region = tuple[slice, ...]
 
 
 class Piece(NamedTuple):

@@ -16,15 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import _catalog, _stream
-from .._dtypes import DType
+from .._core.dtypes import DType
+from .._core.stream import check_seed
+from ..fill import fill as fill_many
+from ..typing import Array, Region
 from . import _memory, _names, _recipe, construct
 from ._fills import Fill
 from ._names import Named
 from ._recipe import Plan, Recipe
-
-Array = np.ndarray[Any, Any]
-Region = tuple[slice, ...]
 
 
 class Filled(NamedTuple):
@@ -207,7 +206,7 @@ def verify_(
     each rank compares its own shards, without communication.
     """
     parameters = _names.parameters(model)
-    seed = _stream.check_seed(seed)
+    seed = check_seed(seed)
     plans, _, uncovered = _recipe.plan(model, parameters, [], recipe)
     by_name = {plan.name: plan for plan in plans}
     equal, different, skipped = [], {}, []
@@ -243,7 +242,7 @@ def _seed(seed: int | None) -> int:
                 f"seed=None on {dtensor.world()} ranks: each would draw another seed; give every "
                 "rank the same number"
             )
-    return _stream.check_seed(seed)
+    return check_seed(seed)
 
 
 def _is_meta(tensor: torch.Tensor) -> bool:
@@ -386,7 +385,7 @@ def _run(entries: list[Entry], seed: int, threads: int | None) -> int:
     """Fill round after round, almost always one; the number of values."""
     values = 0
     for number in sorted({entry.round for entry in entries}):
-        report = _catalog.fill(
+        report = fill_many(
             [entry.fill for entry in entries if entry.round == number], seed=seed, threads=threads
         )
         values += report.values

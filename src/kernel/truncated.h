@@ -2,9 +2,9 @@
  * one of three forms that the bounds choose. No include guards.  Lines marked bits: are
  * fastinit/stream-v1.md's numbered operations, one each, in its order.  z never decreases as the
  * word grows: every step is monotone, or adds to its own argument something so small that its
- * roundings cannot turn the order. The numbers k come from fastinit/_truncated.py, the constants
- * from tests/derivation/fit_truncated.py; tests/derivation measures both. Parameters: form, mean,
- * std, low, high, then the form's own. */
+ * roundings cannot turn the order. The numbers k come from fastinit/_core/truncated.py, the
+ * constants from tests/derivation/fit_truncated.py; tests/derivation measures both. Parameters:
+ * form, mean, std, low, high, then the form's own. */
 #define FORMS 16 /* draw codes FORMS + 0, 1, 2 inside fill.h */
 enum { CENTRAL, WIDE, FAR };
 

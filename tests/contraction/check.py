@@ -21,8 +21,8 @@ import tempfile
 import numpy as np
 
 from fastinit import reference
-from fastinit._dtypes import F32, F64, NORMAL
-from fastinit._engine import Job
+from fastinit._core.dtypes import F32, F64, NORMAL
+from fastinit._core.jobs import Job
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COUNT = 1 << 16

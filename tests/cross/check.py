@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-from fastinit import _draws
-from fastinit._dtypes import FLOATING
+from fastinit._core import draws
+from fastinit._core.dtypes import FLOATING
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = [
@@ -36,11 +36,11 @@ def parameters() -> str:
     infinity = float("inf")
     for dtype in FLOATING:
         for draw in (
-            _draws.uniform(-0.3, 0.7, dtype),
-            _draws.normal(0.25, 0.7, dtype),
-            _draws.truncated_normal(0.0, 0.02, -0.04, 0.04, dtype),
-            _draws.truncated_normal(0.5, 1.0, -3.0, 4.5, dtype),
-            _draws.truncated_normal(0.0, 1.0, 6.0, infinity, dtype),
+            draws.uniform(-0.3, 0.7, dtype),
+            draws.normal(0.25, 0.7, dtype),
+            draws.truncated_normal(0.0, 0.02, -0.04, 0.04, dtype),
+            draws.truncated_normal(0.5, 1.0, -3.0, 4.5, dtype),
+            draws.truncated_normal(0.0, 1.0, 6.0, infinity, dtype),
         ):
             values = " ".join(float(p).hex() for p in draw.parameters)
             lines.append(f"{draw.draw} {draw.storage} {len(draw.parameters)} {values}")

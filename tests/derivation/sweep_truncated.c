@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double k32[32], k64[32]; /* the numbers behind the form, as fastinit/_truncated.py gives them */
+static double k32[32], k64[32]; /* the numbers behind the form, as fastinit/_core/truncated.py gives them */
 static int form32, form64;
 
 static float horner32(float x, const float *c, int n) {

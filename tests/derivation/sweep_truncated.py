@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from fastinit import _truncated
+from fastinit._core import truncated
 
 HERE = Path(__file__).parent
 RESULT = HERE / "sweep_truncated.json"
@@ -63,7 +63,7 @@ def numbers(alpha, beta):
     """Both forms' numbers as the program's arguments."""
     result = []
     for wide in (False, True):
-        form, *k = _truncated.parameters(alpha, beta, SimpleNamespace(wide=wide))
+        form, *k = truncated.parameters(alpha, beta, SimpleNamespace(wide=wide))
         result += [str(int(form)), str(len(k)), *(x.hex() for x in k)]
     return result
 

@@ -16,8 +16,8 @@ import sys
 
 import numpy as np
 
-from fastinit import _draws, _dtypes, _engine
-from fastinit._engine import Job
+from fastinit._core import draws, dtypes, engine
+from fastinit._core.jobs import Job
 
 VALUES = 1 << 30
 PIECE = 1 << 24
@@ -25,23 +25,23 @@ LIMITS = (4.0, 5.0, 5.5, 6.0)
 SEED, STREAM = 2026, 1
 
 
-def probability(limit: float, dtype: _dtypes.DType) -> float:
+def probability(limit: float, dtype: dtypes.DType) -> float:
     """P(|y| > limit) of a standard normal rounded to nearest even: beyond the middle of limit and
     the next value.
     """
-    bits = _dtypes.encode(limit, dtype)
-    middle = (_dtypes.decode(bits, dtype) + _dtypes.decode(bits + 1, dtype)) / 2
+    bits = dtypes.encode(limit, dtype)
+    middle = (dtypes.decode(bits, dtype) + dtypes.decode(bits + 1, dtype)) / 2
     return math.erfc(middle / math.sqrt(2))
 
 
-def count(dtype: _dtypes.DType) -> dict:
-    draw = _draws.normal(0.0, 1.0, dtype)
+def count(dtype: dtypes.DType) -> dict:
+    draw = draws.normal(0.0, 1.0, dtype)
     out = np.empty(PIECE, dtype.unsigned)
-    bits = {limit: _dtypes.encode(limit, dtype) for limit in LIMITS}
+    bits = {limit: dtypes.encode(limit, dtype) for limit in LIMITS}
     sign = dtype.unsigned.type(1 << (8 * dtype.itemsize - 1))
     found, largest = dict.fromkeys(LIMITS, 0), 0
     for start in range(0, VALUES, PIECE):
-        _engine.run(
+        engine.run(
             [Job(out, draw.draw, draw.storage, SEED, STREAM, 0, draw.parameters, start, (1,))]
         )
         size = np.bitwise_and(out, ~sign, out=out)  # positive floats order as their bits do
@@ -56,20 +56,20 @@ def count(dtype: _dtypes.DType) -> dict:
             "expected": round(expected, 2),
             "sigmas": round((found[limit] - expected) / math.sqrt(expected), 2),
         }
-    return {"values": VALUES, "largest": _dtypes.decode(largest, dtype), "beyond": rows}
+    return {"values": VALUES, "largest": dtypes.decode(largest, dtype), "beyond": rows}
 
 
 def main() -> int:
     result = {
         dtype.name: count(dtype)
-        for dtype in (_dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.FLOAT16, _dtypes.BFLOAT16)
+        for dtype in (dtypes.FLOAT32, dtypes.FLOAT64, dtypes.FLOAT16, dtypes.BFLOAT16)
     }
     text = json.dumps(
         {
             "seed": SEED,
             "stream": STREAM,
-            "engine": _engine.name(),
-            "isa": _engine.isa(),
+            "engine": engine.name(),
+            "isa": engine.isa(),
             "dtypes": result,
         },
         indent=1,

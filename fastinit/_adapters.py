@@ -1,0 +1,80 @@
+"""What the adapters of torch, JAX and Keras share: rules by name, ways to name an initializer, a
+missing framework.
+
+It imports no framework.  What an initializer means and how a tensor is filled stand below it
+(_table.py, _core/fill.py); what a framework calls a tensor, a seed or a shard stands in that
+framework's adapter.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import _table
+from ._core.fill import Rule
+
+Setting = tuple[str, dict[str, Any]]  # an initializer's public name and its own arguments
+
+
+def missing(framework: str, extra: str, error: ImportError) -> ImportError:
+    """What an adapter raises when its framework does not import."""
+    return ImportError(
+        f"fastinit.{extra} needs {framework}, which does not import here ({error}); install it "
+        f"with pip install 'fastinit[{extra}]'"
+    )
+
+
+@functools.cache
+def rule(name: str) -> Rule:
+    """The rule of an initializer by its public name: from its arguments, the global shape and the
+    dtype to a draw.
+    """
+    return _table.RULES[_table.lookup(name)]
+
+
+def setting(value: Any, what: str) -> Setting:
+    """What a user gave as an initializer, its arguments checked by name; `what` is how errors call
+    it.
+
+    A name, a function, a number (a constant), a pair (initializer, arguments), a functools.partial
+    of the function or a mapping {"initializer": name, argument: value}.
+    """
+    arguments: Mapping[str, Any] = {}
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value, arguments = "constant", {"value": value}
+    elif isinstance(value, (tuple, list)):
+        if len(value) != 2 or not isinstance(value[1], Mapping):
+            raise TypeError(
+                f"{what} is {value!r:.80}; a pair must be (initializer, dict of its arguments)"
+            )
+        value, arguments = value
+    elif isinstance(value, Mapping):
+        if "initializer" not in value:
+            raise ValueError(
+                f"{what} is {dict(value)!r:.80}; a mapping must have the key 'initializer'"
+            )
+        arguments = {key: item for key, item in value.items() if key != "initializer"}
+        value = value["initializer"]
+    elif isinstance(value, functools.partial):
+        if value.args:
+            raise TypeError(
+                f"{what} is a partial with positional arguments; bind an initializer's arguments "
+                "by name"
+            )
+        value, arguments = value.func, value.keywords
+    try:
+        function = _table.lookup(value)
+        _table.check_arguments(function, arguments)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from None
+    return function.__name__, dict(arguments)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean …?' for the known names nearest to one that is not known, or nothing."""
+    from difflib import get_close_matches  # only on the way to an error
+
+    near = get_close_matches(name, list(known), 3, 0.4)
+    return f"; did you mean {', '.join(map(repr, near))}?" if near else ""

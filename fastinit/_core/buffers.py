@@ -1,0 +1,305 @@
+"""`out=` → an array over the same memory, after every check; and new memory that can really be had.
+
+Anything on the CPU that can lend its memory is taken: NumPy and ml_dtypes arrays, memmaps, the
+buffer protocol, the array interface, DLPack.  No byte is written here, no framework imported.
+Shapes: shapes.py; DLPack: dlpack.py.
+"""
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+from .dtypes import _SEEN, DType, resolve
+
+# Devices whose memory the CPU may write: kDLCPU, and the pinned host memory of CUDA and ROCm.
+_CPU_DEVICES = (1, 3, 11)
+# Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may
+# promise memory that it does not have, and kill the process while it is being filled.
+_LARGE = 1 << 30
+_ALIGNED = 1 << 20  # bytes: below, alignment is not worth its microsecond
+
+
+def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
+    """An array over the memory of `out` (of its own dtype or of bare bits) and the dtype, checked
+    fit to be written.
+
+    `dtype` is what the caller asked for, or None; a flat buffer of bytes is raw memory for it.
+    """
+    if type(out) is np.ndarray:
+        array, found = out, None
+    elif isinstance(out, np.ndarray):
+        array, found = _base_array(out), None
+    else:
+        array, found = _foreign(out, dtype)
+    if found is None:
+        found = _SEEN.get(array.dtype)
+        if found is None:
+            found = _named(array, out, dtype)
+    if dtype is not None and found is not dtype:
+        raise TypeError(
+            f"out has dtype {found.name}, but dtype={dtype.name!r} was asked for; "
+            "leave dtype away, or give an out of that dtype"
+        )
+    flags = array.flags
+    if not flags.writeable:
+        raise ValueError("out is read-only; give memory that may be written" + _advice(out))
+    if array.size:
+        if not flags.aligned:
+            raise ValueError(
+                f"out is misaligned: its elements do not start at multiples of {found.itemsize} "
+                "bytes; copy it to an aligned array"
+            )
+        if not (flags.c_contiguous or flags.f_contiguous) and _may_overlap_itself(array):
+            raise ValueError(
+                f"out overlaps itself (shape {array.shape}, strides {array.strides} in bytes): "
+                "two elements would share memory; give an array of its own, not a broadcast or "
+                "window view"
+            )
+    return array, found
+
+
+def _base_array(out: Any) -> Array:
+    ma = sys.modules.get("numpy.ma")
+    if ma is not None and isinstance(out, ma.MaskedArray):
+        raise TypeError("out is a masked array, and a fill has no mask; give its .data")
+    return out.view(np.ndarray)
+
+
+def _named(array: Array, out: Any, dtype: DType | None) -> DType:
+    """The DType of a dtype not seen before; foreign void items of its width are the `dtype` asked
+    for.
+    """
+    if (
+        array.dtype.kind == "V"
+        and array.dtype.names is None
+        and dtype is not None
+        and array.dtype.itemsize == dtype.itemsize
+        and type(out) is not np.ndarray
+    ):
+        return dtype
+    try:
+        return resolve(array.dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"out: {error}") from None
+
+
+def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
+    """Memory lent by something that is not a NumPy array."""
+    if isinstance(out, np.generic):
+        raise TypeError(
+            f"out is a NumPy scalar ({out.dtype.name}), which cannot be written; give a 0-d array"
+        )
+    if type(out).__module__.split(".")[0] in ("jax", "jaxlib"):
+        raise TypeError(
+            "out is a JAX array, and those never change; use fastinit.jax, or make a new array"
+        )
+    if isinstance(getattr(out, "__array_interface__", None), dict):
+        return _by_interface(out), None
+    try:
+        view = memoryview(out)
+    except (TypeError, ValueError, BufferError):
+        view = None
+    if view is not None:
+        return _by_buffer(out, view, dtype)
+    if hasattr(out, "__dlpack__"):
+        return _by_dlpack(out)
+    raise TypeError(
+        f"out is {type(out).__module__}.{type(out).__qualname__}, which lends no memory; give a "
+        "NumPy array or an object with the buffer protocol, __array_interface__ or __dlpack__ on "
+        "the CPU"
+    )
+
+
+class _Interface:
+    """Only the interface of a foreign object: asarray on the object itself might take a copy by
+    __array__.
+    """
+
+    def __init__(self, out: Any):
+        self.owner, self.__array_interface__ = out, out.__array_interface__
+
+
+def _by_interface(out: Any) -> Array:
+    try:
+        return np.asarray(_Interface(out))
+    except Exception as error:
+        raise TypeError(f"out has an __array_interface__ that NumPy refuses: {error}") from None
+
+
+def _by_buffer(out: Any, view: memoryview, dtype: DType | None) -> tuple[Array, DType | None]:
+    if _is_raw(view, dtype):
+        assert dtype is not None
+        if view.nbytes % dtype.itemsize:
+            raise ValueError(
+                f"out is raw memory of {view.nbytes} bytes, no whole number of {dtype.name} values"
+            )
+        if not view.nbytes:
+            return np.empty(0, dtype.unsigned), dtype
+        return np.frombuffer(out, dtype.unsigned), dtype
+    try:
+        return np.asarray(view), None
+    except Exception as error:
+        raise TypeError(
+            f"out has a buffer of format {view.format!r} that NumPy refuses: {error}"
+        ) from None
+
+
+def _is_raw(view: memoryview, dtype: DType | None) -> bool:
+    """Whether a buffer is flat bytes that stand for values of `dtype`."""
+    if dtype is None or dtype.name in ("uint8", "int8"):
+        return False
+    return view.format.lstrip("@=<>") in ("B", "b", "c") and view.ndim == 1 and view.c_contiguous
+
+
+def is_flat(out: Any, dtype: DType) -> bool:
+    """Whether `out` is memory with a length and no shape (array.array, bytearray, mmap), so that
+    any shape will do.
+    """
+    if isinstance(out, np.ndarray) or hasattr(out, "__array_interface__"):
+        return False
+    try:
+        view = memoryview(out)
+    except (TypeError, ValueError, BufferError):
+        return False
+    return _is_raw(view, dtype) or (view.ndim == 1 and not hasattr(out, "shape"))
+
+
+def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
+    if getattr(out, "is_meta", False):
+        raise ValueError(
+            "out is a tensor on torch's meta device, which has no memory; give it memory first "
+            "(torch.empty_like(out, device='cpu')), or make a whole model real by "
+            "fastinit.torch.materialize_"
+        )
+    try:
+        device = int(out.__dlpack_device__()[0])
+    except Exception as error:
+        raise ValueError(
+            f"out does not say on which device it lies ({error}); fastinit fills CPU memory"
+        ) from None
+    if device not in _CPU_DEVICES:
+        raise ValueError(
+            f"out lies on a device (DLPack type {device}), and fastinit fills CPU memory; fill a "
+            "CPU buffer and copy it, or use the framework's adapter"
+        )
+    try:
+        return np.from_dlpack(out), None
+    except (
+        RuntimeError
+    ):  # "Unsupported dtype in DLTensor": bfloat16 and the 8-bit floats, among others
+        pass
+    except Exception as error:
+        raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
+    from . import dlpack
+
+    try:
+        return dlpack.borrow(out.__dlpack__(max_version=(1, 0)))
+    except (TypeError, ValueError, BufferError, RuntimeError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"out: {error}") from None
+
+
+def _advice(out: Any) -> str:
+    if type(out).__module__.split(".")[0] == "torch":
+        return " (torch: tensor.detach(), or fastinit.torch)"
+    return ""
+
+
+def _may_overlap_itself(array: Array) -> bool:
+    """Sound: False only if, from the smallest stride up, each step clears all that lies below
+    it.
+    """
+    reach = array.itemsize
+    for stride, size in sorted(
+        (abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)
+    ):
+        if size > 1:
+            if stride < reach:
+                return True
+            reach += stride * (size - 1)
+    return False
+
+
+def check_apart(views: "list[tuple[str, Array]]") -> None:
+    """Raise unless no two of the named arrays share a byte."""
+    from numpy.lib.array_utils import byte_bounds
+
+    active: list[tuple[int, str, Array]] = []
+    for low, high, name, view in sorted(
+        ((*byte_bounds(view), name, view) for name, view in views if view.size),
+        key=lambda item: item[:2],
+    ):
+        active = [item for item in active if item[0] > low]
+        for _, other_name, other in active:
+            try:
+                shared = np.shares_memory(view, other, max_work=1_000_000)  # type: ignore[arg-type]
+            except Exception:  # TooHardError: such strides that it would take too long to tell
+                shared = True
+            if shared:
+                raise ValueError(
+                    f"{other_name} and {name} overlap in memory; one would overwrite the other"
+                )
+        active.append((high, name, view))
+
+
+def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
+    """A new array of memory that is really there, or a MemoryError before anything is touched."""
+    size = math.prod(shape) * dtype.itemsize
+    if size > _LARGE:
+        available = _available()
+        if size > available:
+            raise MemoryError(
+                f"an array of shape {shape} and dtype {dtype.name} takes {size / 2**30:.1f} GiB, "
+                f"and {available / 2**30:.1f} GiB are available; draw it in regions, or into a "
+                "memmap"
+            )
+    try:
+        if size < _ALIGNED:
+            return np.empty(shape, dtype.numpy())
+        # On a cache line, where the native engine writes around the caches and JAX takes the memory
+        # without a copy; NumPy begins 16 bytes after one.
+        memory = np.empty(size + 64, np.uint8)
+        start = -memory.__array_interface__["data"][0] % 64
+        return memory[start : start + size].view(dtype.numpy()).reshape(shape)
+    except MemoryError:
+        raise MemoryError(
+            f"no memory for an array of shape {shape} and dtype {dtype.name} ({size / 2**30:.3g} "
+            "GiB); draw it in regions, or into a memmap"
+        ) from None
+
+
+def _available() -> float:
+    """Bytes that may be touched before the kernel must kill something; infinity where that cannot
+    be known.
+    """
+    best = math.inf
+    try:
+        sizes = {
+            line.split(":")[0]: int(line.split()[1]) * 1024
+            for line in _read("/proc/meminfo").splitlines()
+        }
+        best = sizes["MemAvailable"] + sizes.get("SwapFree", 0)
+    except (OSError, ValueError, KeyError, IndexError):
+        pass
+    # A container's own limit, cgroup v2 or v1; its page cache can be dropped.
+    for folder, names in (
+        ("/sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")),
+        (
+            "/sys/fs/cgroup/memory",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ),
+    ):
+        try:
+            limit, used, text = [_read(f"{folder}/{name}") for name in (*names[:2], "memory.stat")]
+            statistics = dict(line.split() for line in text.splitlines())
+            best = min(best, int(limit) - int(used) + int(statistics[names[2]]))
+        except (OSError, ValueError, KeyError):  # not there, or "max": no limit
+            continue
+    return best
+
+
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()

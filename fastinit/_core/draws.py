@@ -1,0 +1,237 @@
+"""From a user's parameters (doubles) to a draw and the engine's parameters: sections 3 to 6 of
+stream-v1.md.
+
+Every ValueError that the contract asks of an elementwise draw is raised here, so that an engine
+never sees a parameter that could give an infinite, NaN or saturated value.  It may not know shapes,
+seeds or buffers: those are fill.py's.
+"""
+
+import math
+import operator
+from typing import Any, NamedTuple
+
+from . import dtypes
+from .dtypes import (
+    CONSTANT,
+    FLOAT32,
+    NORMAL,
+    TRUNCATED_NORMAL,
+    UNIFORM,
+    DType,
+    decode,
+    encode,
+    is_finite,
+    is_subnormal,
+    rounded,
+)
+
+# The largest |z| of a normal is 6.76 (float64: 9.49), by the smallest radius word; rounded up here.
+REACH, REACH_FLOAT64 = 6.77, 9.5
+
+_BOOLEANS = ("bool", "bool_")  # Python's and, by its newer and older name, NumPy's
+
+
+class Draw(NamedTuple):
+    """What an engine needs to know of an elementwise draw: codes of dtypes.py and parameters as
+    doubles.
+    """
+
+    draw: int
+    storage: int
+    parameters: tuple[Any, ...]
+
+
+def real(value: Any, what: str) -> float:
+    """A parameter as a finite double, -0.0 as +0.0; a boolean, text or complex number is a
+    TypeError.
+    """
+    if type(value) is not float:
+        value = _double(value, what)
+    if not math.isfinite(value):
+        raise ValueError(f"{what} is {value}; it must be finite")
+    return value + 0.0  # type: ignore[no-any-return]  # bits: -0.0 + 0.0 is +0.0
+
+
+def _double(value: Any, what: str) -> float:
+    if type(value).__name__ in _BOOLEANS or isinstance(value, (str, bytes, bytearray)):
+        raise TypeError(f"{what} must be a real number, not {type(value).__name__} {value!r:.80}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{what} is beyond the range of a double; it must be finite") from None
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{what} must be a real number, not {type(value).__name__} {value!r:.80}"
+        ) from None
+
+
+def _floating(dtype: DType, what: str) -> None:
+    if not dtype.is_float:
+        raise TypeError(
+            f"{what} draws need a floating dtype, not {dtype.name}; "
+            f"allowed are {', '.join(d.name for d in dtypes.FLOATING)} "
+            "(zeros, ones and constant also fill bool and integers)"
+        )
+
+
+def constant(value: Any, dtype: DType) -> Draw:
+    """`value` everywhere.
+
+    Narrow floats round it to float32 first; bool and integers take it exactly or not at all.
+    """
+    if not dtype.is_float:
+        try:
+            value = operator.index(value)  # also of bool and numpy.bool_: True is 1
+        except TypeError:
+            value = bool(value) if type(value).__name__ in _BOOLEANS else _double(value, "value")
+        return Draw(CONSTANT, dtype.code, (encode(value, dtype),))
+    if type(value) is not float:
+        value = _double(value, "value")
+    if not math.isfinite(value):
+        raise ValueError(f"value is {value}; it must be finite")
+    # bits: through float32, which near a tie may differ from one rounding; both must stay finite.
+    bits = encode(value if dtype.wide else rounded(value, FLOAT32), dtype)
+    if not (math.isfinite(decode(bits, dtype)) and is_finite(value, dtype)):
+        raise ValueError(
+            f"value {value!r} is not finite in {dtype.name}, whose largest number is "
+            f"{dtype.largest!r}; give a smaller value or a wider dtype"
+        )
+    return Draw(CONSTANT, dtype.code, (bits,))
+
+
+def uniform(low: Any, high: Any, dtype: DType, symmetric: bool = False) -> Draw:
+    """Uniform in [low, high): held in the destination dtype too.
+
+    `symmetric`: U(-b, b) by definition, mean zero.
+    """
+    _floating(dtype, "uniform")
+    low, high = real(low, "low"), real(high, "high")
+    if low > high:
+        raise ValueError(f"low {low!r} is above high {high!r}; give low <= high")
+    for end, value in (("low", low), ("high", high)):
+        if not is_finite(value, dtype):
+            raise ValueError(
+                f"{end} {value!r} is not finite in {dtype.name}, whose largest number is "
+                f"{dtype.largest!r}; give narrower bounds or a wider dtype"
+            )
+    if low == high:
+        return constant(low, dtype)
+    working = dtype.working
+    lo, hi = rounded(low, working) + 0.0, rounded(high, working) + 0.0
+    # Of two float32 values the difference as a double, rounded again, is the float32 difference: 53
+    # >= 2 * 24 + 2.
+    span = rounded(hi - lo, working)
+    if not math.isfinite(span):
+        raise ValueError(
+            f"the span from {low!r} to {high!r} overflows {working.name}, in which {dtype.name} "
+            "is drawn; give narrower bounds" + ("" if dtype.wide else " or dtype float64")
+        )
+    if is_subnormal(span, working):
+        raise ValueError(
+            f"the span from {low!r} to {high!r} is {span!r} in {working.name}, in which "
+            f"{dtype.name} is drawn: below its smallest normal number; give wider bounds, or low "
+            "== high for a constant"
+        )
+    highest = dtypes.largest_below(hi, dtype)
+    lowest = -highest + 0.0 if symmetric else dtypes.smallest_at_least(lo, dtype)
+    if lowest > highest:
+        raise ValueError(
+            f"{dtype.name} has no value in [{low!r}, {high!r}); give wider bounds or a finer dtype"
+        )
+    return Draw(UNIFORM, dtype.code, (lo, span, lowest, highest))
+
+
+def positive_std(std: float, dtype: DType) -> float:
+    """A std (finite, >= 0) rounded to the working type, where a non-zero one must stay a normal
+    number.
+    """
+    if std < 0.0:
+        raise ValueError(f"std is {std!r}; it must be >= 0")
+    working = dtype.working
+    result = rounded(std, working)
+    if std and is_subnormal(result, working):
+        raise ValueError(
+            f"std {std!r} is below the smallest normal number of {working.name}, in which "
+            f"{dtype.name} is drawn; give std=0 for a constant, a larger std"
+            + ("" if dtype.wide else " or dtype float64")
+        )
+    return result
+
+
+def normal(mean: Any, std: Any, dtype: DType) -> Draw:
+    """Normal with the given mean and standard deviation; the largest value it could give must be
+    finite in `dtype`.
+    """
+    _floating(dtype, "normal")
+    mean, std = real(mean, "mean"), real(std, "std")
+    spread = positive_std(std, dtype)
+    reach = REACH_FLOAT64 if dtype.wide else REACH
+    if not is_finite(abs(mean) + reach * std, dtype):
+        raise ValueError(
+            f"mean {mean!r} and std {std!r} reach |mean| + {reach} * std = "
+            f"{abs(mean) + reach * std:.6g}, which is not finite in {dtype.name} (largest number "
+            f"{dtype.largest!r}); give a smaller mean or std, or a wider dtype"
+        )
+    return Draw(NORMAL, dtype.code, (rounded(mean, dtype.working) + 0.0, spread))
+
+
+def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> Draw:
+    """The normal kept strictly between low and high, absolute bounds of which one or both may be
+    infinite.
+    """
+    _floating(dtype, "truncated_normal")
+    mean, std = real(mean, "mean"), real(std, "std")
+    spread = positive_std(std, dtype)
+    if not std:
+        raise ValueError("std is 0; a truncated normal needs std > 0 (constant fills one value)")
+    low, high = _bound(low, "low"), _bound(high, "high")
+    if not low < high:
+        raise ValueError(f"low {low!r} is not below high {high!r}; give low < high")
+    working = dtype.working
+    # Of the rounded bounds, so that the values lie strictly inside compared as doubles and as
+    # float32.
+    lowest = dtypes.smallest_above(rounded(low, working), dtype)
+    highest = dtypes.largest_below(rounded(high, working), dtype)
+    if lowest > highest:
+        raise ValueError(
+            f"{dtype.name} has no value strictly between {low!r} and {high!r}; give wider bounds "
+            "or a finer dtype"
+        )
+    alpha, beta = (low - mean) / std, (high - mean) / std  # bits: of the unrounded parameters
+    if not alpha < beta:
+        raise ValueError(
+            f"low {low!r} and high {high!r} are the same number of stds from mean {mean!r} "
+            f"({alpha!r}); give bounds nearer to the mean, or further apart"
+        )
+    # Beyond a bound at alpha > 0 the tail falls at least as fast as exp(-z*z/2), so z*z <
+    # alpha*alpha + reach*reach.
+    reach = REACH_FLOAT64 if dtype.wide else REACH
+    above, below = max(alpha, 0.0), max(-beta, 0.0)
+    top = min(high, mean + std * math.sqrt(above * above + reach * reach))
+    bottom = max(low, mean - std * math.sqrt(below * below + reach * reach))
+    for end in (bottom, top):
+        if not (
+            is_finite(end, dtype) and is_finite(end - mean, working)
+        ):  # std * z must not overflow either
+            raise ValueError(
+                f"mean {mean!r} and std {std!r} between {low!r} and {high!r} reach {end:.6g}, "
+                f"which is not finite in {dtype.name} (largest number {dtype.largest!r}); give a "
+                "smaller mean or std, or a wider dtype"
+            )
+    from .truncated import parameters  # on demand: it loads the exact functions of math.py
+
+    form, *numbers = parameters(alpha, beta, dtype)
+    return Draw(
+        TRUNCATED_NORMAL,
+        dtype.code,
+        (form, rounded(mean, working) + 0.0, spread, lowest, highest, *numbers),
+    )
+
+
+def _bound(value: Any, what: str) -> float:
+    """A bound as a double, -0.0 as +0.0; it may be infinite, for truncation on one side."""
+    if type(value) is not float:
+        value = _double(value, what)
+    if math.isnan(value):
+        raise ValueError(f"{what} is nan; give a number, or an infinity for no bound")
+    return value + 0.0  # type: ignore[no-any-return]

@@ -1,0 +1,141 @@
+"""Shapes and regions of the global tensor: parsed, counted, and the strides of their indices.
+
+It knows no memory and no draw: the destination's checks are buffers.py's, the fill is fill.py's.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from functools import lru_cache
+from typing import Any
+
+from ..typing import Region, Shape
+from .dtypes import DType
+
+_MOST_AXES = 64  # NumPy's
+
+
+def parse_shape(shape: Any) -> Shape:
+    """A shape given as an int or a sequence of ints, as a tuple; booleans and negative sizes are
+    refused.
+    """
+    if shape.__class__ is not tuple:
+        shape = _sequence(shape)
+    for size in shape:
+        if size.__class__ is not int:
+            shape = tuple([_size(size, shape) for size in shape])
+            break
+    for size in shape:
+        if size < 0:
+            raise ValueError(f"shape {shape} has a negative size; give sizes >= 0")
+    return shape  # type: ignore[no-any-return]
+
+
+def _sequence(shape: Any) -> tuple[Any, ...]:
+    if shape is None:
+        raise TypeError("neither shape nor out is given; give a shape, or out= to fill in place")
+    if isinstance(shape, (str, bytes)):
+        raise TypeError(
+            f"shape must be an integer or a tuple of integers, not {type(shape).__name__} "
+            f"{shape!r:.80}"
+        )
+    try:
+        return (operator.index(shape),) if type(shape) is not bool else (shape,)
+    except TypeError:
+        pass
+    try:
+        return tuple(shape)
+    except TypeError:
+        raise TypeError(
+            f"shape must be an integer or a tuple of integers, not {type(shape).__name__} "
+            f"{shape!r:.80}"
+        ) from None
+
+
+def _size(size: Any, shape: Any) -> int:
+    if type(size).__name__ in ("bool", "bool_"):
+        raise TypeError(f"shape {shape!r:.80} holds the boolean {size!r}; give integers")
+    try:
+        return operator.index(size)
+    except TypeError:
+        raise TypeError(
+            f"shape {shape!r:.80} holds {type(size).__name__} {size!r:.80}; give integers"
+        ) from None
+
+
+@lru_cache(maxsize=4096)
+def index_strides(shape: Shape) -> Shape:
+    """The C-order strides, in values, of a global shape: what one step along each axis adds to the
+    value index.
+    """
+    strides = [1] * len(shape)
+    for axis in range(len(shape) - 1, 0, -1):
+        strides[axis - 1] = strides[axis] * shape[axis]
+    return tuple(strides)
+
+
+@lru_cache(maxsize=4096)
+def count(shape: Shape, dtype: DType) -> int:
+    """The number of values of a global shape; more than the stream can index is a ValueError."""
+    if len(shape) > _MOST_AXES:
+        raise ValueError(f"shape has {len(shape)} axes; at most {_MOST_AXES} are allowed")
+    limit = 57 if dtype.wide else 58
+    if (
+        math.prod([size for size in shape if size]) > 1 << limit
+    ):  # zero axes do not excuse the others, as in NumPy
+        raise ValueError(
+            f"shape {shape} has more than 2**{limit} elements, the limit of {dtype.name} tensors"
+        )
+    return math.prod(shape)
+
+
+def parse_region(region: Any, shape: Shape) -> Region:
+    """One slice(start, stop, 1) an axis: step-1 slices, integers (kept as length 1) and one
+    Ellipsis are allowed.
+    """
+    entries = tuple(region) if isinstance(region, (tuple, list)) else (region,)
+    dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
+    if len(dots) > 1:
+        raise ValueError(f"region {region!r} has {len(dots)} Ellipses; give at most one")
+    if dots:
+        missing = len(shape) - len(entries) + 1
+        entries = (*entries[: dots[0]], *[slice(None)] * missing, *entries[dots[0] + 1 :])
+    if len(entries) != len(shape):
+        raise ValueError(
+            f"region has {len(entries)} entries for the {len(shape)} axes of shape {shape}; "
+            "give one slice or integer an axis, or an Ellipsis for the rest"
+        )
+    return tuple(
+        [
+            _part(entry, size, axis)
+            for axis, (entry, size) in enumerate(zip(entries, shape, strict=True))
+        ]
+    )
+
+
+def _part(entry: Any, size: int, axis: int) -> slice:
+    def whole(number: Any, default: int) -> int:
+        if number is None:
+            return default
+        if type(number).__name__ in ("bool", "bool_") or not hasattr(number, "__index__"):
+            raise TypeError(
+                f"region holds {type(number).__name__} {number!r:.80} at axis {axis}; give slices "
+                "or integers"
+            )
+        return operator.index(number)
+
+    if isinstance(entry, slice):
+        step = whole(entry.step, 1)
+        if step != 1:
+            raise ValueError(f"region has step {step} at axis {axis}; only step 1 is allowed")
+        start, stop = whole(entry.start, 0), whole(entry.stop, size)
+    else:
+        start = whole(entry, 0)
+        stop = start + 1
+    if not (0 <= start <= size and 0 <= stop <= size):
+        raise ValueError(
+            f"region {start}:{stop} at axis {axis} is outside the {size} elements of the shape; "
+            "bounds count from the start, and negative ones are not allowed"
+        )
+    return slice(start, max(start, stop), 1)

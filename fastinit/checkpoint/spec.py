@@ -1,0 +1,446 @@
+"""A model's spec: which tensors, of which shapes, how each is drawn.  TOML, JSON or a mapping in;
+resolved entries out.
+
+    dtype = "float32"                              # of every tensor that nothing else gives one
+    [constants]   layers = 12                      # names for expressions; may use those above them
+    [repeat]      layer = "layers"                 # {layer} in a tensor's name: 0 … layers - 1;
+                                                   # [first, stop] also
+    [metadata]    license = "none"                 # strings, written to the file; format = "pt"
+                                                   # unless given
+    [tensors]     "h.{layer}.w" = ["width", "3 * width"]
+                  "head" = { shape = [8, 8], dtype = "bfloat16", initializer = "normal",
+                             std = 0.02 }
+    [[rules]]     match = "h.*.w"                  # fnmatch, or a list of them; the first rule that
+                                                   # matches counts
+                  initializer = "normal"           # any name of _table.py; then its own arguments
+                  std = "0.02 / sqrt(2 * layers)"  # a number, text, or an expression
+                                                   # (expressions.py)
+
+Draws nothing and writes nothing: that is materialize.py's.  The arguments' checks are the
+initializers' own.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from .. import _table
+from .._core import dtypes, engine, fill, shapes
+from .._core.dtypes import DType
+from .expressions import RESERVED, Number, evaluate
+from .source import AnySpec, Source, nearest, read
+
+_KEYS = ("dtype", "constants", "repeat", "metadata", "tensors", "rules")
+_MOST_TENSORS = 1_000_000
+
+
+class Entry(NamedTuple):
+    """One tensor, resolved: nothing in it is an expression, a pattern or an alias any more."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    initializer: str
+    arguments: dict[str, Any]
+    rule: Any  # what the initializer makes of them: a Draw, or a writer of whole arrays
+
+
+class Spec(NamedTuple):
+    """A resolved spec: `label` is the file or the preset it came from."""
+
+    label: str
+    entries: tuple[Entry, ...]
+    metadata: dict[str, str]
+
+    def canonical(self) -> str:
+        """The resolved spec as one line of JSON with sorted keys; it is a spec itself, and draws
+        the same file.
+        """
+        tensors = {}
+        for entry in self.entries:
+            name = entry.name.replace("{", "{{").replace("}", "}}")
+            tensors[name] = {key: _plain(value) for key, value in entry.arguments.items()}
+            tensors[name] |= {
+                "shape": entry.shape,
+                "dtype": entry.dtype.name,
+                "initializer": entry.initializer,
+            }
+        content = {"metadata": self.metadata, "tensors": tensors}
+        return json.dumps(
+            content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+
+
+class _Rule(NamedTuple):
+    number: int
+    patterns: tuple[str, ...]
+    matches: tuple[Any, ...]
+    body: dict[str, Any]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # "inf" and "-inf" are expressions; JSON has no such numbers
+    return value
+
+
+@engine.guarded
+def load(spec: AnySpec, dtype: Any = None) -> Spec:
+    """Read and resolve a preset's name, a .toml or .json file, or a mapping of the same form.
+
+    `dtype` replaces the spec's top-level dtype; a tensor or a rule that names its own keeps it.
+    Every mistake is a `SpecError` that says the file, the line and, for a name, the nearest one
+    that is known.
+    """
+    source = read(spec)
+    content = source.content
+    _known(source, content, _KEYS, "key")
+    for key, kind in (
+        ("constants", dict),
+        ("repeat", dict),
+        ("metadata", dict),
+        ("tensors", dict),
+        ("rules", list),
+    ):
+        if not isinstance(content.get(key, kind()), kind):
+            raise source.error(
+                f"{key!r} must be a {'list of tables' if kind is list else 'table'}", key
+            )
+    if dtype is None:
+        dtype = content.get("dtype", "float32")
+        default = _dtype(source, dtype, "dtype")
+    else:
+        default = dtypes.resolve(dtype)
+    constants: dict[str, Number] = {}
+    for name, value in content.get("constants", {}).items():
+        _check_name(source, name, "constants")
+        constants[name] = _number(source, value, constants, "constants", name)
+    tensors = list(_expand(source, content, constants))
+    if not tensors:
+        raise source.error(
+            "the spec has no tensors; add a table 'tensors' of names and shapes", "tensors"
+        )
+    rules = [_rule(source, number, body) for number, body in enumerate(content.get("rules", []))]
+    entries = _resolve(source, tensors, rules, default)
+    return Spec(source.label, entries, _metadata(source, content.get("metadata", {})))
+
+
+# ---------------------------------------------------------------------------------------- the parts
+
+
+def _known(
+    source: Source, table: Mapping[str, Any], keys: Iterable[str], what: str, *where: Any
+) -> None:
+    for key in table:
+        if key not in keys:
+            hint = nearest(key, keys) or f"; allowed are {', '.join(keys)}"
+            raise source.error(f"unknown {what} {key!r}{hint}", *where, key)
+
+
+def _check_name(source: Source, name: str, table: str) -> None:
+    if not (name.isidentifier() and name.isascii()) or name in RESERVED:
+        reserved = ", ".join(sorted(RESERVED))
+        raise source.error(
+            f"{name!r} must be a plain name of letters, digits and _ (not {reserved})", table, name
+        )
+
+
+def _number(source: Source, value: Any, names: Mapping[str, Number], *where: Any) -> Number:
+    """A number or an expression."""
+    if isinstance(value, str):
+        try:
+            return evaluate(value, names)
+        except LookupError as error:
+            unknown = error.args[0]
+            raise source.error(
+                f"unknown name {unknown!r} in {value!r}{nearest(unknown, names)}", *where
+            ) from None
+        except ValueError as error:
+            raise source.error(str(error), *where) from None
+    if type(value) not in (int, float):
+        raise source.error(f"{value!r} is neither a number nor an expression in quotes", *where)
+    return value  # type: ignore[no-any-return]
+
+
+def _whole(source: Source, value: Any, names: Mapping[str, Number], *where: Any) -> int:
+    number = _number(source, value, names, *where)
+    if type(number) is not int:
+        raise source.error(
+            f"{value!r} gives {number!r}, which is no whole number (// divides whole numbers)",
+            *where,
+        )
+    if number < 0:
+        raise source.error(f"{value!r} gives {number}; it must be at least 0", *where)
+    return number
+
+
+def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
+    try:
+        if not isinstance(dtype, str):
+            raise ValueError(f"dtype must be a name in quotes, not {dtype!r}")
+        return dtypes.resolve(dtype)
+    except (ValueError, TypeError) as error:
+        raise source.error(str(error), *where) from None
+
+
+def _metadata(source: Source, table: Mapping[str, Any]) -> dict[str, str]:
+    for key, value in table.items():
+        if not isinstance(value, str):
+            raise source.error(f"metadata {key!r} must be text in quotes", "metadata", key)
+        if key.startswith("fastinit."):
+            raise source.error(
+                f"metadata {key!r}: fastinit itself writes the keys 'fastinit.…'", "metadata", key
+            )
+    return {"format": "pt", **table}  # without a format transformers refuses the file
+
+
+# -------------------------------------------------------------------------------------- the tensors
+
+_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+def _ranges(
+    source: Source, table: Mapping[str, Any], constants: Mapping[str, Number]
+) -> dict[str, range]:
+    ranges = {}
+    for name, value in table.items():
+        _check_name(source, name, "repeat")
+        if name in constants:
+            raise source.error(
+                f"{name!r} is both a constant and an index of 'repeat'; rename one", "repeat", name
+            )
+        ends = value if isinstance(value, list) else [0, value]
+        if len(ends) != 2:
+            raise source.error(f"repeat {name!r} must be a count, or [first, stop]", "repeat", name)
+        first, stop = (_whole(source, end, constants, "repeat", name) for end in ends)
+        ranges[name] = range(first, stop)
+    return ranges
+
+
+class _Tensor(NamedTuple):
+    name: str
+    template: str  # the name as it is written
+    value: Any  # its value in the spec
+    names: dict[str, Number]  # for expressions
+
+
+def _expand(
+    source: Source, content: Mapping[str, Any], constants: Mapping[str, Number]
+) -> Iterator[_Tensor]:
+    """Every tensor, the repeated ones once for each index."""
+    ranges = _ranges(source, content.get("repeat", {}), constants)
+    unused = set(ranges)
+    seen: dict[str, str] = {}
+    for template, value in content.get("tensors", {}).items():
+        where = ("tensors", template)
+        if isinstance(value, dict) and "shape" not in value:
+            raise source.error(
+                f"tensor {template!r} has no shape (a name with dots must stand in quotes)", *where
+            )
+        indices: list[str] = []
+        for found in _BRACES.finditer(template):
+            index = found.group(1)
+            if index is None and found.group() in ("{", "}"):
+                raise source.error(
+                    f"a lone {found.group()!r} in {template!r}; write it twice to have it", *where
+                )
+            if index is not None and index not in ranges:
+                hint = nearest(index, ranges) or "; 'repeat' has no such index"
+                raise source.error(f"unknown index {{{index}}} in {template!r}{hint}", *where)
+            if index is not None and index not in indices:
+                indices.append(index)
+        unused.difference_update(indices)
+        if len(seen) + math.prod(len(ranges[index]) for index in indices) > _MOST_TENSORS:
+            raise source.error(f"more than {_MOST_TENSORS} tensors", *where)
+        for numbers in itertools.product(*(ranges[index] for index in indices)):
+            local = dict(zip(indices, numbers, strict=True))
+            name = _BRACES.sub(partial(_filled, local), template)
+            if name in seen:
+                raise source.error(
+                    f"two tensors are named {name!r}: {seen[name]!r} and {template!r}", *where
+                )
+            if name in ("", "__metadata__") or any(
+                "\ud800" <= letter <= "\udfff" for letter in name
+            ):
+                raise source.error(f"a tensor cannot be named {name!r}", *where)
+            seen[name] = template
+            yield _Tensor(name, template, value, {**constants, **local})
+    for index in unused:
+        raise source.error(f"no tensor's name holds {{{index}}}", "repeat", index)
+
+
+def _filled(numbers: Mapping[str, int], braces: re.Match[str]) -> str:
+    return str(numbers[braces.group(1)]) if braces.group(1) is not None else braces.group()[0]
+
+
+def _shape(
+    source: Source, value: Any, names: Mapping[str, Number], template: str
+) -> tuple[int, ...]:
+    where = ("tensors", template)
+    if not isinstance(value, list):
+        raise source.error(
+            f"the shape of {template!r} must be a list, such as [768, 3072], not {value!r}", *where
+        )
+    return tuple(_whole(source, item, names, *where) for item in value)
+
+
+# ---------------------------------------------------------------------------------------- the rules
+
+
+def _rule(source: Source, number: int, body: Any) -> _Rule:
+    if not isinstance(body, dict):
+        raise source.error("each of 'rules' must be a table", "rules")
+    patterns = body.get("match")
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    if (
+        not isinstance(patterns, list)
+        or not patterns
+        or not all(isinstance(pattern, str) for pattern in patterns)
+    ):
+        raise source.error('a rule needs match = "pattern" or a list of patterns', number)
+    if "initializer" not in body:
+        hint = next(
+            (nearest(key, ("initializer",)) for key in body if nearest(key, ("initializer",))), ""
+        )
+        raise source.error(f"the rule for {patterns[0]!r} has no initializer{hint}", number)
+    matches = tuple(re.compile(fnmatch.translate(pattern)).match for pattern in patterns)
+    return _Rule(
+        number,
+        tuple(patterns),
+        matches,
+        {key: value for key, value in body.items() if key != "match"},
+    )
+
+
+def _resolve(
+    source: Source, tensors: list[_Tensor], rules: list[_Rule], default: DType
+) -> tuple[Entry, ...]:
+    used = [False] * len(rules)
+    known: dict[str, Any] = {}
+    entries = []
+    for tensor in tensors:
+        at_tensor: tuple[Any, ...] = ("tensors", tensor.template)
+        own = dict(tensor.value) if isinstance(tensor.value, dict) else {"shape": tensor.value}
+        shape = _shape(source, own.pop("shape"), tensor.names, tensor.template)
+        if "initializer" in own:
+            body, where = own, at_tensor
+        else:
+            _known(source, own, ("dtype",), "key (without an initializer of its own)", *at_tensor)
+            rule = next(
+                (rule for rule in rules if any(match(tensor.name) for match in rule.matches)), None
+            )
+            if rule is None:
+                raise source.error(
+                    f"no rule matches {tensor.name!r}; add one, or give it an initializer",
+                    *at_tensor,
+                )
+            used[rule.number] = True
+            body, where = rule.body, (rule.number,)
+        dtype = default
+        for table, place in ((own, at_tensor), (body, where)):
+            if "dtype" in table:
+                dtype = _dtype(source, table["dtype"], *place, "dtype")
+                break
+        try:
+            shapes.count(shape, dtype)
+        except ValueError as error:
+            raise source.error(f"{tensor.name!r}: {error}", *at_tensor) from None
+        entries.append(_entry(source, tensor, shape, dtype, body, where, known))
+    for rule in rules:
+        _check_used(source, rule, used[rule.number], [tensor.name for tensor in tensors])
+    return tuple(entries)
+
+
+def _entry(
+    source: Source,
+    tensor: _Tensor,
+    shape: tuple[int, ...],
+    dtype: DType,
+    body: Mapping[str, Any],
+    where: tuple[Any, ...],
+    known: dict[str, Any],
+) -> Entry:
+    given = body["initializer"]
+    if not isinstance(given, str) or given not in _table.INITIALIZERS | _table.ALIASES:
+        hint = nearest(str(given), (*_table.INITIALIZERS, *_table.ALIASES))
+        raise source.error(
+            f"unknown initializer {given!r}{hint}", *where, "initializer", str(given)
+        )
+    initializer = _table.ALIASES.get(given, given)
+    function = _table.lookup(initializer)
+    raw = {key: value for key, value in body.items() if key not in ("initializer", "dtype")}
+    _known(source, raw, tuple(_table.own_parameters(function)), f"argument of {given}", *where)
+    arguments = {
+        key: _argument(source, value, tensor.names, *where, key) for key, value in raw.items()
+    }
+    key = repr((initializer, shape, dtype.name, sorted(arguments.items())))
+    if key not in known:  # a model has many tensors of few kinds
+        try:
+            known[key] = fill.decide(_table.RULES[function], shape, dtype, arguments)
+        except (ValueError, TypeError) as error:
+            text = next((value for value in arguments.values() if isinstance(value, str)), None)
+            hint = (
+                ""
+                if text is None
+                else nearest(text, tensor.names) or f" (no constant is named {text!r})"
+            )
+            raise source.error(
+                f"{tensor.name!r}, {given}: {error}{hint}", *where, "initializer"
+            ) from None
+    return Entry(tensor.name, shape, dtype, initializer, arguments, known[key])
+
+
+def _argument(source: Source, value: Any, names: Mapping[str, Number], *where: Any) -> Any:
+    """An argument's value: text that is one plain word and names no constant is text, such as mode
+    = "fan_out".
+    """
+    if isinstance(value, list):
+        return tuple(_argument(source, item, names, *where) for item in value)
+    if isinstance(value, str) and value.isidentifier() and value not in names and value != "inf":
+        return value
+    return value if isinstance(value, bool) else _number(source, value, names, *where)
+
+
+def _check_used(source: Source, rule: _Rule, used: bool, names: list[str]) -> None:
+    for pattern, match in zip(rule.patterns, rule.matches, strict=True):
+        if not any(match(name) for name in names):
+            raise source.error(
+                f"{pattern!r} matches no tensor{_likely(pattern, names)}", rule.number, pattern
+            )
+    if not used:
+        raise source.error(
+            f"the rule for {rule.patterns[0]!r} is never used: all that it matches has an "
+            "initializer of its own or from a rule above; the first rule that matches counts",
+            rule.number,
+        )
+
+
+def _likely(pattern: str, names: list[str]) -> str:
+    """The name that was likely meant: the literal part of a pattern, compared with that end of each
+    name.
+    """
+    literal = pattern.strip("*")
+    length = max(len(literal), 1)
+    parts: dict[str, str] = {}
+    for name in names[:2000]:  # the comparison is slow
+        part = (
+            name
+            if pattern == literal
+            else name[-length:]
+            if pattern.startswith("*")
+            else name[:length]
+        )
+        parts.setdefault(part, name)
+    from difflib import get_close_matches  # only on the way to an error
+
+    found = get_close_matches(literal, parts, 1, 0.5)
+    return f"; the nearest is {parts[found[0]]!r}" if found else ""

@@ -1,0 +1,132 @@
+"""explain: what an initializer would fill, in one line, for people and for the command line.
+
+It computes what a fill would use, by the same rules, and draws nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _table
+from ._core import engine
+from ._core.draws import Draw
+from ._core.dtypes import (
+    CONSTANT,
+    FLOAT64,
+    NORMAL,
+    UNIFORM,
+    DType,
+    decode,
+    largest_below,
+    resolve,
+    rounded,
+    smallest_above,
+)
+from ._core.shapes import parse_shape
+from ._core.stream import check_seed, stream_id
+from .fans import fans
+
+_AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
+
+
+@engine.guarded
+def explain(
+    initializer: Any,
+    shape: Any,
+    *,
+    name: Any = None,
+    seed: Any = None,
+    dtype: Any = "float32",
+    **arguments: Any,
+) -> str:
+    """One line on what initializer(shape, **arguments) fills: formula, fans, std or bounds, stream.
+
+    Numbers stand as doubles, then as hexadecimal floats: of the double, and as rounded to the type
+    it is drawn in.
+
+    Parameters
+    ----------
+    initializer : a name, an alias, or the function.
+    shape : the global shape.
+    name, seed, dtype : of the tensor.
+    arguments : the initializer's own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        All that the fill would raise.
+
+    Examples
+    --------
+    >>> text = fi.explain("he_normal", (64, 32, 3, 3), name="conv1.weight", seed=0)
+    >>> print(text.replace("; ", "\\n").replace(", a the", ",\\n  a the"))
+    he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n)),
+      a the negative slope, n the fan of the mode, not truncated
+    negative_slope=0.0, mode='fan_in'
+    fan_in 288, fan_out 576
+    mean 0, std 0.08333333333333333 (0x1.5555555555555p-4, in float32 0x1.555556p-4)
+    stream 0x6818e6bd312c03df (name 'conv1.weight')
+    seed 0
+    """
+    function = _table.lookup(initializer)
+    _table.check_arguments(function, arguments)
+    shape, dtype, rule = parse_shape(shape), resolve(dtype), _table.RULES[function]
+    used = {**_table.own_parameters(function), **arguments}
+    parts = [f"{function.__name__} {shape} {dtype.name}: {_formula(function)}"]
+    given = {key: value for key, value in used.items() if key not in _AXES or key in arguments}
+    if given:
+        parts.append(", ".join(f"{key}={value!r}" for key, value in given.items()))
+    if "in_axis" in used and 0 not in shape and used.get("fan_in") is None:
+        parts.append(
+            "fan_in {}, fan_out {}".format(*fans(shape, **{key: used[key] for key in _AXES}))
+        )
+    draw = rule(shape, dtype, **arguments)
+    if isinstance(draw, Draw):
+        parts.append(
+            _numbers(draw, rule(shape, FLOAT64, **arguments) if dtype.is_float else draw, dtype)
+        )
+    stream = stream_id(name)
+    parts.append(f"stream {stream:#018x} ({'no name' if name is None else f'name {name!r}'})")
+    parts.append("a new seed every call" if seed is None else f"seed {check_seed(seed)}")
+    return "; ".join(parts)
+
+
+def _formula(function: Any) -> str:
+    """The first sentence of the docstring, which is the formula."""
+    first = (function.__doc__ or function.__name__).split("\n\n", 1)[0]
+    return " ".join(first.split()).rstrip(".")
+
+
+def _numbers(draw: Draw, exact: Draw, dtype: DType) -> str:
+    """Parameters of a draw: `exact` is the same draw for float64, whose parameters are the
+    unrounded doubles.
+    """
+    if draw.draw == CONSTANT:
+        value = decode(draw.parameters[0], dtype)
+        return f"value {value!r}" + (f" ({float(value).hex()})" if dtype.is_float else "")
+    note = ""
+    if draw.draw == UNIFORM:
+        low, _, _, largest = exact.parameters
+        named = {"low": low, "high": smallest_above(largest, FLOAT64)}
+    elif draw.draw == NORMAL:
+        named = dict(zip(("mean", "std"), exact.parameters, strict=True))
+    else:
+        _, mean, std, smallest, largest, *_ = exact.parameters
+        low, high = largest_below(smallest, FLOAT64), smallest_above(largest, FLOAT64)
+        named = {"mean": mean, "std": std, "low": low, "high": high}
+        if min(mean - low, high - mean) > 10.0 * std:
+            note = " (bounds beyond 10 std: nothing is truncated)"
+    shown = {
+        what: f"{value!r} ({_hex(value, dtype)})" if value else "0" for what, value in named.items()
+    }
+    return ", ".join(f"{what} {value}" for what, value in shown.items()) + note
+
+
+def _hex(value: float, dtype: DType) -> str:
+    """The double as a hexadecimal float; and what a draw in float32 makes of it, without the zeros
+    at its end.
+    """
+    if dtype.wide:
+        return value.hex()
+    digits, exponent = rounded(value, dtype.working).hex().split("p")
+    return f"{value.hex()}, in float32 {digits.rstrip('0').rstrip('.')}p{exponent}"

@@ -1,0 +1,187 @@
+"""Shape, layout, groups → fans, which scale an initializer.
+
+It may not draw, round to a dtype or know an initializer: the formulas that use fans stand in
+initializers/variance_scaling.py.  Fans are exact integers, always of the global shape, never of a
+shard's.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ._core.shapes import parse_shape
+
+Axes = int | Sequence[int]
+
+
+class Fans(NamedTuple):
+    """Inputs that reach one output, and outputs that one input reaches."""
+
+    fan_in: int
+    fan_out: int
+
+
+# In these layouts of transposed convolutions the in axis counts all groups, in every other layout
+# the out axis.
+_TRANSPOSED = ("IOW", "IOHW", "IODHW", "WOI", "HWOI", "DHWOI")
+
+
+def fans(
+    shape: Axes,
+    *,
+    layout: str = "oi",
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
+    batch_axis: Axes = (),
+    groups: int = 1,
+) -> Fans:
+    """fan_in = product of in and kernel axes; fan_out = product of out and kernel axes, divided by
+    groups.
+
+    Parameters
+    ----------
+    shape : the global shape, two or more axes unless in_axis and out_axis are given.
+    layout : "oi", (out, in, *kernel) as in torch; "io", (*kernel, in, out) as in JAX and Keras; or
+        one capital an axis: O out, I in, B batch, D H W kernel. "IOHW" is torch's transposed
+        convolution, "IOO" (dim, heads, head_dim).
+    in_axis, out_axis : an axis or axes; both or neither; they win over layout. () stands for no
+        axis.
+    batch_axis : axes of independent weights (experts, heads, channels of a depthwise kernel); they
+        count in no fan.
+    groups : equal blocks stacked along the out axis (of transposed convolutions the in axis): a
+        convolution's groups, 3 for fused q, k, v, 2 for gate-up. The default is torch's number,
+        which counts the outputs of all groups.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two axes, axes outside the shape or named twice, groups that do not divide their
+        axis.
+
+    Same as: torch's _calculate_fan_in_and_fan_out ("oi"), Keras' compute_fans ("io"), JAX's axes of
+    variance_scaling.
+
+    Examples
+    --------
+    >>> fi.fans((64, 32, 3, 3)), fi.fans((96, 32), groups=3)
+    (Fans(fan_in=288, fan_out=576), Fans(fan_in=32, fan_out=32))
+    """
+    shape = parse_shape(shape)
+    ins, outs, batch, spelled = _axes(shape, layout, in_axis, out_axis, batch_axis)
+    groups = _integer(groups, "groups")
+    kernel = math.prod(size for axis, size in enumerate(shape) if axis not in (*ins, *outs, *batch))
+    fan_in = math.prod(shape[axis] for axis in ins)
+    fan_out = math.prod(shape[axis] for axis in outs)
+    transposed = spelled in _TRANSPOSED
+    counted = fan_in if transposed else fan_out
+    if groups < 1 or counted % groups:
+        raise ValueError(
+            f"groups={groups} does not divide the {counted} "
+            f"{'inputs' if transposed else 'outputs'} of shape {shape}, layout {layout!r}; give "
+            "the shape of all groups together, or another number of groups"
+        )
+    if transposed:
+        fan_in //= groups
+    else:
+        fan_out //= groups
+    return Fans(fan_in * kernel, fan_out * kernel)
+
+
+def _axes(
+    shape: tuple[int, ...],
+    layout: str,
+    in_axis: Axes | None,
+    out_axis: Axes | None,
+    batch_axis: Axes,
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], str]:
+    """In, out and batch axes, and the layout if it was spelled axis by axis and not overruled."""
+    rank = len(shape)
+    batch = _normalised(batch_axis, shape, "batch_axis")
+    if in_axis is not None or out_axis is not None:
+        if in_axis is None or out_axis is None:
+            missing = "out_axis" if out_axis is None else "in_axis"
+            raise ValueError(
+                f"{missing} is missing; give both axes (() stands for no axis), or a layout alone"
+            )
+        ins, outs, spelled = (
+            _normalised(in_axis, shape, "in_axis"),
+            _normalised(out_axis, shape, "out_axis"),
+            "",
+        )
+    elif layout in ("oi", "io"):
+        free = [axis for axis in range(rank) if axis not in batch]
+        if len(free) < 2:
+            beside = f" beside batch_axis {batch}" if batch else ""
+            raise ValueError(
+                f"shape {shape} has no fan_in and fan_out: layout {layout!r} needs at least two "
+                f"axes{beside}; say which axes are inputs and outputs (in_axis=(), out_axis=0 for "
+                "a vector of outputs), or take an initializer without fans (zeros, normal, "
+                "uniform)"
+            )
+        ins, outs, spelled = (
+            ((free[1],), (free[0],), "") if layout == "oi" else ((free[-2],), (free[-1],), "")
+        )
+    else:
+        spelled = _spelled(layout, shape)
+        ins, outs, own = (
+            tuple(axis for axis in range(rank) if spelled[axis] == letter) for letter in "IOB"
+        )
+        batch += own
+    claimed = (*ins, *outs, *batch)
+    if len(set(claimed)) < len(claimed):
+        raise ValueError(
+            f"one axis of shape {shape} has two roles: in_axis {ins}, out_axis {outs}, batch_axis "
+            f"{batch}; each axis is one of in, out, batch or (named nowhere) kernel"
+        )
+    return ins, outs, batch, spelled
+
+
+def _spelled(layout: object, shape: tuple[int, ...]) -> str:
+    if not isinstance(layout, str):
+        raise TypeError(
+            f"layout must be a str such as 'oi' or 'OIHW', not {type(layout).__name__} "
+            f"{layout!r:.80}"
+        )
+    if set(layout) - set("OIBDHW") or not layout:
+        raise ValueError(
+            f"unknown layout {layout!r:.80}; give 'oi' (out, in, *kernel), 'io' (*kernel, in, "
+            "out), or one capital an axis: O out, I in, B batch, D H W kernel, such as 'OIHW', "
+            "'HWIO', 'IOHW'"
+        )
+    if len(layout) != len(shape):
+        raise ValueError(
+            f"layout {layout!r} spells {len(layout)} axes, but shape {shape} has {len(shape)}"
+        )
+    if "O" not in layout or "I" not in layout:
+        raise ValueError(
+            f"layout {layout!r} names no {'out axis O' if 'O' not in layout else 'in axis I'}; "
+            "give in_axis and out_axis (() stands for no axis) where there is none"
+        )
+    return layout
+
+
+def _normalised(axes: Axes, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
+    """Axes as non-negative integers, in the order given."""
+    rank = len(shape)
+    several = isinstance(axes, Sequence) and not isinstance(axes, str)
+    given = tuple(_integer(axis, what) for axis in axes) if several else (_integer(axes, what),)  # type: ignore[union-attr]
+    if any(not -rank <= axis < rank for axis in given):
+        raise ValueError(
+            f"{what} {axes!r} is outside shape {shape}; axes run from {-rank} to {rank - 1}"
+        )
+    return tuple(axis % rank for axis in given)
+
+
+def _integer(value: object, what: str) -> int:
+    kind = type(value)
+    if kind is int:
+        return value  # type: ignore[return-value]
+    if kind.__name__ not in ("bool", "bool_"):
+        try:
+            return operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+    raise TypeError(f"{what} must hold integers, not {kind.__name__} {value!r:.80}")

@@ -1,0 +1,172 @@
+"""fill: many tensors in one parallel batch, each as its initializer would fill it alone.
+
+One tensor is _core/fill.py's; the initializers' names are _table.py's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ._core import buffers, engine
+from ._core.draws import Draw
+from ._core.engine import guarded
+from ._core.fill import Rule, Target, decide, job, target
+from ._core.stream import check_seed, stream_id
+from ._table import checked_rule, lookup
+from .typing import Region, Shape, Write
+
+
+class Filled(NamedTuple):
+    """One line of a report."""
+
+    name: str | int | None
+    initializer: str
+    shape: Shape  # of the whole tensor
+    region: Region  # what was filled of it
+    dtype: str
+    stream: int
+    values: int
+
+
+class Report(NamedTuple):
+    """What fill() did: draw it again with the same seed."""
+
+    filled: int
+    values: int
+    bytes: int
+    seconds: float
+    seed: int
+    entries: tuple[Filled, ...]
+
+
+@guarded
+def fill(
+    entries: Any,
+    *,
+    seed: Any = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Fill many tensors in one parallel batch, each as its initializer would with seed=seed,
+    name=its name.
+
+    Parameters
+    ----------
+    entries : a mapping name -> (buffer, initializer[, arguments]), or an iterable of (buffer,
+        initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
+        the function; arguments are a dict of its own; a region needs shape.
+    seed : one for all, None draws one; the report has it.
+    progress : called now and then with the number of values drawn since.
+
+    Returns
+    -------
+    Report
+        filled, values, bytes, seconds, seed, entries (name, initializer, shape, region, dtype,
+        stream, values of each).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before a byte is written, with the entry: whatever its initializer would raise; buffers that
+        overlap.
+
+    Examples
+    --------
+    >>> w, b = np.empty((2, 2), np.float32), np.ones(2, np.float32)
+    >>> fi.fill({"w": (w, "he_normal"), "b": (b, "zeros")}, seed=0).values
+    6
+    """
+    return fill_entries(entries, _named_rule, seed=seed, threads=threads, progress=progress)
+
+
+def _named_rule(initializer: Any) -> tuple[str, Rule]:
+    function = lookup(initializer)
+    return function.__name__, checked_rule(function)
+
+
+def fill_entries(
+    entries: Any,
+    rule_of: Callable[[Any], tuple[str, Rule]],
+    *,
+    seed: Any = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """fill() of initializers that `rule_of` names and gives the rule of."""
+    began = time.perf_counter()
+    seed = check_seed(seed)
+    engine.threads(threads)
+    todo: list[tuple[Target, Draw | Write, int]] = []
+    report: list[Filled] = []
+    for number, (buffer, initializer, arguments, name, region, shape) in enumerate(
+        _entries(entries)
+    ):
+        label = f"entry {number}" if name is None else f"entry {name!r}"
+        try:
+            if buffer is None:
+                raise TypeError("the buffer is None; give the array to fill")
+            public, rule = rule_of(initializer)
+            arguments = {} if arguments is None else dict(arguments)
+            stream = stream_id(name)
+            where = target(shape, None, buffer, region)
+            result = decide(rule, where.shape, where.dtype, arguments)
+        except (TypeError, ValueError) as error:
+            if type(error) not in (TypeError, ValueError):
+                raise
+            raise type(error)(f"{label}: {error}") from error
+        todo.append((where, result, stream))
+        report.append(
+            Filled(
+                name,
+                public,
+                where.shape,
+                where.region,
+                where.dtype.name,
+                stream,
+                where.view.size,
+            )
+        )
+    buffers.check_apart(
+        [(f"entry {line.name!r}", item[0].view) for line, item in zip(report, todo, strict=True)]
+    )
+
+    draws = [
+        job(where, result, seed, stream)
+        for where, result, stream in todo
+        if isinstance(result, Draw) and where.view.size
+    ]
+    if draws:
+        engine.run(draws, threads, progress)
+    for where, result, stream in todo:
+        if not isinstance(result, Draw) and where.view.size:
+            result(where, seed, stream, threads)
+            if progress:
+                progress(where.view.size)
+    values = sum([line.values for line in report])
+    size = sum([where.view.nbytes for where, _, _ in todo])
+    return Report(len(report), values, size, time.perf_counter() - began, seed, tuple(report))
+
+
+def _entries(entries: Any) -> Iterable[tuple[Any, ...]]:
+    """(buffer, initializer, arguments, name, region, shape) of every entry of either form."""
+    if isinstance(entries, Mapping):
+        return [
+            (*_entry(entry, 3, f"entry {name!r}"), name, None, None)
+            for name, entry in entries.items()
+        ]
+    if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
+        raise TypeError(
+            f"fill takes a mapping or an iterable of entries, not {type(entries).__name__}"
+        )
+    return [_entry(entry, 6, f"entry {number}") for number, entry in enumerate(entries)]
+
+
+def _entry(entry: Any, most: int, label: str) -> tuple[Any, ...]:
+    if not isinstance(entry, (tuple, list)) or not 2 <= len(entry) <= most:
+        form = "(buffer, initializer, arguments" + (
+            ", name[, region, shape])" if most == 6 else ")"
+        )
+        raise TypeError(f"{label} is {type(entry).__name__} {entry!r:.80}; give a tuple {form}")
+    return (*entry, *[None] * (most - len(entry)))

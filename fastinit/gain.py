@@ -1,0 +1,182 @@
+"""gain: the factor that keeps the second moment through an activation.
+
+Names have torch's values; a callable is integrated with _core/math.py's exponential.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ._core.draws import real
+from ._core.engine import guarded
+from ._core.math import exp
+
+_LINEAR = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+)
+
+
+# torch's values first: 1 for sigmoid, 5/3 and 3/4 are conventions, not second moments.  Then
+# 1/sqrt(E f(z)²) of a standard normal z, seventeen digits, which tests/test_gains.py computes again
+# by quadrature in mpmath.
+_GAINS = {
+    **dict.fromkeys((*_LINEAR, "identity", "sigmoid"), 1.0),
+    "tanh": 5.0 / 3.0,
+    "relu": 1.4142135623730951,
+    "selu": 0.75,
+    "gelu": 1.5335304411955353,
+    "gelu_tanh": 1.5335805216661469,
+    "quick_gelu": 1.5394587622988314,
+    "silu": 1.6765324703310911,
+    "swish": 1.6765324703310911,
+    "mish": 1.4868475812732080,
+    "softplus": 1.0418668355353018,
+    "softsign": 2.3375333631085398,
+    "hardswish": 1.7366572127665416,
+    "hardsigmoid": 1.8978404247295591,
+    "hardtanh": 1.3920361404483097,
+    "relu6": 1.4142135650950736,
+    "relu_squared": 0.81649658092772603,
+    "logsigmoid": 1.0418668355353018,
+    "tanhshrink": 2.3383675301021216,
+}
+
+
+_WITH_PARAM = ("leaky_relu", "elu")
+
+
+# E (e^z - 1)² over z < 0, of a standard normal z.
+_ELU_NEGATIVE_SIDE = 0.14494541749292386
+
+
+@guarded
+def gain(activation: str | Callable[[float], float], param: float | None = None) -> float:
+    """gain = 1 / sqrt(E f(z)²), z ~ N(0, 1): the factor that keeps the second moment through the
+    activation f.
+
+    Parameters
+    ----------
+    activation : a name, or a callable that takes one float and returns one. torch's names have
+        torch's values: linear, conv1d … conv_transpose3d and sigmoid 1, tanh 5/3, relu √2,
+        leaky_relu √(2/(1 + slope²)), selu 3/4. By the formula: gelu, gelu_tanh, quick_gelu, silu =
+        swish, mish, elu, softplus, softsign, hardswish, hardsigmoid, hardtanh, relu6, relu_squared,
+        logsigmoid, tanhshrink. A callable is integrated at 768 fixed points (kinks at whole and
+        half numbers cost no accuracy); what it computes itself is outside the promise of equal
+        bits.
+    param : leaky_relu's negative slope (default 0.01), elu's alpha (default 1).
+
+    Raises
+    ------
+    ValueError
+        An unknown name; a param not finite, or not of this activation; a callable with E f(z)² zero
+        or not finite.
+
+    Same as: torch.nn.init.calculate_gain, for its names. Source: He et al. 2015, equation 14;
+    torch's documentation.
+
+    Examples
+    --------
+    >>> fi.gain("leaky_relu", 0.2), fi.gain(lambda z: max(z, 0.0))
+    (1.3867504905630728, 1.4142135623730951)
+    """
+    if callable(activation):
+        if param is not None:
+            raise ValueError(
+                "param belongs to leaky_relu and elu; give the callable with its own parameters "
+                "bound"
+            )
+        return _gain_by_quadrature(activation)
+    if not isinstance(activation, str):
+        raise TypeError(
+            f"activation must be a name or a callable, not {type(activation).__name__} "
+            f"{activation!r:.80}"
+        )
+    if activation in _WITH_PARAM:
+        return _gain_with_param(activation, param)
+    known = _GAINS.get(activation)
+    if known is None:
+        raise ValueError(_unknown_activation(activation))
+    if param is not None:
+        raise ValueError(
+            f"{activation} has no param, but {param!r} was given; {' and '.join(_WITH_PARAM)} "
+            "have one"
+        )
+    return known
+
+
+def _gain_with_param(activation: str, param: float | None) -> float:
+    a = real(param, "param") if param is not None else 0.01 if activation == "leaky_relu" else 1.0
+    second_moment = (
+        0.5 * (1.0 + a * a) if activation == "leaky_relu" else 0.5 + a * a * _ELU_NEGATIVE_SIDE
+    )
+    if not math.isfinite(second_moment):
+        raise ValueError(f"param={param!r} of {activation} is too large: its square is not finite")
+    if activation == "leaky_relu":
+        return math.sqrt(2.0 / (1.0 + a * a))  # bits: torch's expression
+    return 1.0 / math.sqrt(second_moment)
+
+
+# Gauss-Legendre, 16 points: the positive half of the nodes and their weights.
+_NODES = (
+    0.09501250983763744,
+    0.2816035507792589,
+    0.45801677765722737,
+    0.6178762444026438,
+    0.755404408355003,
+    0.8656312023878318,
+    0.9445750230732326,
+    0.9894009349916499,
+)
+
+
+_WEIGHTS = (
+    0.1894506104550685,
+    0.18260341504492358,
+    0.16915651939500254,
+    0.14959598881657674,
+    0.12462897125553388,
+    0.09515851168249279,
+    0.062253523938647894,
+    0.027152459411754096,
+)
+
+
+_PANELS = range(-24, 24)  # of width 1/2, over [-12, 12]: the normal density beyond is below 3e-32
+
+
+_SQRT_2_PI = 2.5066282746310007
+
+
+def _gain_by_quadrature(activation: Callable[[float], float]) -> float:
+    total = 0.0
+    for panel in _PANELS:
+        middle = 0.5 * panel + 0.25
+        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+            for z in (middle - 0.25 * node, middle + 0.25 * node):
+                value = float(activation(z))
+                total += weight * exp(-0.5 * z * z) * (value * value)
+    second_moment = 0.25 * total / _SQRT_2_PI
+    if not (math.isfinite(second_moment) and second_moment > 0.0):
+        raise ValueError(
+            f"the activation has E f(z)² = {second_moment!r}; a gain needs it finite and above 0"
+        )
+    return 1.0 / math.sqrt(second_moment)
+
+
+def _unknown_activation(activation: str) -> str:
+    from difflib import get_close_matches  # only on the way to an error
+
+    names = sorted((*_GAINS, *_WITH_PARAM))
+    near = get_close_matches(activation.lower(), names, 1, 0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return (
+        f"unknown activation {activation!r:.80}; {hint}known are {', '.join(names)}, or give a "
+        "callable of one float"
+    )

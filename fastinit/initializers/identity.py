@@ -1,0 +1,171 @@
+"""eye and dirac: identities, written where they stand and not drawn.
+
+Their rules return a Write: a function that fills the target's region, whatever part of the global
+tensor that is. Nothing here depends on the seed.  Elementwise initializers: basic.py; sparse:
+sparse.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._core import draws
+from .._core.dtypes import DType
+from .._core.engine import guarded
+from .._core.fill import apply, clear
+from ..typing import Array, Shape, Write
+
+
+def eye_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0) -> Write:
+    if len(shape) < 2:
+        raise ValueError(
+            f"eye needs a shape of at least two axes, not {shape}; the last two are the matrix"
+        )
+    # As a parameter of a floating dtype gain loses its sign of zero; bool and integers take it as
+    # it is.
+    bits = draws.constant(draws.real(gain, "gain") if dtype.is_float else gain, dtype).parameters[0]
+
+    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
+        clear(target, threads)
+        rows, columns = target.region[-2:]
+        diagonal = np.arange(max(rows.start, columns.start), min(rows.stop, columns.stop))
+        target.view[..., diagonal - rows.start, diagonal - columns.start] = bits
+
+    return write
+
+
+def dirac_rule(shape: Shape, dtype: DType, *, groups: int = 1, layout: str = "oi") -> Write:
+    if not 3 <= len(shape) <= 5:
+        raise ValueError(
+            f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; eye does "
+            "matrices"
+        )
+    if layout not in ("oi", "io"):
+        raise ValueError(
+            f"layout is {layout!r}; dirac knows 'oi' (out, in, *kernel) and 'io' (*kernel, in, out)"
+        )
+    if isinstance(groups, (bool, np.bool_)) or not hasattr(groups, "__index__"):
+        raise TypeError(f"groups must be an integer, not {type(groups).__name__} {groups!r:.80}")
+    outputs, inputs = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
+    groups = groups.__index__()
+    if groups < 1 or outputs % groups:
+        raise ValueError(
+            f"groups={groups} does not divide the {outputs} outputs of shape {shape}, layout "
+            f"{layout!r}"
+        )
+    one = draws.constant(1, dtype).parameters[0]
+    kernel = shape[2:] if layout == "oi" else shape[:-2]
+    per_group = outputs // groups
+
+    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
+        clear(target, threads)
+        if layout == "oi":
+            view, (out, into, *middle) = target.view, target.region
+        else:
+            *middle, into, out = target.region
+            view = np.moveaxis(target.view, (-1, -2), (0, 1))
+        if not all(
+            part.start <= size // 2 < part.stop for part, size in zip(middle, kernel, strict=True)
+        ):
+            return  # the centre lies outside this region
+        centre = tuple(size // 2 - part.start for part, size in zip(middle, kernel, strict=True))
+        output = np.arange(out.start, out.stop)
+        source = output % per_group if per_group else output
+        there = (into.start <= source) & (source < min(into.stop, inputs))
+        view[(output[there] - out.start, source[there] - into.start, *centre)] = one
+
+    return write
+
+
+# --------------------------------------------------------------------------------- public functions
+
+
+@guarded
+def eye(
+    shape: Any = None,
+    *,
+    gain: Any = 1.0,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """W[i, i] = gain, 0 elsewhere; rectangular too. Axes before the last two are batches of the
+    same matrix.
+
+    Parameters
+    ----------
+    gain : the diagonal's value; finite in the dtype, exact in bool and integer dtypes.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two axes; a gain that the dtype cannot hold.
+
+    Same as: torch eye_, Keras Identity(gain), Haiku and Sonnet Identity (batched). alias identity.
+
+    Examples
+    --------
+    >>> fi.eye((2, 3), gain=0.5)
+    array([[0.5, 0. , 0. ],
+           [0. , 0.5, 0. ]], dtype=float32)
+    """
+    return apply(eye_rule, {"gain": gain}, shape, dtype, out, region, seed, name, threads)
+
+
+@guarded
+def dirac(
+    shape: Any = None,
+    *,
+    groups: int = 1,
+    layout: str = "oi",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """W[g·(out/groups) + d, d, k//2, …] = 1 for every group g and d < min(out/groups, in), 0
+    elsewhere.
+
+    The convolution with this weight (zero padding, odd kernel) copies each group's input channels
+    to its outputs.
+
+    Parameters
+    ----------
+    groups : of the convolution; must divide the outputs.
+    layout : "oi", (out, in/groups, *kernel), or "io", (*kernel, in/groups, out).
+
+    Raises
+    ------
+    ValueError
+        A shape of fewer than 3 or more than 5 axes; groups that do not divide the outputs.
+
+    Same as: torch dirac_(groups), Paddle Dirac, MindSpore Dirac: an even kernel's centre is index
+    k//2.
+
+    Examples
+    --------
+    >>> fi.dirac((2, 2, 3))
+    array([[[0., 1., 0.],
+            [0., 0., 0.]],
+    <BLANKLINE>
+           [[0., 0., 0.],
+            [0., 1., 0.]]], dtype=float32)
+    """
+    return apply(
+        dirac_rule,
+        {"groups": groups, "layout": layout},
+        shape,
+        dtype,
+        out,
+        region,
+        seed,
+        name,
+        threads,
+    )

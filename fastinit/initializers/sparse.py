@@ -1,0 +1,164 @@
+"""sparse: in each unit (a column, or a row) a uniformly chosen set of non-zeros.
+
+Here stand the public function and its rule: the arguments' checks, and which form is asked for.
+Who chooses the places and fills: ../_sparse.py.  The promise: section 9 of stream-v1.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from .._core import draws, dtypes, shapes
+from .._core.dtypes import DType
+from .._core.engine import guarded
+from .._core.fill import apply
+from .._core.stream import check_seed, stream_id
+from .._sparse import Pattern, fill_dense, matrix
+from ..typing import Shape, Write
+
+
+@functools.lru_cache(maxsize=256)
+def _pattern(shape: Shape, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
+    if len(shape) != 2:
+        raise ValueError(
+            f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two"
+        )
+    if per not in ("column", "row"):
+        raise ValueError(
+            f"per is {per!r}; give 'column' (units are the columns, as in torch) or 'row'"
+        )
+    if (sparsity is None) == (n_nonzero is None):
+        raise ValueError(
+            "give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (its non-zeros)"
+        )
+    rows, columns = shape
+    units, places = (columns, rows) if per == "column" else (rows, columns)
+    if sparsity is not None:
+        fraction = draws.real(sparsity, "sparsity")
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(
+                f"sparsity is {fraction!r}; it must lie in [0, 1], the fraction of zeros in each "
+                f"{per}"
+            )
+        kept = places - math.ceil(fraction * places)  # bits: the product in double
+    else:
+        if isinstance(n_nonzero, (bool, np.bool_)) or not hasattr(n_nonzero, "__index__"):
+            raise TypeError(
+                f"n_nonzero must be an integer, not {type(n_nonzero).__name__} {n_nonzero!r:.80}"
+            )
+        kept = operator.index(n_nonzero)
+        if not 0 <= kept <= places:
+            other = "row" if per == "column" else "column"
+            raise ValueError(
+                f"n_nonzero is {kept}, but each {per} of shape {shape} has {places} places; give "
+                f"at most {places}, or per={other!r}"
+            )
+    return Pattern(per, units, places, kept)
+
+
+def sparse_rule(
+    shape: Shape,
+    dtype: DType,
+    *,
+    sparsity: Any = None,
+    n_nonzero: Any = None,
+    per: str = "column",
+    std: float = 0.01,
+) -> Write:
+    pattern = _pattern(shape, sparsity, n_nonzero, per)
+    draw = draws.normal(0.0, std, dtype)
+
+    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
+        fill_dense(pattern, draw, target, seed, stream, threads)
+
+    return write
+
+
+FORMATS = ("csr", "csc", "coo")
+
+
+def _array(
+    parameters: dict[str, Any],
+    shape: Any,
+    dtype: Any,
+    region: Any,
+    seed: Any,
+    name: Any,
+    threads: int | None,
+    form: str,
+) -> Any:
+    kind = dtypes.resolve("float32" if dtype is None else dtype)
+    if kind.name not in ("float32", "float64"):
+        raise TypeError(
+            f"scipy.sparse has no {kind.name}; give float32 or float64, or format=None for a "
+            "dense array"
+        )
+    shape = shapes.parse_shape(shape)
+    shapes.count(shape, kind)
+    pattern = _pattern(shape, *(parameters[key] for key in ("sparsity", "n_nonzero", "per")))
+    draw = draws.normal(0.0, parameters["std"], kind)
+    parts = shapes.parse_region(... if region is None else region, shape)
+    seed, stream = check_seed(seed), stream_id(name)
+    return matrix(pattern, draw, kind, parts, seed, stream, threads, form)
+
+
+@guarded
+def sparse(
+    shape: Any = None,
+    *,
+    sparsity: float | None = None,
+    n_nonzero: int | None = None,
+    per: str = "column",
+    std: float = 0.01,
+    format: str | None = None,
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Any:
+    """K values N(0, std²) at random places of each column (or row) of n, else 0; K = n −
+    ⌈sparsity·n⌉, or n_nonzero.
+
+    Parameters
+    ----------
+    sparsity, n_nonzero : one of them: the fraction of zeros in [0, 1], or the exact number K
+        (Martens: 15 a unit).
+    per : "column" as torch, or "row": each output's own inputs in an (out, in) weight.
+    format : None fills a dense array; "csr", "csc" or "coo" gives a scipy.sparse array (float32,
+        float64) directly.
+    region : a part of the matrix. Only its units are drawn, each of them whole.
+
+    Raises
+    ------
+    ValueError
+        Not two axes; sparsity outside [0, 1]; more non-zeros than places; a std that is negative or
+        overflows.
+
+    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010. Same as: torch
+    sparse_(sparsity, std); Flux sparse_init; MLX sparse is per="row"; Lasagne's Sparse counts
+    non-zeros instead.
+
+    Examples
+    --------
+    >>> (fi.sparse((6, 4), sparsity=0.5, seed=0) != 0).sum(axis=0)
+    array([3, 3, 3, 3])
+    """
+    parameters = {"sparsity": sparsity, "n_nonzero": n_nonzero, "per": per, "std": std}
+    if format is None:
+        return apply(sparse_rule, parameters, shape, dtype, out, region, seed, name, threads)
+    if format not in FORMATS:
+        raise ValueError(
+            f"format is {format!r}; give None (a dense array) or one of {', '.join(FORMATS)}"
+        )
+    if out is not None:
+        raise ValueError(
+            "out= is for dense arrays; with format= a new scipy.sparse array is returned"
+        )
+    return _array(parameters, shape, dtype, region, seed, name, threads, format)

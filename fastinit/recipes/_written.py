@@ -1,0 +1,40 @@
+"""What recipes without randomness share: their layouts, and any region in bounded pieces.
+
+Used by zero_hadamard.py, idinit.py and bilinear.py, whose rules return a Write.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..typing import Array
+
+_AT_ONCE = 1 << 20  # elements whose indices are held in memory together
+
+
+def check_layout(layout: Any) -> None:
+    if layout not in ("oi", "io"):
+        raise ValueError(
+            f"layout is {layout!r:.80}; give 'oi' (out, in, *kernel) or 'io' (*kernel, in, out)"
+        )
+
+
+def channels_first(target: Any, layout: str) -> tuple[Array, list[slice]]:
+    """The region's view and its slices, in the order out, in, *kernel."""
+    if layout == "oi":
+        return target.view, list(target.region)
+    *kernel, inputs, outputs = target.region
+    return np.moveaxis(target.view, (-1, -2), (0, 1)), [outputs, inputs, *kernel]
+
+
+def blocks(view: Array, first: int) -> Any:
+    """(part of the view, global indices of its first axis) a bounded number of elements at a
+    time.
+    """
+    rows = max(1, _AT_ONCE // max(1, math.prod(view.shape[1:])))
+    for start in range(0, len(view), rows):
+        part = view[start : start + rows]
+        yield part, np.arange(first + start, first + start + len(part))

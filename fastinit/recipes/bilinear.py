@@ -1,0 +1,114 @@
+"""bilinear: linear interpolation, for a transposed convolution that up-samples.
+
+Its rule returns a Write that computes any region of the global tensor alone, from the indices of
+its elements.  It does not depend on the seed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._core import draws
+from .._core.dtypes import DType
+from .._core.engine import guarded
+from .._core.fill import apply
+from ..typing import Array, Shape, Write
+from ._written import channels_first, check_layout
+
+
+def _tent(size: int) -> list[float]:
+    """The weights of linear interpolation along one axis of a kernel: 1 - |x / f - c|, symmetric
+    about the middle.
+    """
+    factor = (size + 1) // 2
+    centre = (2 * factor - 1 - size % 2) / (2.0 * factor)
+    return [1.0 - abs(place / factor - centre) for place in range(size)]  # bits:
+
+
+def bilinear_rule(
+    shape: Shape, dtype: DType, *, channels: str = "matched", layout: str = "oi"
+) -> Write:
+    check_layout(layout)
+    if not 3 <= len(shape) <= 5:
+        raise ValueError(
+            f"bilinear needs the shape of a convolution's weight, 3 to 5 axes, not {shape}"
+        )
+    if channels not in ("matched", "all"):
+        raise ValueError(
+            f"channels is {channels!r:.80}; give 'matched' (channel i to channel i) or 'all' "
+            "(every pair)"
+        )
+    outputs, inputs = shape[:2] if layout == "oi" else (shape[-1], shape[-2])
+    kernel = shape[2:] if layout == "oi" else shape[:-2]
+    depthwise = 1 in (outputs, inputs)
+    if channels == "matched" and not depthwise and outputs != inputs:
+        raise ValueError(
+            f"shape {shape}, layout {layout!r}, has {outputs} out and {inputs} in channels; "
+            "channels='matched' needs them equal, or one of them 1 (depthwise); give "
+            "channels='all' for every pair"
+        )
+    weights = [1.0]
+    for size in kernel:
+        weights = [
+            before * weight for before in weights for weight in _tent(size)
+        ]  # bits: from the first axis on
+    patterns = [draws.constant(weight, dtype).parameters[0] for weight in weights]
+    bits = np.array(patterns, dtype.unsigned).reshape(kernel)
+
+    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
+        view, (out, into, *middle) = channels_first(target, layout)
+        part = bits[tuple(middle)]
+        if channels == "all" or depthwise:
+            view[...] = part
+            return
+        target.view[...] = 0
+        diagonal = np.arange(max(out.start, into.start), min(out.stop, into.stop))
+        view[diagonal - out.start, diagonal - into.start] = part
+
+    return write
+
+
+@guarded
+def bilinear(
+    shape: Any = None,
+    *,
+    channels: str = "matched",
+    layout: str = "oi",
+    seed: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    region: Any = None,
+    threads: int | None = None,
+) -> Array:
+    """Π over kernel axes of 1 − |x/f − c|, f = ⌈k/2⌉, c = (2f − 1 − k mod 2)/(2f): linear
+    interpolation.
+
+    Of a transposed convolution. To up-sample by s take k = 2s − s mod 2, stride s, padding (k −
+    s)/2 rounded down.
+
+    Parameters
+    ----------
+    channels : "matched", channel i to channel i alone (where one side is 1, depthwise, every pair),
+        or "all".
+    layout : "oi", (out, in, *kernel), also for torch's (in, out, *kernel); "io", (*kernel, in,
+        out).
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 or more than 5 axes; matched channels that differ in number.
+
+    Source: Long, Shelhamer and Darrell, Fully convolutional networks, CVPR 2015. Same as: MXNet and
+    Caffe bilinear with channels="all" (theirs is off centre for k = 3, 6, 7, 10, …), Chainer
+    UpsamplingDeconvFilter.
+
+    Examples
+    --------
+    >>> fi.bilinear((1, 1, 4, 4))[0, 0, 1]
+    array([0.1875, 0.5625, 0.5625, 0.1875], dtype=float32)
+    """
+    own = {"channels": channels, "layout": layout}
+    return apply(bilinear_rule, own, shape, dtype, out, region, seed, name, threads)

@@ -1,0 +1,68 @@
+"""mup_scale: muP's factor of width on the std of a base initializer.  It draws nothing.
+
+Factors of depth: depth_scales.py.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .._core.arguments import whole
+from .._core.engine import guarded
+
+_MUP_BASES = ("normal", "xavier", "he_fan_in", "he_fan_out")
+
+
+@guarded
+def mup_scale(shape: Any, base_shape: Any, *, base: str = "normal", layout: str = "oi") -> float:
+    """On the std of `base` for `shape`, tuned at `base_shape`: hidden weights then scale as
+    1/√fan_in, others not.
+
+    Axes that differ are wide; m_in, m_out are the widths' ratios. "normal" (any std that knows no
+    fan): 1/√m_in if both are wide, else 1. "xavier": × √((out + in)/(base out + base in)), then the
+    same. "he_fan_in": √m_in if only the inputs are wide (a readout, whose output the model divides
+    by m_in), else 1. "he_fan_out": √m_out if only the outputs are wide, √(m_out/m_in) if both.
+
+    Source: Yang et al., Tensor programs V, 2022, tables 3 and 8; the package mup (mup.init,
+    MuReadout).
+
+    Examples
+    --------
+    >>> fi.mup_scale((1024, 1024), (256, 256))
+    0.5
+    >>> fi.mup_scale((10, 1024), (10, 256), base="he_fan_in")
+    2.0
+    """
+    if base not in _MUP_BASES:
+        raise ValueError(f"base is {base!r:.80}; give one of {', '.join(_MUP_BASES)}")
+    if layout not in ("oi", "io"):
+        raise ValueError(
+            f"layout is {layout!r:.80}; give 'oi' (out, in, *kernel) or 'io' (*kernel, in, out)"
+        )
+    wide, narrow = (
+        tuple(whole(size, what) for size in sizes)
+        for what, sizes in (("a size of shape", shape), ("a size of base_shape", base_shape))
+    )
+    if len(wide) != len(narrow):
+        raise ValueError(f"shape {wide} and base_shape {narrow} differ in their number of axes")
+    if len(wide) < 2:
+        return 1.0  # a vector's one axis may be wide: its std stays
+    out_axis, in_axis = (0, 1) if layout == "oi" else (len(wide) - 1, len(wide) - 2)
+    for axis, (size, base_size) in enumerate(zip(wide, narrow, strict=True)):
+        if axis not in (out_axis, in_axis) and size != base_size:
+            raise ValueError(
+                f"axis {axis} of shape {wide} differs from base_shape {narrow}; only the out and "
+                "in axes may be wide"
+            )
+    m_in, m_out = wide[in_axis] / narrow[in_axis], wide[out_axis] / narrow[out_axis]
+    wide_in, wide_out = wide[in_axis] != narrow[in_axis], wide[out_axis] != narrow[out_axis]
+    if base == "he_fan_in":
+        return math.sqrt(m_in) if wide_in and not wide_out else 1.0
+    if base == "he_fan_out":
+        return math.sqrt(m_out / m_in) if wide_in and wide_out else math.sqrt(m_out)
+    scale = 1.0 / math.sqrt(m_in) if wide_in and wide_out else 1.0
+    if base == "xavier":
+        both, base_both = wide[in_axis] + wide[out_axis], narrow[in_axis] + narrow[out_axis]
+        scale = math.sqrt(both / base_both) * scale  # bits:
+    return scale
