@@ -353,8 +353,9 @@ def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(function, shape,
 def test_large_structured_weights_are_written_in_blocks(monkeypatch):
     for function, shape in ((r.zero_hadamard, (300, 200)), (r.idinit, (300, 2, 100))):
         whole = function(shape)
-        monkeypatch.setattr(r.structured, "_AT_ONCE", 1000)
-        np.testing.assert_array_equal(function(shape), whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(r._written, "_AT_ONCE", 1000)
+            np.testing.assert_array_equal(function(shape), whole)
 
 
 # ------------------------------------------------------------------------------------------- biases
