@@ -24,7 +24,7 @@ from ._core.dtypes import U64, WORDS64, DType
 from ._core.fill import clear
 from ._core.jobs import draw_job
 from ._core.stream import PLANE_SPARSE
-from .typing import Array, Shape
+from .typing import Array, Sizes
 
 PICKS_FOR_JIT = 1 << 18  # with fewer words the NumPy form takes less time than importing numba does
 
@@ -116,7 +116,7 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self.kept: dict[str, Array] = {}
 
-    def array(self, name: str, shape: Shape, dtype: Any) -> Array:
+    def array(self, name: str, shape: Sizes, dtype: Any) -> Array:
         size = math.prod(shape)
         if name not in self.kept or self.kept[name].size < size:
             self.kept[name] = np.empty(size, dtype)

@@ -15,7 +15,7 @@ from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target
 from ._core.stream import check_seed, stream_id
 from ._table import checked_rule, lookup
-from .typing import Region, Shape, Write
+from .typing import Box, Sizes, Write
 
 
 class Filled(NamedTuple):
@@ -23,8 +23,8 @@ class Filled(NamedTuple):
 
     name: str | int | None
     initializer: str
-    shape: Shape  # of the whole tensor
-    region: Region  # what was filled of it
+    shape: Sizes  # of the whole tensor
+    region: Box  # what was filled of it
     dtype: str
     stream: int
     values: int

@@ -26,7 +26,7 @@ from ._core import dtypes, shapes
 from ._core.engine import guarded
 from ._core.fill import apply
 from ._core.stream import check_seed
-from .typing import Shape
+from .typing import Sizes
 
 try:
     import keras
@@ -41,7 +41,7 @@ _apply = guarded(apply)
 
 
 def _draw(
-    name: str, arguments: dict[str, Any], shape: Shape, dtype: Any, seed: Any, layout: Any
+    name: str, arguments: dict[str, Any], shape: Sizes, dtype: Any, seed: Any, layout: Any
 ) -> Any:
     """A tensor of the backend: on JAX shard by shard where a layout says so, on torch in the
     tensor's own memory.
@@ -92,7 +92,7 @@ def _sharding(layout: Any) -> Any:
 class _Drawn:
     """What every class below has before its namesake in Keras: a call that draws here."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         raise NotImplementedError
 
     def _next_seed(self) -> Any:
@@ -131,7 +131,7 @@ class _Random(_Drawn):
 class Zeros(_Drawn, _keras.Zeros):
     """All zeros."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         return "zeros", {}
 
 
@@ -139,7 +139,7 @@ class Zeros(_Drawn, _keras.Zeros):
 class Ones(_Drawn, _keras.Ones):
     """All ones."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         return "ones", {}
 
 
@@ -147,7 +147,7 @@ class Ones(_Drawn, _keras.Ones):
 class Constant(_Drawn, _keras.Constant):
     """`value` everywhere; an array is broadcast, by Keras."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         return "constant", {"value": self.value}
 
     def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
@@ -165,7 +165,7 @@ class Constant(_Drawn, _keras.Constant):
 class Identity(_Drawn, _keras.Identity):
     """`gain` on the diagonal of a matrix, square or not."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         if len(shape) != 2:
             raise ValueError(
                 "Identity matrix initializer can only be used for 2D matrices. "
@@ -186,7 +186,7 @@ STFT = _keras.STFT  # Keras' own
 class RandomNormal(_Random, _keras.RandomNormal):
     """N(mean, stddev**2)."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         return "normal", {"mean": self.mean, "std": self.stddev}
 
 
@@ -194,7 +194,7 @@ class RandomNormal(_Random, _keras.RandomNormal):
 class TruncatedNormal(_Random, _keras.TruncatedNormal):
     """N(mean, stddev**2) cut at two stddev from the mean; its own std is 0.88 stddev."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         own = {"mean": self.mean, "std": self.stddev, "low": -2.0, "high": 2.0, "bounds": "sigma"}
         return "truncated_normal", own
 
@@ -203,7 +203,7 @@ class TruncatedNormal(_Random, _keras.TruncatedNormal):
 class RandomUniform(_Random, _keras.RandomUniform):
     """U[minval, maxval)."""
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         return "uniform", {"low": self.minval, "high": self.maxval}
 
 
@@ -216,7 +216,7 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
     those axes alone.
     """
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         name = "normal" if self.distribution == "untruncated_normal" else self.distribution
         own: dict[str, Any] = {"scale": self.scale, "mode": self.mode, "distribution": name}
         inputs, outputs = getattr(self, "input_axes", None), getattr(self, "output_axes", None)
@@ -271,7 +271,7 @@ class Orthogonal(_Random, _keras.Orthogonal):
     shape[-1]).
     """
 
-    def _setting(self, shape: Shape) -> Setting:
+    def _setting(self, shape: Sizes) -> Setting:
         if len(shape) < 2:
             raise ValueError(
                 "The tensor to initialize must be at least two-dimensional. "

@@ -23,9 +23,7 @@ from ._core.draws import Draw
 from ._core.dtypes import DType
 from ._core.engine import guarded
 from ._core.fill import apply
-from .typing import Array, Shape, Write
-
-Box = tuple[slice, ...]
+from .typing import Array, Box, Sizes, Write
 
 _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 _AT_ONCE = 1 << 20  # values that one task converts
@@ -38,7 +36,7 @@ class Source(NamedTuple):
 
     label: str
     dtype: DType
-    shape: Shape
+    shape: Sizes
     read: Callable[[Box], Array]
 
 
@@ -88,7 +86,7 @@ def _some(names: list[str]) -> str:
 
 
 def _map(
-    name: str, dtype: Any, shape: Shape, offset: int, order: Any = "C"
+    name: str, dtype: Any, shape: Sizes, offset: int, order: Any = "C"
 ) -> Callable[[Box], Array]:
     """Reads boxes of an array that lies in the file as it is, by mapping it."""
 
@@ -105,7 +103,7 @@ def _map(
     return read
 
 
-def _extent(box: Box) -> Shape:
+def _extent(box: Box) -> Sizes:
     return tuple(part.stop - part.start for part in box)
 
 
@@ -122,8 +120,8 @@ def _find_safetensors(name: str, tensor: str | None) -> Source:
     return Source(f"{tensor!r} of {name!r}", kind, found.shape, read)
 
 
-def _npy_header(name: str, stream: Any) -> tuple[Shape, bool, np.dtype[Any], DType]:
-    """Shape, Fortran order and dtype from the start of an npy stream, which is left where the data
+def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DType]:
+    """Sizes, Fortran order and dtype from the start of an npy stream, which is left where the data
     begin.
     """
     form = np.lib.format
@@ -166,7 +164,7 @@ def _find_npy(name: str, tensor: str | None) -> Source:
     )
 
 
-def _check_size(name: str, shape: Shape, kind: DType, size: int) -> None:
+def _check_size(name: str, shape: Sizes, kind: DType, size: int) -> None:
     needed = math.prod(shape) * kind.itemsize
     if needed != size:
         raise ValueError(
@@ -296,7 +294,7 @@ def convert(values: Array, kind: DType, dtype: DType) -> Array:
     return result.view(dtype.unsigned)
 
 
-def _check(source: Source, shape: Shape, dtype: DType, rest: Any) -> None:
+def _check(source: Source, shape: Sizes, dtype: DType, rest: Any) -> None:
     if source.dtype is not dtype and not (source.dtype.is_float and dtype.is_float):
         raise TypeError(
             f"{source.label} is {source.dtype.name}, which is not converted to {dtype.name}; only "
@@ -341,7 +339,7 @@ def _remainder(target: Any, common: Box) -> list[Any]:
 
 
 def pretrained_rule(
-    shape: Shape,
+    shape: Sizes,
     dtype: DType,
     *,
     path: Any,

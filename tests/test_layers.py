@@ -55,6 +55,7 @@ UPWARD = {("pretrained", "_table")}
 CIRCLES = {("torch._memory", "torch.dtensor"), ("_table", "pretrained")}
 # Who may import what beside NumPy and the standard library.
 PACKAGES = {
+    "typing": {"typing_extensions"},  # for type checkers only
     "_jit": {"numba", "llvmlite"},
     "_core/dtypes": {"ml_dtypes"},
     "_sparse": {"scipy"},

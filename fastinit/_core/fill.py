@@ -1,4 +1,4 @@
-"""Shape, region and destination → a job for the engine: apply() fills one tensor.
+"""Sizes, region and destination → a job for the engine: apply() fills one tensor.
 
 Which draw a tensor gets is decided above, by a rule: rule(shape, dtype, **parameters) -> Draw |
 Write, a pure function of the global shape.  Every check comes before the first byte is written.  No
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..typing import Array, Region, Shape, Write
+from ..typing import Array, Box, Sizes, Write
 from . import buffers, engine
 from .draws import Draw
 from .dtypes import _SEEN, CONSTANT, FLOAT32, DType, resolve
@@ -32,8 +32,8 @@ class Target(NamedTuple):
     array: Any  # what the user gets back
     view: Array
     dtype: DType
-    shape: Shape
-    region: Region  # one (start, stop, 1) an axis
+    shape: Sizes
+    region: Box  # one (start, stop, 1) an axis
 
 
 Rule = Callable[..., Draw | Write]
@@ -44,7 +44,7 @@ Rule = Callable[..., Draw | Write]
 
 def _plan(
     shape: Any, dtype: Any, out: Any, region: Any
-) -> tuple[Array | None, DType, Shape, Shape, Region | None]:
+) -> tuple[Array | None, DType, Sizes, Sizes, Box | None]:
     """Check all of a destination but whether there is memory: (memory lent, dtype, shape, local
     shape, region).
     """
@@ -77,7 +77,7 @@ def _plan(
     return lent, wanted, shape, local, parts
 
 
-def _place(out: Any, plan: tuple[Array | None, DType, Shape, Shape, Region | None]) -> Target:
+def _place(out: Any, plan: tuple[Array | None, DType, Sizes, Sizes, Box | None]) -> Target:
     """The target of a plan; only here is memory allocated."""
     lent, dtype, shape, local, region = plan
     if lent is None:
@@ -112,7 +112,7 @@ def clear(where: Target, threads: int | None) -> None:
 
 @lru_cache(maxsize=4096, typed=True)
 def _remembered(
-    rule: Rule, shape: Shape, dtype: DType, /, **parameters: Any
+    rule: Rule, shape: Sizes, dtype: DType, /, **parameters: Any
 ) -> tuple[Draw | Write, tuple[str, ...]]:
     """The rule's result with every zero parameter as +0.0, and the names of those parameters."""
     zeros = tuple(
@@ -127,7 +127,7 @@ def _remembered(
     return rule(shape, dtype, **parameters), zeros
 
 
-def decide(rule: Rule, shape: Shape, dtype: DType, parameters: Mapping[str, Any]) -> Draw | Write:
+def decide(rule: Rule, shape: Sizes, dtype: DType, parameters: Mapping[str, Any]) -> Draw | Write:
     """rule(shape, dtype, **parameters), remembered where the parameters hash."""
     try:
         result, zeros = _remembered(rule, shape, dtype, **parameters)

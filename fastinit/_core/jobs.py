@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 from .draws import Draw
 from .stream import PLANE_VALUES
 
@@ -23,7 +23,7 @@ class Job(NamedTuple):
     plane: int
     parameters: tuple[Any, ...]
     first: int
-    strides: Shape  # of the index, >= 0
+    strides: Sizes  # of the index, >= 0
 
 
 def draw_job(
@@ -32,7 +32,7 @@ def draw_job(
     seed: int,
     stream: int,
     first: int,
-    strides: Shape,
+    strides: Sizes,
     plane: int = PLANE_VALUES,
 ) -> Job:
     """The Job that draws into `out` from index `first` on."""

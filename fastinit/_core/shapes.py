@@ -10,13 +10,13 @@ import operator
 from functools import lru_cache
 from typing import Any
 
-from ..typing import Region, Shape
+from ..typing import Box, Sizes
 from .dtypes import DType
 
 _MOST_AXES = 64  # NumPy's
 
 
-def parse_shape(shape: Any) -> Shape:
+def parse_shape(shape: Any) -> Sizes:
     """A shape given as an int or a sequence of ints, as a tuple; booleans and negative sizes are
     refused.
     """
@@ -65,7 +65,7 @@ def _size(size: Any, shape: Any) -> int:
 
 
 @lru_cache(maxsize=4096)
-def index_strides(shape: Shape) -> Shape:
+def index_strides(shape: Sizes) -> Sizes:
     """The C-order strides, in values, of a global shape: what one step along each axis adds to the
     value index.
     """
@@ -76,7 +76,7 @@ def index_strides(shape: Shape) -> Shape:
 
 
 @lru_cache(maxsize=4096)
-def count(shape: Shape, dtype: DType) -> int:
+def count(shape: Sizes, dtype: DType) -> int:
     """The number of values of a global shape; more than the stream can index is a ValueError."""
     if len(shape) > _MOST_AXES:
         raise ValueError(f"shape has {len(shape)} axes; at most {_MOST_AXES} are allowed")
@@ -90,7 +90,7 @@ def count(shape: Shape, dtype: DType) -> int:
     return math.prod(shape)
 
 
-def parse_region(region: Any, shape: Shape) -> Region:
+def parse_region(region: Any, shape: Sizes) -> Box:
     """One slice(start, stop, 1) an axis: step-1 slices, integers (kept as length 1) and one
     Ellipsis are allowed.
     """

@@ -19,7 +19,7 @@ from .._core.draws import Draw
 from .._core.dtypes import U32, WORDS, DType
 from .._core.jobs import draw_job
 from .._core.stream import PLANE_PROJECTION
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 from . import forms, numpy_form
 from .problem import BLOCK
 
@@ -42,7 +42,7 @@ def write_kernel(
     parts: tuple[slice, ...],
     outputs: int,
     inputs: int,
-    kernel: Shape,
+    kernel: Sizes,
     gain: float,
     dtype: DType,
     seed: int,
@@ -84,7 +84,7 @@ def write_kernel(
     engine.map_tasks(form, chunks, threads if len(chunks) > 1 else 1)
 
 
-def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Shape, Any]:
+def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Sizes, Any]:
     """K ← K ⊛ [P, I - P] along each axis in turn: each new tap is one chain, over ascending taps of
     K.
     """
@@ -109,7 +109,7 @@ class _Numpy:
         p = numpy_form.chain(columns, columns)
         return np.eye(len(p), dtype=p.dtype) - p, p
 
-    def convolved(self, first: Array, factors: list[Any], axes: int) -> dict[Shape, Array]:
+    def convolved(self, first: Array, factors: list[Any], axes: int) -> dict[Sizes, Array]:
         def step(before: Array | None, same: Array | None, factor: tuple[Array, Array]) -> Array:
             total = np.zeros_like(first)
             if before is not None:
@@ -169,7 +169,7 @@ class _Compiled:
         eye[:, range(BLOCK), range(BLOCK)] = 1
         return -(eye - corner), p  # bits: 1 - P rounded
 
-    def convolved(self, first: Array, factors: list[Any], axes: int) -> dict[Shape, Array]:
+    def convolved(self, first: Array, factors: list[Any], axes: int) -> dict[Sizes, Array]:
         rows, n = first.shape
         height = -(-rows // 4) * 4
         start = _strips(first, height)

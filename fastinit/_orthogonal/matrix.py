@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._core.dtypes import DType
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 from . import forms
 from .problem import Place, Problem
 
 
-def _span(sizes: Shape, parts: Sequence[slice]) -> tuple[slice, bool]:
+def _span(sizes: Sizes, parts: Sequence[slice]) -> tuple[slice, bool]:
     """From the first to the last flat index of a box within `sizes`, and whether it holds them
     all.
     """
@@ -30,7 +30,7 @@ def _span(sizes: Shape, parts: Sequence[slice]) -> tuple[slice, bool]:
     )
 
 
-def _flat(sizes: Shape, parts: Sequence[slice]) -> Array:
+def _flat(sizes: Sizes, parts: Sequence[slice]) -> Array:
     """The flat indices of a box within `sizes`, ascending."""
     index = np.zeros(1, np.int64)
     for size, part in zip(sizes, parts, strict=True):
@@ -40,11 +40,11 @@ def _flat(sizes: Shape, parts: Sequence[slice]) -> Array:
 
 def write_matrices(
     view: Array,
-    shape: Shape,
+    shape: Sizes,
     region: Sequence[slice],
-    batch: Shape,
-    rows: Shape,
-    columns: Shape,
+    batch: Sizes,
+    rows: Sizes,
+    columns: Sizes,
     gain: float,
     dtype: DType,
     seed: int,
@@ -55,10 +55,10 @@ def write_matrices(
     if not view.size:
         return
 
-    def sizes(axes: Shape) -> Shape:
+    def sizes(axes: Sizes) -> Sizes:
         return tuple([shape[axis] for axis in axes])
 
-    def parts(axes: Shape) -> list[slice]:
+    def parts(axes: Sizes) -> list[slice]:
         return [region[axis] for axis in axes]
 
     r, c = math.prod(sizes(rows)), math.prod(sizes(columns))

@@ -18,31 +18,31 @@ from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
 from .._core.math import truncated_std
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 
 
-def constant_rule(shape: Shape, dtype: DType, *, value: Any = 0.0) -> Draw:
+def constant_rule(shape: Sizes, dtype: DType, *, value: Any = 0.0) -> Draw:
     return draws.constant(value, dtype)
 
 
-def zeros_rule(shape: Shape, dtype: DType) -> Draw:
+def zeros_rule(shape: Sizes, dtype: DType) -> Draw:
     return draws.constant(0, dtype)
 
 
-def ones_rule(shape: Shape, dtype: DType) -> Draw:
+def ones_rule(shape: Sizes, dtype: DType) -> Draw:
     return draws.constant(1, dtype)
 
 
-def uniform_rule(shape: Shape, dtype: DType, *, low: float = 0.0, high: float = 1.0) -> Draw:
+def uniform_rule(shape: Sizes, dtype: DType, *, low: float = 0.0, high: float = 1.0) -> Draw:
     return draws.uniform(low, high, dtype)
 
 
-def normal_rule(shape: Shape, dtype: DType, *, mean: float = 0.0, std: float = 1.0) -> Draw:
+def normal_rule(shape: Sizes, dtype: DType, *, mean: float = 0.0, std: float = 1.0) -> Draw:
     return draws.normal(mean, std, dtype)
 
 
 def truncated_normal_rule(
-    shape: Shape,
+    shape: Sizes,
     dtype: DType,
     *,
     mean: float = 0.0,

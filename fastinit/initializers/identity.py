@@ -15,10 +15,10 @@ from .._core import draws
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply, clear
-from ..typing import Array, Shape, Write
+from ..typing import Array, Sizes, Write
 
 
-def eye_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0) -> Write:
+def eye_rule(shape: Sizes, dtype: DType, *, gain: Any = 1.0) -> Write:
     if len(shape) < 2:
         raise ValueError(
             f"eye needs a shape of at least two axes, not {shape}; the last two are the matrix"
@@ -36,7 +36,7 @@ def eye_rule(shape: Shape, dtype: DType, *, gain: Any = 1.0) -> Write:
     return write
 
 
-def dirac_rule(shape: Shape, dtype: DType, *, groups: int = 1, layout: str = "oi") -> Write:
+def dirac_rule(shape: Sizes, dtype: DType, *, groups: int = 1, layout: str = "oi") -> Write:
     if not 3 <= len(shape) <= 5:
         raise ValueError(
             f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; eye does "

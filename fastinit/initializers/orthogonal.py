@@ -17,7 +17,7 @@ from .._core.fill import apply, clear
 from .._orthogonal.convolution import write_kernel
 from .._orthogonal.matrix import write_matrices
 from ..fans import _normalised
-from ..typing import Array, Shape, Write
+from ..typing import Array, Sizes, Write
 
 
 def checked_gain(gain: Any, dtype: DType, what: str) -> float:
@@ -45,7 +45,7 @@ def checked_layout(layout: Any, what: str) -> None:
 
 
 def orthogonal_rule(
-    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi", batch_axis: Any = ()
+    shape: Sizes, dtype: DType, *, gain: Any = 1.0, layout: str = "oi", batch_axis: Any = ()
 ) -> Write:
     checked_layout(layout, "orthogonal")
     gain = checked_gain(gain, dtype, "orthogonal")
@@ -81,7 +81,7 @@ def orthogonal_rule(
     return write
 
 
-def _channels(shape: Shape, layout: str, what: str) -> tuple[int, int, Shape]:
+def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:
     """(outputs, inputs, kernel's sides) of a convolution's weight."""
     checked_layout(layout, what)
     if not 3 <= len(shape) <= 5:
@@ -100,7 +100,7 @@ def _channels(shape: Shape, layout: str, what: str) -> tuple[int, int, Shape]:
 
 
 def delta_orthogonal_rule(
-    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
+    shape: Sizes, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
 ) -> Write:
     _, _, kernel = _channels(shape, layout, "delta_orthogonal")
     gain = checked_gain(gain, dtype, "delta_orthogonal")
@@ -141,7 +141,7 @@ def delta_orthogonal_rule(
 
 
 def convolutional_orthogonal_rule(
-    shape: Shape, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
+    shape: Sizes, dtype: DType, *, gain: Any = 1.0, layout: str = "oi"
 ) -> Write:
     outputs, inputs, kernel = _channels(shape, layout, "convolutional_orthogonal")
     gain = checked_gain(gain, dtype, "convolutional_orthogonal")

@@ -19,11 +19,11 @@ from .._core.engine import guarded
 from .._core.fill import apply
 from .._core.stream import check_seed, stream_id
 from .._sparse import Pattern, fill_dense, matrix
-from ..typing import Shape, Write
+from ..typing import Sizes, Write
 
 
 @functools.lru_cache(maxsize=256)
-def _pattern(shape: Shape, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
+def _pattern(shape: Sizes, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
     if len(shape) != 2:
         raise ValueError(
             f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two"
@@ -62,7 +62,7 @@ def _pattern(shape: Shape, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
 
 
 def sparse_rule(
-    shape: Shape,
+    shape: Sizes,
     dtype: DType,
     *,
     sparsity: Any = None,

@@ -20,7 +20,7 @@ from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
 from ..fans import Axes, Fans, fans
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 
@@ -34,7 +34,7 @@ STD_AT_2_SIGMA = (
 
 
 def scaled(
-    shape: Shape,
+    shape: Sizes,
     dtype: DType,
     scale: float,
     mode: str,
@@ -115,7 +115,7 @@ def _scale(value: Any) -> float:
 
 
 def variance_scaling_rule(
-    shape: Shape,
+    shape: Sizes,
     dtype: DType,
     *,
     scale: float = 1.0,
@@ -127,7 +127,7 @@ def variance_scaling_rule(
 
 
 def fan_in_uniform_rule(
-    shape: Shape, dtype: DType, *, fan_in: int | None = None, **axes: Any
+    shape: Sizes, dtype: DType, *, fan_in: int | None = None, **axes: Any
 ) -> Draw:
     if fan_in is not None:
         if isinstance(fan_in, (bool, np.bool_)) or not hasattr(fan_in, "__index__"):
@@ -168,31 +168,31 @@ def _he_scale(negative_slope: Any) -> float:
     return scale
 
 
-def xavier_uniform_rule(shape: Shape, dtype: DType, *, gain: float = 1.0, **axes: Any) -> Draw:
+def xavier_uniform_rule(shape: Sizes, dtype: DType, *, gain: float = 1.0, **axes: Any) -> Draw:
     return scaled(shape, dtype, _squared(gain), "fan_avg", "uniform", **axes)
 
 
-def xavier_normal_rule(shape: Shape, dtype: DType, *, gain: float = 1.0, **axes: Any) -> Draw:
+def xavier_normal_rule(shape: Sizes, dtype: DType, *, gain: float = 1.0, **axes: Any) -> Draw:
     return scaled(shape, dtype, _squared(gain), "fan_avg", "normal", **axes)
 
 
 def he_uniform_rule(
-    shape: Shape, dtype: DType, *, negative_slope: float = 0.0, mode: str = "fan_in", **axes: Any
+    shape: Sizes, dtype: DType, *, negative_slope: float = 0.0, mode: str = "fan_in", **axes: Any
 ) -> Draw:
     return scaled(shape, dtype, _he_scale(negative_slope), mode, "uniform", **axes)
 
 
 def he_normal_rule(
-    shape: Shape, dtype: DType, *, negative_slope: float = 0.0, mode: str = "fan_in", **axes: Any
+    shape: Sizes, dtype: DType, *, negative_slope: float = 0.0, mode: str = "fan_in", **axes: Any
 ) -> Draw:
     return scaled(shape, dtype, _he_scale(negative_slope), mode, "normal", **axes)
 
 
-def lecun_uniform_rule(shape: Shape, dtype: DType, **axes: Any) -> Draw:
+def lecun_uniform_rule(shape: Sizes, dtype: DType, **axes: Any) -> Draw:
     return scaled(shape, dtype, 1.0, "fan_in", "uniform", **axes)
 
 
-def lecun_normal_rule(shape: Shape, dtype: DType, **axes: Any) -> Draw:
+def lecun_normal_rule(shape: Sizes, dtype: DType, **axes: Any) -> Draw:
     return scaled(shape, dtype, 1.0, "fan_in", "normal", **axes)
 
 

@@ -12,10 +12,10 @@ from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 
 
-def alexnet_weight_rule(shape: Shape, dtype: DType) -> Draw:
+def alexnet_weight_rule(shape: Sizes, dtype: DType) -> Draw:
     return draws.normal(0.0, 0.01, dtype)
 
 
@@ -56,7 +56,7 @@ _ALEXNET = {
 }
 
 
-def alexnet_bias_rule(shape: Shape, dtype: DType, *, layer: str) -> Draw:
+def alexnet_bias_rule(shape: Sizes, dtype: DType, *, layer: str) -> Draw:
     if layer not in _ALEXNET:
         raise ValueError(f"layer is {layer!r:.80}; AlexNet has {', '.join(_ALEXNET)}")
     return draws.constant(_ALEXNET[layer], dtype)

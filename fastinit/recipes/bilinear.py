@@ -14,7 +14,7 @@ from .._core import draws
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
-from ..typing import Array, Shape, Write
+from ..typing import Array, Sizes, Write
 from ._written import channels_first, check_layout
 
 
@@ -28,7 +28,7 @@ def _tent(size: int) -> list[float]:
 
 
 def bilinear_rule(
-    shape: Shape, dtype: DType, *, channels: str = "matched", layout: str = "oi"
+    shape: Sizes, dtype: DType, *, channels: str = "matched", layout: str = "oi"
 ) -> Write:
     check_layout(layout)
     if not 3 <= len(shape) <= 5:

@@ -16,11 +16,11 @@ from .._core.draws import real
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
-from ..typing import Array, Shape, Write
+from ..typing import Array, Sizes, Write
 from ._written import blocks, check_layout
 
 
-def idinit_rule(shape: Shape, dtype: DType, *, tau: float = 1.0, layout: str = "oi") -> Write:
+def idinit_rule(shape: Sizes, dtype: DType, *, tau: float = 1.0, layout: str = "oi") -> Write:
     check_layout(layout)
     if len(shape) < 2:
         raise ValueError(

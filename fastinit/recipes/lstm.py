@@ -16,10 +16,10 @@ from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
 from .._core.jobs import draw_job
-from ..typing import Array, Shape, Write
+from ..typing import Array, Sizes, Write
 
 
-def _gates(shape: Shape, gates: Any) -> int:
+def _gates(shape: Sizes, gates: Any) -> int:
     """The width of one gate of a bias that holds all gates in the order of `gates`."""
     if not isinstance(gates, str) or not gates:
         raise TypeError(
@@ -46,7 +46,7 @@ def _overlap(target: Any, first: int, count: int) -> tuple[slice, int, int]:
 
 
 def lstm_bias_rule(
-    shape: Shape, dtype: DType, *, forget: float = 1.0, gates: str = "ifgo"
+    shape: Sizes, dtype: DType, *, forget: float = 1.0, gates: str = "ifgo"
 ) -> Write:
     hidden = _gates(shape, gates)
     bits = draws.constant(real(forget, "forget"), dtype).parameters[0]
@@ -91,7 +91,7 @@ def lstm_bias(
     return apply(lstm_bias_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-def chrono_bias_rule(shape: Shape, dtype: DType, *, t_max: float, gates: str = "ifgo") -> Write:
+def chrono_bias_rule(shape: Sizes, dtype: DType, *, t_max: float, gates: str = "ifgo") -> Write:
     hidden = _gates(shape, gates)
     longest = real(t_max, "t_max")
     if longest < 2.0:

@@ -13,10 +13,10 @@ from .._core.draws import Draw, real
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 
 
-def prior_probability_bias_rule(shape: Shape, dtype: DType, *, probability: float = 0.01) -> Draw:
+def prior_probability_bias_rule(shape: Sizes, dtype: DType, *, probability: float = 0.01) -> Draw:
     p = real(probability, "probability")
     if not 0.0 < p < 1.0 or (1.0 - p) / p == float("inf"):
         raise ValueError(f"probability is {p!r}; it must lie between 0 and 1, neither included")

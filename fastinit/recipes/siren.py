@@ -14,11 +14,11 @@ from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
 from ..fans import fans
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 
 
 def siren_rule(
-    shape: Shape,
+    shape: Sizes,
     dtype: DType,
     *,
     first: bool = False,

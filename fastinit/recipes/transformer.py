@@ -14,14 +14,14 @@ from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
-from ..typing import Array, Shape
+from ..typing import Array, Sizes
 
 
-def small_init_rule(shape: Shape, dtype: DType, *, dim: int) -> Draw:
+def small_init_rule(shape: Sizes, dtype: DType, *, dim: int) -> Draw:
     return draws.normal(0.0, math.sqrt(2.0 / (5.0 * whole(dim, "dim"))), dtype)  # bits:
 
 
-def wang_init_rule(shape: Shape, dtype: DType, *, dim: int, layers: int) -> Draw:
+def wang_init_rule(shape: Sizes, dtype: DType, *, dim: int, layers: int) -> Draw:
     return draws.normal(
         0.0, 2.0 / (whole(layers, "layers") * math.sqrt(whole(dim, "dim"))), dtype
     )  # bits:

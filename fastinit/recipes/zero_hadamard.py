@@ -15,11 +15,11 @@ from .._core import draws
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
-from ..typing import Array, Shape, Write
+from ..typing import Array, Sizes, Write
 from ._written import blocks, channels_first, check_layout
 
 
-def zero_hadamard_rule(shape: Shape, dtype: DType, *, layout: str = "oi") -> Write:
+def zero_hadamard_rule(shape: Sizes, dtype: DType, *, layout: str = "oi") -> Write:
     check_layout(layout)
     if len(shape) < 2:
         raise ValueError(

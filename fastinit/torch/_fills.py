@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..typing import Shape
+from ..typing import Sizes
 
 
 class Unknown(Exception):
@@ -24,10 +24,10 @@ class View(NamedTuple):
     like itself.
     """
 
-    base: Shape
-    starts: Shape  # on each axis of the base
-    sizes: Shape
-    shape: Shape  # of the view
+    base: Sizes
+    starts: Sizes  # on each axis of the base
+    sizes: Sizes
+    shape: Sizes  # of the view
     axes: tuple[int | None, ...]  # for each axis of the view, the base's; None for one of length 1
 
     @property

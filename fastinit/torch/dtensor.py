@@ -19,7 +19,7 @@ from torch.distributed.tensor.placement_types import _StridedShard
 
 from .._core.dtypes import DType
 from .._core.stream import STREAM_VERSION
-from ..typing import Region
+from ..typing import Box
 from . import _memory
 
 Interval = tuple[int, int]
@@ -28,8 +28,8 @@ Interval = tuple[int, int]
 class Piece(NamedTuple):
     """One box that a rank holds: where it lies in the rank's own tensor and where in the whole."""
 
-    local: Region
-    whole: Region
+    local: Box
+    whole: Box
 
 
 def local(tensor: DTensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from torch import nn
 from .._core.dtypes import DType
 from .._core.stream import check_seed
 from ..fill import fill as fill_many
-from ..typing import Array, Region
+from ..typing import Array, Box
 from . import _memory, _names, _recipe, construct
 from ._fills import Fill
 from ._names import Named
@@ -316,7 +316,7 @@ def _array(tensor: torch.Tensor) -> tuple[Array, DType]:
     return _memory.bits(tensor, dtype).view(dtype.numpy()), dtype
 
 
-def _pieces(item: Named) -> list[tuple[Region, Region]]:
+def _pieces(item: Named) -> list[tuple[Box, Box]]:
     """(place in this rank's memory, place in the whole) of every box that this rank holds."""
     if _memory.is_dtensor(item.tensor):
         from . import dtensor
@@ -347,7 +347,7 @@ def _entries(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
                 yield Entry(rounds[-1], entry)
 
 
-def _part(array: Array, there: Region, fill: Fill) -> tuple[Array, Region] | None:
+def _part(array: Array, there: Box, fill: Fill) -> tuple[Array, Box] | None:
     """The memory of a box of the whole tensor that a fill goes to, seen as the fill sees it, and
     its region there.
     """
