@@ -5,12 +5,16 @@ not at all.
 import errno
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
+import fastinit as fi
 from fastinit._core import dtypes
 from fastinit._core import safetensors as _safetensors
 from fastinit._core.safetensors import NewFile, layout, read_header
@@ -177,11 +181,17 @@ F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         raw({"__metadata__": {"a": 1}}),
         raw({"__metadata__": ["a"]}),
         raw(b"[" * 100_000),
+        raw({"a": {**F32, "shape": [1] * 65 + [2]}}, 8),
+        raw({"a": {**F32, "shape": [1 << 62] * 1_000_000}}, 8),
+        raw(b'{"a": {"dtype": "F32", "shape": [' + b"9" * 5000 + b'], "data_offsets": [0, 8]}}', 8),
+        raw({"x" * 1_000_000: {**F32, "more": 1}}, 8),
+        raw(b'{"%s": 1, "%s": 1}' % (b"x" * 1_000_000, b"x" * 1_000_000)),
     ],
 )
 def test_a_header_that_does_not_describe_its_file_is_refused(tmp_path, content):
-    with pytest.raises(ValueError, match="x.safetensors"):
+    with pytest.raises(ValueError, match="x.safetensors") as caught:
         read_header(written(tmp_path, content))
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 500
 
 
 # --------------------------------------------------------------------------------------- a new file
@@ -362,3 +372,131 @@ def test_the_limit_of_the_header_is_the_librarys(monkeypatch):
     monkeypatch.setattr(_safetensors, "HEADER_LIMIT", 100)
     with pytest.raises(ValueError, match="split the model"):
         layout([("x" * 100, dtypes.resolve("float32"), (2,))])
+
+
+# ------------------------------------------------------------------------------- what a kill leaves
+
+# A fresh interpreter with the package that this one has.
+PYTHON = [sys.executable, "-P"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
+WRITER = """
+import os, signal, sys
+from fastinit._core.safetensors import NewFile
+way, path, moment = sys.argv[1:]
+if way == "named":
+    del os.O_TMPFILE
+def stop(*_, **__):
+    if moment == "wait":
+        print("ready", flush=True)
+        sys.stdin.read()
+        sys.exit()
+    os.kill(os.getpid(), signal.SIGKILL)
+if moment == "write":
+    NewFile.write = stop
+else:
+    os.replace = stop
+with NewFile(path, 3, force=True) as file:
+    file.write(0, b"new")
+    file.commit()
+"""
+
+
+def writer(way, path, moment, **pipes):
+    command = [*PYTHON, "-c", WRITER, way, str(path), moment]
+    return subprocess.Popen(command, env=ENVIRONMENT, text=True, **pipes)
+
+
+linux_only = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="no O_TMPFILE here")
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("how", "moment"), [("unnamed", "replace"), ("named", "write"), ("named", "replace")]
+)
+def test_what_a_kill_leaves_is_cleared_by_the_next_writer_of_the_same_target(tmp_path, how, moment):
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    others = [".x.0123.tmp", ".xy.0123456789abcdef.tmp", "x.0123456789abcdef.tmp"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"not ours")
+    assert writer(how, path, moment).wait(60) == -signal.SIGKILL
+    left = {entry.name for entry in tmp_path.iterdir()} - {"x", *others}
+    assert len(left) == 1  # or this test would test nothing
+    assert path.read_bytes() == b"old"
+    with NewFile(path, 3, force=True) as file:
+        assert not {entry.name for entry in tmp_path.iterdir()} & left
+        file.write(0, b"new")
+        file.commit()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(["x", *others])
+
+
+@linux_only
+@pytest.mark.parametrize("how", ["unnamed", "named"])
+def test_the_temporary_of_a_living_writer_is_left_in_place(tmp_path, how):
+    path = tmp_path / "x"
+    process = writer(how, path, "wait", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == "ready\n"
+    before = list(tmp_path.iterdir())
+    assert len(before) == 1
+    with NewFile(path, 3) as file:
+        file.write(0, b"abc")
+        file.commit()
+    assert sorted(tmp_path.iterdir()) == sorted([*before, path])
+    process.communicate("", timeout=60)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.EXDEV, errno.EACCES, errno.ENOENT])
+@pytest.mark.parametrize("force", [False, True])
+def test_where_a_nameless_file_can_get_no_name_it_has_one_before_anything_is_written(
+    tmp_path, monkeypatch, refusal, force
+):
+    real = os.link
+
+    def link(source, *rest, **options):
+        if str(source).startswith("/proc/"):
+            raise OSError(refusal, "injected")
+        return real(source, *rest, **options)
+
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "x"
+    with NewFile(path, 3, force) as file:
+        assert len(list(tmp_path.iterdir())) == 1  # the named way
+        file.write(0, b"abc")
+        file.commit()
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["漢" * 80, "x" * 255, "é" * 127, b"\xff" * 200])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path, way, name, force):
+    path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+    for content in (b"one", b"two") if force else (b"one",):
+        with NewFile(path, 3, force) as file:
+            file.write(0, content)
+            file.commit()
+    assert os.listdir(tmp_path) == [os.fsdecode(name)]
+    with open(path, "rb") as file:
+        assert file.read() == content
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are synced on POSIX")
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_cannot_be_synced_is_told_as_what_it_is(tmp_path, way, monkeypatch, force):
+    real = os.fsync
+
+    def fsync(file):
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "x"
+    expected = pytest.raises(OSError, match="is written and in place.*power")
+    with expected as caught, NewFile(path, 3, force) as file:
+        file.write(0, b"abc")
+        file.commit()
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
+    assert path.read_bytes() == b"abc"
+    assert list(tmp_path.iterdir()) == [path]

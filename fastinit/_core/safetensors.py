@@ -1,8 +1,8 @@
-"""safetensors files: header and layout, byte for byte the library's, and a new file that appears
+"""safetensors files: the header and layout, byte for byte the library's, and NewFile, which appears
 whole or not at all.
 
-It may not draw and knows no model; the bytes come from the caller, in any order and from any
-thread.  Who fills a file with weights: ../checkpoint/materialize.py.
+Nothing here draws or knows a model: the caller writes the bytes, in any order and from any thread.
+Who fills a file with weights: ../checkpoint/materialize.py.  Who reads tensors: ../pretrained.py.
 """
 
 from __future__ import annotations
@@ -12,22 +12,36 @@ import errno
 import json
 import math
 import os
+import re
 import stat
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from . import dtypes
 from .dtypes import DType
 
-# The library sorts by dtype, the widest first and in this order, then by name; so do we, and so a
-# reader may map any tensor in place: each begins at a multiple of its item size.
+# The library sorts by dtype, widest first and in this order, then by name.  We do the same, so
+# every tensor begins at a multiple of its item size and a reader may map it in place.
 _ORDER = "U64 I64 F64 F32 U32 I32 BF16 F16 U16 I16 F8_E4M3 F8_E5M2 I8 U8 BOOL"
 _RANK = {code: rank for rank, code in enumerate(_ORDER.split())}
 _BY_CODE = {dtype.safetensors: dtype for dtype in dtypes.DTYPES.values()}
 
 HEADER_LIMIT = 100_000_000  # bytes of JSON; the library refuses to read more
 _SIZE_LIMIT = 1 << 63  # of a file offset
+_MOST_AXES = 64  # of a NumPy array
+
+
+def short(value: Any) -> str:
+    """repr of something that a file or a user gave, cut to a length that a message can hold."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 80 else f"{value[:80]!r}…"
+    if type(value) is int and value.bit_length() > 256:
+        return f"an integer of {value.bit_length()} bits"  # repr is quadratic, or refused
+    text = repr(value)
+    return text if len(text) <= 120 else text[:120] + "…"
 
 
 class Tensor(NamedTuple):
@@ -41,7 +55,7 @@ class Tensor(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """A whole file but for its values: the leading bytes, the tensors in file order, the size in
+    """A whole file except its values: the leading bytes, the tensors in file order, the size in
     bytes.
     """
 
@@ -53,10 +67,10 @@ class Layout(NamedTuple):
 def layout(
     tensors: Iterable[tuple[str, DType, tuple[int, ...]]], metadata: Mapping[str, str] | None = None
 ) -> Layout:
-    """Where each of the (name, dtype, shape) goes, and the header that says so.
+    """Place each (name, dtype, shape) in a file, and write the header that says where.
 
-    The order and the spacing are the library's own, so the file does not depend on the order of
-    `tensors`; metadata is sorted by key (the library leaves it in the order of a hash table).
+    The order and spacing are the library's, so the file does not depend on the order of `tensors`.
+    Metadata is sorted by key; the library leaves it in the order of a hash table.
     """
     ordered = sorted(tensors, key=lambda tensor: (_RANK[tensor[1].safetensors], tensor[0]))
     content: dict[str, Any] = {}
@@ -67,10 +81,10 @@ def layout(
     for name, dtype, shape in ordered:
         if name == "__metadata__":
             raise ValueError(
-                "a tensor cannot be named '__metadata__': safetensors keeps that name for itself"
+                "a tensor cannot be named '__metadata__': safetensors reserves that name"
             )
         if name in content:
-            raise ValueError(f"two tensors are named {name!r}")
+            raise ValueError(f"two tensors are named {short(name)}")
         end = position + math.prod(shape) * dtype.itemsize
         content[name] = {
             "dtype": dtype.safetensors,
@@ -83,7 +97,8 @@ def layout(
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"a name or metadata holds a lone surrogate, which has no UTF-8 form: {error}"
+            "a name or a metadata string holds a lone surrogate, which has no UTF-8 form "
+            f"({error.reason})"
         ) from None
     text += b" " * (-len(text) % 8)
     if len(text) > HEADER_LIMIT:
@@ -110,13 +125,17 @@ def layout(
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("the header names a key twice")
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {short(twice)} appears twice")
     return found
 
 
 def read_header(path: str | os.PathLike[str]) -> tuple[Layout, dict[str, str]]:
-    """The layout and the metadata of a file; a `ValueError` for a header that does not describe it
-    exactly.
+    """Read the layout and the metadata of a file.
+
+    Raises `ValueError` for a header that does not describe the file exactly: a length beyond the
+    file, JSON that is not an object of tensors, a key given twice, offsets that do not fit the
+    shape, gaps, overlaps, trailing bytes.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -132,44 +151,63 @@ def read_header(path: str | os.PathLike[str]) -> tuple[Layout, dict[str, str]]:
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
         tensors, metadata = _read_tensors(content, 8 + length, size)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{os.fspath(path)!r} has a bad safetensors header: {error}") from None
+    except RecursionError:
+        raise ValueError(
+            f"{os.fspath(path)!r} has a bad safetensors header: it is nested too deeply"
+        ) from None
+    except ValueError as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} has a bad safetensors header: {str(error):.300}"
+        ) from None
     return Layout(start + text, tensors, size), metadata
 
 
 def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ...], dict[str, str]]:
     if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(
         isinstance(value, str) for value in metadata.values()
     ):
-        raise ValueError("its metadata is no table of strings")
+        raise ValueError("its __metadata__ is not an object of strings")
     tensors = []
     for name, item in content.items():
         if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"}:
-            raise ValueError(f"tensor {name!r} has not exactly the keys dtype, shape, data_offsets")
+            raise ValueError(
+                f"tensor {short(name)} must have exactly the keys dtype, shape, data_offsets"
+            )
         shape, offsets = item["shape"], item["data_offsets"]
         for numbers in (shape, offsets):
             if not isinstance(numbers, list) or not all(
                 type(number) is int and number >= 0 for number in numbers
             ):
                 raise ValueError(
-                    f"tensor {name!r} has a shape or offsets that are no lists of whole numbers"
+                    f"tensor {short(name)}: shape and data_offsets must be lists of whole numbers"
                 )
+        if len(shape) > _MOST_AXES:  # the product of a million sizes would take minutes
+            raise ValueError(
+                f"tensor {short(name)} has {len(shape)} axes; NumPy's arrays have at most "
+                f"{_MOST_AXES}"
+            )
         dtype = _BY_CODE.get(item["dtype"]) if isinstance(item["dtype"], str) else None
         if dtype is None:
-            raise ValueError(f"tensor {name!r} has dtype {item['dtype']!r}; known are {_ORDER}")
+            raise ValueError(
+                f"tensor {short(name)} has dtype {short(item['dtype'])}; known are {_ORDER}"
+            )
         if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * dtype.itemsize:
             raise ValueError(
-                f"tensor {name!r} has offsets {offsets} that do not fit its shape {shape}"
+                f"tensor {short(name)}: data_offsets {short(offsets)} do not fit shape "
+                f"{short(shape)}"
             )
         tensors.append(Tensor(name, dtype, tuple(shape), start + offsets[0], start + offsets[1]))
     tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
     position = start
     for tensor in tensors:
         if tensor.begin != position:
-            raise ValueError(f"tensor {tensor.name!r} leaves a gap or overlaps another")
+            raise ValueError(
+                f"tensor {short(tensor.name)} begins at byte {tensor.begin}, not at {position}: a "
+                "gap or an overlap"
+            )
         position = tensor.end
     if position != size:
         raise ValueError(f"its tensors end at byte {position} of {size}")
@@ -180,12 +218,12 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
 
 
 def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
-    """The real path that a new file at `path` would get; an `OSError` if it may not be written
-    there.
+    """Return the real path that a new file at `path` would get.
+
+    Raises `OSError` if no file may be written there.
     """
-    target = os.path.realpath(
-        os.fsdecode(path)
-    )  # through a symbolic link, as open(path, "w") would go
+    # A symbolic link is followed, as open(path, "w") would.
+    target = os.path.realpath(os.fsdecode(path))
     folder = os.path.dirname(target)
     try:
         mode = os.stat(target).st_mode
@@ -200,7 +238,9 @@ def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
             errno.EISDIR, "is a folder; give the path of a file", os.fsdecode(path)
         )
     if mode and not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "is no regular file; give the path of one", os.fsdecode(path))
+        raise OSError(
+            errno.EINVAL, "is not a regular file; give the path of one", os.fsdecode(path)
+        )
     if mode and not force:
         raise FileExistsError(
             errno.EEXIST, "exists; give --force (force=True) to replace it", os.fsdecode(path)
@@ -210,12 +250,84 @@ def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
     return target
 
 
+def _temporary_prefix(base: str) -> str:
+    """The start of the temporary names of a target: hidden, readable, and short in bytes.
+
+    Names have 255 bytes on most file systems and 143 on some that encrypt.
+    """
+    return f".{os.fsencode(base)[:80].decode('utf-8', 'ignore')}."
+
+
+def clear_temporaries(target: str) -> None:
+    """Remove the temporaries that earlier writers of `target` left when they were killed.
+
+    A living writer holds a lock on its temporary (_lock), so its file is left in place.
+    """
+    folder, base = os.path.split(target)
+    pattern = re.compile(re.escape(_temporary_prefix(base)) + "[0-9a-f]{16}[.]tmp")
+    try:
+        names = [name for name in os.listdir(folder) if pattern.fullmatch(name)]
+    except OSError:
+        return  # a folder that may be written to but not listed
+    for name in names:
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError):
+            file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | _FLAGS)
+            try:
+                # Without locks (Windows) an open file cannot be removed, but a writer closes its
+                # file before it renames it: leave it that moment.
+                alive = not _lock(file) if _locks() else time.time() - os.fstat(file).st_mtime < 60
+            finally:
+                if os.name == "nt":
+                    os.close(file)
+            try:
+                if not alive:
+                    os.unlink(path)
+            finally:
+                if os.name != "nt":
+                    os.close(file)  # the lock lasts until the name is gone
+
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _locks() -> bool:
+    return os.name == "posix"
+
+
+def _lock(file: int) -> bool:
+    """Lock a file that this process writes; False if another process has it, or if the file system
+    keeps no locks.
+    """
+    if not _locks():
+        return True
+    import fcntl  # POSIX only
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+# What link() of a nameless file says where the file system or a sandbox does not allow it.
+_NO_LINK = {
+    errno.EPERM,
+    errno.EACCES,
+    errno.EXDEV,
+    errno.ENOENT,
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+}
+
+
 class NewFile:
     """A file of known size that appears at `path` whole, by commit(), or not at all.
 
     Until then it has no name where the system can do that (Linux: then even kill -9 leaves nothing
-    behind), else a hidden name beside the target.  Without `force` a file that appears at `path`
-    meanwhile is never overwritten.
+    behind), otherwise a hidden name beside the target, which the next writer of the same target
+    clears.  Without `force` a file that appears at `path` meanwhile is never overwritten.
     """
 
     def __init__(self, path: str | os.PathLike[str], size: int, force: bool = False):
@@ -223,13 +335,15 @@ class NewFile:
         self.size, self.force = size, force
         self._target = check_target(path, force)
         self._folder, base = os.path.split(self._target)
-        self._temporary = os.path.join(self._folder, f".{base[:100]}.{os.urandom(8).hex()}.tmp")
+        name = f"{_temporary_prefix(base)}{os.urandom(8).hex()}.tmp"
+        self._temporary = os.path.join(self._folder, name)
         self._file = -1
         self._named = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> NewFile:
         try:
+            clear_temporaries(self._target)
             self._open()
             self._reserve()
         except BaseException as error:
@@ -241,22 +355,59 @@ class NewFile:
         self._discard()
 
     def _open(self) -> None:
-        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
-            with contextlib.suppress(
-                OSError
-            ):  # not every file system has it; the next way says what is wrong
-                self._file = os.open(self._folder, flags | os.O_TMPFILE, 0o666)
-        if self._file < 0:
-            # Said before it is true: if Ctrl-C comes between the two, the file is still removed.
-            # Nobody else's file can have this name, which holds 64 random bits.
+        self._file = self._open_unnamed()
+        while self._file < 0:
+            # Set first, so that an interrupt between the two lines still unlinks the file.  Nobody
+            # else's file can have this name, which holds 64 random bits.
             self._named = True
-            self._file = os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
+            self._file = os.open(self._temporary, flags, 0o666)
+            _lock(self._file)
+            if os.name == "posix" and not os.fstat(self._file).st_nlink:
+                # Another run took it for abandoned before it was locked: make it again.
+                os.close(self._file)
+                self._file = -1
         if hasattr(os, "fchmod"):
-            with contextlib.suppress(
-                OSError
-            ):  # a replaced file keeps its permissions, as with open(path, "w")
+            # A replaced file keeps its permissions, as with open(path, "w").
+            with contextlib.suppress(OSError):
                 os.fchmod(self._file, stat.S_IMODE(os.stat(self._target).st_mode))
+
+    def _open_unnamed(self) -> int:
+        """Open a file without a name, or return -1 where it could not be given one at the end.
+
+        Whether it could is tried on an empty file, before anything is drawn.
+        """
+        if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
+            return -1
+        flags = os.O_RDWR | os.O_TMPFILE | _FLAGS
+        try:
+            probe = os.open(self._folder, flags, 0o666)
+        except OSError:
+            return -1  # not every file system has it; the named way says what is wrong
+        try:
+            self._named = True
+            self._link(probe, self._temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            return -1
+        finally:
+            os.close(probe)
+        os.unlink(self._temporary)
+        self._named = False
+        file = os.open(self._folder, flags, 0o666)
+        _lock(file)  # for the moment between link and rename, when it has a temporary name
+        return file
+
+    def _link(self, file: int, path: str) -> None:
+        """Give an open file without a name one in the target's folder."""
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Only with a folder's descriptor does os.link() follow the link in /proc (man 2 open).
+            source = f"/proc/self/fd/{file}"
+            os.link(source, os.path.basename(path), dst_dir_fd=folder, follow_symlinks=True)
+        finally:
+            os.close(folder)
 
     def _reserve(self) -> None:
         if hasattr(os, "posix_fallocate"):
@@ -288,101 +439,92 @@ class NewFile:
 
     def _write_some(self, view: memoryview, offset: int) -> int:
         if hasattr(os, "pwrite"):
-            return os.pwrite(self._file, view, offset)  # gives the GIL away
-        with self._lock:  # Windows: one place to write at, so one writer at a time
+            return os.pwrite(self._file, view, offset)  # releases the GIL
+        with self._lock:  # Windows: one file position, so one writer at a time
             os.lseek(self._file, offset, os.SEEK_SET)
             return os.write(self._file, view)
 
     def commit(self) -> None:
         """Bring the bytes to the disk, then give the file its name."""
         try:
-            os.fsync(self._file)
+            self._sync()
             self._publish()
             self._named = False
         except OSError as error:
             raise self._explained(error) from None
         finally:
             self._discard()
-        self._sync_folder()
+        try:
+            sync_folder(self._folder)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                "the file is written and in place, but its folder could not be synced "
+                f"({error.strerror}): a power failure now might lose its name",
+                self.path,
+            ) from None
+
+    def _sync(self) -> None:
+        os.fsync(self._file)
+        if hasattr(os, "O_TMPFILE") or os.name != "posix":
+            return
+        import fcntl  # POSIX only
+
+        full = getattr(fcntl, "F_FULLFSYNC", None)
+        if full is not None:  # macOS: fsync() alone leaves the bytes in the drive's cache
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._file, full)
 
     def _publish(self) -> None:
         if not self._named:
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                # By way of a folder's descriptor: only then does os.link() follow the link in /proc
-                # (man 2 open).
-                source = f"/proc/self/fd/{self._file}"
-                if not self.force:
-                    os.link(
-                        source,
-                        os.path.basename(self._target),
-                        dst_dir_fd=folder,
-                        follow_symlinks=True,
-                    )
-                    return
-                self._named = True
-                os.link(
-                    source,
-                    os.path.basename(self._temporary),
-                    dst_dir_fd=folder,
-                    follow_symlinks=True,
-                )
-            finally:
-                os.close(folder)
-        file, self._file = self._file, -1
-        os.close(file)  # Windows renames no open file
+            if not self.force:
+                self._link(self._file, self._target)
+                return
+            self._named = True
+            self._link(self._file, self._temporary)
+        if os.name == "nt":  # which renames no open file; elsewhere the lock is kept until the end
+            file, self._file = self._file, -1
+            os.close(file)
         if self.force:
             os.replace(self._temporary, self._target)
             return
         try:
-            os.link(
-                self._temporary, self._target
-            )  # unlike a rename it fails if the target has appeared meanwhile
+            # Unlike a rename, link() fails if the target has appeared meanwhile.
+            os.link(self._temporary, self._target)
         except FileExistsError:
             raise
         except OSError:
-            # no hard links here (FAT, some network file systems): take the name first, then
-            # replace it
+            # No hard links here (FAT, some network file systems): take the name first, then
+            # replace it.
             os.close(os.open(self._target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             os.replace(self._temporary, self._target)
             return
         os.unlink(self._temporary)
 
-    def _sync_folder(self) -> None:
-        if os.name == "posix":
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # file systems that keep no folders on a disk
-                    raise
-            finally:
-                os.close(folder)
-
     def _discard(self) -> None:
         file, self._file = self._file, -1
         try:
-            if file >= 0:
-                os.close(file)
-        finally:
-            if self._named:
+            if self._named and os.name == "posix":
+                # While the lock is held: nobody else may take it for abandoned and race with this.
                 with contextlib.suppress(OSError):
                     os.unlink(self._temporary)
-                self._named = False
+        finally:
+            if file >= 0:
+                os.close(file)
+            if self._named and os.name != "posix":
+                with contextlib.suppress(OSError):
+                    os.unlink(self._temporary)
+            self._named = False
 
     def _explained(self, error: BaseException) -> BaseException:
-        """The same error with the user's path in place of the temporary's and, for a full disk,
+        """Return the error with the user's path in place of the temporary's and, for a full disk,
         with numbers.
         """
         if not isinstance(error, OSError) or error.errno is None:
             return error
         text = os.strerror(error.errno)
         if error.errno == errno.ENOSPC:
-            import shutil  # only on the way to an error
-
-            text += (
-                f": {self.size} bytes are needed, {shutil.disk_usage(self._folder).free} are free"
-            )
+            text = no_space(self.size, self._folder)
         elif error.errno == errno.EFBIG:
             text += f": {self.size} bytes are needed (see ulimit -f, and the file system's limit)"
         elif error.errno == errno.EEXIST:
@@ -391,3 +533,25 @@ class NewFile:
                 "(force=True) to replace it"
             )
         return OSError(error.errno, text, self.path)
+
+
+def no_space(size: int, folder: str) -> str:
+    """What is said of a full disk, with numbers."""
+    import shutil  # only on the way to an error
+
+    free = shutil.disk_usage(folder).free
+    return f"{os.strerror(errno.ENOSPC)}: {size} bytes are needed, {free} are free"
+
+
+def sync_folder(folder: str) -> None:
+    """Bring a folder's names to the disk, where the system keeps folders on one."""
+    if os.name != "posix":
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems that keep no folders on a disk
+            raise
+    finally:
+        os.close(file)
