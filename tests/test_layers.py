@@ -52,7 +52,7 @@ LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 # table, pretrained among them.
 UPWARD = {("pretrained", "_table")}
 # Modules of one room that import each other, the second inside a function.
-CIRCLES = {("torch._memory", "torch.dtensor"), ("_table", "pretrained")}
+CIRCLES = {("_table", "pretrained")}
 # Who may import what beside NumPy and the standard library.
 PACKAGES = {
     "typing": {"typing_extensions"},  # for type checkers only

@@ -3,7 +3,7 @@ open in any thread.
 
 Not all of them report to a TorchFunctionMode, and a name bound elsewhere (from torch.nn.init import
 trunc_normal_) holds the function object.  So the code of the objects is exchanged, and put back
-when the last block closes; the copies in TORCHS keep the code that torch wrote.  Blocks:
+when the last block closes; the copies in ORIGINALS keep the code that torch wrote.  Blocks:
 accelerate.py, which draws, and _record.py, which writes down what would be drawn.
 """
 
@@ -49,7 +49,7 @@ def _own(name: str) -> types.FunctionType:
 
 OBJECTS = {name: _own(name) for name in NAMES}
 CODES = {name: function.__code__ for name, function in OBJECTS.items()}
-TORCHS: dict[str, Callable[..., Any]] = {
+ORIGINALS: dict[str, Callable[..., Any]] = {
     name: types.FunctionType(own.__code__, own.__globals__, name, own.__defaults__, own.__closure__)
     for name, own in OBJECTS.items()
 }
@@ -81,7 +81,7 @@ def detoured(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         mode = torch._C._get_function_stack_at(place)
         if isinstance(mode, Block):
             return mode.called(name, args, kwargs)
-    return TORCHS[name](*args, **kwargs)
+    return ORIGINALS[name](*args, **kwargs)
 
 
 # ------------------------------------------------------------------------------------- the exchange

@@ -46,7 +46,7 @@ class Plan(NamedTuple):
         """
         return self.name if self.fills[number].view.whole else f"{self.name}[{number}]"
 
-    def told(self, seed: int) -> str:
+    def fingerprint(self, seed: int) -> str:
         """One line that says everything that is drawn: what ranks compare."""
         parts = [
             f"{fill.view} {fill.initializer} {sorted(fill.arguments.items())}"

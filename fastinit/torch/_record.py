@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from . import _detours, _memory, init
+from . import _detours, _memory
 from ._fills import Contents, Unknown
 from ._replay import Log
+from ._translate import TRANSLATIONS
 from .accelerate import ROOT_HALF, both, erfinv
 
 Arguments = tuple[Any, ...]
@@ -55,21 +56,12 @@ class Recorder(_detours.Block):
     def called(self, name: str, args: Arguments, kwargs: dict[str, Any]) -> Any:
         tensor = args[0] if args else kwargs.get("tensor")
         if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
-            return _detours.TORCHS[name](*args, **kwargs)
-        twin = tensor
+            return _detours.ORIGINALS[name](*args, **kwargs)
         if not tensor.is_meta:  # something real on the way, which the code may go on to read
-            _detours.TORCHS[name](*args, **kwargs)
-            twin = torch.empty_strided(
-                tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
-            )
-        if args:
-            args = (twin, *args[1:])
-        else:
-            kwargs = {**kwargs, "tensor": twin}
-        with _memory.recording(
-            lambda _, initializer, arguments: self.fill(tensor, initializer, arguments)
-        ):
-            getattr(init, name)(*args, **kwargs)
+            _detours.ORIGINALS[name](*args, **kwargs)
+        call = TRANSLATIONS[name](*args, **kwargs)
+        if call.initializer is not None:
+            self.fill(tensor, call.initializer, call.arguments)
         if self._log is not None:
             self._log.add(_detours.OBJECTS[name], args, kwargs, tensor)
         return tensor

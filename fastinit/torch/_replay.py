@@ -16,7 +16,6 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from .._core.stream import stream_id
-from . import _memory
 from ._fills import Contents
 from .accelerate import Drawing
 
@@ -141,7 +140,7 @@ class Replay(NamedTuple):
             torch.device("cpu"),
             torch.no_grad(),
             _Keyed(seed, name) as drawing,
-            _torchs_seed(seed, name) as seeded,
+            _torch_seeded(seed, name) as seeded,
         ):
             for op in self.ops:
                 result = op.function(*tree_map(real, op.args), **tree_map(real, op.kwargs))
@@ -164,12 +163,9 @@ class _Keyed(Drawing):
         super().__init__(seed)
         self._name = name
 
-    def take(self, generator: torch.Generator | None) -> _memory.Take:
-        def taken() -> tuple[int, int]:
-            self.fills += 1
-            return self.seed or 0, stream_id(f"{self._name}[{self.fills - 1}]")
-
-        return taken
+    def take(self, generator: torch.Generator | None) -> tuple[int, int]:
+        self.fills += 1
+        return self.seed or 0, stream_id(f"{self._name}[{self.fills - 1}]")
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         drawn = _DRAWN.get(getattr(func, "__name__", ""))
@@ -181,7 +177,7 @@ class _Keyed(Drawing):
         return super().__torch_function__(method, types, (make(*args, **kwargs),), {})
 
 
-class _torchs_seed:  # noqa: N801  a context manager is written as a function is
+class _torch_seeded:  # noqa: N801  a context manager is written as a function is
     """For draws that are torch's alone (randint, bernoulli_): its generator seeded by the name for
     a while.
     """

@@ -2,7 +2,7 @@
 
 A TorchFunctionMode, which torch keeps per thread, sees Tensor.normal_, uniform_ and erfinv_ whoever
 calls them; torch.nn.init's functions, wherever their names are bound, ask it by way of _detours.py.
-What is drawn: init.py; into which memory: _memory.py.
+What is drawn: _translate.py; how a tensor is filled: _draw.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import torch
 
 from .._core.math import norm_ppf
 from .._core.stream import check_seed
-from . import _detours, _memory, init
+from . import _detours, _memory
+from ._draw import draw, seed_from
+from ._translate import TRANSLATIONS, Call
 
 F = TypeVar("F", bound=Callable[..., Any])
 Arguments = tuple[Any, ...]
@@ -105,25 +107,24 @@ class Drawing(_detours.Block):
     def called(self, name: str, args: Arguments, kwargs: dict[str, Any]) -> Any:
         tensor = args[0] if args else kwargs.get("tensor")
         if not ours(tensor):
-            return _detours.TORCHS[name](*args, **kwargs)
+            return _detours.ORIGINALS[name](*args, **kwargs)
         self._uniform = None
+        with torch._C.DisableTorchFunction():
+            return self._drawn(TRANSLATIONS[name](*args, **kwargs))
+
+    def _drawn(self, call: Call) -> torch.Tensor:
         before = self.fills
-        with torch._C.DisableTorchFunction(), _memory.taking(self.take):
-            result = getattr(init, name)(*args, **kwargs)
+        result = draw(call, self.take)
         if self.fills > before:
-            self.values += tensor.numel()  # type: ignore[union-attr]
+            self.values += call.tensor.numel()
         return result
 
-    def take(self, generator: torch.Generator | None) -> _memory.Take:
-        """Where a fill takes its seed and stream; taking counts the fill."""
-
-        def taken() -> tuple[int, int]:
-            self.fills += 1
-            if self.seed is None or generator is not None:
-                return _memory.seed_from(generator), 0
-            return self.seed, self.fills - 1
-
-        return taken
+    def take(self, generator: torch.Generator | None) -> tuple[int, int]:
+        """Seed and stream of the next fill, which is thereby counted."""
+        self.fills += 1
+        if self.seed is None or generator is not None:
+            return seed_from(generator), 0
+        return self.seed, self.fills - 1
 
     # ----------------------------------------------------------------------------- Tensor's methods
 
@@ -151,7 +152,8 @@ class Drawing(_detours.Block):
             return func(*args, **kwargs)
         low, high, taken = last[1:]
         own = {"std": ROOT_HALF, "low": erfinv(low), "high": erfinv(high), "bounds": "absolute"}
-        return _memory.draw(tensor, "truncated_normal", own, lambda: taken, lambda t: t.erfinv_())
+        call = Call(tensor, "truncated_normal", own, None, lambda t: t.erfinv_())
+        return draw(call, lambda _: taken)
 
     def _draw(
         self,
@@ -169,25 +171,24 @@ class Drawing(_detours.Block):
             if not tensor.is_meta:
                 self.left[func.__name__] += 1
             return func(*args, **kwargs), None
+        if torch.is_grad_enabled() and tensor.requires_grad and tensor.is_leaf:
+            # torch's error: a leaf that requires grad is not changed in place
+            return func(*args, **kwargs), None
         taken: list[tuple[int, int]] = []
-        take = self.take(kwargs.get("generator"))
 
-        def remembered() -> tuple[int, int]:
-            taken.append(take())
+        def take(generator: torch.Generator | None) -> tuple[int, int]:
+            taken.append(self.take(generator))
             return taken[0]
 
-        def torchs(other: torch.Tensor) -> Any:
+        def fallback(other: torch.Tensor) -> Any:
             return func(other, *args[1:], **kwargs)
 
+        call = Call(tensor, name, own, kwargs.get("generator"), fallback)
         if torch.is_grad_enabled() and tensor.requires_grad:
-            if tensor.is_leaf:
-                return func(
-                    *args, **kwargs
-                ), None  # torch's error: a leaf that requires grad is not changed in place
             values = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-            tensor.copy_(_memory.draw(values, name, own, remembered, torchs))
+            tensor.copy_(draw(call._replace(tensor=values), take))
         else:
-            _memory.draw(tensor, name, own, remembered, torchs)
+            draw(call, take)
         if taken:
             self.values += tensor.numel()
         return tensor, taken[0] if taken else None
@@ -209,8 +210,10 @@ def ours(tensor: Any) -> bool:
     """Whether a tensor is filled here: floating, on the CPU, plain or a DTensor."""
     if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
         return False
-    return tensor.device.type == "cpu" and (
-        _memory.is_plain(type(tensor)) or _memory.is_dtensor(tensor)
+    if tensor.device.type != "cpu":
+        return False
+    return _memory.is_dtensor(tensor) or (
+        _memory.is_plain(type(tensor)) and _memory.has_elements(tensor)
     )
 
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from .._core.draws import real
 from .._core.stream import check_seed, stream_id
 from ..data_dependent.network import LayerReport, NetworkReport
-from . import _memory, _names, init
+from . import _draw, _memory, _names, init
+from ._translate import Call
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -384,12 +385,10 @@ class _Network:
             drawn = torch.empty(
                 (math.prod(units), weight.numel() // math.prod(units)), dtype=weight.dtype
             )
-            _memory.draw(
-                drawn,
-                name,
-                arguments,
-                lambda stream=stream: (seed, stream),  # type: ignore[misc]
-                lambda tensor: tensor,
+            numbers = seed, stream
+            _draw.draw(
+                Call(drawn, name, arguments, None, lambda tensor: tensor),
+                lambda _, numbers=numbers: numbers,  # type: ignore[misc]
             )
             weight.copy_(drawn.reshape(weight.shape))
             if layer.bias is not None:

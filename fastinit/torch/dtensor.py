@@ -19,7 +19,7 @@ from torch.distributed.tensor.placement_types import _StridedShard
 
 from .._core.dtypes import DType
 from .._core.stream import STREAM_VERSION
-from ..typing import Box
+from ..typing import Array, Box
 from . import _memory
 
 Interval = tuple[int, int]
@@ -162,18 +162,13 @@ def like(tensor: Any, memory: torch.Tensor, device: Any) -> DTensor:
 
 def write(tensor: DTensor, dtype: DType, result: Any, seed: int, stream: int) -> None:
     """Fill this rank's shard with its part of the whole tensor's values."""
-    own = local(tensor)
-    memory = own if own.is_cpu else torch.empty(own.shape, dtype=own.dtype, device="cpu")
-    view = _memory.bits(memory, dtype)
-    for piece in pieces(tensor):
-        _memory.write(
-            view[piece.local], dtype, result, seed, stream, tuple(tensor.shape), piece.whole
-        )
-    with torch.no_grad():
-        if memory is not own:
-            own.copy_(memory)
-        else:
-            _memory.bump(own)
+    own, shape = local(tensor), tuple(tensor.shape)
+    for here, there in pieces(tensor):
+
+        def part(view: Array, region: Box = there) -> None:
+            _memory.write(view, dtype, result, seed, stream, shape, region)
+
+        _memory.into(own[here], dtype, part)
 
 
 # -------------------------------------------------------------------------------------------- ranks

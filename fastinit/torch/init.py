@@ -4,7 +4,7 @@ returns and meaning.
 Each call that draws takes its seed by one `random_` of one int64 from `generator=`, or from torch's
 default generator, so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's
 own fills.  A meta tensor stays as it is, as torch leaves it: constructors that call these functions
-run on the meta device.  Memory and seeds: _memory.py.
+run on the meta device.  How arguments are read: _translate.py; how a tensor is filled: _draw.py.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.init import calculate_gain
 
-from . import _memory
-from ._detours import TORCHS
-from ._memory import FromGenerator, nothing_drawn
+from . import _translate
+from ._draw import draw, from_generator
 
 # Private in torch, but used by its modules and by others.
 from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out  # noqa: F401  # isort: skip
@@ -53,21 +52,59 @@ __all__ = [
     "zeros_",
 ]
 
-Generator = torch.Generator | None
 
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform values in [a, b).
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator = None) -> Tensor:
-    """U[a, b), as torch.nn.init.uniform_."""
-    again = lambda t: TORCHS["uniform_"](t, a, b, generator)  # noqa: E731
-    return _draw(tensor, "uniform", {"low": a, "high": b}, generator, again)
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    a, b : float
+        The bounds.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.uniform_ : the function that this one stands for.
+    fastinit.uniform : the same values by seed and name.
+    """
+    return draw(_translate.uniform_(tensor, a, b, generator), from_generator)
 
 
 def normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = None
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """N(mean, std²), as torch.nn.init.normal_."""
-    again = lambda t: TORCHS["normal_"](t, mean, std, generator)  # noqa: E731
-    return _draw(tensor, "normal", {"mean": mean, "std": std}, generator, again)
+    """Normal values, N(mean, std²).
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    mean, std : float
+        Mean and standard deviation; std >= 0.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.normal_ : the function that this one stands for.
+    fastinit.normal : the same values by seed and name.
+    """
+    return draw(_translate.normal_(tensor, mean, std, generator), from_generator)
 
 
 def trunc_normal_(
@@ -76,82 +113,201 @@ def trunc_normal_(
     std: float = 1.0,
     a: float = -2.0,
     b: float = 2.0,
-    generator: Generator = None,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """N(mean, std²) between the *values* a and b, as torch.nn.init.trunc_normal_; never on a
-    bound.
+    """Normal values N(mean, std²) conditioned on the interval between the values a and b.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    mean, std : float
+        Mean and standard deviation before truncation.
+    a, b : float
+        The bounds: values, not multiples of std.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.trunc_normal_ : the function that this one stands for.
+    fastinit.truncated_normal : the same values with ``bounds="absolute"``.
+
+    Notes
+    -----
+    No value is put on a bound, and there is no rejection: the inverse distribution function is
+    evaluated between the bounds.
     """
-    if not tensor.is_meta and ((mean < a - 2 * std) or (mean > b + 2 * std)):
-        warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
-            "The distribution of values may be incorrect.",
-            stacklevel=2,
-        )
-    if a == b:
-        return constant_(tensor, a)
-    arguments = {"mean": mean, "std": std, "low": a, "high": b, "bounds": "absolute"}
-    again = lambda t: TORCHS["trunc_normal_"](t, mean, std, a, b, generator)  # noqa: E731
-    return _draw(tensor, "truncated_normal", arguments, generator, again)
+    return draw(_translate.trunc_normal_(tensor, mean, std, a, b, generator), from_generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """val everywhere, as torch.nn.init.constant_ and by torch's own fill."""
+    """The value everywhere, by torch's own fill.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    val : float
+        The value.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.constant_ : the function that this one stands for.
+    fastinit.constant : a constant array.
+    """
     with torch.no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere, as torch.nn.init.ones_ and by torch's own fill."""
+    """1 everywhere, by torch's own fill.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.ones_ : the function that this one stands for.
+    fastinit.ones : an array of ones.
+    """
     with torch.no_grad():
         return tensor.fill_(1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere, as torch.nn.init.zeros_ and by torch's own fill."""
+    """0 everywhere, by torch's own fill.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.zeros_ : the function that this one stands for.
+    fastinit.zeros : an array of zeros.
+    """
     with torch.no_grad():
         return tensor.zero_()
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity matrix, as torch.nn.init.eye_; of a DTensor too."""
-    if tensor.ndimension() != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
-    if not (_memory.is_dtensor(tensor) or tensor.is_meta or tensor.dtype in _memory.EIGHT_BITS):
-        return TORCHS["eye_"](tensor)  # type: ignore[no-any-return]
-    return _memory.draw(tensor, "eye", {}, nothing_drawn, TORCHS["eye_"])
+    """The identity matrix, 1 on the diagonal and 0 elsewhere.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.eye_ : the function that this one stands for.
+    fastinit.eye : the same values.
+    """
+    return draw(_translate.eye_(tensor), from_generator)
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """The Dirac delta at index k // 2 of each kernel axis, channel for channel, as
-    torch.nn.init.dirac_.
+    """The Dirac delta: a convolution that passes each channel on, 1 at index k // 2 of each axis.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    groups : int
+        Each group of output channels starts again at the first input channel.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.dirac_ : the function that this one stands for.
+    fastinit.dirac : the same values.
     """
-    if tensor.ndimension() not in [3, 4, 5]:
-        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
-    if tensor.size(0) % groups != 0:
-        raise ValueError("dim 0 must be divisible by groups")
-    if tensor.dtype not in _memory.DTYPES or not (
-        _memory.is_plain(type(tensor)) or _memory.is_dtensor(tensor)
-    ):
-        return TORCHS["dirac_"](tensor, groups)  # type: ignore[no-any-return]
-    return _memory.draw(
-        tensor, "dirac", {"groups": groups}, nothing_drawn, lambda t: TORCHS["dirac_"](t, groups)
-    )
+    return draw(_translate.dirac_(tensor, groups), from_generator)
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator = None) -> Tensor:
-    """U(±gain·√(6 / (fan_in + fan_out))), as torch.nn.init.xavier_uniform_."""
-    if sum(_calculate_fan_in_and_fan_out(tensor)) == 0 or not gain >= 0:
-        return TORCHS["xavier_uniform_"](tensor, gain, generator)  # type: ignore[no-any-return]  # raises
-    again = lambda t: TORCHS["xavier_uniform_"](t, gain, generator)  # noqa: E731
-    return _draw(tensor, "xavier_uniform", {"gain": gain}, generator, again)
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform values within ±gain·√(6 / (fan_in + fan_out)).
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    gain : float
+        A factor; >= 0.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.xavier_uniform_ : the function that this one stands for.
+    fastinit.xavier_uniform : the same values by seed and name.
+    """
+    return draw(_translate.xavier_uniform_(tensor, gain, generator), from_generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator = None) -> Tensor:
-    """N(0, gain²·2 / (fan_in + fan_out)), not truncated, as torch.nn.init.xavier_normal_."""
-    if sum(_calculate_fan_in_and_fan_out(tensor)) == 0 or not gain >= 0:
-        return TORCHS["xavier_normal_"](tensor, gain, generator)  # type: ignore[no-any-return]  # raises
-    again = lambda t: TORCHS["xavier_normal_"](t, gain, generator)  # noqa: E731
-    return _draw(tensor, "xavier_normal", {"gain": gain}, generator, again)
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal values, N(0, gain²·2 / (fan_in + fan_out)), not truncated.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    gain : float
+        A factor; >= 0.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.xavier_normal_ : the function that this one stands for.
+    fastinit.xavier_normal : the same values by seed and name.
+    """
+    return draw(_translate.xavier_normal_(tensor, gain, generator), from_generator)
 
 
 def kaiming_uniform_(
@@ -159,15 +315,35 @@ def kaiming_uniform_(
     a: float = 0,
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
-    generator: Generator = None,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """U(±gain·√(3 / fan)), as torch.nn.init.kaiming_uniform_; `a` counts with leaky_relu alone."""
-    if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
-        return tensor
-    name, arguments = _kaiming(tensor, a, mode, nonlinearity, "uniform")
-    again = lambda t: TORCHS["kaiming_uniform_"](t, a, mode, nonlinearity, generator)  # noqa: E731
-    return _draw(tensor, name, arguments, generator, again)
+    """Uniform values within ±gain·√(3 / fan).
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    a : float
+        The negative slope; used with leaky_relu only.
+    mode : {'fan_in', 'fan_out'}
+        Which fan divides the variance.
+    nonlinearity : str
+        A name that torch.nn.init.calculate_gain knows.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.kaiming_uniform_ : the function that this one stands for.
+    fastinit.he_uniform : the same values by seed and name.
+    """
+    call = _translate.kaiming_uniform_(tensor, a, mode, nonlinearity, generator)
+    return draw(call, from_generator)
 
 
 def kaiming_normal_(
@@ -175,77 +351,97 @@ def kaiming_normal_(
     a: float = 0,
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
-    generator: Generator = None,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """N(0, gain² / fan), not truncated, as torch.nn.init.kaiming_normal_; `a` counts with
-    leaky_relu alone.
+    """Normal values, N(0, gain² / fan), not truncated.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    a : float
+        The negative slope; used with leaky_relu only.
+    mode : {'fan_in', 'fan_out'}
+        Which fan divides the variance.
+    nonlinearity : str
+        A name that torch.nn.init.calculate_gain knows.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.kaiming_normal_ : the function that this one stands for.
+    fastinit.he_normal : the same values by seed and name.
     """
-    if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
-        return tensor
-    name, arguments = _kaiming(tensor, a, mode, nonlinearity, "normal")
-    again = lambda t: TORCHS["kaiming_normal_"](t, a, mode, nonlinearity, generator)  # noqa: E731
-    return _draw(tensor, name, arguments, generator, again)
+    call = _translate.kaiming_normal_(tensor, a, mode, nonlinearity, generator)
+    return draw(call, from_generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator = None) -> Tensor:
-    """gain times a uniformly random (semi-)orthogonal matrix, shape (size(0), the rest), as
-    torch.nn.init.orthogonal_.
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """gain times a uniformly random (semi-)orthogonal matrix of shape (size(0), the rest).
 
-    Unlike torch's also in float16, bfloat16 and the 8-bit floats: formed in float32 and rounded
-    once.
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    gain : float
+        A factor.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.orthogonal_ : the function that this one stands for.
+    fastinit.orthogonal : the same values by seed and name.
+
+    Notes
+    -----
+    Unlike torch's function it also takes float16, bfloat16 and the 8-bit floats: the matrix is
+    formed in float32 and rounded once.
     """
-    if tensor.ndimension() < 2:
-        raise ValueError("Only tensors with 2 or more dimensions are supported")
-    if tensor.numel() == 0:
-        return tensor
-    # A Haar matrix and its negative have one law, so the sign of the gain has nothing to do.
-    again = lambda t: TORCHS["orthogonal_"](t, gain, generator)  # noqa: E731
-    return _draw(tensor, "orthogonal", {"gain": abs(gain)}, generator, again)
+    return draw(_translate.orthogonal_(tensor, gain, generator), from_generator)
 
 
 def sparse_(
-    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator = None
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Tensor:
-    """N(0, std²) with ceil(sparsity·rows) zeros in every column, as torch.nn.init.sparse_; the seed
-    decides where.
+    """Normal values N(0, std²) with ceil(sparsity·rows) zeros in every column.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+    sparsity : float
+        The fraction of each column that is zero; the seed decides where.
+    std : float
+        Standard deviation of the other values.
+    generator : torch.Generator, optional
+        Gives the seed by one `random_` of one int64; None is torch's default generator.
+
+    Returns
+    -------
+    torch.Tensor
+        The tensor that was given.
+
+    See Also
+    --------
+    torch.nn.init.sparse_ : the function that this one stands for.
+    fastinit.sparse : the same values by seed and name.
     """
-    if tensor.ndimension() != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
-    arguments = {"sparsity": min(sparsity, 1.0), "std": std}
-    again = lambda t: TORCHS["sparse_"](t, sparsity, std, generator)  # noqa: E731
-    return _draw(tensor, "sparse", arguments, generator, again)
+    return draw(_translate.sparse_(tensor, sparsity, std, generator), from_generator)
 
 
-# ------------------------------------------------------------------------------------------ helpers
-
-
-def _draw(
-    tensor: Tensor,
-    name: str,
-    arguments: dict[str, Any],
-    generator: Generator,
-    torchs: Callable[[Tensor], Any],
-) -> Tensor:
-    for key, value in arguments.items():
-        if isinstance(value, Tensor):  # torch takes 0-d tensors for numbers
-            arguments[key] = value.item()
-    return _memory.draw(tensor, name, arguments, FromGenerator(generator), torchs)
-
-
-def _kaiming(
-    tensor: Tensor, a: float, mode: str, nonlinearity: str, distribution: str
-) -> tuple[str, dict[str, Any]]:
-    """Our initializer of torch's variance: he where it has the gain, else variance scaling by
-    gain·gain.
-    """
-    _calculate_correct_fan(tensor, mode)  # type: ignore[arg-type]  # raises for a bad mode or shape
-    gain = calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
-    mode = mode.lower()
-    if nonlinearity in ("relu", "leaky_relu"):
-        slope = 0.0 if nonlinearity == "relu" else 0.01 if a is None else a
-        return f"he_{distribution}", {"negative_slope": float(slope), "mode": mode}
-    return "variance_scaling", {"scale": gain * gain, "mode": mode, "distribution": distribution}
+# --------------------------------------------------------------------------------- deprecated names
 
 
 def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

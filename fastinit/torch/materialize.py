@@ -288,9 +288,9 @@ def _agree(seed: int, todo: list[Named], plans: dict[str, Plan], dtype: torch.dt
         tensors = [
             f"{item.name} {tuple(item.tensor.shape)} {dtype or item.tensor.dtype}" for item in todo
         ]
-        told = [plans[item.name].told(seed) for item in todo]
+        recipe = [plans[item.name].fingerprint(seed) for item in todo]
         dtensor.agree(
-            seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(told)}
+            seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(recipe)}
         )
 
 

@@ -1,0 +1,115 @@
+"""One fill of one torch tensor, and the seed that a torch generator gives.
+
+draw() fills what _translate.py has made of a call; its callers (init.py, accelerate.py) say where
+seed and stream come from.  Memory: _memory.py; shards of DTensors: dtensor.py.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import _adapters
+from .._core import dtypes, fill
+from .._core.dtypes import DType
+from . import _memory
+from ._translate import Call, Fallback
+
+Take = Callable[[torch.Generator | None], tuple[int, int]]  # generator → (seed, stream)
+
+# These draw nothing: no number is taken from a generator for them.
+CONSTANT = frozenset(("constant", "eye", "dirac"))
+_scratch = threading.local()
+
+
+def seed_from(generator: torch.Generator | None) -> int:
+    """A seed by exactly one `random_` of one int64 from the generator, or from torch's default CPU
+    one: a contract.
+
+    The number is torch.empty((), dtype=torch.int64).random_(generator=generator).item(), in [0,
+    2^63).
+    """
+    if generator is None or generator.device.type == "cpu":
+        try:
+            number = _scratch.number
+        except AttributeError:
+            number = _scratch.number = torch.empty((), dtype=torch.int64, device="cpu")
+    else:
+        number = torch.empty((), dtype=torch.int64, device=generator.device)
+    return int(number.random_(generator=generator).item()) & 0xFFFFFFFFFFFFFFFF
+
+
+def from_generator(generator: torch.Generator | None) -> tuple[int, int]:
+    """Seed and stream of a drop-in call: a number of the generator, and 0."""
+    return seed_from(generator), 0
+
+
+def decide(
+    initializer: str,
+    arguments: dict[str, Any],
+    shape: tuple[int, ...],
+    dtype: DType,
+    fallback: Fallback,
+) -> Any:
+    """The Draw or Write of an initializer; where torch refuses the same arguments, torch's error is
+    raised.
+    """
+    try:
+        return fill.decide(_adapters.rule(initializer), shape, dtype, arguments)
+    except (TypeError, ValueError):
+        if dtype in (dtypes.FLOAT8_E4M3FN, dtypes.FLOAT8_E5M2):
+            raise  # torch draws none of these and would complain of the dtype
+        nothing = torch.empty((0, *shape[1:]), dtype=getattr(torch, dtype.name), device="cpu")
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            fallback(nothing)  # draws nothing, checks everything
+        raise
+
+
+def draw(call: Call, take: Take) -> Tensor:
+    """Fill the tensor of a call, as under no_grad, and return it.
+
+    `take` gives (seed, stream) for the call's generator; it is called at most once, after every
+    check.  Torch itself serves what has no memory of its own to write: subclasses that keep their
+    values elsewhere, sparse layouts, tensors inside torch.func transforms.
+    """
+    tensor, initializer, arguments, generator, fallback = call
+    if initializer is None:
+        return fallback(tensor)  # type: ignore[no-any-return]
+    plain = _memory.is_plain(type(tensor))
+    if not plain and not _memory.is_dtensor(tensor):
+        return _by_torch(tensor, fallback)
+    if tensor.is_meta if plain else tensor._local_tensor.is_meta:  # type: ignore[attr-defined]
+        return tensor
+    dtype = _memory.DTYPES.get(tensor.dtype)
+    if initializer in CONSTANT and (dtype is None or (plain and not tensor.is_cpu)):
+        return _by_torch(tensor, fallback)
+    if dtype is None:
+        raise _memory.unsupported(tensor)
+    shape = tuple(tensor.shape)
+    if 0 in shape:
+        return _by_torch(tensor, fallback) if plain else tensor
+    result = decide(initializer, arguments, shape, dtype, fallback)
+
+    def numbers() -> tuple[int, int]:
+        return (0, 0) if initializer in CONSTANT else take(generator)
+
+    if not plain:
+        from . import dtensor  # torch.distributed.tensor is imported: there is a DTensor
+
+        dtensor.write(tensor, dtype, result, *numbers())  # type: ignore[arg-type]
+    elif not _memory.into(
+        tensor, dtype, lambda view: _memory.write(view, dtype, result, *numbers())
+    ):
+        return _by_torch(tensor, fallback)
+    return tensor
+
+
+def _by_torch(tensor: Tensor, fallback: Fallback) -> Tensor:
+    with torch.no_grad():
+        return fallback(tensor)  # type: ignore[no-any-return]
