@@ -18,6 +18,8 @@ threads  at most so many; no number of threads changes a bit.
 The promise in full: fastinit/stream-v1.md.  The names: _table.py.
 """
 
+__distribution__ = "fastinit-weights"  # before the imports: _core/__init__.py looks for it
+
 from ._core.stream import STREAM_VERSION, new_seed
 from .data_dependent import (
     Layer,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import _table
+from ._core import DISTRIBUTION
 from ._core.fill import Rule
 
 Setting = tuple[str, dict[str, Any]]  # an initializer's public name and its own arguments
@@ -22,7 +23,7 @@ def missing(framework: str, extra: str, error: ImportError) -> ImportError:
     """What an adapter raises when its framework does not import."""
     return ImportError(
         f"fastinit.{extra} needs {framework}, which does not import here ({error}); install it "
-        f"with pip install 'fastinit[{extra}]'"
+        f"with pip install '{DISTRIBUTION}[{extra}]'"
     )
 
 

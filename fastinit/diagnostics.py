@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _table
+from ._core import DISTRIBUTION
 from .typing import Array
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -91,7 +92,8 @@ def picture(path: Any, *, depth: int = 50, width: int = 256, seed: int = 0) -> N
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            f"a picture needs matplotlib ({error}); install it with pip install 'fastinit[plot]'"
+            f"a picture needs matplotlib ({error}); install it with pip install "
+            f"'{DISTRIBUTION}[plot]'"
         ) from error
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)

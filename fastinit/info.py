@@ -5,12 +5,13 @@ It draws nothing.  Which engine runs is decided in _core/engine.py.
 
 from __future__ import annotations
 
+import pathlib
 import sys
 from typing import Any
 
 import numpy as np
 
-from ._core import engine
+from ._core import DISTRIBUTION, engine
 from ._core.stream import STREAM_VERSION
 
 VERSION = "0.1.0"
@@ -22,7 +23,9 @@ def info() -> dict[str, Any]:
     Returns
     -------
     dict
-        version, stream_version, engine ("native" or "reference"), isa (in use) and isas
+        version, distribution (the installed one, None in a source tree), clashes_with (other
+        distributions with files in this package's folder: uninstall them, then reinstall
+        fastinit-weights), stream_version, engine ("native" or "reference"), isa (in use) and isas
         (available), threads (by default), python, numpy, ml_dtypes and numba (None where not
         installed; large orthogonal and sparse want it). FASTINIT_ENGINE, FASTINIT_ISA and
         FASTINIT_NUM_THREADS choose.
@@ -32,8 +35,11 @@ def info() -> dict[str, Any]:
     >>> fi.info()["stream_version"]
     1
     """
+    distribution, clashes = _owners(pathlib.Path(__file__).parent)
     return {
         "version": VERSION,
+        "distribution": distribution,
+        "clashes_with": clashes,
         "stream_version": STREAM_VERSION,
         "engine": engine.name(),
         "isa": engine.isa(),
@@ -44,6 +50,26 @@ def info() -> dict[str, Any]:
         "ml_dtypes": _installed("ml_dtypes"),
         "numba": _installed("numba"),
     }
+
+
+def _owners(package: pathlib.Path) -> tuple[str | None, list[str]]:
+    """Our distribution, and the others that installed files into the package's folder.
+
+    Two distributions with one import name overwrite each other's files without a word, and
+    uninstalling one removes files of the other.
+    """
+    from importlib.metadata import distributions
+
+    own, others = None, []
+    for found in distributions(path=[str(package.parent)]):
+        files = found.read_text("RECORD") or ""
+        if f"\n{package.name}/" in "\n" + files:
+            label = f"{found.metadata['Name']} {found.version}"
+            if found.metadata["Name"] == DISTRIBUTION:
+                own = label
+            else:
+                others.append(label)
+    return own, others
 
 
 def _installed(package: str) -> str | None:

@@ -59,7 +59,7 @@ def test_a_missing_framework_says_which_extra_to_install(framework):
     assert done.returncode == 1
     assert (
         "ImportError: fastinit." + framework in done.stderr
-        and f"'fastinit[{framework}]'" in done.stderr
+        and f"'fastinit-weights[{framework}]'" in done.stderr
     )
 
 

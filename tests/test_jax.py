@@ -42,5 +42,5 @@ def test_without_jax_the_adapter_says_what_to_install():
     assert (
         done.returncode
         and "fastinit.jax needs JAX" in done.stderr
-        and "pip install 'fastinit[jax]'" in done.stderr
+        and "pip install 'fastinit-weights[jax]'" in done.stderr
     )

@@ -54,4 +54,4 @@ def test_without_keras_the_adapter_says_what_to_install():
         [sys.executable, "-c", code], env=child_checks.environment(), capture_output=True, text=True
     )
     assert done.returncode and "fastinit.keras needs Keras" in done.stderr
-    assert "pip install 'fastinit[keras]'" in done.stderr
+    assert "pip install 'fastinit-weights[keras]'" in done.stderr

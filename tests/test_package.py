@@ -14,6 +14,7 @@ import zipfile
 import pytest
 
 import fastinit as fi
+from fastinit._core import DISTRIBUTION
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -58,7 +59,7 @@ def test_the_sdist_builds_the_wheel_and_both_hold_what_they_should(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"fastinit", f"fastinit-{fi.info()['version']}.dist-info"}
+    assert tops == {"fastinit", f"fastinit_weights-{fi.info()['version']}.dist-info"}
     for path in (
         "py.typed",
         "stream-v1.md",
@@ -103,5 +104,58 @@ def test_only_kernels_hold_wide_instructions_and_nothing_is_linked_but_libc():
     ), libraries
 
 
-def test_the_installed_version_is_the_one_info_tells():
-    assert importlib.metadata.version("fastinit") == fi.info()["version"]
+def test_the_installed_distribution_is_the_one_info_names():
+    version = importlib.metadata.version("fastinit-weights")
+    assert version == fi.info()["version"]
+    assert fi.info()["distribution"] == f"fastinit-weights {version}"
+    assert fi.__distribution__ == DISTRIBUTION == "fastinit-weights"
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder with a copy of the package, into which a distribution named fastinit then installs
+    its command.
+    """
+    shutil.copytree(pathlib.Path(fi.__file__).parent, tmp_path / "fastinit")
+    for name, files in {
+        "fastinit-weights": ["fastinit/__init__.py", "fastinit/fill.py"],
+        "fastinit": ["fastinit/cli.py", "fastinit/__init__.py"],
+        "fastinit-cli": ["fastinit_cli/__init__.py"],
+    }.items():
+        folder = tmp_path / f"{name.replace('-', '_')}-9.9.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+        (folder / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    return tmp_path
+
+
+def python(code, site):
+    """Run code where fastinit is found in this folder only."""
+    start = (
+        "import os, sys, numpy\n"
+        "others = [path for path in sys.path if not os.path.exists(os.path.join(path, 'fastinit'))]"
+        f"\nsys.path[:] = [{str(site)!r}, *others]\n"
+    )
+    command = [sys.executable, "-P", "-c", start + code]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_info_names_another_distribution_with_files_in_the_package(site):
+    run = python(
+        "import fastinit as fi; print(*fi.info()['clashes_with'], fi.info()['distribution'])", site
+    )
+    assert run.stdout == "fastinit 9.9 fastinit-weights 9.9\n", run.stderr
+
+
+@pytest.mark.parametrize("theirs", ["VERSION = '0.2.0'", None])
+@pytest.mark.parametrize("module", ["torch", "checkpoint", "fill"])
+def test_a_package_whose_init_was_replaced_or_removed_says_how_to_mend_it(site, theirs, module):
+    init = site / "fastinit" / "__init__.py"
+    if theirs is None:
+        init.unlink()
+    else:
+        init.write_text(theirs)
+    run = python(f"import fastinit.{module}", site)
+    assert run.returncode == 1
+    assert "ImportError: the package fastinit beside" in run.stderr
+    assert "pip uninstall fastinit, then pip install --force-reinstall" in run.stderr

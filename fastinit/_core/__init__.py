@@ -3,3 +3,16 @@
 arguments, dtypes, math, truncated, stream, draws, jobs, shapes, dlpack, buffers, engine, fill,
 safetensors.  The same order stands in tests/test_layers.py, which holds the files to it.
 """
+
+import sys
+
+DISTRIBUTION = "fastinit-weights"  # the name to install
+
+# A distribution named fastinit exists and is not ours: installing it overwrites our __init__.py,
+# uninstalling it removes ours.  All that is left of us imports this file, so it reports that.
+if not hasattr(sys.modules["fastinit"], "__distribution__"):
+    raise ImportError(
+        f"the package fastinit beside {__path__[0]} is not the one of {DISTRIBUTION}: another "
+        "distribution, such as the one named fastinit, replaced or removed its __init__.py; run "
+        f"pip uninstall fastinit, then pip install --force-reinstall {DISTRIBUTION}"
+    )
