@@ -1,8 +1,8 @@
 """Every initializer by name: the one literal table of functions and their rules, and the aliases.
 
-Plain functions are the API and this table is written by hand from them; tests/test_catalog.py holds
-table, public names and aliases together.  It serves the many-tensor fill, specs, the CLI and the
-adapters; nothing registers itself.
+Plain functions are the API and this table is written by hand from them; tests/unit/test_table.py
+holds table, public names and aliases together.  It serves the many-tensor fill, specs, the CLI
+and the adapters; nothing registers itself.
 """
 
 from __future__ import annotations

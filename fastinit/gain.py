@@ -24,8 +24,8 @@ _LINEAR = (
 
 
 # torch's values first: 1 for sigmoid, 5/3 and 3/4 are conventions, not second moments.  Then
-# 1/sqrt(E f(z)²) of a standard normal z, seventeen digits, which tests/test_gains.py computes again
-# by quadrature in mpmath.
+# 1/sqrt(E f(z)²) of a standard normal z, seventeen digits, which tests/unit/test_gain.py computes
+# again by quadrature in mpmath.
 _GAINS = {
     **dict.fromkeys((*_LINEAR, "identity", "sigmoid"), 1.0),
     "tanh": 5.0 / 3.0,

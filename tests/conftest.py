@@ -12,9 +12,10 @@ import pytest
 
 from fastinit._core import engine as _engine
 
-# Modules beside the tests, which several of them share; imported by path (--import-mode=importlib),
-# tests do not find them.
-sys.path.insert(0, os.path.dirname(__file__))
+# Modules that several tests share. Under --import-mode=importlib, tests do not find them by
+# themselves. The adapters' scripts, which run in processes of their own, lie beside their tests.
+for folder in ("adapters", "helpers"):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), folder))
 # Children of the tests import what is installed too, wherever they are started from: never the
 # source tree.
 os.environ["PYTHONSAFEPATH"] = "1"

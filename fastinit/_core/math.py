@@ -5,8 +5,9 @@ A parameter of a draw is part of the stream (stream-v1.md section 3), so it may 
 that differs by a bit between machines.  Everything here is exact integer arithmetic on numbers
 scaled by 2^bits ("fixed"), about 100 bits finer than a double, rounded once at the end; hence also
 independent of the caller's rounding mode.  The specification of each function is therefore its
-mathematical value, to nearest even.  tests/test_math.py holds them against mpmath. It may not
-import NumPy or call libm.  Used by truncated.py (kernel parameters), ../gain.py and ../recipes.
+mathematical value, to nearest even.  tests/unit/core/test_math.py holds them against mpmath.
+It may not import NumPy or call libm.  Used by truncated.py (kernel parameters),
+../gain.py and ../recipes.
 """
 
 import math

@@ -1,6 +1,6 @@
 /* Truncated normal, every form written once more as plain scalar C, and swept over words: sweep_truncated.py builds and runs it.
  * cc -O2 -ffp-contract=off; no other flag that lets a compiler change arithmetic.  The float64 forms, held against mpmath by
- * tests/test_truncated.py, are the reference of the float32 ones.  Not part of the package. */
+ * tests/unit/reference/test_truncated.py, are the reference of the float32 ones.  Not part of the package. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 """What test_jax.py runs in a process with JAX, with 64 bits off and on: keys, meaning, dtypes,
 transformations, Flax.
 
-JAX_ENABLE_X64=1 python tests/jax_checks.py [check_…]
+JAX_ENABLE_X64=1 python tests/adapters/jax_checks.py [check_…]
 """
 
 import copy

@@ -3,7 +3,7 @@ samples.
 
 The uniform is no sample: every u there is goes through the reference's draw and store, so each
 value's count is compared with exact arithmetic.  Mutants, planted defects, must be reported.
-Truncated words: test_truncated.py.
+Truncated words: unit/reference/test_truncated.py.
 """
 
 import math

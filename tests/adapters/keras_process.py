@@ -1,7 +1,7 @@
 """One process of the multi-process Keras run that test_keras.py starts; its last word is a digest
 of what it drew freshly.
 
-KERAS_BACKEND=jax python tests/keras_process.py ADDRESS:PORT PROCESSES NUMBER
+KERAS_BACKEND=jax python tests/adapters/keras_process.py ADDRESS:PORT PROCESSES NUMBER
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """What test_jax_sharding.py runs on 1, 2 and 8 host devices: sharded arrays are the unsharded ones,
 each shard drawn alone.
 
-XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/jax_sharding_checks.py [check_…]
+XLA_FLAGS=--xla_force_host_platform_device_count=8 \
+    python tests/adapters/jax_sharding_checks.py [check_…]
 """
 
 import functools

@@ -24,7 +24,7 @@ from fastinit import reference
 from fastinit._core.dtypes import F32, F64, NORMAL
 from fastinit._core.jobs import Job
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 COUNT = 1 << 16
 
 

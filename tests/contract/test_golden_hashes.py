@@ -1,7 +1,7 @@
 """Golden hashes: the bits of every initializer in every floating dtype, and a gate that no
 initializer is without them.
 
-The file is written by `python tests/test_golden_hashes.py`, only when an initializer joins: lines
+`python tests/contract/test_golden_hashes.py` writes the file, only when an initializer joins: lines
 that stand there are promises.  Which words and operations stand behind the bits is tested
 elsewhere, against independent writings.
 """
@@ -14,7 +14,7 @@ import pytest
 from fastinit import _table
 from fastinit._core.dtypes import FLOATING
 
-GOLDEN = Path(__file__).parent / "vectors" / "golden_hashes.txt"
+GOLDEN = Path(__file__).parents[1] / "vectors" / "golden_hashes.txt"
 SEED, NAME = 20260822, "golden.weight"
 
 # At least one case for every initializer of the catalogue: its shape and its arguments.

@@ -11,7 +11,7 @@ from orthogonal_cases import force
 
 import fastinit as fi
 
-TABLE = Path(__file__).parent / "vectors" / "orthogonal.txt"
+TABLE = Path(__file__).parents[1] / "vectors" / "orthogonal.txt"
 LINES = [
     line for line in TABLE.read_text("utf-8").splitlines() if line and not line.startswith("#")
 ]

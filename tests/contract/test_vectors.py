@@ -29,7 +29,7 @@ from fastinit.initializers.variance_scaling import (
     xavier_uniform_rule,
 )
 
-VECTORS = pathlib.Path(__file__).parent / "vectors"
+VECTORS = pathlib.Path(__file__).parents[1] / "vectors"
 DTYPES = {dtype.name: dtype for dtype in FLOATING}
 NARROW = [name for name in DTYPES if name not in ("float32", "float64")]
 DRAWN = ("uniform", "normal", "truncated_normal")

@@ -16,7 +16,7 @@ import pytest
 import fastinit as fi
 from fastinit._core import DISTRIBUTION
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.native

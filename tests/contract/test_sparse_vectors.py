@@ -11,7 +11,7 @@ import pytest
 import fastinit as fi
 from fastinit._core import dtypes
 
-FOLDER = pathlib.Path(__file__).resolve().parent / "vectors"
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "vectors"
 LINES = [
     text for text in (FOLDER / "sparse.txt").read_text().splitlines() if not text.startswith("#")
 ]

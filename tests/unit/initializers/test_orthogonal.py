@@ -17,7 +17,7 @@ from fastinit._core.dtypes import resolve
 from fastinit._orthogonal import forms
 from fastinit.initializers.orthogonal import orthogonal_rule
 
-CASES = json.loads((Path(__file__).parent / "vectors" / "stream-v1-cases.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "vectors" / "stream-v1-cases.json").read_text())
 KNOWN = {key: answer for key, answer in CASES.items() if key.startswith("orth")}
 
 

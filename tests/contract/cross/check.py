@@ -1,7 +1,7 @@
 """Draws with every instruction set and compiler at hand, here and on AArch64 under qemu, and
 compares the bits.
 
-    python -P tests/cross/check.py
+    python -P tests/contract/cross/check.py
 
 Uses what it finds of cc, gcc, clang and aarch64-linux-gnu-gcc with qemu-aarch64 (Debian: clang,
 gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user) and says what it found.  Not part of the
@@ -17,9 +17,9 @@ import tempfile
 from fastinit._core import draws
 from fastinit._core.dtypes import FLOATING
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = [
-    ROOT / "tests/cross/tiles.c",
+    ROOT / "tests/contract/cross/tiles.c",
     ROOT / "src/dispatch.c",
     *sorted((ROOT / "src/isa").glob("*.c")),
 ]

@@ -103,7 +103,7 @@ def test_intervals_are_those_of_torchs_own_splitting():
 
 
 def test_the_example_gives_the_golden_weights_on_two_processes():
-    done = torchrun(2, Path(__file__).parent.parent / "benchmarks" / "sharded_torch.py")
+    done = torchrun(2, Path(__file__).parents[2] / "benchmarks" / "sharded_torch.py")
     assert done.returncode == 0, done.stderr[-3000:]
     lines = re.findall(r"rank \d drew (\d+) values; all weights: (\w{16})", done.stdout)
     assert [digest for _, digest in lines] == ["1976d560fe6541b3"] * 2  # of one process too

@@ -134,7 +134,7 @@ def test_an_unknown_argument_is_an_error_with_the_nearest_one():
 
 
 def test_the_version_is_that_of_the_project_file():
-    project = Path(__file__).parent.parent / "pyproject.toml"
+    project = Path(__file__).parents[2] / "pyproject.toml"
     if not project.exists():
         pytest.skip("no project file beside the tests")
     assert re.search(r'^version = "(.*)"$', project.read_text(), re.MULTILINE)[1] == fi.__version__

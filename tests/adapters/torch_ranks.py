@@ -1,7 +1,7 @@
 """What test_torch_distributed.py runs on every rank: each check returns or raises; rank 0 writes
 the results as JSON.
 
-torchrun --nproc-per-node 4 tests/torch_ranks.py results.json
+torchrun --nproc-per-node 4 tests/adapters/torch_ranks.py results.json
 """
 
 import json

@@ -327,7 +327,7 @@ def test_a_step_is_rounded_exactly_once_where_no_instruction_fuses():
         "-p",
         "no:cacheprovider",
         "--rootdir",
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[3]),
     ]
     every = {
         **os.environ,

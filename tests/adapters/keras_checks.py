@@ -1,6 +1,6 @@
 """What test_keras.py runs on each backend of Keras: names, values, seeds, configs, layers, layouts.
 
-KERAS_BACKEND=torch python tests/keras_checks.py [check_…]
+KERAS_BACKEND=torch python tests/adapters/keras_checks.py [check_…]
 """
 
 import copy

@@ -32,7 +32,7 @@ def test_two_processes_draw_only_their_shards_of_the_same_values():
 
 
 def test_the_example_gives_the_same_weights_in_one_process_and_in_two():
-    script = PROCESS.parent.parent / "benchmarks" / "sharded_jax.py"
+    script = PROCESS.parents[2] / "benchmarks" / "sharded_jax.py"
     environment = child_checks.environment(XLA_FLAGS=flags(4))
     alone = subprocess.run(
         [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120

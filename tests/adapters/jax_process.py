@@ -1,7 +1,7 @@
 """One process of the multi-process JAX run that test_jax_sharding.py starts: draws only its shards,
 of the values of the whole.
 
-python tests/jax_process.py ADDRESS:PORT PROCESSES NUMBER
+python tests/adapters/jax_process.py ADDRESS:PORT PROCESSES NUMBER
 """
 
 import sys
