@@ -2,6 +2,7 @@
 out, -m "not native", not skipped, where there is none), and the seeds.
 """
 
+import importlib.util
 import os
 import random
 import signal
@@ -25,6 +26,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# Files that import at their top what may be missing are left out then, not skipped: the first lines
+# of the run say so, and .ci/run checks that its environment has everything.
+NEEDS = {"*/test_torch_*.py": "torch", "*/unit/orthogonal/test_forms.py": "numba"}
+collect_ignore_glob = [
+    glob for glob, package in NEEDS.items() if importlib.util.find_spec(package) is None
+]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
@@ -33,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "numba: needs numba, or minutes without it")
     config.addinivalue_line("markers", "frameworks: needs torch, JAX or Keras")
     config.addinivalue_line("markers", "slow: minutes; not part of the README's test command")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "adapters" in item.path.parts:
+            item.add_marker(pytest.mark.frameworks)
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +61,14 @@ def fixed_seeds() -> None:
         torch.manual_seed(0)
 
 
-def pytest_report_header() -> str:
-    return (
+def pytest_report_header() -> list[str]:
+    left_out = [
+        f"fastinit: {glob} left out, since {NEEDS[glob]} is not installed"
+        for glob in collect_ignore_glob
+    ]
+    return [
+        *left_out,
         f"fastinit: engine {_engine.name()}, ISA {_engine.isa()} of {', '.join(_engine.isas())}, "
         f"{_engine.threads()} threads; numpy {np.__version__}; installed at "
-        f"{os.path.dirname(os.path.dirname(_engine.__file__))}; {sys.platform}"
-    )
+        f"{os.path.dirname(os.path.dirname(_engine.__file__))}; {sys.platform}",
+    ]

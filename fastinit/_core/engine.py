@@ -11,6 +11,7 @@ import functools
 import importlib
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -47,9 +48,25 @@ def _choose() -> tuple[str, Any]:
                     "installed without a C compiler, or Python runs in the source tree; "
                     "reinstall with FASTINIT_REQUIRE_NATIVE=1, or unset FASTINIT_ENGINE"
                 ) from error
+            _warn_in_source_tree(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
     from .. import reference
 
     return "reference", reference
+
+
+def _warn_in_source_tree(root: str) -> None:
+    """Warn if the package has no compiled engine but lies beside the engine's sources: Python was
+    started in a clone, whose fastinit/ hides the installed package.
+    """
+    if os.path.exists(os.path.join(root, "src", "_native.pyx")):
+        warnings.warn(
+            f"fastinit was imported from the source tree {root}, which has no compiled engine; the "
+            "reference engine draws the same bits, but about 100 times slower. To import the "
+            "installed package, start Python in another folder or with -P; to compile the engine "
+            "in the tree, run pip install -e . (FASTINIT_ENGINE=reference silences this warning.)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 _NAME, _ENGINE = _choose()

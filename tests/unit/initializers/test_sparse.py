@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import growth
 
 from fastinit import _sparse
 from fastinit._sparse import Pattern, positions
@@ -166,19 +167,13 @@ def test_scipy_formats_hold_the_dense_matrix(form, shape, arguments, format):
 
 def test_a_million_by_a_hundred_thousand_with_15_a_unit_fits_in_memory():
     # Dense it would take 400 GB.
-    code = (
-        "import resource; from fastinit import sparse\n"
-        "m = sparse((10**6, 10**5), n_nonzero=15, per='row', format='csr', seed=0)\n"
-        "print(m.nnz, m.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    stored, rows, columns, mebibytes = (
-        result.stdout.replace("(", "").replace(")", "").replace(",", "").split()
-    )
-    assert (int(stored), int(rows), int(columns)) == (15 * 10**6, 10**6, 10**5)
-    assert int(mebibytes) < 1500
+    code = """
+        m = sparse((10**6, 10**5), n_nonzero=15, per="row", format="csr", seed=0)
+        print(m.nnz, *m.shape)
+    """
+    mebibytes, printed = growth(code, "from fastinit import sparse")
+    assert printed.split() == ["15000000", "1000000", "100000"]
+    assert mebibytes < 1000
 
 
 # --------------------------------------------------------------------------------------- statistics
