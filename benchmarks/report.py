@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import sys
+import textwrap
 
 HERE = pathlib.Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
@@ -67,13 +68,12 @@ def fills() -> list[str]:
         if key in ("torch", "jax", "numpy", "mkl", "parallel-numpy-rng", "branch", "block")
     }
     versions = ", ".join(f"{key} {value}" for key, value in facts.items())
-    return [
-        *lines,
-        "",
+    text = (
         f"{result['machine']['cpu']}, {result['machine']['cores']} cores; {versions}; medians of "
         f"{len(rows[0]['rounds'])} rounds, {result['date']}. oneMKL takes its generic branch on "
-        "this CPU; the block is its values a call.",
-    ]
+        "this CPU; the block is its number of values per call."
+    )
+    return [*lines, "", *textwrap.wrap(text, 100, break_on_hyphens=False)]
 
 
 def others() -> list[str]:

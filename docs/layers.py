@@ -264,8 +264,8 @@ def picture() -> str:
     right = max(middle[box] + width[box] / 2 for box in middle) + 8
     body = "\n".join(parts)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {right - left:.0f} {y:.0f}" '
-        'role="img" aria-label="The rooms of the package and their imports, all pointing down">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {right - left:.0f} {y:.0f}"'
+        ' role="img" aria-label="The rooms of the package and their imports, all pointing down">\n'
         f"<style>{STYLE}</style>\n<defs>{head}</defs>\n{body}\n</svg>\n"
     )
 
