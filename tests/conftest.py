@@ -14,9 +14,8 @@ import pytest
 from fastinit._core import engine as _engine
 
 # Modules that several tests share. Under --import-mode=importlib, tests do not find them by
-# themselves. The adapters' scripts, which run in processes of their own, lie beside their tests.
-for folder in ("adapters", "helpers"):
-    sys.path.insert(0, os.path.join(os.path.dirname(__file__), folder))
+# themselves. Those of the adapters lie beside their tests (adapters/conftest.py).
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "helpers"))
 # Children of the tests import what is installed too, wherever they are started from: never the
 # source tree.
 os.environ["PYTHONSAFEPATH"] = "1"

@@ -1,0 +1,103 @@
+"""fastinit.jax under JAX's other transformations, in pickles and in Flax' nnx."""
+
+import copy
+import pickle
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax_cases import CASES, KEY, bits, core, never
+
+import fastinit.jax as init
+
+PROCESSES = ("jax_32_bits", "jax_64_bits")
+
+
+def test_tracing_draws_nothing_whatever_the_key_is():
+    raw = jax.random.key_data(KEY)
+    draws = [
+        lambda: init.he_normal()(raw, (3, 4), "float32"),
+        lambda: init.he_normal()(KEY, (3, 4), "float32"),
+        lambda: init.he_normal()(np.asarray(raw), (3, 4), "float32"),
+    ]
+    for draw in draws:
+        with mock.patch.object(init, "_apply", never):
+            shaped = jax.eval_shape(draw)
+            jaxpr = jax.make_jaxpr(draw)()
+        assert shaped.shape == (3, 4) and shaped.dtype == jnp.float32
+        assert not any(np.size(constant) > 4 for constant in jaxpr.consts)
+        assert bits(jax.jit(draw)()) == bits(draw())
+
+
+def test_scan_remat_and_grad_go_through():
+    def loss(x, key):
+        w = jax.checkpoint(lambda key: init.lecun_normal()(key, (3, 4), "float32"))(key)
+        return (x @ w).sum()
+
+    x = jnp.ones((2, 3), jnp.float32)
+    expected = np.asarray(init.lecun_normal()(KEY, (3, 4), "float32")).sum(1)
+    for gradient in (jax.grad(loss), jax.jit(jax.grad(loss))):
+        assert np.allclose(gradient(x, KEY)[0], expected, atol=1e-5)
+    _, stacked = jax.lax.scan(
+        lambda c, key: (c, init.normal()(key, (4,))), 0, jax.random.split(KEY, 3)
+    )
+    assert bits(stacked[2]) == bits(init.normal()(jax.random.split(KEY, 3)[2], (4,)))
+
+
+def test_pmap_and_shard_map_are_refused_by_name():
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("x")
+    keys = jax.random.split(KEY, 1)
+    inside = [
+        lambda: jax.pmap(lambda key: init.normal()(key, (3,)))(keys),
+        lambda: jax.shard_map(
+            lambda key: init.normal()(key[0], (3,)), mesh=mesh, in_specs=spec, out_specs=spec
+        )(keys),
+        lambda: jax.jit(
+            jax.shard_map(lambda: init.normal()(KEY, (3,)), mesh=mesh, in_specs=(), out_specs=spec)
+        )(),
+    ]
+    for draw in inside:
+        with pytest.raises(
+            NotImplementedError, match="pmap or shard_map.*initialize outside, with out_sharding="
+        ):
+            draw()
+
+
+def test_initializers_can_be_copied_pickled_and_hashed():
+    for name, (initializer, shape, _, _) in CASES.items():
+        again = pickle.loads(pickle.dumps(copy.deepcopy(initializer)))
+        assert bits(again(KEY, shape, "float32")) == bits(core(name))
+        hash(initializer)
+
+
+def test_flax_nnx_draws_the_same_eagerly_in_jit_and_by_vmap():
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.first = nnx.Linear(5, 7, kernel_init=init.he_normal(), rngs=rngs)
+            self.second = nnx.LinearGeneral(7, (2, 3), kernel_init=init.orthogonal(), rngs=rngs)
+            self.third = nnx.Embed(
+                11, 4, embedding_init=init.normal(0.02), param_dtype=jnp.bfloat16, rngs=rngs
+            )
+
+    def weights(model):
+        return jax.tree.map(bits, nnx.to_pure_dict(nnx.state(model)))
+
+    eager = Model(nnx.Rngs(3))
+    assert weights(nnx.jit(Model)(nnx.Rngs(3))) == weights(eager)
+    with mock.patch.object(init, "_apply", never):
+        shapes = nnx.eval_shape(lambda: Model(nnx.Rngs(3)))
+    assert shapes.first.kernel.shape == (5, 7)
+    key = nnx.Rngs(3).params()
+    assert bits(eager.first.kernel[...]) == bits(init.he_normal()(key, (5, 7), "float32"))
+
+    @nnx.split_rngs(splits=4)
+    @nnx.vmap
+    def stack(rngs):
+        return nnx.Linear(5, 7, kernel_init=init.he_normal(), rngs=rngs)
+
+    many = stack(nnx.Rngs(3))
+    assert many.kernel.shape == (4, 5, 7) and not np.array_equal(many.kernel[0], many.kernel[1])
