@@ -224,7 +224,7 @@ def test_in_jit_sharded_or_not_the_values_are_the_same():
             assert bits(jax.jit(lambda key: he(key, shape, "float32"))(KEY)) == bits(expected)
 
 
-def test_flax_layers_are_sharded():
+def test_flax_modules_are_sharded():
     mesh = jax.make_mesh((COUNT,), ("x",), axis_types=(AxisType.Auto,))
     sharding = NamedSharding(mesh, PartitionSpec("x"))
     alone = functools.partial(init.he_normal(), out_sharding=sharding)

@@ -29,7 +29,7 @@ def distributed():
     jax.distributed.shutdown()
 
 
-def test_each_rank_draws_only_its_shards_of_a_layers_kernel():
+def test_each_rank_draws_only_its_shards_of_a_kernel():
     mesh = keras.distribution.DeviceMesh((2, 2), ["host", "device"])
     layouts = keras.distribution.LayoutMap(mesh)
     layouts[".*kernel"] = ("host", "device")

@@ -1,4 +1,4 @@
-"""fastinit.keras in layers: kernels, training, einsum axes, mixed precision."""
+"""fastinit.keras in models: kernels, training, einsum axes, mixed precision."""
 
 import math
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_layers_draw_their_kernels_here_and_train():
+def test_kernels_of_a_model_are_drawn_here_and_train():
     model = model_of_layers()
     convolution, _, dense = model.layers
     same(
@@ -41,7 +41,7 @@ def test_layers_draw_their_kernels_here_and_train():
     assert np.abs(numbers(embedding.embeddings.value)).max() <= 0.05
 
 
-def test_einsum_layers_fill_in_the_axes_of_their_kernels():
+def test_einsum_kernels_are_filled_by_their_axes():
     for seed in (5, None, keras.random.SeedGenerator(5)):
         attention = keras.layers.MultiHeadAttention(
             8, 32, kernel_initializer=init.LecunNormal(seed=seed)
