@@ -25,27 +25,29 @@ from ._replay import Log, resolve
 
 
 def record(
-    model: nn.Module, resets: bool = True, dtype: torch.dtype | None = None
+    model: nn.Module, resets: bool = True, dtype: torch.dtype | None = None, prefix: str = ""
 ) -> dict[str, Contents]:
     """What the model's own code writes, by the first name of each parameter and buffer that it
     writes to.
 
     Without `resets` only what transformers does after construction.  `dtype` is that of the
-    parameters, None each one's.
+    floating-point parameters, None each one's.  `prefix` comes before every name.
     """
-    first = _run(model, resets, dtype, 0)
+    first = _run(model, resets, dtype, prefix, 0)
     computed = [name for name, contents in first.items() if contents.literal is not None]
     if computed:
         # Values that the code computed by itself are kept if they do not depend on torch's random
         # numbers.
-        second = _run(model, resets, dtype, 1)
+        second = _run(model, resets, dtype, prefix, 1)
         for name in computed:
             if name not in second or not _equal(first[name].literal, second[name].literal):
                 first[name].unknown = "its own code computes it from random numbers of torch"
                 first[name].literal = None
     unknown = [name for name, contents in first.items() if contents.unknown is not None]
     if unknown:
-        third, fourth = (_run(model, resets, dtype, torch_seed, Log()) for torch_seed in range(2))
+        third, fourth = (
+            _run(model, resets, dtype, prefix, torch_seed, Log()) for torch_seed in range(2)
+        )
         for name in unknown:
             one, two = third.get(name), fourth.get(name)
             if one is not None and two is not None and one.unknown is None and _same(one, two):
@@ -68,6 +70,7 @@ def _run(
     model: nn.Module,
     resets: bool,
     dtype: torch.dtype | None,
+    prefix: str,
     torch_seed: int,
     log: Log | None = None,
 ) -> dict[str, Contents]:
@@ -80,7 +83,8 @@ def _run(
     state = torch.default_generator.get_state()
     torch.default_generator.manual_seed(torch_seed)
     try:
-        with _standins(_names.parameters(model), _names.buffers(model), dtype) as standins:
+        named = _names.parameters(model, prefix), _names.buffers(model, prefix)
+        with _standins(*named, dtype) as standins:
             with torch.no_grad(), recorder, device:
                 for standin in standins.values():
                     if standin.numel():
@@ -90,9 +94,10 @@ def _run(
                 for _, module in reversed(list(_names.modules(model)) if resets else []):
                     for method in ("reset_parameters", "_reset_parameters"):
                         _reset(recorder, module, getattr(type(module), method, None))
+                writes = {name: standin._version for name, standin in standins.items()}
                 _init_weights(recorder, model)
             found = {name: recorder.known(standin) for name, standin in standins.items()}
-            now = {item.name: item.tensor for item in _names.parameters(model)}
+            now = {item.name: item.tensor for item in _names.parameters(model, prefix)}
             for name in now.keys() & standins.keys():
                 if now[name] is not standins[name]:
                     found[name] = _replaced(recorder, now[name], standins[name])
@@ -103,6 +108,11 @@ def _run(
                     )
     finally:
         torch.default_generator.set_state(state)
+    for name, contents in found.items():
+        if contents is not None:
+            # What transformers writes comes last, so that earlier writes do not matter.
+            last = standins[name]._version > writes[name]
+            contents.writes = sys.maxsize if last else writes[name]
     return {
         name: contents
         for name, contents in found.items()
@@ -142,9 +152,8 @@ def _standins(
     standins: dict[str, torch.Tensor] = {}
     try:
         for item in parameters:
-            tensor = torch.empty(
-                tuple(item.tensor.shape), dtype=dtype or item.tensor.dtype, device="meta"
-            )
+            kind = dtype if dtype and item.tensor.is_floating_point() else item.tensor.dtype
+            tensor = torch.empty(tuple(item.tensor.shape), dtype=kind, device="meta")
             standins[item.name] = parameter = nn.Parameter(
                 tensor, requires_grad=item.tensor.requires_grad
             )
@@ -220,7 +229,7 @@ def _init_weights(recorder: Recorder, model: nn.Module) -> None:
             owner = module
         for child in module.children():
             walk(child, owner)
-        if owner is not None:
+        if owner is not None and not getattr(module, "_is_hf_initialized", False):
             what = f"{type(owner).__name__}._init_weights({type(module).__name__})"
             _attempt(recorder, module, what, lambda: owner._init_weights(module))
             if "_is_hf_initialized" not in module.__dict__:

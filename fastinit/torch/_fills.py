@@ -175,6 +175,7 @@ class Contents:
             None  # a _replay.Replay: operations of the module's code, with draws, to be run again
         )
         self.unknown: str | None = None
+        self.writes = 0  # by reset_parameters of all modules
         self.failed = False  # whether code that should have written it has failed
         self.foreign = False  # whether `base` is only a part of its memory
 

@@ -112,6 +112,12 @@ def into(tensor: torch.Tensor, dtype: DType, write: Callable[[Array], None]) -> 
     return True
 
 
+def lend(tensor: torch.Tensor) -> Array:
+    """The memory of a plain CPU tensor as an array of its own dtype, for the many-tensor fill."""
+    dtype = DTYPES[tensor.dtype]
+    return bits(tensor, dtype).view(dtype.numpy())
+
+
 def has_elements(tensor: torch.Tensor) -> bool:
     """Whether a plain tensor has elements that can be written one by one.
 

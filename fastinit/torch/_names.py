@@ -57,21 +57,21 @@ def modules(
         )
 
 
-def parameters(model: nn.Module) -> list[Named]:
+def parameters(model: nn.Module, prefix: str = "") -> list[Named]:
     """Every distinct parameter with its places, in the order of named_parameters()."""
-    return _gather(model, "_parameters")
+    return _gather(model, "_parameters", prefix)
 
 
-def buffers(model: nn.Module) -> list[Named]:
+def buffers(model: nn.Module, prefix: str = "") -> list[Named]:
     """Every distinct buffer with its places, in the order of named_buffers()."""
-    return _gather(model, "_buffers")
+    return _gather(model, "_buffers", prefix)
 
 
-def _gather(model: nn.Module, registry: str) -> list[Named]:
+def _gather(model: nn.Module, registry: str, outer: str) -> list[Named]:
     fully_shard = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
     sharded: set[int] = set()
     found: dict[Any, Named] = {}
-    for prefix, module in modules(model):
+    for prefix, module in modules(model, outer):
         if fully_shard is not None and isinstance(module, fully_shard):
             sharded.update(map(id, module.parameters()))
         for attribute, tensor in getattr(module, registry).items():

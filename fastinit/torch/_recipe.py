@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from .. import _adapters
-from . import _defaults
+from . import _defaults, _memory
 from ._fills import Contents, Fill, View
 from ._names import Named
 from ._replay import Replay
@@ -64,6 +64,7 @@ def plan(
     buffers: list[Named],
     recipe: Recipe,
     dtype: torch.dtype | None = None,
+    prefix: str = "",
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
     """Plans of the parameters and of the buffers, and for each name that nothing covers the
     reason.
@@ -71,10 +72,9 @@ def plan(
     chosen = _chosen(parameters, recipe)
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Contents] = {}
-    if left and not isinstance(recipe, construction):
-        _warn_of_unrun(model)
+    warned = left and not isinstance(recipe, construction) and _warn_of_unrun(model)
     if left or buffers:
-        own = _defaults.record(model, not isinstance(recipe, construction), dtype)
+        own = _defaults.record(model, not isinstance(recipe, construction), dtype, prefix)
     if isinstance(recipe, construction):
         for item in (*parameters, *buffers):
             before = recipe.contents(item.sites[0], item.tensor)
@@ -93,6 +93,8 @@ def plan(
             plans.append(_plan(item.name, own[item.name]))
         else:
             uncovered[item.name] = _why(item, own.get(item.name))
+    if not (uncovered or warned or isinstance(recipe, construction)):
+        _warn_of_unseen(left, own)
     restored = [
         _plan(item.name, own[item.name])
         for item in buffers
@@ -111,13 +113,34 @@ def _drawn_by_none(contents: Contents) -> bool:
     )
 
 
-def _warn_of_unrun(model: nn.Module) -> None:
+def _warn_of_unrun(model: nn.Module) -> bool:
     kinds = _defaults.with_init_weights(model)
     if kinds:
         warnings.warn(
             f"init_weights() of {', '.join(kinds)} is not run: where constructors call it, or "
             "initialize in other ways, build the model inside fastinit.torch.construction(), and "
             "give that as the recipe",
+            stacklevel=4,  # of materialize_'s caller
+        )
+    return bool(kinds)
+
+
+def _warn_of_unseen(left: list[Named], own: dict[str, Contents]) -> None:
+    """A write on the meta device leaves no value, but it counts the tensor's version up."""
+    unseen = [
+        item.name
+        for item in left
+        if item.name in own
+        and item.tensor.is_meta
+        and _memory.is_plain(type(item.tensor))
+        and item.tensor._version > own[item.name].writes
+    ]
+    if unseen:
+        more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+        warnings.warn(
+            f"the constructors write {', '.join(unseen[:5])}{more} more often than "
+            "reset_parameters() does, and what they write last cannot be seen on the meta device: "
+            "build the model inside fastinit.torch.construction(), and give that as the recipe",
             stacklevel=4,  # of materialize_'s caller
         )
 

@@ -62,6 +62,8 @@ class Recorder(_detours.Block):
         call = TRANSLATIONS[name](*args, **kwargs)
         if call.initializer is not None:
             self.fill(tensor, call.initializer, call.arguments)
+            if tensor.is_meta:
+                _memory.bump(tensor)  # as the write would
         if self._log is not None:
             self._log.add(_detours.OBJECTS[name], args, kwargs, tensor)
         return tensor

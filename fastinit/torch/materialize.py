@@ -9,6 +9,7 @@ in one parallel batch.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,14 +17,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._core.dtypes import DType
 from .._core.stream import check_seed
 from ..fill import fill as fill_many
-from ..typing import Array, Box
+from ..typing import Box, Seed
 from . import _memory, _names, _recipe, construct
 from ._fills import Fill
 from ._names import Named
 from ._recipe import Plan, Recipe
+
+# The initializers that every dtype can hold, with their values.
+CONSTANTS: dict[str, Any] = {"constant": None, "zeros": 0, "ones": 1}
 
 
 class Filled(NamedTuple):
@@ -52,7 +55,9 @@ class Report(NamedTuple):
 
     filled: tuple[Filled, ...]
     skipped: tuple[str, ...]  # parameters that were real already
-    unknown: tuple[str, ...]  # buffers that stay on the meta device: nothing says what they hold
+    # buffers, and parameters of dtypes without a draw, that stay as they were: nothing says what
+    # they hold
+    unknown: tuple[str, ...]
     computed: tuple[
         str, ...
     ]  # parameters that only the model's own code can compute, with draws or without
@@ -74,7 +79,7 @@ class Report(NamedTuple):
             ("skipped, already real", self.skipped),
             ("computed by the model's code", self.computed),
             ("buffers restored", self.restored),
-            ("buffers unknown", self.unknown),
+            ("unknown, left as they were", self.unknown),
         ):
             if names:
                 lines.append(
@@ -105,36 +110,55 @@ class Verified(NamedTuple):
 def materialize_(
     model: nn.Module,
     recipe: Recipe = None,
-    seed: int | None = 0,
-    device: Any = None,
+    seed: Seed | None = 0,
+    device: torch.device | str | int | None = None,
     dtype: torch.dtype | None = None,
     *,
     check: bool = True,
+    overwrite: bool = False,
+    prefix: str = "",
     threads: int | None = None,
 ) -> Report:
-    """Give every parameter on the meta device memory and its initial values, in place, keyed by its
-    name; a report.
+    """Give every parameter on the meta device memory and initial values, keyed by its name.
 
     Parameters
     ----------
-    recipe : None is what the modules' own code does (reset_parameters, transformers'
-        _init_weights). Or a construction(), for what constructors do beyond that (timm,
-        torchvision). Or a mapping of name patterns (fnmatch) or module types to initializers, the
-        first match counting, "default" the module's own; or a callable (name, parameter) to an
-        initializer or None. An initializer is a name, a function, a number, (name, arguments),
-        {"initializer": name, ...}; of a type also {"weight": ..., ...}.
-    seed : one for all; None draws one, on a single rank only.
-    device : of the new parameters; None is the CPU, or a DTensor's mesh's. Others are filled on the
-        host and copied.
-    dtype : of the new parameters; None keeps each one's.
-    check : on several ranks, exchange a 16-byte digest of all that decides the values, and name a
-        rank that differs.
+    model : torch.nn.Module
+        Changed in place.
+    recipe : mapping, callable or construction, optional
+        None is what the modules' own code does (reset_parameters, transformers' _init_weights). A
+        construction() adds what constructors do beyond that. A mapping has name patterns (fnmatch)
+        or module types as keys, the first match counts, "default" is the module's own. A callable
+        takes (name, parameter). An initializer is a name, a function, a number, (name, arguments)
+        or {"initializer": name, ...}; for a type also {"weight": ..., ...}.
+    seed : int, optional
+        One for all; None draws one, on a single rank only.
+    device : torch.device, optional
+        Of the new parameters; None is the CPU, or a DTensor's mesh's.
+    dtype : torch.dtype, optional
+        Of the new floating-point parameters; None keeps each one's.
+    check : bool
+        On several ranks, exchange a digest of all that decides the values; name a rank that
+        differs.
+    overwrite : bool
+        Fill real parameters and buffers too, such as to_empty() leaves them.
+    prefix : str
+        Where the model lies in a larger one: ``materialize_(block, prefix="blocks.1")`` draws what
+        the larger model's call would draw.
+    threads : int, optional
+        At most so many; None is fastinit's own choice.
 
-    A parameter's stream is its qualified name without wrappers' segments, of a tied one its first;
-    a part that the module's code fills alone has the fill's number added, "weight[1]". A DTensor's
-    rank draws its own shard. What no initializer stands for (a log of a uniform) the module's code
-    computes by torch, whole on every rank, from draws of streams "A_log[0]", ... (Report.computed).
-    Buffers get what the code gives them without drawing, or stay meta.
+    Returns
+    -------
+    Report
+        What was filled, and how to draw it again.
+
+    Notes
+    -----
+    A parameter's stream is its qualified name without wrappers' segments; a tied one has its first;
+    a part that is filled apart has the fill's number, "weight[1]". A DTensor's rank draws its own
+    shard. What no initializer gives (a log of a uniform) torch computes, whole on every rank, from
+    draws of streams "A_log[0]", ... (Report.computed). Buffers are never drawn.
 
     Examples
     --------
@@ -146,29 +170,39 @@ def materialize_(
      seed=7, name='weight', dtype='float32')
     """
     began = time.perf_counter()
-    parameters, buffers = (
-        _names.parameters(model),
-        [item for item in _names.buffers(model) if _is_meta(item.tensor)],
-    )
-    todo = [item for item in parameters if _is_meta(item.tensor)]
+    parameters = _names.parameters(model, prefix)
+    buffers = [one for one in _names.buffers(model, prefix) if overwrite or _is_meta(one.tensor)]
+    todo = [item for item in parameters if overwrite or _is_meta(item.tensor)]
     seed = _seed(seed)
     if device is not None and torch.device(device).type == "meta":
         raise ValueError(
             "device is 'meta', which holds no values; give a real one, or None for the CPU"
         )
     _check_tensors(todo, dtype)
-    plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype)
-    _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
+    plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype, prefix)
     by_name = {plan.name: plan for plan in plans}
-    if isinstance(recipe, construct.construction):
+    if isinstance(recipe, construct.construction) and not overwrite:
         todo = [
             item
             for item in parameters
             if _is_meta(item.tensor) or (item.name in by_name and recipe.left_real(item.tensor))
         ]
         _check_tensors(todo, dtype)
+    # What cannot be drawn and has no rule is left and reported, such as packed integers.
+    left = [item for item in todo if item.name in uncovered and not _can_be_drawn(item.tensor)]
+    untouched = {item.name for item in left}
+    todo = [item for item in todo if item.name not in untouched]
+    for item in todo:
+        _check_dtype(item, by_name.get(item.name))
+    _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
     if check:
         _agree(seed, todo, by_name, dtype)
+    if parameters and not (todo or left):
+        warnings.warn(
+            f"nothing was filled: none of the {len(parameters)} parameters is on the meta device; "
+            "overwrite=True fills real ones too",
+            stacklevel=2,
+        )
 
     new = {item.name: _allocate(item.tensor, dtype) for item in todo}
     entries = [
@@ -176,6 +210,7 @@ def materialize_(
     ]
     filled = _run(entries, seed, threads)
     for item in todo:
+        filled += _write_constants(item, by_name[item.name], new[item.name])
         _write_computed(item, by_name[item.name].computed(seed), new[item.name])
         _put(item, new[item.name], device)
     given = {one.name: one for one in restored}
@@ -184,8 +219,10 @@ def materialize_(
             _restore(item, given[item.name], device)
     return Report(
         tuple([line for item in todo for line in _lines(item, by_name[item.name], new[item.name])]),
-        tuple([item.name for item in parameters if item.name not in new]),
-        tuple([item.name for item in buffers if item.name not in given]),
+        tuple(
+            [one.name for one in parameters if one.name not in new and one.name not in untouched]
+        ),
+        tuple([item.name for item in (*left, *buffers) if item.name not in given]),
         tuple([item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]),
         tuple(given),
         {site.name: item.name for item in todo for site in item.sites[1:]},
@@ -197,28 +234,51 @@ def materialize_(
 
 
 def verify_(
-    model: nn.Module, recipe: Recipe = None, seed: int = 0, *, threads: int | None = None
+    model: nn.Module,
+    recipe: Recipe = None,
+    seed: Seed = 0,
+    *,
+    prefix: str = "",
+    threads: int | None = None,
 ) -> Verified:
-    """Recompute what materialize_ with this recipe and seed gives every real parameter, and compare
-    bit for bit.
+    """Recompute what materialize_ gives every real parameter, and compare bit for bit.
 
-    Nothing is changed.  Memory for one parameter at a time is needed beside the model.  Of DTensors
-    each rank compares its own shards, without communication.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed.
+    recipe : mapping, callable or construction, optional
+        As materialize_ had it.
+    seed : int
+        As materialize_ had it.
+    prefix : str
+        As materialize_ had it.
+    threads : int, optional
+        At most so many; None is fastinit's own choice.
+
+    Returns
+    -------
+    Verified
+        True where every parameter was compared and none differs.
+
+    Notes
+    -----
+    Memory for one parameter at a time is needed beside the model.  Of DTensors each rank compares
+    its own shards, without communication.
     """
-    parameters = _names.parameters(model)
+    parameters = _names.parameters(model, prefix)
     seed = check_seed(seed)
-    plans, _, uncovered = _recipe.plan(model, parameters, [], recipe)
+    plans, _, uncovered = _recipe.plan(model, parameters, [], recipe, prefix=prefix)
     by_name = {plan.name: plan for plan in plans}
     equal, different, skipped = [], {}, []
     for item in parameters:
         if _is_meta(item.tensor):
             skipped.append(item.name)
-        elif item.tensor.dtype not in _memory.DTYPES:
-            uncovered.setdefault(item.name, f"{item.tensor.dtype} has no draw")
         elif item.name not in uncovered:
             plan = by_name[item.name]
             again = torch.empty_like(_own(item.tensor), device="cpu", requires_grad=False)
             _run(list(_entries(item, plan, again)), seed, threads)
+            _write_constants(item, plan, again)
             _write_computed(item, plan.computed(seed), again)
             count = _count_different(again, _own(item.tensor).detach().cpu())
             if count:
@@ -233,7 +293,7 @@ def verify_(
 # ------------------------------------------------------------------------------------------- checks
 
 
-def _seed(seed: int | None) -> int:
+def _seed(seed: Seed | None) -> int:
     if seed is None:
         from . import dtensor
 
@@ -263,10 +323,18 @@ def _check_tensors(todo: list[Named], dtype: torch.dtype | None) -> None:
                 f"parameter {item.name!r} has no shape yet; run a lazy model once on meta tensors "
                 "before"
             )
-        if item.tensor.dtype not in _memory.DTYPES:
-            raise NotImplementedError(
-                f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}"
-            )
+
+
+def _can_be_drawn(tensor: torch.Tensor) -> bool:
+    """Complex parameters count: they have values to draw, but no initializer here has them."""
+    return tensor.dtype in _memory.DTYPES or tensor.is_complex()
+
+
+def _check_dtype(item: Named, plan: Plan | None) -> None:
+    """A dtype without a draw takes constants only."""
+    drawn = plan is None or any(fill.initializer not in CONSTANTS for fill in plan.fills)
+    if drawn and item.tensor.dtype not in _memory.DTYPES:
+        raise NotImplementedError(f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}")
 
 
 def _refuse_uncovered(uncovered: dict[str, str]) -> None:
@@ -307,13 +375,12 @@ class Entry(NamedTuple):
 
 
 def _allocate(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    own = _own(tensor)
-    return torch.empty_strided(own.shape, own.stride(), dtype=dtype or own.dtype, device="cpu")
-
-
-def _array(tensor: torch.Tensor) -> tuple[Array, DType]:
-    dtype = _memory.DTYPES[tensor.dtype]
-    return _memory.bits(tensor, dtype).view(dtype.numpy()), dtype
+    """Memory for this rank's part: new, or a real tensor's own where it is written again."""
+    own = _own(tensor).detach()
+    kind = dtype if dtype is not None and own.dtype.is_floating_point else own.dtype
+    if own.is_cpu and own.dtype == kind:
+        return own
+    return torch.empty_strided(own.shape, own.stride(), dtype=kind, device="cpu")
 
 
 def _pieces(item: Named) -> list[tuple[Box, Box]]:
@@ -327,17 +394,18 @@ def _pieces(item: Named) -> list[tuple[Box, Box]]:
 
 
 def _entries(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
-    array, _ = _array(memory)
+    if memory.dtype not in _memory.DTYPES:
+        return  # constants only, which torch writes
     rounds: list[int] = []
     for number, fill in enumerate(plan.fills):
         under = [rounds[n] for n in range(number) if plan.fills[n].view.overlaps(fill.view)]
         rounds.append(1 + max(under) if under else 0)
         for here, there in _pieces(item):
-            part = _part(array[here], there, fill)
+            part = _part(memory[here], there, fill)
             if part is not None:
-                buffer, region = part
+                tensor, region = part
                 entry = (
-                    buffer,
+                    _memory.lend(tensor),
                     fill.initializer,
                     fill.arguments,
                     plan.stream(number),
@@ -347,38 +415,35 @@ def _entries(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
                 yield Entry(rounds[-1], entry)
 
 
-def _part(array: Array, there: Box, fill: Fill) -> tuple[Array, Box] | None:
-    """The memory of a box of the whole tensor that a fill goes to, seen as the fill sees it, and
-    its region there.
+def _part(box: torch.Tensor, there: Box, fill: Fill) -> tuple[torch.Tensor, Box] | None:
+    """The part of a box of the whole tensor that a fill goes to, seen as the fill sees it, and its
+    region there.
     """
     view = fill.view
     if view.plain:
-        return array, there
-    low = [max(box.start, start) for box, start in zip(there, view.starts, strict=True)]
+        return box, there
+    low = [max(part.start, start) for part, start in zip(there, view.starts, strict=True)]
     high = [
-        min(box.stop, start + size)
-        for box, start, size in zip(there, view.starts, view.sizes, strict=True)
+        min(part.stop, start + size)
+        for part, start, size in zip(there, view.starts, view.sizes, strict=True)
     ]
     if any(first >= last for first, last in zip(low, high, strict=True)):
         return None
     # Axes of the base that the view does not have are fixed at one index; the others come in the
-    # view's order.
-    kept = sorted([axis for axis in view.axes if axis is not None])
-    index = [
-        slice(first - box.start, last - box.start) if axis in kept else first - box.start
-        for axis, (first, last, box) in enumerate(zip(low, high, there, strict=True))
-    ]
-    array = array[tuple(index)].transpose(
-        [kept.index(axis) for axis in view.axes if axis is not None]
-    )
-    array = array[tuple([np.newaxis if axis is None else slice(None) for axis in view.axes])]
+    # view's order.  Only views are made: an index for each axis would copy a single element.
+    for axis, (first, last, part) in enumerate(zip(low, high, there, strict=True)):
+        box = box.narrow(axis, first - part.start, last - first)
+    kept = [axis for axis in view.axes if axis is not None]
+    box = box.permute(kept + [axis for axis in range(box.ndim) if axis not in kept])
+    box = box[(slice(None),) * len(kept) + (0,) * (box.ndim - len(kept))]
+    box = box[tuple([None if axis is None else slice(None) for axis in view.axes])]
     region = [
         slice(0, 1, 1)
         if axis is None
         else slice(low[axis] - view.starts[axis], high[axis] - view.starts[axis], 1)
         for axis in view.axes
     ]
-    return array, tuple(region)
+    return box, tuple(region)
 
 
 def _run(entries: list[Entry], seed: int, threads: int | None) -> int:
@@ -392,6 +457,22 @@ def _run(entries: list[Entry], seed: int, threads: int | None) -> int:
     return values
 
 
+def _write_constants(item: Named, plan: Plan, memory: torch.Tensor) -> int:
+    """Fill a tensor of a dtype without a draw; the number of values."""
+    if memory.dtype in _memory.DTYPES or not plan.fills:
+        return 0
+    for here, there in _pieces(item):
+        for fill in plan.fills:
+            part = _part(memory[here], there, fill)
+            if part is not None:
+                part[0].fill_(_constant(fill))
+    return memory.numel()
+
+
+def _constant(fill: Fill) -> Any:
+    return fill.arguments.get("value", CONSTANTS[fill.initializer])
+
+
 def _write_computed(item: Named, computed: torch.Tensor | None, memory: torch.Tensor) -> None:
     if computed is not None:
         for here, there in _pieces(item):
@@ -399,12 +480,14 @@ def _write_computed(item: Named, computed: torch.Tensor | None, memory: torch.Te
 
 
 def _count_different(one: torch.Tensor, two: torch.Tensor) -> int:
+    if one.dtype not in _memory.DTYPES:
+        return int(torch.ne(one, two).sum())
     dtype = _memory.DTYPES[one.dtype]
     return int(np.count_nonzero(_memory.bits(one, dtype) != _memory.bits(two, dtype)))
 
 
 def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> list[Filled]:
-    dtype = _memory.DTYPES[memory.dtype].name
+    dtype = str(memory.dtype).removeprefix("torch.")
     return [
         Filled(
             item.name, fill.initializer, fill.arguments, fill.view.shape, dtype, plan.stream(number)
@@ -419,6 +502,10 @@ def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> list[Filled]:
 def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
     """The new parameter in every place of the old one."""
     old = item.tensor
+    own = _own(old)
+    if own.data_ptr() == memory.data_ptr() and own.is_cpu and device is None:
+        _memory.bump(own)  # it was filled where it is
+        return
     if _memory.is_dtensor(old):
         from . import dtensor
 
@@ -451,6 +538,6 @@ def _restore(item: Named, plan: Plan, device: Any) -> None:
                     for start, size in zip(view.starts, view.sizes, strict=True)
                 ]
             )
-        ] = fill.arguments["value"]
+        ] = _constant(fill)
     for site in item.sites:
         site.module._buffers[site.attribute] = value if device is None else value.to(device)

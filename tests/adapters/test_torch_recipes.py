@@ -113,7 +113,8 @@ def test_parameters_without_a_draw_are_refused_by_name():
         )
     )
     with pytest.raises(NotImplementedError, match="'a'.*int8"):
-        fit.materialize_(model)
+        fit.materialize_(model, {"a": "normal"})
+    assert fit.materialize_(model).unknown == ("a",) and model["a"].is_meta
     model = on_meta(lambda: nn.ParameterDict({"z": torch.empty(3, dtype=torch.complex64)}))
     with pytest.raises(NotImplementedError, match="'z'.*complex64"):
         fit.materialize_(model)
@@ -382,4 +383,4 @@ def test_examples_print_what_they_say_and_docstrings_are_short(documented):
     names = {"fi": fi, "fit": fit, "torch": torch, "np": np}
     example = doctest.DocTestParser().get_doctest(text, names, documented.__name__, None, 0)
     assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
-    assert len(text.splitlines()) <= 32
+    assert len(text.splitlines()) <= 60  # numpydoc's sections and one example
