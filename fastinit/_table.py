@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._core.arguments import nearest, shown
 from .initializers.basic import (
     constant,
     constant_rule,
@@ -134,16 +135,13 @@ def lookup(initializer: str | Initializer) -> Initializer:
         if callable(initializer) and initializer in RULES:
             return initializer
         raise TypeError(
-            f"{initializer!r:.80} is no initializer of fastinit; give its name or its function"
+            f"{shown(initializer)} is not an initializer of fastinit; give its name or its function"
         )
     function = INITIALIZERS.get(ALIASES.get(initializer, initializer))
     if function is None:
-        from difflib import get_close_matches  # only on the way to an error
-
         known = (*INITIALIZERS, *ALIASES)
-        near = get_close_matches(initializer.lower(), known, 1, 0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-        raise ValueError(f"unknown initializer {initializer!r:.80}; {hint}")
+        hint = nearest(initializer, known) or f"known are {', '.join(sorted(known))}"
+        raise ValueError(f"unknown initializer {shown(initializer)}; {hint}")
     return function
 
 
@@ -189,11 +187,8 @@ def check_arguments(function: Initializer, arguments: Mapping[str, Any]) -> None
         )
     for argument in arguments:
         if argument not in own:
-            from difflib import get_close_matches
-
-            near = get_close_matches(str(argument), own, 1, 0.5)
             has = f"it takes {', '.join(own)}" if own else "it takes none"
             raise TypeError(
-                f"{function.__name__} has no argument {argument!r}; "
-                + (f"did you mean {near[0]!r}?" if near else has)
+                f"{function.__name__} has no argument {shown(argument)}; "
+                f"{nearest(argument, own) or has}"
             )

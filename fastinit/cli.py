@@ -196,7 +196,7 @@ def _seed(text: str) -> int:
 
 def _materialize(options: argparse.Namespace) -> int:
     began = time.perf_counter()
-    threads = _engine.threads(options.threads)
+    threads = _engine.thread_count(options.threads)
     if options.dry_run:
         _print_plan(checkpoint.plan(options.spec, options.seed, options.dtype))
         return 0

@@ -8,10 +8,10 @@ shard's.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ._core.arguments import described, integer, shown, whole
 from ._core.shapes import parse_shape
 
 Axes = int | Sequence[int]
@@ -71,15 +71,15 @@ def fans(
     """
     shape = parse_shape(shape)
     ins, outs, batch, spelled = _axes(shape, layout, in_axis, out_axis, batch_axis)
-    groups = _integer(groups, "groups")
+    groups = whole(groups, "groups")
     kernel = math.prod(size for axis, size in enumerate(shape) if axis not in (*ins, *outs, *batch))
     fan_in = math.prod(shape[axis] for axis in ins)
     fan_out = math.prod(shape[axis] for axis in outs)
     transposed = spelled in _TRANSPOSED
     counted = fan_in if transposed else fan_out
-    if groups < 1 or counted % groups:
+    if counted % groups:
         raise ValueError(
-            f"groups={groups} does not divide the {counted} "
+            f"groups={shown(groups)} does not divide the {counted} "
             f"{'inputs' if transposed else 'outputs'} of shape {shape}, layout {layout!r}; give "
             "the shape of all groups together, or another number of groups"
         )
@@ -99,7 +99,7 @@ def _axes(
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], str]:
     """In, out and batch axes, and the layout if it was spelled axis by axis and not overruled."""
     rank = len(shape)
-    batch = _normalised(batch_axis, shape, "batch_axis")
+    batch = normalized(batch_axis, shape, "batch_axis")
     if in_axis is not None or out_axis is not None:
         if in_axis is None or out_axis is None:
             missing = "out_axis" if out_axis is None else "in_axis"
@@ -107,8 +107,8 @@ def _axes(
                 f"{missing} is missing; give both axes (() stands for no axis), or a layout alone"
             )
         ins, outs, spelled = (
-            _normalised(in_axis, shape, "in_axis"),
-            _normalised(out_axis, shape, "out_axis"),
+            normalized(in_axis, shape, "in_axis"),
+            normalized(out_axis, shape, "out_axis"),
             "",
         )
     elif layout in ("oi", "io"):
@@ -141,13 +141,10 @@ def _axes(
 
 def _spelled(layout: object, shape: tuple[int, ...]) -> str:
     if not isinstance(layout, str):
-        raise TypeError(
-            f"layout must be a str such as 'oi' or 'OIHW', not {type(layout).__name__} "
-            f"{layout!r:.80}"
-        )
+        raise TypeError(f"layout must be a str such as 'oi' or 'OIHW', not {described(layout)}")
     if set(layout) - set("OIBDHW") or not layout:
         raise ValueError(
-            f"unknown layout {layout!r:.80}; give 'oi' (out, in, *kernel), 'io' (*kernel, in, "
+            f"unknown layout {shown(layout)}; give 'oi' (out, in, *kernel), 'io' (*kernel, in, "
             "out), or one capital an axis: O out, I in, B batch, D H W kernel, such as 'OIHW', "
             "'HWIO', 'IOHW'"
         )
@@ -163,25 +160,13 @@ def _spelled(layout: object, shape: tuple[int, ...]) -> str:
     return layout
 
 
-def _normalised(axes: Axes, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
+def normalized(axes: Axes, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
     """Axes as non-negative integers, in the order given."""
     rank = len(shape)
     several = isinstance(axes, Sequence) and not isinstance(axes, str)
-    given = tuple(_integer(axis, what) for axis in axes) if several else (_integer(axes, what),)  # type: ignore[union-attr]
+    given = tuple(integer(axis, what) for axis in axes) if several else (integer(axes, what),)  # type: ignore[union-attr]
     if any(not -rank <= axis < rank for axis in given):
         raise ValueError(
-            f"{what} {axes!r} is outside shape {shape}; axes run from {-rank} to {rank - 1}"
+            f"{what} {shown(axes)} is outside shape {shape}; axes run from {-rank} to {rank - 1}"
         )
     return tuple(axis % rank for axis in given)
-
-
-def _integer(value: object, what: str) -> int:
-    kind = type(value)
-    if kind is int:
-        return value  # type: ignore[return-value]
-    if kind.__name__ not in ("bool", "bool_"):
-        try:
-            return operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            pass
-    raise TypeError(f"{what} must hold integers, not {kind.__name__} {value!r:.80}")

@@ -97,7 +97,7 @@ def fill_entries(
     """fill() of initializers that `rule_of` names and gives the rule of."""
     began = time.perf_counter()
     seed = check_seed(seed)
-    engine.threads(threads)
+    engine.thread_count(threads)
     todo: list[tuple[Target, Draw | Write, int]] = []
     report: list[Filled] = []
     for number, (buffer, initializer, arguments, name, region, shape) in enumerate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ._core.draws import real
+from ._core.arguments import described, nearest, real, shown
 from ._core.engine import guarded
 from ._core.math import exp
 
@@ -94,10 +94,7 @@ def gain(activation: str | Callable[[float], float], param: float | None = None)
             )
         return _gain_by_quadrature(activation)
     if not isinstance(activation, str):
-        raise TypeError(
-            f"activation must be a name or a callable, not {type(activation).__name__} "
-            f"{activation!r:.80}"
-        )
+        raise TypeError(f"activation must be a name or a callable, not {described(activation)}")
     if activation in _WITH_PARAM:
         return _gain_with_param(activation, param)
     known = _GAINS.get(activation)
@@ -171,12 +168,9 @@ def _gain_by_quadrature(activation: Callable[[float], float]) -> float:
 
 
 def _unknown_activation(activation: str) -> str:
-    from difflib import get_close_matches  # only on the way to an error
-
     names = sorted((*_GAINS, *_WITH_PARAM))
-    near = get_close_matches(activation.lower(), names, 1, 0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = nearest(activation, names)
     return (
-        f"unknown activation {activation!r:.80}; {hint}known are {', '.join(names)}, or give a "
-        "callable of one float"
+        f"unknown activation {shown(activation)}; {hint + ' ' if hint else ''}known are "
+        f"{', '.join(names)}, or give a callable of one float"
     )

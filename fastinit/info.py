@@ -44,7 +44,7 @@ def info() -> dict[str, Any]:
         "engine": engine.name(),
         "isa": engine.isa(),
         "isas": list(engine.isas()),
-        "threads": engine.threads(None),
+        "threads": engine.thread_count(),
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "ml_dtypes": _installed("ml_dtypes"),

@@ -28,7 +28,7 @@ from . import _adapters
 from ._core import dtypes, engine, fill, shapes
 from ._core.draws import Draw
 from ._core.engine import guarded
-from ._core.fill import apply
+from ._core.fill import apply as _apply
 
 try:
     import jax
@@ -114,7 +114,7 @@ def _stream(words: Any) -> tuple[int, int]:
 
 # ------------------------------------------------------------------------------------------ drawing
 
-_decide, _apply = guarded(fill.decide), guarded(apply)
+_decide = guarded(fill.decide)
 
 
 def _initialize(

@@ -23,8 +23,7 @@ import numpy as np
 
 from . import _adapters
 from ._core import dtypes, shapes
-from ._core.engine import guarded
-from ._core.fill import apply
+from ._core.fill import apply as _apply
 from ._core.stream import check_seed
 from .typing import Sizes
 
@@ -37,7 +36,6 @@ except ImportError as error:
 Setting = tuple[str, dict[str, Any]]  # an initializer of the core and its arguments
 
 _register = keras.saving.register_keras_serializable(package="fastinit")
-_apply = guarded(apply)
 
 
 def _draw(

@@ -19,9 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._core import dtypes, engine, fill, safetensors
-from ._core.draws import Draw
 from ._core.dtypes import DType
-from ._core.engine import guarded
 from ._core.fill import apply
 from .typing import Array, Box, Sizes, Write
 
@@ -379,10 +377,7 @@ def pretrained_rule(
         if filler is None:
             return
         for part in _remainder(target, common):
-            if isinstance(filler, Draw):
-                engine.run((fill.job(part, filler, seed, stream),), threads)
-            else:
-                filler(part, seed, stream, threads)
+            fill.write(filler, part.view, dtype, shape, part.region, seed, stream, threads)
 
     return write
 
@@ -414,7 +409,6 @@ def _copy(values: Array, source: Source, dtype: DType, view: Array, threads: int
     engine.map_tasks(store, starts, threads if view.size > _AT_ONCE else 1)
 
 
-@guarded
 def pretrained(
     path: Any,
     tensor: str | None = None,

@@ -68,6 +68,6 @@ def pytest_report_header() -> list[str]:
     return [
         *left_out,
         f"fastinit: engine {_engine.name()}, ISA {_engine.isa()} of {', '.join(_engine.isas())}, "
-        f"{_engine.threads()} threads; numpy {np.__version__}; installed at "
+        f"{_engine.thread_count()} threads; numpy {np.__version__}; installed at "
         f"{os.path.dirname(os.path.dirname(_engine.__file__))}; {sys.platform}",
     ]

@@ -1,19 +1,132 @@
-"""Checks of arguments that several initializers share.
+"""Checks of arguments that several functions share: whole and real numbers, choices, layouts, and
+the hint in an error.
 
-It knows no initializer; an argument that is a real number is draws.real's.
+It knows no initializer, no dtype and no shape.  Every message names the argument, shows at most 80
+characters of what was given, and says what is allowed.
 """
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Iterable
 from typing import Any
+
+_BOOLEANS = ("bool", "bool_")  # Python's and, by its newer and older name, NumPy's
+_SHOWN = 80  # characters of a value in a message
+_NEAR = 0.6  # difflib's ratio: 'bf16' is near 'bfloat16' (0.67), 'foo' is not near 'bool' (0.57)
+
+
+def shown(value: Any) -> str:
+    """At most 80 characters of repr(value), for an error message; never an error itself."""
+    if isinstance(value, int) and not -(1 << 255) < value < 1 << 255:
+        # repr() raises ValueError from 4,300 digits on.
+        sign = "negative " if value < 0 else ""
+        return f"a {sign}whole number of {int(value).bit_length()} bits"
+    if isinstance(value, (str, bytes, bytearray)):
+        value = value[:_SHOWN]
+    try:
+        return repr(value)[:_SHOWN]
+    except Exception:  # an integer of too many digits inside, or a __repr__ that fails
+        return f"<{type(value).__name__}>"
+
+
+def described(value: Any) -> str:
+    """The type and the value, as messages about a wrong type show them."""
+    return f"{type(value).__name__} {shown(value)}"
+
+
+def is_boolean(value: Any) -> bool:
+    """Whether a value is a bool of Python or NumPy: as a number it is a slip, never a wish."""
+    return type(value).__name__ in _BOOLEANS
+
+
+def integer(value: Any, what: str, advice: str = "") -> int:
+    """A whole number; a boolean or a fraction is a TypeError, which ends with the advice."""
+    if type(value) is int:
+        return value
+    if not is_boolean(value):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{what} must be an integer, not {described(value)}{advice}")
 
 
 def whole(value: Any, what: str, least: int = 1) -> int:
-    """A whole number of at least `least`; booleans and fractions are refused."""
-    if type(value).__name__ in ("bool", "bool_") or not hasattr(value, "__index__"):
-        raise TypeError(f"{what} must be a whole number, not {type(value).__name__} {value!r:.80}")
-    value = operator.index(value)
-    if value < least:
-        raise ValueError(f"{what} is {value}; it must be at least {least}")
-    return value
+    """A whole number of at least `least`."""
+    number = integer(value, what)
+    if number < least:
+        raise ValueError(f"{what} is {shown(number)}; it must be at least {least}")
+    return number
+
+
+def double(value: Any, what: str) -> float:
+    """A real number as a double, perhaps infinite or nan; a boolean, text or complex number is a
+    TypeError.
+    """
+    if type(value) is float:
+        return value
+    if not is_boolean(value) and not isinstance(value, (str, bytes, bytearray)):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{what} is beyond the range of a double; it must be finite") from None
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(f"{what} must be a real number, not {described(value)}")
+
+
+def real(value: Any, what: str) -> float:
+    """A finite real number as a double, -0.0 as +0.0."""
+    value = double(value, what)
+    if not math.isfinite(value):
+        raise ValueError(f"{what} is {value}; it must be finite")
+    return value + 0.0  # type: ignore[no-any-return]  # bits: -0.0 + 0.0 is +0.0
+
+
+def positive(value: Any, what: str) -> float:
+    """A finite real number above 0."""
+    value = real(value, what)
+    if not value > 0.0:
+        raise ValueError(f"{what} is {value!r}; it must be > 0")
+    return value  # type: ignore[no-any-return]
+
+
+def bound(value: Any, what: str) -> float:
+    """A bound as a double, -0.0 as +0.0; it may be infinite, for no bound on that side."""
+    value = double(value, what)
+    if math.isnan(value):
+        raise ValueError(f"{what} is nan; give a number, or an infinity for no bound")
+    return value + 0.0  # type: ignore[no-any-return]
+
+
+def nearest(given: Any, known: Iterable[str]) -> str:
+    """ "did you mean 'x'?" where a known name is near to the given one, else an empty string."""
+    from difflib import get_close_matches  # on demand: only on the way to an error
+
+    if not isinstance(given, str) or len(given) > _SHOWN:
+        return ""
+    by_case = {name.lower(): name for name in known}
+    near = get_close_matches(given.lower(), by_case, 1, _NEAR)
+    return f"did you mean {by_case[near[0]]!r}?" if near else ""
+
+
+def choice(value: Any, what: str, allowed: Iterable[str]) -> None:
+    """ValueError unless the value is one of the allowed names."""
+    allowed = tuple(allowed)
+    if not isinstance(value, str) or value not in allowed:
+        hint = nearest(value, allowed)
+        raise ValueError(
+            f"{what} is {shown(value)}; {hint + ' ' if hint else ''}give one of "
+            f"{', '.join(map(repr, allowed))}"
+        )
+
+
+def channel_layout(layout: Any, what: str) -> None:
+    """ValueError unless the layout is 'oi' or 'io'; `what` is the function that takes no other."""
+    if not isinstance(layout, str) or layout not in ("oi", "io"):
+        raise ValueError(
+            f"layout is {shown(layout)}; {what} takes 'oi' (out, in, *kernel) or 'io' (*kernel, "
+            "in, out)"
+        )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array
-from .dtypes import _SEEN, DType, resolve
+from .dtypes import KNOWN, DType, resolve
 
 # Devices whose memory the CPU may write: kDLCPU, and the pinned host memory of CUDA and ROCm.
 _CPU_DEVICES = (1, 3, 11)
@@ -35,7 +35,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
     else:
         array, found = _foreign(out, dtype)
     if found is None:
-        found = _SEEN.get(array.dtype)
+        found = KNOWN.get(array.dtype)
         if found is None:
             found = _named(array, out, dtype)
     if dtype is not None and found is not dtype:

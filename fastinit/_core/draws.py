@@ -11,6 +11,7 @@ import operator
 from typing import Any, NamedTuple
 
 from . import dtypes
+from .arguments import bound, double, is_boolean, real
 from .dtypes import (
     CONSTANT,
     FLOAT32,
@@ -28,8 +29,6 @@ from .dtypes import (
 # The largest |z| of a normal is 6.76 (float64: 9.49), by the smallest radius word; rounded up here.
 REACH, REACH_FLOAT64 = 6.77, 9.5
 
-_BOOLEANS = ("bool", "bool_")  # Python's and, by its newer and older name, NumPy's
-
 
 class Draw(NamedTuple):
     """What an engine needs to know of an elementwise draw: codes of dtypes.py and parameters as
@@ -41,31 +40,8 @@ class Draw(NamedTuple):
     parameters: tuple[Any, ...]
 
 
-def real(value: Any, what: str) -> float:
-    """A parameter as a finite double, -0.0 as +0.0; a boolean, text or complex number is a
-    TypeError.
-    """
-    if type(value) is not float:
-        value = _double(value, what)
-    if not math.isfinite(value):
-        raise ValueError(f"{what} is {value}; it must be finite")
-    return value + 0.0  # type: ignore[no-any-return]  # bits: -0.0 + 0.0 is +0.0
-
-
-def _double(value: Any, what: str) -> float:
-    if type(value).__name__ in _BOOLEANS or isinstance(value, (str, bytes, bytearray)):
-        raise TypeError(f"{what} must be a real number, not {type(value).__name__} {value!r:.80}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{what} is beyond the range of a double; it must be finite") from None
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{what} must be a real number, not {type(value).__name__} {value!r:.80}"
-        ) from None
-
-
-def _floating(dtype: DType, what: str) -> None:
+def floating(dtype: DType, what: str) -> None:
+    """TypeError unless the dtype is a floating one."""
     if not dtype.is_float:
         raise TypeError(
             f"{what} draws need a floating dtype, not {dtype.name}; "
@@ -83,10 +59,9 @@ def constant(value: Any, dtype: DType) -> Draw:
         try:
             value = operator.index(value)  # also of bool and numpy.bool_: True is 1
         except TypeError:
-            value = bool(value) if type(value).__name__ in _BOOLEANS else _double(value, "value")
+            value = bool(value) if is_boolean(value) else double(value, "value")
         return Draw(CONSTANT, dtype.code, (encode(value, dtype),))
-    if type(value) is not float:
-        value = _double(value, "value")
+    value = double(value, "value")
     if not math.isfinite(value):
         raise ValueError(f"value is {value}; it must be finite")
     # bits: through float32, which near a tie may differ from one rounding; both must stay finite.
@@ -104,7 +79,7 @@ def uniform(low: Any, high: Any, dtype: DType, symmetric: bool = False) -> Draw:
 
     `symmetric`: U(-b, b) by definition, mean zero.
     """
-    _floating(dtype, "uniform")
+    floating(dtype, "uniform")
     low, high = real(low, "low"), real(high, "high")
     if low > high:
         raise ValueError(f"low {low!r} is above high {high!r}; give low <= high")
@@ -162,7 +137,7 @@ def normal(mean: Any, std: Any, dtype: DType) -> Draw:
     """Normal with the given mean and standard deviation; the largest value it could give must be
     finite in `dtype`.
     """
-    _floating(dtype, "normal")
+    floating(dtype, "normal")
     mean, std = real(mean, "mean"), real(std, "std")
     spread = positive_std(std, dtype)
     reach = REACH_FLOAT64 if dtype.wide else REACH
@@ -179,12 +154,12 @@ def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> 
     """The normal kept strictly between low and high, absolute bounds of which one or both may be
     infinite.
     """
-    _floating(dtype, "truncated_normal")
+    floating(dtype, "truncated_normal")
     mean, std = real(mean, "mean"), real(std, "std")
     spread = positive_std(std, dtype)
     if not std:
         raise ValueError("std is 0; a truncated normal needs std > 0 (constant fills one value)")
-    low, high = _bound(low, "low"), _bound(high, "high")
+    low, high = bound(low, "low"), bound(high, "high")
     if not low < high:
         raise ValueError(f"low {low!r} is not below high {high!r}; give low < high")
     working = dtype.working
@@ -226,12 +201,3 @@ def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> 
         dtype.code,
         (form, rounded(mean, working) + 0.0, spread, lowest, highest, *numbers),
     )
-
-
-def _bound(value: Any, what: str) -> float:
-    """A bound as a double, -0.0 as +0.0; it may be infinite, for truncation on one side."""
-    if type(value) is not float:
-        value = _double(value, what)
-    if math.isnan(value):
-        raise ValueError(f"{what} is nan; give a number, or an infinity for no bound")
-    return value + 0.0  # type: ignore[no-any-return]

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import nearest, shown
+
 # Draw codes and storage codes of the engines (src/fastinit.h has the same numbers).
 CONSTANT, UNIFORM, NORMAL, TRUNCATED_NORMAL, WORDS, WORDS64 = range(6)
 F64, F32, F16, BF16, E4M3, E5M2, U32, U64 = range(8)
@@ -159,12 +161,13 @@ INTEGERS = tuple(
 )
 DTYPES = {dtype.name: dtype for dtype in (*FLOATING, BOOL, *INTEGERS)}
 
-# Every spelling seen so far, so that the common case of resolve() is one lookup.
-_SEEN: dict[object, DType] = {}
+# Every spelling seen so far: the common case of resolve() is one lookup, and the hot path of a fill
+# looks up an array's dtype here.
+KNOWN: dict[object, DType] = {}
 for _dtype in DTYPES.values():
-    _SEEN[_dtype] = _SEEN[_dtype.name] = _dtype
+    KNOWN[_dtype] = KNOWN[_dtype.name] = _dtype
     if _dtype._module == "numpy":
-        _SEEN[_dtype.numpy()] = _SEEN[_dtype.numpy().type] = _dtype
+        KNOWN[_dtype.numpy()] = KNOWN[_dtype.numpy().type] = _dtype
 
 
 def resolve(dtype: Any) -> DType:
@@ -172,13 +175,13 @@ def resolve(dtype: Any) -> DType:
     object.
     """
     try:
-        return _SEEN[dtype]
+        return KNOWN[dtype]
     except (KeyError, TypeError):
         found = _search(dtype)
     if (
-        len(_SEEN) < 256
+        len(KNOWN) < 256
     ):  # spellings are few; a caller who makes new objects for ever must not fill memory
-        _SEEN[dtype] = found
+        KNOWN[dtype] = found
     return found
 
 
@@ -195,19 +198,20 @@ def _search(dtype: Any) -> DType:
         except Exception:
             if not isinstance(dtype, str):
                 raise TypeError(
-                    f"dtype {dtype!r:.80} is no dtype; give one of {', '.join(DTYPES)}"
+                    f"dtype {shown(dtype)} is not a dtype; give one of {', '.join(DTYPES)}"
                 ) from None
             name = dtype
         else:
             if not array_dtype.isnative:
                 raise ValueError(
-                    f"dtype {dtype!r} is byte-swapped; fastinit writes the machine's own byte "
+                    f"dtype {shown(dtype)} is byte-swapped; fastinit writes the machine's own byte "
                     f"order: use {array_dtype.newbyteorder('=').name!r} and swap the result"
                 )
             name = array_dtype.name
             if array_dtype.names is not None:
                 raise TypeError(
-                    f"structured dtype {array_dtype} cannot be filled; fill its fields one by one"
+                    f"structured dtype {str(array_dtype)[:80]} cannot be filled; "
+                    "fill its fields one by one"
                 )
             if array_dtype.kind in "cOmMSU" or array_dtype.subdtype is not None:
                 why = {
@@ -217,15 +221,15 @@ def _search(dtype: Any) -> DType:
                     "O": "object arrays hold no numbers",
                 }.get(array_dtype.kind, "it holds no plain numbers")
                 raise TypeError(
-                    f"dtype {name!r} cannot be filled: {why}; allowed are {', '.join(DTYPES)}"
+                    f"dtype {shown(name)} cannot be filled: {why}; allowed are {', '.join(DTYPES)}"
                 )
     found = DTYPES.get(name)
     if found is None:
-        from difflib import get_close_matches  # only on the way to an error
-
-        near = get_close_matches(name.lower(), DTYPES, 1, 0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown dtype {name!r:.80}; {hint}allowed are {', '.join(DTYPES)}")
+        hint = nearest(name, DTYPES)
+        raise ValueError(
+            f"unknown dtype {shown(name)}; {hint + ' ' if hint else ''}allowed are "
+            f"{', '.join(DTYPES)}"
+        )
     return found
 
 
@@ -243,7 +247,7 @@ def encode(value: float, dtype: DType) -> int:
             or not dtype.low <= value <= dtype.high
         ):
             raise ValueError(
-                f"{value!r} has no exact value in {dtype.name}; give a whole number in "
+                f"{shown(value)} has no exact value in {dtype.name}; give a whole number in "
                 f"[{dtype.low}, {dtype.high}]"
             )
         return int(value) & ((1 << 8 * dtype.itemsize) - 1)

@@ -7,22 +7,28 @@ see draws.py and shapes.py.
 
 from __future__ import annotations
 
+import _thread
 import functools
 import importlib
 import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
 
+from .arguments import whole
 from .jobs import Job
 
-SMALL = 1 << 18  # values: below, waking another thread costs more than it draws
-
+# Values of a chunk, which one thread draws at a time (CHUNK of src/_native.pyx).  Up to one chunk,
+# waking another thread costs more than it draws.
+CHUNK = 1 << 18
+MOST_THREADS = 1024
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 # --------------------------------------------------------------------------------------- the engine
@@ -93,6 +99,7 @@ def isas() -> tuple[str, ...]:
 
 
 def _probe() -> None:
+    """FloatingPointError where this thread's state would change bits."""
     one, tiny = np.float32(1), np.float32(2.0**-24)
     with np.errstate(all="ignore"):
         exact = (
@@ -111,26 +118,29 @@ def _probe() -> None:
         )
 
 
+# enter() sets round-to-nearest, no flush to zero and masked exceptions for this thread, and returns
+# what leave() needs to restore the caller's state.  NumPy alone cannot set it: it only checks.
+enter: Callable[[], Any]
+leave: Callable[[Any], None]
+if _NAME == "native":
+    enter, leave = _ENGINE.enter, _ENGINE.leave
+else:
+    enter, leave = _probe, lambda state: None
+
+
 def guarded(function: F) -> F:
-    """Run the whole call under round-to-nearest, no flush to zero, exceptions masked; the caller's
-    state comes back after it.
+    """Run the whole call between enter() and leave().
+
+    For functions that compute with floats outside fill.apply, which guards itself.
     """
-    if _NAME == "native":
-        enter, leave = _ENGINE.enter, _ENGINE.leave
 
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            state = enter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                leave(state)
-    else:
-
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            _probe()
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        state = enter()
+        try:
             return function(*args, **kwargs)
+        finally:
+            leave(state)
 
     return call  # type: ignore[return-value]
 
@@ -174,32 +184,30 @@ def _available(_pid: int) -> int:
     return max(1, int(min(cpus, _quota())))
 
 
-def threads(wanted: int | None = None) -> int:
-    """The number of threads to use: `wanted`, else FASTINIT_NUM_THREADS, else min(affinity, cgroup
+def thread_count(threads: int | None = None) -> int:
+    """The number of threads to use: `threads`, else FASTINIT_NUM_THREADS, else min(affinity, cgroup
     quota).
     """
-    source = "threads"
-    if wanted is None:
-        text = os.environ.get("FASTINIT_NUM_THREADS", "")
-        if not text:
-            return _available(os.getpid())
-        source = "FASTINIT_NUM_THREADS"
-        if not text.isascii() or not text.isdigit():
-            raise ValueError(
-                f"FASTINIT_NUM_THREADS is {text!r}; it must be a whole number of at least 1, or "
-                "unset"
-            )
-        wanted = int(text)
-    elif isinstance(wanted, (bool, np.bool_)) or not hasattr(wanted, "__index__"):
-        raise TypeError(f"threads is {wanted!r}; it must be a whole number of at least 1, or None")
-    wanted = wanted.__index__()
-    if wanted < 1:
-        raise ValueError(f"{source} is {wanted}; it must be at least 1")
-    return min(wanted, 1024)
+    if threads is not None:
+        return min(whole(threads, "threads"), MOST_THREADS)
+    text = os.environ.get("FASTINIT_NUM_THREADS", "")
+    if not text:
+        return _available(os.getpid())
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdigit() and digits):
+        raise ValueError(
+            f"FASTINIT_NUM_THREADS is {text!r:.80}; it must be a whole number of at least 1, or "
+            "unset"
+        )
+    return min(int(digits[:5]), MOST_THREADS)
 
 
 class _Pool:
-    """Daemon threads (a live pool must not hold up exit) that run what is put on one queue."""
+    """Threads that run what is put on one queue.
+
+    Started by _thread and not by threading: Thread.start waits in Python code, which a Ctrl-C can
+    leave with a broken lock, and a live pool must not hold up exit.
+    """
 
     def __init__(self) -> None:
         from _queue import SimpleQueue
@@ -214,12 +222,12 @@ class _Pool:
 
     def grow(self, count: int) -> int:
         """Have at least `count` threads, or as many as the system gives; returns how many there
-        are.
+        are, at most `count`.
         """
         with self._lock:
             while self._count < count:
                 try:
-                    threading.Thread(target=self._serve, name="fastinit", daemon=True).start()
+                    _thread.start_new_thread(self._serve, ())
                 except RuntimeError:  # "can't start new thread": fewer threads, same bits
                     break
                 self._count += 1
@@ -229,55 +237,88 @@ class _Pool:
         self._queue.put(task)
 
 
-_pools: dict[
-    int, _Pool
-] = {}  # by process id: a forked child finds none of its parent's threads, and makes its own
+# By process id: a forked child finds none of its parent's threads, and makes its own.
+_pools: dict[int, _Pool] = {}
 
 
-def _run_everywhere(work: Callable[[bool], None], cancel: Callable[[], None], count: int) -> None:
-    """Run work(False) on `count - 1` pool threads and work(True) on this one; if any raises, cancel
-    the rest, wait, raise the first.
+class _Team:
+    """One piece of work shared by this thread and helpers of the pool.
+
+    Each helper records that it began and that it ended, and this thread waits until the two counts
+    are equal.  An interrupt at any moment can lose a wake-up but never a count, so the wait neither
+    hangs nor ends while a helper still writes into the caller's memory.  A helper that begins after
+    this thread has left finds nothing to do: the work is finished or cancelled by then.
+    """
+
+    def __init__(self, work: Callable[[], object], cancel: Callable[[], None]) -> None:
+        from _queue import SimpleQueue
+
+        self._work, self._cancel = [work], cancel
+        self._began: list[None] = []
+        self._ended: list[None] = []
+        self._wake: Any = SimpleQueue()
+        self.errors: list[BaseException] = []
+
+    def help(self) -> None:
+        """What a thread of the pool runs."""
+        self._began.append(None)
+        try:
+            for work in self._work.copy():
+                work()
+        except BaseException as error:
+            self.errors.append(error)
+            self._cancel()
+        finally:
+            self._ended.append(None)
+            self._wake.put(None)
+
+    def join(self) -> None:
+        """Wait for the helpers that began; an interrupt cancels what is left, and waits on."""
+        while True:
+            try:
+                if self.errors:
+                    self._cancel()
+                # Read in this order, a helper that begins in between counts.
+                while len(self._ended) < len(self._began):
+                    self._wake.get()
+                self._work.clear()  # a late helper must not hold the caller's memory
+                return
+            except BaseException as error:
+                self.errors.append(error)
+
+
+def _run_everywhere(
+    here: Callable[[], object],
+    elsewhere: Callable[[], object],
+    cancel: Callable[[], None],
+    count: int,
+) -> None:
+    """Run here() on this thread and elsewhere() on `count - 1` threads of the pool; if any raises,
+    cancel the rest, wait, and raise the first error.
     """
     pool = _pools.get(os.getpid())
     if pool is None:
         pool = _pools.setdefault(os.getpid(), _Pool())
-    helpers = pool.grow(count - 1)
-    finished = threading.Semaphore(0)
-    errors: list[BaseException] = []
-
-    def task() -> None:
-        try:
-            work(False)
-        except BaseException as error:
-            errors.append(error)
-            cancel()
-        finally:
-            finished.release()
-
-    started = 0
+    team = _Team(elsewhere, cancel)
     try:
-        for _ in range(helpers):
-            pool.submit(task)
-            started += 1
-        work(True)
-    except BaseException:
-        cancel()
-        raise
-    finally:
-        # Workers are joined whatever happens: they write into the caller's memory.  A second Ctrl-C
-        # must not cut this short.
-        interrupted: BaseException | None = None
-        while started:
-            try:
-                finished.acquire()
-                started -= 1
-            except KeyboardInterrupt as error:
-                interrupted = error
-                cancel()
-        if interrupted is not None:
-            raise interrupted
-    if errors:
-        raise errors[0]
+        try:
+            for _ in range(pool.grow(count - 1)):
+                pool.submit(team.help)
+            here()
+        except BaseException as error:
+            team.errors.append(error)
+            cancel()
+        team.join()
+    except BaseException as error:  # an interrupt between the lines above
+        team.errors.append(error)
+        team.join()
+    if team.errors:
+        try:
+            raise team.errors[0]
+        finally:
+            del (
+                team
+            )  # or the traceback and the error would keep each other, and the caller's memory
 
 
 def run(
@@ -289,59 +330,63 @@ def run(
     """
     batch = _ENGINE.Batch(jobs)
     total = batch.values
-    count = globals()["threads"](threads) if total > SMALL or threads is not None else 1
-    if total <= SMALL:
+    if threads is not None:
+        threads = thread_count(threads)
+    if total <= CHUNK:
         batch.work(-1)
         if progress:
             progress(total)
         return
+    reported = 0
 
-    def work(main: bool) -> None:
-        if not main:
-            batch.work(-1)
-            return
-        told = 0
+    def here() -> None:
+        nonlocal reported
         while not batch.work(16):  # returns to Python every few chunks, where signals are seen
-            if progress and batch.done > told:
-                progress(batch.done - told)
-                told = batch.done
-        main_told[0] = told
+            if progress and batch.done > reported:
+                done = batch.done
+                progress(done - reported)
+                reported = done
 
-    main_told = [0]
+    count = thread_count() if threads is None else threads
+    if count > 1:
+        count = min(count, sum([-(-job.out.size // CHUNK) for job in jobs]))
     if count == 1:
-        work(True)
+        here()
     else:
-        _run_everywhere(work, batch.cancel, count)
+        _run_everywhere(here, functools.partial(batch.work, -1), batch.cancel, count)
     if progress:
-        progress(total - main_told[0])
+        progress(total - reported)
 
 
 def map_tasks(
-    function: Callable[[Any], None], items: Iterable[Any], threads: int | None = None
+    function: Callable[[T], object], items: Iterable[T], threads: int | None = None
 ) -> None:
     """Call function(item) for every item on this thread and the pool; the first error cancels what
     has not begun.
-    """
-    todo = iter(list(items))
-    count = globals()["threads"](threads)
-    lock = threading.Lock()
-    cancelled = threading.Event()
-    nothing = object()
 
-    def work(main: bool) -> None:
-        state = _ENGINE.enter() if _NAME == "native" and not main else None
+    The items may be a generator: one is taken when a thread is free for it, under a lock, after one
+    a thread at the start.
+    """
+    source = iter(items)
+    first = list(islice(source, thread_count(threads)))
+    todo = chain(first, source)
+    lock = threading.Lock()
+    cancelled: list[bool] = []
+    nothing: Any = object()
+
+    def work() -> None:
+        state = enter()
         try:
-            while not cancelled.is_set():
+            while not cancelled:
                 with lock:
                     item = next(todo, nothing)
                 if item is nothing:
                     return
                 function(item)
         finally:
-            if state is not None:
-                _ENGINE.leave(state)
+            leave(state)
 
-    if count == 1:
-        work(True)
+    if len(first) < 2:
+        work()
     else:
-        _run_everywhere(work, cancelled.set, count)
+        _run_everywhere(work, work, functools.partial(cancelled.append, True), len(first))

@@ -1,4 +1,4 @@
-"""Job: one draw into one array, as both engines take it.
+"""Job: one draw into one array, as both engines take it, and its one constructor.
 
 It knows no shape and no region: fill.py turns a target into a Job, engine.py runs them.
 """
@@ -26,6 +26,9 @@ class Job(NamedTuple):
     strides: Sizes  # of the index, >= 0
 
 
+_new = tuple.__new__  # half a microsecond less than the class's own constructor
+
+
 def draw_job(
     out: Array,
     draw: Draw,
@@ -36,4 +39,5 @@ def draw_job(
     plane: int = PLANE_VALUES,
 ) -> Job:
     """The Job that draws into `out` from index `first` on."""
-    return Job(out, draw.draw, draw.storage, seed, stream, plane, draw.parameters, first, strides)
+    kind, storage, parameters = draw
+    return _new(Job, (out, kind, storage, seed, stream, plane, parameters, first, strides))

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..typing import Box, Sizes
+from .arguments import described, integer, is_boolean, shown
 from .dtypes import DType
 
 _MOST_AXES = 64  # NumPy's
@@ -24,44 +25,27 @@ def parse_shape(shape: Any) -> Sizes:
         shape = _sequence(shape)
     for size in shape:
         if size.__class__ is not int:
-            shape = tuple([_size(size, shape) for size in shape])
+            shape = tuple([integer(size, "every size of shape") for size in shape])
             break
     for size in shape:
         if size < 0:
-            raise ValueError(f"shape {shape} has a negative size; give sizes >= 0")
+            raise ValueError(f"shape {shown(shape)} has a negative size; give sizes >= 0")
     return shape  # type: ignore[no-any-return]
 
 
 def _sequence(shape: Any) -> tuple[Any, ...]:
     if shape is None:
         raise TypeError("neither shape nor out is given; give a shape, or out= to fill in place")
-    if isinstance(shape, (str, bytes)):
-        raise TypeError(
-            f"shape must be an integer or a tuple of integers, not {type(shape).__name__} "
-            f"{shape!r:.80}"
-        )
-    try:
-        return (operator.index(shape),) if type(shape) is not bool else (shape,)
-    except TypeError:
-        pass
-    try:
-        return tuple(shape)
-    except TypeError:
-        raise TypeError(
-            f"shape must be an integer or a tuple of integers, not {type(shape).__name__} "
-            f"{shape!r:.80}"
-        ) from None
-
-
-def _size(size: Any, shape: Any) -> int:
-    if type(size).__name__ in ("bool", "bool_"):
-        raise TypeError(f"shape {shape!r:.80} holds the boolean {size!r}; give integers")
-    try:
-        return operator.index(size)
-    except TypeError:
-        raise TypeError(
-            f"shape {shape!r:.80} holds {type(size).__name__} {size!r:.80}; give integers"
-        ) from None
+    if not isinstance(shape, (str, bytes)) and not is_boolean(shape):
+        try:
+            return (operator.index(shape),)
+        except TypeError:
+            pass
+        try:
+            return tuple(shape)
+        except TypeError:
+            pass
+    raise TypeError(f"shape must be an integer or a tuple of integers, not {described(shape)}")
 
 
 @lru_cache(maxsize=4096)
@@ -85,7 +69,8 @@ def count(shape: Sizes, dtype: DType) -> int:
         math.prod([size for size in shape if size]) > 1 << limit
     ):  # zero axes do not excuse the others, as in NumPy
         raise ValueError(
-            f"shape {shape} has more than 2**{limit} elements, the limit of {dtype.name} tensors"
+            f"shape {shown(shape)} has more than 2**{limit} elements, the limit of {dtype.name} "
+            "tensors"
         )
     return math.prod(shape)
 
@@ -97,7 +82,7 @@ def parse_region(region: Any, shape: Sizes) -> Box:
     entries = tuple(region) if isinstance(region, (tuple, list)) else (region,)
     dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
-        raise ValueError(f"region {region!r} has {len(dots)} Ellipses; give at most one")
+        raise ValueError(f"region {shown(region)} has {len(dots)} Ellipses; give at most one")
     if dots:
         missing = len(shape) - len(entries) + 1
         entries = (*entries[: dots[0]], *[slice(None)] * missing, *entries[dots[0] + 1 :])
@@ -115,27 +100,22 @@ def parse_region(region: Any, shape: Sizes) -> Box:
 
 
 def _part(entry: Any, size: int, axis: int) -> slice:
-    def whole(number: Any, default: int) -> int:
-        if number is None:
-            return default
-        if type(number).__name__ in ("bool", "bool_") or not hasattr(number, "__index__"):
-            raise TypeError(
-                f"region holds {type(number).__name__} {number!r:.80} at axis {axis}; give slices "
-                "or integers"
-            )
-        return operator.index(number)
+    def bound(number: Any, default: int) -> int:
+        return default if number is None else integer(number, f"region at axis {axis}")
 
     if isinstance(entry, slice):
-        step = whole(entry.step, 1)
+        step = bound(entry.step, 1)
         if step != 1:
-            raise ValueError(f"region has step {step} at axis {axis}; only step 1 is allowed")
-        start, stop = whole(entry.start, 0), whole(entry.stop, size)
+            raise ValueError(
+                f"region has step {shown(step)} at axis {axis}; only step 1 is allowed"
+            )
+        start, stop = bound(entry.start, 0), bound(entry.stop, size)
     else:
-        start = whole(entry, 0)
+        start = bound(entry, 0)
         stop = start + 1
     if not (0 <= start <= size and 0 <= stop <= size):
         raise ValueError(
-            f"region {start}:{stop} at axis {axis} is outside the {size} elements of the shape; "
-            "bounds count from the start, and negative ones are not allowed"
+            f"region {shown(start)}:{shown(stop)} at axis {axis} is outside the {size} elements of "
+            "the shape; bounds count from the start, and negative ones are not allowed"
         )
     return slice(start, max(start, stop), 1)

@@ -6,11 +6,12 @@ what the user gave into the first three.  It may not draw, allocate or know a sh
 themselves: reference.py and src/kernel/.
 """
 
-import operator
 import os
 
 # Not hashlib: importing that costs 20 ms (OpenSSL), and _blake2 is the same function without it.
 from _blake2 import blake2b
+
+from .arguments import integer, shown
 
 STREAM_VERSION = 1
 
@@ -24,22 +25,12 @@ _WORD64 = (1 << 64) - 1
 
 
 def _unsigned64(number: object, what: str, instead: str) -> int:
-    """`number` as an int in [0, 2^64); booleans are refused, because seed=True is a slip and never
-    a wish.
-    """
-    kind = type(number)
-    if kind is not int:
-        if kind.__name__ in ("bool", "bool_"):
-            raise TypeError(f"{what} must be an integer, not the boolean {number!r}; {instead}")
-        try:
-            number = operator.index(number)  # type: ignore[arg-type]
-        except TypeError:
-            raise TypeError(
-                f"{what} must be an integer, not {kind.__name__} {number!r:.80}; {instead}"
-            ) from None
-    if not 0 <= number <= _WORD64:  # type: ignore[operator]
-        raise ValueError(f"{what} {number} is outside [0, 2**64); {instead}")
-    return number  # type: ignore[return-value]
+    """`number` as an int in [0, 2^64)."""
+    if type(number) is not int:
+        number = integer(number, what, "; " + instead)
+    if not 0 <= number <= _WORD64:
+        raise ValueError(f"{what} {shown(number)} is outside [0, 2**64); {instead}")
+    return number
 
 
 def check_seed(seed: object) -> int:
@@ -76,7 +67,7 @@ def stream_id(name: object) -> int:
             raw = name.encode("utf-8")
         except UnicodeEncodeError:
             raise ValueError(
-                f"name {name!r:.80} holds a lone surrogate, which has no UTF-8 form; "
+                f"name {shown(name)} holds a lone surrogate, which has no UTF-8 form; "
                 "give a name of valid Unicode text, or an integer stream id"
             ) from None
         return int.from_bytes(blake2b(raw, digest_size=8).digest(), "little")

@@ -110,7 +110,7 @@ class _Former:
         self.problem, self.place, self.draw = problem, place, draw
         self.working, self.p, self.q = problem.working, problem.p, problem.q
         self.itemsize = self.working.itemsize
-        self.threads = min(engine.threads(threads), MOST_THREADS)
+        self.threads = min(engine.thread_count(threads), MOST_THREADS)
         self.lent: list[Array] = []
         self.stopped = (
             False  # by Ctrl-C or an error: the other threads need not finish their panels

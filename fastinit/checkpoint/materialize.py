@@ -132,7 +132,7 @@ def materialize(
     (6, 320)
     """
     began = time.perf_counter()
-    count = engine.threads(threads)
+    count = engine.thread_count(threads)
     if isinstance(spec, Plan):
         if (seed, dtype) != (None, None):
             raise TypeError("seed and dtype belong to plan(); this plan has its own already")

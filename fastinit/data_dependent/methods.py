@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .._core.draws import real
+from .._core.arguments import positive, real
 from .._core.engine import guarded
 from .._core.stream import check_seed
 from ..initializers import normal
 from ..typing import Array
-from .network import Copy, Layer, NetworkReport, copies_of, finish, flow, moments, positive
+from .network import Copy, Layer, NetworkReport, copies_of, finish, flow, moments
 
 Gradients = Callable[["list[Array]", "list[Array | None]", Array], "Sequence[Array]"]
 

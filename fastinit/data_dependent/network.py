@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core.draws import real
 from ..typing import Array
 
 Forward = Callable[[Array, Array, "Array | None"], Array]
@@ -265,10 +264,3 @@ def finish(method: str, copies: list[Copy], batch: Array) -> NetworkReport:
     reports = [copy.report(copy.run(x)) for copy, x in flow(copies, batch)]
     _commit(copies)
     return NetworkReport(method, tuple(reports))
-
-
-def positive(value: Any, what: str) -> float:
-    number = real(value, what)
-    if not number > 0.0:
-        raise ValueError(f"{what} is {number!r}; it must be > 0")
-    return number

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from .._core import draws
-from .._core.draws import Draw, real
+from .._core.arguments import bound, choice, real
+from .._core.draws import Draw
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from .._core.math import truncated_std
 from ..typing import Array, Sizes
@@ -53,12 +51,8 @@ def truncated_normal_rule(
     correct_std: bool = False,
 ) -> Draw:
     mean, std = real(mean, "mean"), real(std, "std")
-    low, high = _bound(low, "low"), _bound(high, "high")
-    if bounds not in ("sigma", "absolute"):
-        raise ValueError(
-            f"bounds is {bounds!r}; give 'sigma' (low and high count stds from the mean) or "
-            "'absolute'"
-        )
+    low, high = bound(low, "low"), bound(high, "high")
+    choice(bounds, "bounds", ("sigma", "absolute"))
     if std < 0.0:
         raise ValueError(f"std is {std!r}; it must be >= 0")
     if not low < high:
@@ -79,13 +73,6 @@ def truncated_normal_rule(
     return draws.truncated_normal(
         mean, std, mean + low * std, mean + high * std, dtype
     )  # bits: two roundings a bound
-
-
-def _bound(value: Any, what: str) -> float:
-    """A bound may be infinite: truncation on one side."""
-    if isinstance(value, (float, np.floating)) and math.isinf(value):
-        return float(value)
-    return real(value, what)
 
 
 def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> float:
@@ -118,7 +105,6 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
 # --------------------------------------------------------------------------------- public functions
 
 
-@guarded
 def zeros(
     shape: Any = None,
     *,
@@ -144,7 +130,6 @@ def zeros(
     return apply(zeros_rule, {}, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def ones(
     shape: Any = None,
     *,
@@ -169,7 +154,6 @@ def ones(
     return apply(ones_rule, {}, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def constant(
     shape: Any = None,
     *,
@@ -204,7 +188,6 @@ def constant(
     return apply(constant_rule, {"value": value}, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def uniform(
     shape: Any = None,
     *,
@@ -245,7 +228,6 @@ def uniform(
     )
 
 
-@guarded
 def normal(
     shape: Any = None,
     *,
@@ -286,7 +268,6 @@ def normal(
     )
 
 
-@guarded
 def truncated_normal(
     shape: Any = None,
     *,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .._core import draws
+from .._core.arguments import channel_layout, real, shown, whole
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply, clear
 from ..typing import Array, Sizes, Write
 
@@ -25,7 +25,7 @@ def eye_rule(shape: Sizes, dtype: DType, *, gain: Any = 1.0) -> Write:
         )
     # As a parameter of a floating dtype gain loses its sign of zero; bool and integers take it as
     # it is.
-    bits = draws.constant(draws.real(gain, "gain") if dtype.is_float else gain, dtype).parameters[0]
+    bits = draws.constant(real(gain, "gain") if dtype.is_float else gain, dtype).parameters[0]
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         clear(target, threads)
@@ -42,18 +42,13 @@ def dirac_rule(shape: Sizes, dtype: DType, *, groups: int = 1, layout: str = "oi
             f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; eye does "
             "matrices"
         )
-    if layout not in ("oi", "io"):
-        raise ValueError(
-            f"layout is {layout!r}; dirac knows 'oi' (out, in, *kernel) and 'io' (*kernel, in, out)"
-        )
-    if isinstance(groups, (bool, np.bool_)) or not hasattr(groups, "__index__"):
-        raise TypeError(f"groups must be an integer, not {type(groups).__name__} {groups!r:.80}")
+    channel_layout(layout, "dirac")
+    groups = whole(groups, "groups")
     outputs, inputs = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
-    groups = groups.__index__()
-    if groups < 1 or outputs % groups:
+    if outputs % groups:
         raise ValueError(
-            f"groups={groups} does not divide the {outputs} outputs of shape {shape}, layout "
-            f"{layout!r}"
+            f"groups={shown(groups)} does not divide the {outputs} outputs of shape {shape}, "
+            f"layout {layout!r}"
         )
     one = draws.constant(1, dtype).parameters[0]
     kernel = shape[2:] if layout == "oi" else shape[:-2]
@@ -82,7 +77,6 @@ def dirac_rule(shape: Sizes, dtype: DType, *, groups: int = 1, layout: str = "oi
 # --------------------------------------------------------------------------------- public functions
 
 
-@guarded
 def eye(
     shape: Any = None,
     *,
@@ -117,7 +111,6 @@ def eye(
     return apply(eye_rule, {"gain": gain}, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def dirac(
     shape: Any = None,
     *,

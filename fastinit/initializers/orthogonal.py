@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from .._core import draws
+from .._core.arguments import channel_layout, real
 from .._core.dtypes import DType, is_finite, rounded
-from .._core.engine import guarded
 from .._core.fill import apply, clear
 from .._orthogonal.convolution import write_kernel
 from .._orthogonal.matrix import write_matrices
-from ..fans import _normalised
+from ..fans import normalized
 from ..typing import Array, Sizes, Write
 
 
@@ -24,8 +24,8 @@ def checked_gain(gain: Any, dtype: DType, what: str) -> float:
     """A finite gain, in the working type, whose products with entries of an orthogonal matrix stay
     finite.
     """
-    draws._floating(dtype, what)
-    gain = draws.real(gain, "gain")
+    draws.floating(dtype, what)
+    gain = real(gain, "gain")
     if not is_finite(
         abs(gain) * (1.0 + 2.0**-16), dtype
     ):  # an entry may exceed 1 by its rounding errors
@@ -36,20 +36,12 @@ def checked_gain(gain: Any, dtype: DType, what: str) -> float:
     return rounded(gain, dtype.working)
 
 
-def checked_layout(layout: Any, what: str) -> None:
-    if layout not in ("oi", "io"):
-        raise ValueError(
-            f"layout is {layout!r:.80}; {what} knows 'oi' (out, in, *kernel) and 'io' (*kernel, "
-            "in, out)"
-        )
-
-
 def orthogonal_rule(
     shape: Sizes, dtype: DType, *, gain: Any = 1.0, layout: str = "oi", batch_axis: Any = ()
 ) -> Write:
-    checked_layout(layout, "orthogonal")
+    channel_layout(layout, "orthogonal")
     gain = checked_gain(gain, dtype, "orthogonal")
-    batch = _normalised(batch_axis, shape, "batch_axis")
+    batch = normalized(batch_axis, shape, "batch_axis")
     if len(set(batch)) < len(batch):
         raise ValueError(f"batch_axis {batch_axis!r} names an axis of shape {shape} twice")
     batch = tuple(sorted(batch))
@@ -83,7 +75,7 @@ def orthogonal_rule(
 
 def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:
     """(outputs, inputs, kernel's sides) of a convolution's weight."""
-    checked_layout(layout, what)
+    channel_layout(layout, what)
     if not 3 <= len(shape) <= 5:
         raise ValueError(
             f"{what} needs the 3 to 5 axes of a convolution's weight, not shape {shape}; "
@@ -170,7 +162,6 @@ def convolutional_orthogonal_rule(
 # --------------------------------------------------------------------------------- public functions
 
 
-@guarded
 def orthogonal(
     shape: Any = None,
     *,
@@ -217,7 +208,6 @@ def orthogonal(
     return apply(orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def delta_orthogonal(
     shape: Any = None,
     *,
@@ -260,7 +250,6 @@ def delta_orthogonal(
     return apply(delta_orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def convolutional_orthogonal(
     shape: Any = None,
     *,

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from typing import Any
 
-import numpy as np
-
 from .._core import draws, dtypes, shapes
+from .._core.arguments import choice, integer, real, shown
 from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply
@@ -28,10 +26,7 @@ def _pattern(shape: Sizes, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
         raise ValueError(
             f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two"
         )
-    if per not in ("column", "row"):
-        raise ValueError(
-            f"per is {per!r}; give 'column' (units are the columns, as in torch) or 'row'"
-        )
+    choice(per, "per", ("column", "row"))
     if (sparsity is None) == (n_nonzero is None):
         raise ValueError(
             "give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (its non-zeros)"
@@ -39,7 +34,7 @@ def _pattern(shape: Sizes, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
     rows, columns = shape
     units, places = (columns, rows) if per == "column" else (rows, columns)
     if sparsity is not None:
-        fraction = draws.real(sparsity, "sparsity")
+        fraction = real(sparsity, "sparsity")
         if not 0.0 <= fraction <= 1.0:
             raise ValueError(
                 f"sparsity is {fraction!r}; it must lie in [0, 1], the fraction of zeros in each "
@@ -47,16 +42,12 @@ def _pattern(shape: Sizes, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
             )
         kept = places - math.ceil(fraction * places)  # bits: the product in double
     else:
-        if isinstance(n_nonzero, (bool, np.bool_)) or not hasattr(n_nonzero, "__index__"):
-            raise TypeError(
-                f"n_nonzero must be an integer, not {type(n_nonzero).__name__} {n_nonzero!r:.80}"
-            )
-        kept = operator.index(n_nonzero)
+        kept = integer(n_nonzero, "n_nonzero")
         if not 0 <= kept <= places:
             other = "row" if per == "column" else "column"
             raise ValueError(
-                f"n_nonzero is {kept}, but each {per} of shape {shape} has {places} places; give "
-                f"at most {places}, or per={other!r}"
+                f"n_nonzero is {shown(kept)}, but each {per} of shape {shape} has {places} places; "
+                f"give at most {places}, or per={other!r}"
             )
     return Pattern(per, units, places, kept)
 
@@ -82,6 +73,7 @@ def sparse_rule(
 FORMATS = ("csr", "csc", "coo")
 
 
+@guarded
 def _array(
     parameters: dict[str, Any],
     shape: Any,
@@ -107,7 +99,6 @@ def _array(
     return matrix(pattern, draw, kind, parts, seed, stream, threads, form)
 
 
-@guarded
 def sparse(
     shape: Any = None,
     *,
@@ -153,10 +144,7 @@ def sparse(
     parameters = {"sparsity": sparsity, "n_nonzero": n_nonzero, "per": per, "std": std}
     if format is None:
         return apply(sparse_rule, parameters, shape, dtype, out, region, seed, name, threads)
-    if format not in FORMATS:
-        raise ValueError(
-            f"format is {format!r}; give None (a dense array) or one of {', '.join(FORMATS)}"
-        )
+    choice(format, "format", FORMATS)
     if out is not None:
         raise ValueError(
             "out= is for dense arrays; with format= a new scipy.sparse array is returned"

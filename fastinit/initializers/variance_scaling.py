@@ -12,12 +12,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from .._core import draws
-from .._core.draws import Draw, real
+from .._core.arguments import choice, real, whole
+from .._core.draws import Draw
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..fans import Axes, Fans, fans
 from ..typing import Array, Sizes
@@ -47,12 +45,8 @@ def scaled(
     groups: int = 1,
 ) -> Draw:
     """The draw of variance scale / n, n counted by mode."""
-    if mode not in MODES:
-        raise ValueError(f"mode is {mode!r}; give one of {', '.join(MODES)}")
-    if distribution not in DISTRIBUTIONS:
-        raise ValueError(
-            f"distribution is {distribution!r}; give one of {', '.join(DISTRIBUTIONS)}"
-        )
+    choice(mode, "mode", MODES)
+    choice(distribution, "distribution", DISTRIBUTIONS)
     if 0 in shape:  # nothing will be drawn, and fans of nothing would divide by zero
         return draws.normal(0.0, 0.0, dtype)
     counted = fans(
@@ -85,28 +79,6 @@ def _count(counted: Fans, mode: str) -> float:
     return math.sqrt(fan_in * fan_out)  # bits: of their exact product
 
 
-def _apply(
-    rule: Any,
-    own: dict[str, Any],
-    shape: Any,
-    dtype: Any,
-    out: Any,
-    region: Any,
-    seed: Any,
-    name: Any,
-    threads: int | None,
-) -> Any:
-    """fill.apply; what is wrong with a tensor (above all a bias, which has no fans) is said with
-    its name.
-    """
-    try:
-        return apply(rule, own, shape, dtype, out, region, seed, name, threads)
-    except ValueError as error:
-        if name is not None and type(error) is ValueError:
-            error.args = (f"{name!r}: {error}",)
-        raise
-
-
 def _scale(value: Any) -> float:
     scale = real(value, "scale")
     if scale < 0.0:
@@ -130,13 +102,7 @@ def fan_in_uniform_rule(
     shape: Sizes, dtype: DType, *, fan_in: int | None = None, **axes: Any
 ) -> Draw:
     if fan_in is not None:
-        if isinstance(fan_in, (bool, np.bool_)) or not hasattr(fan_in, "__index__"):
-            raise TypeError(
-                f"fan_in must be an integer, not {type(fan_in).__name__} {fan_in!r:.80}"
-            )
-        fan_in = fan_in.__index__()
-        if fan_in < 1:
-            raise ValueError(f"fan_in is {fan_in}; it must be at least 1")
+        fan_in = whole(fan_in, "fan_in")
     if 0 in shape:
         return draws.normal(0.0, 0.0, dtype)
     bound = 1.0 / math.sqrt(fans(shape, **axes).fan_in if fan_in is None else fan_in)  # bits:
@@ -199,7 +165,6 @@ def lecun_normal_rule(shape: Sizes, dtype: DType, **axes: Any) -> Draw:
 # --------------------------------------------------------------------------------- public functions
 
 
-@guarded
 def variance_scaling(
     shape: Any = None,
     *,
@@ -256,10 +221,9 @@ def variance_scaling(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(variance_scaling_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(variance_scaling_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def fan_in_uniform(
     shape: Any = None,
     *,
@@ -308,10 +272,9 @@ def fan_in_uniform(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(fan_in_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(fan_in_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def xavier_uniform(
     shape: Any = None,
     *,
@@ -357,10 +320,9 @@ def xavier_uniform(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(xavier_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(xavier_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def xavier_normal(
     shape: Any = None,
     *,
@@ -407,10 +369,9 @@ def xavier_normal(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(xavier_normal_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(xavier_normal_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def he_uniform(
     shape: Any = None,
     *,
@@ -461,10 +422,9 @@ def he_uniform(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(he_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(he_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def he_normal(
     shape: Any = None,
     *,
@@ -515,10 +475,9 @@ def he_normal(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(he_normal_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(he_normal_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def lecun_uniform(
     shape: Any = None,
     *,
@@ -562,10 +521,9 @@ def lecun_uniform(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(lecun_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(lecun_uniform_rule, own, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def lecun_normal(
     shape: Any = None,
     *,
@@ -609,4 +567,4 @@ def lecun_normal(
         "batch_axis": batch_axis,
         "groups": groups,
     }
-    return _apply(lecun_normal_rule, own, shape, dtype, out, region, seed, name, threads)
+    return apply(lecun_normal_rule, own, shape, dtype, out, region, seed, name, threads)

@@ -15,13 +15,6 @@ from ..typing import Array
 _AT_ONCE = 1 << 20  # elements whose indices are held in memory together
 
 
-def check_layout(layout: Any) -> None:
-    if layout not in ("oi", "io"):
-        raise ValueError(
-            f"layout is {layout!r:.80}; give 'oi' (out, in, *kernel) or 'io' (*kernel, in, out)"
-        )
-
-
 def channels_first(target: Any, layout: str) -> tuple[Array, list[slice]]:
     """The region's view and its slices, in the order out, in, *kernel."""
     if layout == "oi":

@@ -10,7 +10,6 @@ from typing import Any
 from .._core import draws
 from .._core.draws import Draw
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..typing import Array, Sizes
 
@@ -19,7 +18,6 @@ def alexnet_weight_rule(shape: Sizes, dtype: DType) -> Draw:
     return draws.normal(0.0, 0.01, dtype)
 
 
-@guarded
 def alexnet_weight(
     shape: Any = None,
     *,
@@ -62,7 +60,6 @@ def alexnet_bias_rule(shape: Sizes, dtype: DType, *, layer: str) -> Draw:
     return draws.constant(_ALEXNET[layer], dtype)
 
 
-@guarded
 def alexnet_bias(
     shape: Any = None,
     *,

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from .._core import draws
+from .._core.arguments import channel_layout
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..typing import Array, Sizes, Write
-from ._written import channels_first, check_layout
+from ._written import channels_first
 
 
 def _tent(size: int) -> list[float]:
@@ -30,7 +30,7 @@ def _tent(size: int) -> list[float]:
 def bilinear_rule(
     shape: Sizes, dtype: DType, *, channels: str = "matched", layout: str = "oi"
 ) -> Write:
-    check_layout(layout)
+    channel_layout(layout, "bilinear")
     if not 3 <= len(shape) <= 5:
         raise ValueError(
             f"bilinear needs the shape of a convolution's weight, 3 to 5 axes, not {shape}"
@@ -70,7 +70,6 @@ def bilinear_rule(
     return write
 
 
-@guarded
 def bilinear(
     shape: Any = None,
     *,

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 
 from .._core import draws, shapes
-from .._core.draws import real
+from .._core.arguments import channel_layout, real
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..typing import Array, Sizes, Write
-from ._written import blocks, check_layout
+from ._written import blocks
 
 
 def idinit_rule(shape: Sizes, dtype: DType, *, tau: float = 1.0, layout: str = "oi") -> Write:
-    check_layout(layout)
+    channel_layout(layout, "idinit")
     if len(shape) < 2:
         raise ValueError(
             f"idinit needs a shape of two axes or more, not {shape}; its biases are zeros"
@@ -54,7 +53,6 @@ def idinit_rule(shape: Sizes, dtype: DType, *, tau: float = 1.0, layout: str = "
     return write
 
 
-@guarded
 def idinit(
     shape: Any = None,
     *,

@@ -11,9 +11,8 @@ import numpy as np
 
 from .._core import draws, dtypes, engine
 from .._core import math as exact
-from .._core.draws import real
+from .._core.arguments import real
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from .._core.jobs import draw_job
 from ..typing import Array, Sizes, Write
@@ -59,7 +58,6 @@ def lstm_bias_rule(
     return write
 
 
-@guarded
 def lstm_bias(
     shape: Any = None,
     *,
@@ -131,7 +129,6 @@ def chrono_bias_rule(shape: Sizes, dtype: DType, *, t_max: float, gates: str = "
     return write
 
 
-@guarded
 def chrono_bias(
     shape: Any = None,
     *,

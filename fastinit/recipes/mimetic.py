@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._core import dtypes
-from .._core.arguments import whole
-from .._core.draws import real
+from .._core.arguments import real, whole
 from .._core.engine import guarded
 from ..initializers.basic import normal
 from ..typing import Array

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._core.arguments import whole
+from .._core.arguments import channel_layout, choice, whole
 from .._core.engine import guarded
 
 _MUP_BASES = ("normal", "xavier", "he_fan_in", "he_fan_out")
@@ -34,12 +34,8 @@ def mup_scale(shape: Any, base_shape: Any, *, base: str = "normal", layout: str 
     >>> fi.mup_scale((10, 1024), (10, 256), base="he_fan_in")
     2.0
     """
-    if base not in _MUP_BASES:
-        raise ValueError(f"base is {base!r:.80}; give one of {', '.join(_MUP_BASES)}")
-    if layout not in ("oi", "io"):
-        raise ValueError(
-            f"layout is {layout!r:.80}; give 'oi' (out, in, *kernel) or 'io' (*kernel, in, out)"
-        )
+    choice(base, "base", _MUP_BASES)
+    channel_layout(layout, "mup_scale")
     wide, narrow = (
         tuple(whole(size, what) for size in sizes)
         for what, sizes in (("a size of shape", shape), ("a size of base_shape", base_shape))

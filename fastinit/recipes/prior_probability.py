@@ -9,9 +9,9 @@ from typing import Any
 
 from .._core import draws
 from .._core import math as exact
-from .._core.draws import Draw, real
+from .._core.arguments import real
+from .._core.draws import Draw
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..typing import Array, Sizes
 
@@ -23,7 +23,6 @@ def prior_probability_bias_rule(shape: Sizes, dtype: DType, *, probability: floa
     return draws.constant(-exact.log((1.0 - p) / p) + 0.0, dtype)  # bits:
 
 
-@guarded
 def prior_probability_bias(
     shape: Any = None,
     *,

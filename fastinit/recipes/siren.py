@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from .._core import draws
-from .._core.draws import Draw, real
+from .._core.arguments import real
+from .._core.draws import Draw
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..fans import fans
 from ..typing import Array, Sizes
@@ -36,7 +36,6 @@ def siren_rule(
     return draws.uniform(-bound, bound, dtype, symmetric=True)
 
 
-@guarded
 def siren(
     shape: Any = None,
     *,

@@ -12,7 +12,6 @@ from .._core import draws
 from .._core.arguments import whole
 from .._core.draws import Draw
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..typing import Array, Sizes
 
@@ -27,7 +26,6 @@ def wang_init_rule(shape: Sizes, dtype: DType, *, dim: int, layers: int) -> Draw
     )  # bits:
 
 
-@guarded
 def small_init(
     shape: Any = None,
     *,
@@ -54,7 +52,6 @@ def small_init(
     return apply(small_init_rule, {"dim": dim}, shape, dtype, out, region, seed, name, threads)
 
 
-@guarded
 def wang_init(
     shape: Any = None,
     *,

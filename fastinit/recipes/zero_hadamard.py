@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from .._core import draws
+from .._core.arguments import channel_layout
 from .._core.dtypes import DType
-from .._core.engine import guarded
 from .._core.fill import apply
 from ..typing import Array, Sizes, Write
-from ._written import blocks, channels_first, check_layout
+from ._written import blocks, channels_first
 
 
 def zero_hadamard_rule(shape: Sizes, dtype: DType, *, layout: str = "oi") -> Write:
-    check_layout(layout)
+    channel_layout(layout, "zero_hadamard")
     if len(shape) < 2:
         raise ValueError(
             f"zero_hadamard needs a shape of two axes or more, not {shape}; ZerO's biases are zeros"
@@ -61,7 +61,6 @@ def zero_hadamard_rule(shape: Sizes, dtype: DType, *, layout: str = "oi") -> Wri
     return write
 
 
-@guarded
 def zero_hadamard(
     shape: Any = None,
     *,

@@ -15,11 +15,8 @@ from typing import Any
 import torch
 from torch.autograd.graph import increment_version
 
-from .._core import dtypes, engine, fill, shapes
-from .._core.draws import Draw
+from .._core import dtypes, engine, fill
 from .._core.dtypes import DType
-from .._core.fill import Target
-from .._core.jobs import Job
 from ..typing import Array
 
 DTYPES: dict[torch.dtype, DType] = {
@@ -154,35 +151,7 @@ def write(
     region: tuple[slice, ...] | None = None,
 ) -> None:
     """Fill the memory: the whole tensor, or the region of a tensor of the given shape."""
-    if shape is None:
-        shape = view.shape
-        if isinstance(result, Draw):  # the short way of the commonest case
-            draw, storage, numbers = result
-            engine.run(
-                (
-                    Job(
-                        view,
-                        draw,
-                        storage,
-                        seed,
-                        stream,
-                        0,
-                        numbers,
-                        0,
-                        shapes.index_strides(shape),
-                    ),
-                )
-            )
-            return
-    if region is None:
-        region = tuple([slice(0, size, 1) for size in shape])
-    target = Target(None, view, dtype, shape, region)
-    if not view.size:
-        return
-    if isinstance(result, Draw):
-        engine.run((fill.job(target, result, seed, stream),))
-    else:
-        result(target, seed, stream, None)
+    fill.write(result, view, dtype, view.shape if shape is None else shape, region, seed, stream)
 
 
 def bump(tensor: torch.Tensor) -> None:

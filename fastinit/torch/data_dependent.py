@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core.draws import real
+from .._core.arguments import positive, real
 from .._core.stream import check_seed, stream_id
 from ..data_dependent.network import LayerReport, NetworkReport
 from . import _draw, _memory, _names, init
@@ -60,7 +60,7 @@ def lsuv_(
     Same as: fi.lsuv on plain arrays. Source: Mishkin and Matas, All you need is a good init, ICLR
     2016.
     """
-    wanted, slack = _positive(std, "std"), _positive(tolerance, "tolerance")
+    wanted, slack = positive(std, "std"), positive(tolerance, "tolerance")
     network = _Network(model, batch, layers)
     with network.changing():
         if orthonormal:
@@ -98,7 +98,7 @@ def normalize_within_layers_(
         batch,
         "within layers",
         real(mean, "mean"),
-        _positive(std, "std"),
+        positive(std, "std"),
         layers,
         per_unit=True,
     )
@@ -117,7 +117,7 @@ def match_moments_(
 
     Same as: fi.match_moments with mean and std given.
     """
-    wanted = _positive(std, "std")
+    wanted = positive(std, "std")
     return _normalize(
         model, batch, "moments matched", real(mean, "mean"), wanted, layers, per_unit=False
     )
@@ -138,7 +138,7 @@ def weight_norm_init_(
     `std` None takes the weights given as V.  Same as: fi.weight_norm_init. Source: Salimans and
     Kingma, NeurIPS 2016.
     """
-    wanted = _positive(scale, "scale")
+    wanted = positive(scale, "scale")
     network = _Network(model, batch, layers)
     with network.changing():
         if std is not None:
@@ -176,7 +176,7 @@ def normalize_between_layers_(
     scalar; None is the paper's, a random linear function of the output (a tensor). Same as:
     fi.normalize_between_layers. Source: Krähenbühl et al., ICLR 2016, algorithm 2.
     """
-    slack = _positive(tolerance, "tolerance")
+    slack = positive(tolerance, "tolerance")
     network = _Network(model, batch, layers)
     with network.changing():
         before: list[float] | None = None
@@ -487,10 +487,3 @@ def _normalize(
 def _moments(output: Tensor) -> tuple[float, float]:
     values = output.double()
     return values.mean().item(), values.std(correction=0).item()
-
-
-def _positive(value: Any, what: str) -> float:
-    number = real(value, what)
-    if not number > 0.0:
-        raise ValueError(f"{what} is {number!r}; it must be > 0")
-    return number

@@ -64,7 +64,7 @@ def test_what_is_no_seed_is_refused():
     for seed, error, message in (
         (1.5, ValueError, "`seed` argument should be"),
         (np.float32(1), ValueError, "`seed` argument should be"),
-        (True, TypeError, "boolean"),
+        (True, TypeError, "must be an integer, not bool True"),
         (-1, ValueError, r"outside \[0, 2\*\*64\)"),
         (2**64, ValueError, r"outside \[0, 2\*\*64\)"),
     ):

@@ -69,7 +69,8 @@ def native(jobs: list[Job], threads: int = 1) -> None:
     if threads == 1:
         batch.work(-1)
     else:
-        engine._run_everywhere(lambda main: batch.work(-1), batch.cancel, threads)
+        draw = partial(batch.work, -1)
+        engine._run_everywhere(draw, draw, batch.cancel, threads)
 
 
 # ----------------------------------------------------- all pairs of everything, by a covering array

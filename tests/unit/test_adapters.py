@@ -39,9 +39,9 @@ def test_the_ways_to_name_an_initializer(given, meant):
         (("normal",), TypeError, "here is .* a pair must be"),
         ({"std": 1}, ValueError, "must have the key 'initializer'"),
         (functools.partial(fi.normal, (3,)), TypeError, "positional"),
-        (print, TypeError, "here: .* no initializer"),
-        (True, TypeError, "here: True is no initializer"),
-        (None, TypeError, "here: None is no initializer"),
+        (print, TypeError, "here: .* not an initializer"),
+        (True, TypeError, "here: True is not an initializer"),
+        (None, TypeError, "here: None is not an initializer"),
     ],
 )
 def test_what_is_no_initializer_is_refused(given, error, text):

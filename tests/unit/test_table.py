@@ -99,9 +99,9 @@ def test_lookup_takes_names_aliases_and_functions():
         ("he_nromal", ValueError, "did you mean 'he_normal'"),
         ("Zeros", ValueError, "did you mean 'zeros'"),
         ("qqq", ValueError, "known are alexnet_bias, "),
-        (print, TypeError, "no initializer of fastinit"),
-        (None, TypeError, "no initializer of fastinit"),
-        ([], TypeError, "no initializer of fastinit"),
+        (print, TypeError, "not an initializer of fastinit"),
+        (None, TypeError, "not an initializer of fastinit"),
+        ([], TypeError, "not an initializer of fastinit"),
     ],
 )
 def test_an_unknown_initializer_is_an_error_with_the_nearest_name(given, error, message):

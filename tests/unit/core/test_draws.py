@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from fastinit._core import draws, dtypes
+from fastinit._core import dtypes
+from fastinit._core.arguments import real
 from fastinit._core.draws import constant, normal, truncated_normal, uniform
 from fastinit._core.dtypes import (
     BFLOAT16,
@@ -44,12 +45,12 @@ def bits(value):
     "given", [1, np.float32(1), np.int64(1), np.float64(1.0), np.array(1.0), 1.0]
 )
 def test_parameters_may_be_any_real_scalar(given):
-    assert type(draws.real(given, "mean")) is float
-    assert draws.real(given, "mean") == 1.0
+    assert type(real(given, "mean")) is float
+    assert real(given, "mean") == 1.0
 
 
 def test_minus_zero_parameters_become_plus_zero():
-    assert bits(draws.real(-0.0, "mean")) == 0
+    assert bits(real(-0.0, "mean")) == 0
     assert [bits(number) for number in normal(-0.0, -0.0, FLOAT32).parameters] == [0, 0]
     assert value_of(uniform(-0.0, 0.0, FLOAT16), FLOAT16) == 0.0
     assert uniform(-0.0, -0.0, FLOAT16).parameters == (0,)

@@ -123,7 +123,7 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(given, near):
 )
 def test_dtypes_without_a_draw_are_refused_by_name(given):
     if given == "longdouble" and np.dtype(given) == np.float64:
-        return  # where it is no dtype of its own
+        return  # where it is not a dtype of its own
     with pytest.raises(ValueError, match="unknown dtype .*allowed are float64, float32"):
         resolve(given)
 
@@ -142,8 +142,8 @@ def test_dtypes_without_a_draw_are_refused_by_name(given):
         ("U4", r"holds no plain numbers"),
         (np.dtype(("f4", (2,))), r"holds no plain numbers"),
         (None, r"dtype is None; give one of"),
-        (3, r"dtype 3 is no dtype"),
-        ({"a": 1}, r"is no dtype"),
+        (3, r"dtype 3 is not a dtype"),
+        ({"a": 1}, r"is not a dtype"),
     ],
 )
 def test_complex_structured_and_other_dtypes_are_type_errors(given, message):

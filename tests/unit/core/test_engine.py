@@ -2,8 +2,11 @@
 none is left changed.
 """
 
+import _thread
+import ast
 import mmap
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -61,10 +64,10 @@ def test_threads_that_cannot_start_are_done_without(monkeypatch):
     engine.run([want], threads=1)
     monkeypatch.setattr(engine, "_pools", {})
 
-    def refuse(self):
+    def refuse(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     got = job(2_000_000)
     engine.run([got], threads=4)
     assert got.out.tobytes() == want.out.tobytes()
@@ -96,6 +99,50 @@ def test_the_first_error_of_a_task_is_raised_and_the_rest_is_not_begun():
     assert len(begun) < 100
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tasks_are_taken_from_a_generator_as_threads_are_free(threads):
+    taken, done, ahead = [0], [0], []
+
+    def items():
+        for item in range(200):
+            taken[0] += 1
+            ahead.append(taken[0] - done[0])
+            yield item
+
+    seen = []
+
+    def work(item):
+        seen.append(item)
+        done[0] += 1
+
+    engine.map_tasks(work, items(), threads)
+    assert sorted(seen) == list(range(200))
+    assert max(ahead) <= 2 * threads  # one a thread in hand, and one a thread at the start
+
+
+def test_an_error_of_the_generator_is_raised_and_ends_the_tasks():
+    def items():
+        yield from range(5)
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        engine.map_tasks(lambda item: None, items(), 3)
+
+
+@pytest.mark.parametrize("threads", [2, 512])
+def test_no_more_threads_are_started_than_there_are_chunks(threads):
+    run = python(f"""
+        import os, fastinit as fi
+        before = len(os.listdir("/proc/self/task"))
+        fi.normal((300_000,), seed=0, threads={threads})  # two chunks
+        print(len(os.listdir("/proc/self/task")) - before)
+        from fastinit._core import engine
+        engine.map_tasks(lambda item: None, range(3), {threads})
+        print(len(os.listdir("/proc/self/task")) - before)
+    """)
+    assert run.stdout.split() == ["1", str(min(threads, 3) - 1)]
+
+
 @pytest.mark.parametrize(
     "quota,expected",
     [("150000 100000", 1), ("250000 100000", 2), ("max 100000", 3), ("50000 100000", 1)],
@@ -121,25 +168,25 @@ def test_cgroup_quota_is_rounded_down(monkeypatch, quota, expected, tmp_path):
     monkeypatch.delenv("FASTINIT_NUM_THREADS", raising=False)
     engine._available.cache_clear()
     try:
-        assert engine.threads() == expected
+        assert engine.thread_count() == expected
     finally:
         engine._available.cache_clear()
 
 
 def test_threads_argument_and_environment(monkeypatch):
     monkeypatch.setenv("FASTINIT_NUM_THREADS", "5")
-    assert engine.threads() == 5
-    assert engine.threads(2) == 2
+    assert engine.thread_count() == 5
+    assert engine.thread_count(2) == 2
     for wrong in ("0", "-1", "two", "1.5"):
         monkeypatch.setenv("FASTINIT_NUM_THREADS", wrong)
         with pytest.raises(ValueError, match="FASTINIT_NUM_THREADS"):
-            engine.threads()
+            engine.thread_count()
     for wrong in (0, -3):
         with pytest.raises(ValueError, match="at least 1"):
-            engine.threads(wrong)
+            engine.thread_count(wrong)
     for wrong in (True, 1.5, "2"):
-        with pytest.raises(TypeError, match="whole number"):
-            engine.threads(wrong)
+        with pytest.raises(TypeError, match="threads must be an integer"):
+            engine.thread_count(wrong)
 
 
 def test_concurrent_callers_do_not_disturb_each_other():
@@ -203,6 +250,66 @@ def test_ctrl_c_ends_a_long_fill_and_no_worker_writes_afterwards(threads):
     words = run.stdout.split()
     assert words[:2] == ["interrupted", "True"], run.stdout + run.stderr
     assert float(words[2]) < 2.0  # promised: 0.2 s on an idle machine; not a timing test
+
+
+STORM = """
+    import os, signal, sys, threading, time
+    import numpy as np, fastinit as fi
+    inside = False
+    def handler(*_):
+        if inside:
+            raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, handler)
+    out = np.zeros(600_000, np.float32)
+    seen = {"KeyboardInterrupt": 0, "late writes": 0, "other": 0}
+    FILL  # the pool is up, and numba is imported
+    print("ready", flush=True)
+    end = time.monotonic() + float(sys.argv[1])
+    while time.monotonic() < end:
+        try:
+            inside = True; FILL; inside = False
+        except KeyboardInterrupt:
+            inside = False
+            seen["KeyboardInterrupt"] += 1
+            out[:] = 0
+            time.sleep(0.0005)
+            seen["late writes"] += bool(out.any())
+        except BaseException as error:
+            inside = False
+            seen["other"] += 1
+            print(repr(error), flush=True)
+    print(seen, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        "fi.normal(out=out, seed=1, threads=3)",
+        "fi.sparse((600, 1000), n_nonzero=300, out=out.reshape(600, 1000), seed=1, threads=3)",
+    ],
+)
+def test_a_storm_of_interrupts_never_hangs_a_fill_nor_leaves_a_worker_writing(fill):
+    """The join of the workers is interrupted at any moment: one KeyboardInterrupt, no other error,
+    and the memory is the caller's again.
+    """
+    code = textwrap.dedent(STORM).replace("FILL", fill)
+    command = [sys.executable, "-P", "-X", "faulthandler", "-c", code, "3"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, **pipes) as child:
+        assert child.stdout.readline() == "ready\n"
+        given_up = time.monotonic() + 30
+        while not select.select([child.stdout], [], [], 0)[0] and time.monotonic() < given_up:
+            os.kill(child.pid, signal.SIGINT)
+            time.sleep(0.00007)
+        try:
+            rest = child.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGABRT)
+            pytest.fail("the fill hangs:\n" + child.communicate()[0][-2000:])
+    seen = ast.literal_eval(rest.strip().splitlines()[-1])
+    assert seen["KeyboardInterrupt"] > 20, rest
+    assert seen["late writes"] == seen["other"] == 0, rest
 
 
 def mapping_flags(address):

@@ -1,10 +1,12 @@
 """Shapes, regions, seeds and names: what apply() accepts, refuses and leaves alone."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
+from fastinit import initializers, recipes
 from fastinit._core import draws, engine, shapes
 from fastinit._core import fill as _fill
 from fastinit._core import stream as _stream
@@ -244,7 +246,7 @@ def test_regions_outside_the_rules_are_value_errors(region, message):
     ],
 )
 def test_regions_of_other_types_are_type_errors(region):
-    with pytest.raises(TypeError, match="region holds"):
+    with pytest.raises(TypeError, match="region at axis"):
         draw((7, 6), region=region)
 
 
@@ -325,3 +327,47 @@ def test_rules_with_parameters_that_do_not_hash_are_called():
 def test_unknown_parameters_are_type_errors():
     with pytest.raises(TypeError, match="gain"):
         draw(2, gain=1.0)
+
+
+# -------------------------------------------------------------------------------------- the one way
+
+
+@pytest.mark.native
+def test_a_fill_in_place_reaches_the_native_module_in_four_frames(monkeypatch):
+    out = np.empty((64, 64), np.float32)
+    names = []
+
+    class Native:  # stands for fastinit._native, and looks at who called
+        @staticmethod
+        def Batch(jobs):
+            frame = sys._getframe(1)
+            while frame.f_code.co_filename != __file__:
+                names.append(frame.f_code.co_name)
+                frame = frame.f_back
+            return real.Batch(jobs)
+
+    real = engine._ENGINE
+    monkeypatch.setattr(engine, "_ENGINE", Native)
+    initializers.he_normal(out=out, seed=1)
+    assert names[-1] == "he_normal" and len(names) <= 4, names
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda **k: initializers.normal((2, 2), std=-1.0, **k), "std is -1.0"),
+        (lambda **k: initializers.normal((2, 2), std="x", **k), "std must be a real number"),
+        (lambda **k: initializers.he_normal((2,), **k), "shape (2,) has no fan_in"),
+        (lambda **k: initializers.orthogonal((2,), **k), "orthogonal needs a shape of at least"),
+        (lambda **k: initializers.sparse((2,), n_nonzero=1, **k), "sparse needs a matrix"),
+        (lambda **k: recipes.siren((2, 2), omega=0.0, **k), "omega is 0.0"),
+        (lambda **k: initializers.zeros((2, -2), **k), "shape (2, -2) has a negative size"),
+    ],
+)
+def test_an_error_about_a_tensor_begins_with_its_name(call, message):
+    with pytest.raises((ValueError, TypeError)) as named:
+        call(name="layers.0.weight")
+    with pytest.raises((ValueError, TypeError)) as unnamed:
+        call()
+    assert str(named.value) == f"'layers.0.weight': {unnamed.value}"
+    assert str(unnamed.value).startswith(message)

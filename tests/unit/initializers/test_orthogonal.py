@@ -217,7 +217,7 @@ def test_zero_sizes_draw_nothing_but_are_checked(form):
         ({"shape": (5, 6, 7), "batch_axis": (0, 1)}, ValueError, "beside batch_axis (0, 1)"),
         ({"shape": (5, 6), "batch_axis": 2}, ValueError, "outside shape (5, 6)"),
         ({"shape": (5, 6, 7), "batch_axis": (0, -3)}, ValueError, "twice"),
-        ({"shape": (5, 6, 7), "batch_axis": True}, TypeError, "integers"),
+        ({"shape": (5, 6, 7), "batch_axis": True}, TypeError, "integer"),
         ({"shape": (5, 6), "layout": "OI"}, ValueError, "'oi' (out, in, *kernel)"),
         ({"shape": (5, 6), "layout": None}, ValueError, "layout is None"),
         ({"shape": (5, 6), "gain": float("nan")}, ValueError, "must be finite"),

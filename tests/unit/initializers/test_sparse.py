@@ -273,7 +273,7 @@ def test_zero_std_gives_zeros_and_empty_shapes_give_nothing():
         ({"sparsity": 0.5, "per": "unit"}, ValueError, "'column'"),
         ({"sparsity": 0.5, "std": -1.0}, ValueError, "std"),
         ({"sparsity": 0.5, "std": math.inf}, ValueError, "std"),
-        ({"sparsity": 0.5, "format": "bsr"}, ValueError, "csr, csc, coo"),
+        ({"sparsity": 0.5, "format": "bsr"}, ValueError, "'csr', 'csc', 'coo'"),
         ({"sparsity": 0.5, "format": "csr", "dtype": "bfloat16"}, TypeError, "float32"),
         ({"sparsity": 0.5, "dtype": "int32"}, TypeError, "floating"),
     ],
