@@ -1,10 +1,12 @@
-"""The orthogonal part of run.py: against torch, against the floor that the machine's sgemm sets,
-and its first calls.
+"""The orthogonal part of run.py: against torch, against the floor set by the machine's sgemm, and
+the first calls of a process.
 
-Every contestant runs in a process of its own, round after round; a figure is the median of all
-rounds' medians, draws included, destinations warm.  The floor of an m by n matrix is 2mn² - 2/3 n³
-operations at the sgemm rate of the run.
+Every contestant runs in its own process, round after round.  A figure is the median over the rounds
+of each round's median; it includes the draws, and destinations are warm.  The floor of an m by n
+matrix is 2mn² - 2/3 n³ operations at the sgemm rate measured in the same run.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -14,13 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 REPEAT = 7
 
 
-def median_seconds(call, repeat):
+def median_seconds(call: Callable[[], object], repeat: int) -> float:
     call()
     seconds = []
     for _ in range(repeat):
@@ -30,10 +34,17 @@ def median_seconds(call, repeat):
     return statistics.median(seconds)
 
 
-# ------------------------------------------------------------------------ what one process measures
+# ------------------------------------------------------------------------ one process measures
 
 
-def ours(shape, repeat, dtype="float32", batch_axis=(), region=None, threads=None):
+def fastinit_orthogonal(
+    shape: Sequence[int],
+    repeat: int,
+    dtype: str = "float32",
+    batch_axis: Sequence[int] = (),
+    region: Sequence[tuple[int, int]] | None = None,
+    threads: int | None = None,
+) -> float:
     import fastinit as fi
 
     local = [part[1] - part[0] for part in region] if region else shape
@@ -43,7 +54,7 @@ def ours(shape, repeat, dtype="float32", batch_axis=(), region=None, threads=Non
 
         out = out.view(ml_dtypes.bfloat16)
     parts = tuple(slice(*part) for part in region) if region else None
-    arguments = {
+    arguments: dict[str, Any] = {
         "batch_axis": tuple(batch_axis),
         "region": parts,
         "threads": threads,
@@ -53,7 +64,7 @@ def ours(shape, repeat, dtype="float32", batch_axis=(), region=None, threads=Non
     return median_seconds(lambda: fi.orthogonal(tuple(shape), **arguments), repeat)
 
 
-def torchs(shape, repeat, loop=0):
+def torch_orthogonal(shape: Sequence[int], repeat: int, loop: int = 0) -> float:
     import torch
 
     w = torch.ones(*shape)
@@ -62,28 +73,28 @@ def torchs(shape, repeat, loop=0):
     return median_seconds(lambda: torch.nn.init.orthogonal_(w), repeat)
 
 
-def sgemm(n, repeat, library, threads=None):
-    """Operations a second."""
+def sgemm(n: int, repeat: int, library: str, threads: int | None = None) -> float:
+    """Operations per second."""
     if library == "torch":
         import torch
 
         if threads:
             torch.set_num_threads(threads)
-        a, b, c = torch.ones(n, n), torch.ones(n, n), torch.empty(n, n)
-        return 2 * n**3 / median_seconds(lambda: torch.mm(a, b, out=c), repeat)
+        left, right, product = torch.ones(n, n), torch.ones(n, n), torch.empty(n, n)
+        return 2 * n**3 / median_seconds(lambda: torch.mm(left, right, out=product), repeat)
     a, b, c = np.ones((n, n), np.float32), np.ones((n, n), np.float32), np.empty((n, n), np.float32)
     return 2 * n**3 / median_seconds(lambda: np.matmul(a, b, out=c), repeat)
 
 
-def product(shape, repeat, library):
-    """Operations a second of one thread for (rows, depth, columns): BLAS, or our fixed-order
+def product(shape: tuple[int, int, int], repeat: int, library: str) -> float:
+    """Operations per second of one thread for (rows, depth, columns), by BLAS or by our fixed-order
     product of strips.
     """
     rows, depth, columns = shape
     if library == "ours":
         from fastinit._jit.orthogonal import multiply
 
-        def strips(height, width):
+        def strips(height: int, width: int) -> np.ndarray:
             raw = np.ones(height * width + 16, np.float32)
             start = -raw.ctypes.data % 64 // 4
             return raw[start : start + height * width]
@@ -91,7 +102,7 @@ def product(shape, repeat, library):
         a, b, c = strips(rows, depth), strips(depth, columns), strips(rows, columns)
         none = np.empty(0, np.float32)
 
-        def call():
+        def call() -> None:
             multiply(
                 a, 0, rows * 64, rows, b, depth * 64, depth, none, c, 0, rows * 64, columns // 64
             )
@@ -99,16 +110,14 @@ def product(shape, repeat, library):
         a, b = np.ones((rows, depth), np.float32), np.ones((depth, columns), np.float32)
         c = np.empty((rows, columns), np.float32)
 
-        def call():
+        def call() -> None:
             np.matmul(a, b, out=c)
 
     return 2 * rows * depth * columns / median_seconds(call, repeat * 20)
 
 
-def first_call(shape, repeat):
-    """Seconds of the first call in this process, from before the import of fastinit's compiled
-    form.
-    """
+def first_call(shape: Sequence[int], repeat: int) -> float:
+    """Seconds of the first call in this process, which imports or compiles the jitted kernels."""
     import fastinit as fi
 
     out = np.ones(shape, np.float32)
@@ -117,10 +126,14 @@ def first_call(shape, repeat):
     return time.perf_counter() - began
 
 
-WORK = {f.__name__: f for f in (ours, torchs, sgemm, product, first_call)}
+WORK: dict[str, Callable[..., float]] = {
+    work.__name__: work
+    for work in (fastinit_orthogonal, torch_orthogonal, sgemm, product, first_call)
+}
 
 
-def run(work, environment=None, **arguments):
+def run(work: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> float:
+    """What one process measures; NaN, and a line on stderr, where it fails."""
     case = json.dumps({"work": work, "repeat": REPEAT, **arguments})
     environment = {**os.environ, **(environment or {})}
     command = [sys.executable, str(pathlib.Path(__file__).resolve()), case]
@@ -136,19 +149,19 @@ def run(work, environment=None, **arguments):
 # ------------------------------------------------------------------------------------------ figures
 
 N = 4096
-CASES = {
-    "torch 1024²": ("torchs", {"shape": (1024, 1024)}),
-    "1024²": ("ours", {"shape": (1024, 1024)}),
-    "torch 4096²": ("torchs", {"shape": (N, N)}),
-    "4096²": ("ours", {"shape": (N, N)}),
-    "4096² bfloat16": ("ours", {"shape": (N, N), "dtype": "bfloat16"}),
-    "torch 16384x1024": ("torchs", {"shape": (16384, 1024)}),
-    "16384x1024": ("ours", {"shape": (16384, 1024)}),
-    "torch 96 of 256²": ("torchs", {"shape": (256, 256), "loop": 96}),
-    "96 of 256²": ("ours", {"shape": (96, 256, 256), "batch_axis": (0,)}),
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "torch 1024²": ("torch_orthogonal", {"shape": (1024, 1024)}),
+    "1024²": ("fastinit_orthogonal", {"shape": (1024, 1024)}),
+    "torch 4096²": ("torch_orthogonal", {"shape": (N, N)}),
+    "4096²": ("fastinit_orthogonal", {"shape": (N, N)}),
+    "4096² bfloat16": ("fastinit_orthogonal", {"shape": (N, N), "dtype": "bfloat16"}),
+    "torch 16384x1024": ("torch_orthogonal", {"shape": (16384, 1024)}),
+    "16384x1024": ("fastinit_orthogonal", {"shape": (16384, 1024)}),
+    "torch 96 of 256²": ("torch_orthogonal", {"shape": (256, 256), "loop": 96}),
+    "96 of 256²": ("fastinit_orthogonal", {"shape": (96, 256, 256), "batch_axis": (0,)}),
     **{
         f"quarter {k} of 4096²": (
-            "ours",
+            "fastinit_orthogonal",
             {"shape": (N, N), "region": ((k * N // 4, (k + 1) * N // 4), (0, N))},
         )
         for k in range(4)
@@ -163,11 +176,11 @@ CASES = {
 ONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def measure(rounds):
-    """The rows of results/orthogonal.json: seconds, or operations a second where the name says
+def measure(rounds: int) -> list[dict[str, Any]]:
+    """The rows of results/orthogonal.json: seconds, or operations per second where the name says
     sgemm, product or BLAS.
     """
-    found = {name: [] for name in CASES}
+    found: dict[str, list[float]] = {name: [] for name in CASES}
     for _ in range(rounds):
         for name, (work, arguments) in CASES.items():
             found[name].append(run(work, ONE if work == "product" else None, **arguments))
@@ -178,7 +191,7 @@ def measure(rounds):
             run("first_call", empty, shape=(1024, 1024)) for _ in range(rounds)
         ]
     found["64², numba never imported"] = [run("first_call", shape=(64, 64)) for _ in range(rounds)]
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         name: {"name": name, "value": statistics.median(values), "rounds": values}
         for name, values in found.items()
     }

@@ -1,31 +1,35 @@
 """Writes the README's tables between their markers: speed from benchmarks/results/*.json, names
-from the catalogue.  Nothing there is typed by hand.
+from the table of initializers.  Nothing there is typed by hand.
 
     python -P benchmarks/report.py [--check]
-        --check: only say whether the README holds what would be written
+        --check: write nothing; exit with 1 if the README differs
 """
+
+from __future__ import annotations
 
 import json
 import pathlib
 import re
 import sys
 import textwrap
+from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
 END = "<!-- /report.py -->"
 
 
-def load(part: str) -> dict:
+def load(part: str) -> dict[str, Any]:
     return json.loads((HERE / "results" / f"{part}.json").read_text())
 
 
-def rate(row: dict) -> str:
+def rate(row: dict[str, Any]) -> str:
+    """Billions of values per second."""
     return f"{row['values_per_second'] / 1e9:.2f}"
 
 
 def fills() -> list[str]:
-    """Ours beside memset and every rival of the same run."""
+    """The table of fills: fastinit beside memset and every rival of the same run."""
     result = load("fills")
     rows = [
         row for row in result["rows"] if "FASTINIT_ISA" not in row and "FASTINIT_ENGINE" not in row
@@ -77,6 +81,7 @@ def fills() -> list[str]:
 
 
 def others() -> list[str]:
+    """The table of everything else: scaling, cold memory, orthogonal, models, calls, files."""
     lines = ["| other | figure |", "|---|---|"]
     threads = load("threads")["rows"]
     seconds = {
@@ -131,15 +136,15 @@ def others() -> list[str]:
 
 
 def names() -> list[str]:
-    """Every initializer of the catalogue: name and aliases, the first line of its docstring, and
-    what it says it is the same as.
+    """The table of initializers: name and aliases, the summary of the docstring, and the equals
+    in other frameworks that it names.
     """
     from fastinit import _table
 
     lines = ["| name (aliases) | draws | the same as |", "|---|---|---|"]
     for name, function in _table.INITIALIZERS.items():
         aliases = [alias for alias, target in _table.ALIASES.items() if target == name]
-        text = function.__doc__.strip()
+        text = (function.__doc__ or "").strip()
         same = re.search(r"Same as:?(.*?)(?:\n\s*\n|\Z)", text, re.S)
         equals = " ".join(same.group(1).split()).split(" Source:")[0].rstrip(".") if same else "—"
         first = " ".join(text.split("\n\n", 1)[0].split()).rstrip(".")

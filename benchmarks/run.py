@@ -1,13 +1,15 @@
-"""Measures fastinit against its rivals, every contestant in its own process, and writes
-benchmarks/results/*.json.
+"""Measures fastinit against other libraries and writes benchmarks/results/*.json.
 
     python benchmarks/run.py [--rounds 5]
         [--only fills,threads,cold,calls,files,sparse,orthogonal,torch]
 
-In a round each contestant runs once, so that a noisy minute hits all of them; a figure is the
-median over the rounds, a ratio is taken only within this run, and memset of a byte that is not zero
-runs beside.  report.py turns the newest results into the README's table.
+Every contestant runs in its own process, once in each round, so that a noisy minute hits all of
+them.  A figure is the median over the rounds, and a ratio is taken only within one run.  As the
+limit, memset with a non-zero byte is measured in the same run.  report.py turns the results into
+the README's tables.
 """
+
+from __future__ import annotations
 
 import argparse
 import datetime
@@ -19,18 +21,21 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # not there by itself under python -P
+sys.path.insert(0, str(HERE))  # python -P leaves it out
 import bench_orthogonal  # noqa: E402
 import bench_torch  # noqa: E402
 
 BUFFER = 256 << 20  # bytes
+Row = dict[str, Any]
 SIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 
 
-def worker(case: dict, **environment: str) -> dict | None:
-    """One contestant in a process of its own; None, and a line on stderr, where it cannot run."""
+def worker(case: Row, **environment: str) -> Row | None:
+    """Run one contestant in its own process; None, and a line on stderr, where it cannot run."""
     env = {**os.environ, **environment}
     command = [sys.executable, "-P", str(HERE / "worker.py"), json.dumps(case)]
     run = subprocess.run(command, env=env, capture_output=True, text=True)
@@ -40,12 +45,13 @@ def worker(case: dict, **environment: str) -> dict | None:
             file=sys.stderr,
         )
         return None
-    return json.loads(run.stdout.splitlines()[-1])
+    result: Row = json.loads(run.stdout.splitlines()[-1])
+    return result
 
 
-def compare(cases: list[tuple[dict, dict]], rounds: int) -> list[dict]:
-    """All cases, round after round; the median seconds of each."""
-    found: list[list[dict]] = [[] for _ in cases]
+def compare(cases: list[tuple[Row, dict[str, str]]], rounds: int) -> list[Row]:
+    """Run all cases, round after round; the median seconds of each."""
+    found: list[list[Row]] = [[] for _ in cases]
     dead = set()
     for _ in range(rounds):
         for number, (case, environment) in enumerate(cases):
@@ -73,9 +79,9 @@ def compare(cases: list[tuple[dict, dict]], rounds: int) -> list[dict]:
     return rows
 
 
-def fills(rounds: int) -> list[dict]:
+def fills(rounds: int) -> list[Row]:
     """Warm 256 MB buffers, one thread."""
-    cases = []
+    cases: list[tuple[Row, dict[str, str]]] = []
     for draw, dtype, rivals in (
         (
             "uniform",
@@ -103,7 +109,7 @@ def fills(rounds: int) -> list[dict]:
         ("truncated_normal", "bfloat16", ("torch",)),
         ("normal", "float8_e4m3fn", ()),
     ):
-        case = {"draw": draw, "dtype": dtype, "threads": 1, "count": BUFFER // SIZES[dtype]}
+        case: Row = {"draw": draw, "dtype": dtype, "threads": 1, "count": BUFFER // SIZES[dtype]}
         slow = {"most": 3} if draw == "truncated_normal" else {}
         cases.append(({**case, "library": "memset"}, {}))
         cases.append(({**case, "library": "fastinit"}, {}))
@@ -123,9 +129,9 @@ def fills(rounds: int) -> list[dict]:
     return compare(cases, rounds)
 
 
-def threads(rounds: int) -> list[dict]:
-    """One and two threads, beside a loop in registers alone."""
-    cases = []
+def threads(rounds: int) -> list[Row]:
+    """One and two threads, beside a loop that only uses registers."""
+    cases: list[tuple[Row, dict[str, str]]] = []
     for count in (1, 2):
         for draw in ("uniform", "normal"):
             cases.append(
@@ -200,22 +206,24 @@ print(json.dumps(statistics.median(times)))
 
 
 def script(code: str, *arguments: str) -> float:
+    """The number that a script prints, run in its own process."""
     run = subprocess.run(
         [sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=True
     )
-    return json.loads(run.stdout)
+    return float(run.stdout)
 
 
 def wall(*command: str) -> float:
+    """Seconds that a process takes, from start to exit."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
-def cold(rounds: int) -> list[dict]:
+def cold(rounds: int) -> list[Row]:
     """A fresh 256 MB array, allocated and filled for the first time, all threads."""
     names = ("memset", "fastinit", "torch")
-    found = {name: [] for name in names}
+    found: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
             found[name].append(script(COLD, name, str(BUFFER // 4)))
@@ -233,8 +241,8 @@ def cold(rounds: int) -> list[dict]:
     ]
 
 
-def calls(rounds: int) -> list[dict]:
-    """A 64 x 64 call, and the time to import."""
+def calls(rounds: int) -> list[Row]:
+    """A 64 x 64 call, and the time that the import takes."""
     small = [script(CALL) for _ in range(rounds)]
     imports = {
         what: [wall(sys.executable, "-P", "-c", f"import {what}") for _ in range(3 * rounds)]
@@ -251,9 +259,9 @@ def calls(rounds: int) -> list[dict]:
     ]
 
 
-def files(rounds: int) -> list[dict]:
-    """gpt2 to a file system in memory and to the disk, whole process; beside it a plain write of as
-    many bytes.
+def files(rounds: int) -> list[Row]:
+    """gpt2 to a file system in memory and to disk, as a whole process, beside a plain write of the
+    same number of bytes.
     """
     fastinit = str(pathlib.Path(sys.executable).parent / "fastinit")
     rows = []
@@ -296,30 +304,30 @@ def files(rounds: int) -> list[dict]:
     return rows
 
 
-def sparse(rounds: int) -> list[dict]:
-    """sparse of 4096 x 4096, nine tenths zero, all threads."""
+def sparse(rounds: int) -> list[Row]:
+    """A sparse 4096 x 4096 matrix, 90 % zeros, all threads."""
     case = {"draw": "sparse", "dtype": "float32", "threads": 2, "count": 1 << 24}
     return compare(
         [({**case, "library": library}, {}) for library in ("fastinit", "torch", "memset")], rounds
     )
 
 
-def orthogonal(rounds: int) -> list[dict]:
-    """Orthogonal matrices, bench_orthogonal.py."""
+def orthogonal(rounds: int) -> list[Row]:
+    """Orthogonal matrices: see bench_orthogonal.py."""
     return bench_orthogonal.measure(rounds)
 
 
-def torch(rounds: int) -> list[dict]:
-    """Models built in torch, small calls and shards, bench_torch.py."""
+def torch(rounds: int) -> list[Row]:
+    """Models built in torch, small calls and shards: see bench_torch.py."""
     return bench_torch.measure(rounds)
 
 
-PARTS = {
+PARTS: dict[str, Callable[[int], list[Row]]] = {
     part.__name__: part for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch)
 }
 
 
-def machine() -> dict:
+def machine() -> Row:
     model = ""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:

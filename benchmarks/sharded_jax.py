@@ -1,12 +1,15 @@
-"""The same weights on any number of processes of JAX: an example.
+"""An example: the same weights on any number of JAX processes.
 
     python benchmarks/sharded_jax.py
         one process
     python benchmarks/sharded_jax.py ADDRESS:PORT PROCESSES NUMBER
-        on every host, with its number: the same digest
+        on every host, with its number: prints the same digest
 
-Every process draws only the shards that its own devices hold; then all compute a gradient together.
+Every process draws only the shards that its own devices hold.  Then all of them compute a gradient
+together.
 """
+
+from __future__ import annotations
 
 import functools
 import hashlib
@@ -23,13 +26,13 @@ import fastinit.jax as init
 WIDTH, LAYERS = 128, 3
 
 
-def loss(weights, x):
+def loss(weights: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     for name in sorted(weights):
         x = jnp.tanh(x @ weights[name])
     return (x**2).mean()
 
 
-def main():
+def main() -> None:
     if len(sys.argv) > 1:
         address, processes, number = sys.argv[1:]
         jax.config.update("jax_cpu_collectives_implementation", "gloo")

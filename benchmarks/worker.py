@@ -1,17 +1,24 @@
-"""One contestant in one process: fills a warm buffer again and again and prints the seconds as
-JSON.
+"""One contestant in one process: fills a warm buffer repeatedly and prints the seconds as JSON.
 
     python -P benchmarks/worker.py '{"library": "torch", "draw": "normal", "dtype": "float32",
         "count": 67108864, "threads": 1}'
 
-run.py starts these, so that no library's threads, allocator or instruction sets disturb another's.
+run.py starts these processes, so that no library's threads, allocator or instruction sets disturb
+another's.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
+
+Case = dict[str, Any]
+Prepared = tuple[Callable[[], object], dict[str, Any]]  # the call to time, and versions
 
 
 def main() -> None:
@@ -25,9 +32,9 @@ def main() -> None:
     ):
         os.environ[name] = str(case["threads"])
     call, facts = globals()["prepare_" + case["library"]](case)
-    call()  # warm: pages touched, caches and pools up
+    call()  # warm up: touch the pages, fill the caches, start the threads
     call()
-    seconds = []
+    seconds: list[float] = []
     deadline = time.perf_counter() + case.get("budget", 1.0)
     while len(seconds) < case.get("most", 15) and (
         len(seconds) < 3 or time.perf_counter() < deadline
@@ -40,7 +47,7 @@ def main() -> None:
     )
 
 
-def _numpy_dtype(name: str):
+def _numpy_dtype(name: str) -> Any:
     import numpy as np
 
     if hasattr(np, name):
@@ -50,8 +57,8 @@ def _numpy_dtype(name: str):
     return np.dtype(getattr(ml_dtypes, name))
 
 
-def _buffer(count: int, dtype):
-    """Zeros that begin on a cache line, as torch's memory does: the same for every contestant."""
+def _buffer(count: int, dtype: Any) -> Any:
+    """Zeros that start on a cache line, as torch's memory does, for every contestant alike."""
     import numpy as np
 
     size = count * np.dtype(dtype).itemsize
@@ -60,8 +67,8 @@ def _buffer(count: int, dtype):
     return memory[start : start + size].view(dtype)
 
 
-def prepare_memset(case):
-    """The limit: libc's memset with a byte that is not zero, one thread."""
+def prepare_memset(case: Case) -> Prepared:
+    """The limit: libc's memset with a non-zero byte, on one thread."""
     import ctypes
 
     import numpy as np
@@ -72,7 +79,7 @@ def prepare_memset(case):
     return lambda: memset(buffer.ctypes.data, 0x3C, buffer.nbytes), {"numpy": np.__version__}
 
 
-def prepare_fastinit(case):
+def prepare_fastinit(case: Case) -> Prepared:
     import fastinit as fi
 
     out = _buffer(case["count"], _numpy_dtype(case["dtype"]))
@@ -87,17 +94,18 @@ def prepare_fastinit(case):
     return lambda: function(out=out, seed=1, threads=case["threads"], **own), fi.info()
 
 
-def prepare_spin(case):
-    """A loop in registers alone, on so many threads: what the machine's cores scale to at this
-    moment.  PBKDF2 of the standard library is one: no memory, the GIL given up.
+def prepare_spin(case: Case) -> Prepared:
+    """A loop in registers on each thread: how far the machine's cores scale at this moment.
+
+    The standard library's PBKDF2 is such a loop: it touches no memory and releases the GIL.
     """
     import hashlib
     import threading
 
-    def one():
+    def one() -> None:
         hashlib.pbkdf2_hmac("sha256", b"fastinit", b"spin", case["count"] // case["threads"])
 
-    def call():
+    def call() -> None:
         workers = [threading.Thread(target=one) for _ in range(case["threads"])]
         for worker in workers:
             worker.start()
@@ -107,7 +115,7 @@ def prepare_spin(case):
     return call, {}
 
 
-def prepare_torch(case):
+def prepare_torch(case: Case) -> Prepared:
     import torch
 
     torch.set_num_threads(case["threads"])
@@ -121,28 +129,29 @@ def prepare_torch(case):
     return calls[case["draw"]], {"torch": torch.__version__}
 
 
-def _generator(case, bits):
+def _generator(case: Case, bits: Any) -> Prepared:
     import numpy as np
 
     generator = np.random.Generator(bits(1))
     out = _buffer(case["count"], case["dtype"])
-    kind = {"uniform": generator.random, "normal": generator.standard_normal}[case["draw"]]
+    kinds: Case = {"uniform": generator.random, "normal": generator.standard_normal}
+    kind = kinds[case["draw"]]
     return lambda: kind(out=out, dtype=out.dtype), {"numpy": np.__version__}
 
 
-def prepare_numpy_sfc64(case):
+def prepare_numpy_sfc64(case: Case) -> Prepared:
     import numpy as np
 
     return _generator(case, np.random.SFC64)
 
 
-def prepare_numpy_pcg64(case):
+def prepare_numpy_pcg64(case: Case) -> Prepared:
     import numpy as np
 
     return _generator(case, np.random.PCG64)
 
 
-def prepare_jax(case):
+def prepare_jax(case: Case) -> Prepared:
     os.environ["XLA_FLAGS"] = (
         f"--xla_cpu_multi_thread_eigen={'true' if case['threads'] > 1 else 'false'} "
         f"intra_op_parallelism_threads={case['threads']}"
@@ -151,7 +160,7 @@ def prepare_jax(case):
     if case["threads"] == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(
             0, {min(os.sched_getaffinity(0))}
-        )  # XLA has no other way to one thread
+        )  # XLA offers no other way to use one thread
     import jax
 
     kind = {"uniform": jax.random.uniform, "normal": jax.random.normal}[case["draw"]]
@@ -160,7 +169,7 @@ def prepare_jax(case):
     return lambda: function(key).block_until_ready(), {"jax": jax.__version__}
 
 
-def prepare_parallel_numpy_rng(case):
+def prepare_parallel_numpy_rng(case: Case) -> Prepared:
     import importlib.metadata
 
     import parallel_numpy_rng
@@ -187,7 +196,7 @@ _MKL = {
 }
 
 
-def _mkl(case, brng, method):
+def _mkl(case: Case, brng: int, method: int) -> Prepared:
     import ctypes
     import glob
     import importlib.metadata
@@ -200,7 +209,7 @@ def _mkl(case, brng, method):
     stream = ctypes.c_void_p()
     if mkl.vslNewStream(ctypes.byref(stream), ctypes.c_int(brng), ctypes.c_uint(1)):
         raise RuntimeError("vslNewStream")
-    block = case.get("block", 1 << 16)  # values a call: the fastest of several sizes tried
+    block = case.get("block", 1 << 16)  # values per call: the fastest of several sizes tried
     out = _buffer(case["count"], np.float32)
     pointers = [out[k : k + block].ctypes.data for k in range(0, len(out), block)]
     if case["draw"] == "normal":
@@ -216,7 +225,7 @@ def _mkl(case, brng, method):
         ctypes.c_float,
     ]
 
-    def call(keep=out):  # the pointers do not keep the array alive
+    def call(keep: Any = out) -> None:  # the pointers do not keep the array alive
         for pointer in pointers:
             if run(method, stream, block, pointer, 0.0, 0.02):
                 raise RuntimeError("vsRng")

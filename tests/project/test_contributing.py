@@ -57,3 +57,21 @@ def test_prose_is_wrapped_at_100_columns(page):
         if len(line) > 100 and not code and not table and "](" not in line:
             long.append((number, line))
     assert not long
+
+
+def test_pre_commit_runs_the_lint_and_types_of_ci():
+    script = (ROOT / ".ci/run").read_text("utf-8")
+    step = script.split('step "lint and types"\n')[1].split("\nstep ")[0]
+    lines = [line for line in step.splitlines() if line and not line.startswith("#")]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    entries = re.findall(r"^ +entry: (.+)$", hooks, re.M)
+    assert entries == [re.sub(r'^"\$native/([\w-]+)"', r"\1", line) for line in lines]
+
+
+def test_the_citation_names_the_version_and_license_of_the_project():
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    version = re.search(r'^version = "(.+)"$', project, re.M)[1]
+    assert re.search(r"^version: (.+)$", citation, re.M)[1] == version
+    license = re.search(r'^license = "(.+)"$', project, re.M)[1]
+    assert re.search(r"^license: (.+)$", citation, re.M)[1] == license
