@@ -19,7 +19,7 @@ from .typing import Box, Sizes, Write
 
 
 class Filled(NamedTuple):
-    """One line of a report."""
+    """One tensor of a report."""
 
     name: str | int | None
     initializer: str
@@ -31,7 +31,7 @@ class Filled(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What fill() did: draw it again with the same seed."""
+    """What fill() did; the same seed draws it again."""
 
     filled: int
     values: int
@@ -57,8 +57,8 @@ def fill(
     entries : a mapping name -> (buffer, initializer[, arguments]), or an iterable of (buffer,
         initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
         the function; arguments are a dict of its own; a region needs shape.
-    seed : one for all, None draws one; the report has it.
-    progress : called now and then with the number of values drawn since.
+    seed : one for all tensors; None draws one, which the report holds.
+    progress : called repeatedly with the number of values drawn since the last call.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def fill_entries(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """fill() of initializers that `rule_of` names and gives the rule of."""
+    """fill() with initializers that `rule_of` resolves to a name and a rule."""
     began = time.perf_counter()
     seed = check_seed(seed)
     engine.thread_count(threads)

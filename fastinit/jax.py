@@ -9,11 +9,11 @@
 >>> bool((sharded == w).all())    # yet each shard was drawn alone, by the process that holds it
 True
 
-*_normal is JAX's: truncated at two sigma and corrected.  A key names the stream: threefry's words
-(k0, k1) give the seed k0 * 2**32 + k1 and stream 0; rbg's four give the seed from the first two and
-the stream id from the last two. Under jit and vmap (Flax' init too) the host draws the whole array
-in a callback; under eval_shape nothing is drawn. Values: stream-v1.md; rules and regions:
-_adapters.py, _core/fill.py.
+*_normal means what it does in JAX: truncated at two sigma, the std corrected.  A key names the
+stream: threefry's words (k0, k1) give the seed k0 * 2**32 + k1 and stream 0; the four words of rbg
+give the seed from the first two and the stream id from the last two.  Under jit and vmap, and so in
+Flax's init, the host draws the whole array in a callback; under eval_shape nothing is drawn.
+Values: stream-v1.md; rules and regions: _adapters.py, _core/fill.py.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ __all__ = [
 
 
 def _words(key: Any) -> Any:
-    """The 32-bit words of one key, typed or raw; inside a trace a tracer, so that tracing draws
+    """The 32-bit words of one key, typed or raw; a tracer inside a trace, so that tracing draws
     nothing.
     """
     if not hasattr(key, "dtype"):
@@ -95,8 +95,9 @@ def _words(key: Any) -> Any:
 
 
 def key_to_stream(key: Any) -> tuple[int, int]:
-    """(seed, stream id) of a concrete key: as seed= and name= they make the core functions draw the
-    same values.
+    """(seed, stream id) of a concrete key.
+
+    Passed as seed= and name= they make the core functions draw the same values.
 
     threefry (k0, k1): seed = k0 * 2**32 + k1, stream id 0.  rbg (k0, k1, k2, k3): the stream id is
     k2 * 2**32 + k3.
@@ -127,8 +128,8 @@ def _initialize(
     dtype: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """What every initializer here is, with the first four arguments bound: JAX's (key, shape,
-    dtype, out_sharding).
+    """Every initializer here, with the first four arguments bound; the others are JAX's (key,
+    shape, dtype, out_sharding).
     """
     kind = _kind(default if dtype is None else dtype)
     shape = shapes.parse_shape(shape)
@@ -144,7 +145,7 @@ def _initialize(
     rule = _adapters.rule(name)
     result = _decide(
         rule, whole, kind, arguments
-    )  # every complaint comes now, not from inside a callback
+    )  # every error is raised now, not inside a callback
     constant = (
         result.parameters if isinstance(result, Draw) and result.draw == dtypes.CONSTANT else None
     )
@@ -164,7 +165,7 @@ def _initialize(
         traced = _called_back(draw, words, shape, kind) if value is None else jnp.full(shape, value)
         return _constrained(traced, out_sharding)
     if out_sharding is None:
-        # Where a key is committed to a device its values go there, as with JAX's own.
+        # The values go to the device that the key is committed to, as with JAX's own initializers.
         place = words.sharding if words.committed and len(words.devices()) == 1 else None
         return jax.device_put(draw(jax.device_get(words)), place)
     return _sharded(
@@ -179,7 +180,7 @@ def _called_back(
     if jax.sharding.get_abstract_mesh().manual_axes:
         raise NotImplementedError(
             "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the "
-            "host for values of its own; initialize outside, with out_sharding= for shards"
+            "host for its own values; initialize outside, with out_sharding= for shards"
         )
     callback = draw
     if (
@@ -198,7 +199,7 @@ def _called_back(
 
 @functools.cache
 def _thread() -> Any:
-    """A thread with the floating-point state of the one that traces; the threads of XLA flush
+    """A thread with the floating-point state of the one that traces: XLA's own threads flush
     subnormals.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -211,7 +212,7 @@ def _thread() -> Any:
 def _sharded(
     draw: Callable[..., Any], shape: tuple[int, ...], kind: dtypes.DType, sharding: Any
 ) -> Any:
-    """Each addressable shard drawn alone; replicas of a shard on one host once."""
+    """Each addressable shard, drawn by itself; a shard with replicas on this host is drawn once."""
 
     @functools.cache
     def shard(bounds: tuple[tuple[int, int], ...]) -> Any:
@@ -225,13 +226,13 @@ def _sharded(
 
 def _kind(dtype: Any) -> dtypes.DType:
     kind = dtypes.resolve(jnp.result_type(float) if dtype is None else dtype)
-    if kind.itemsize == 8:  # JAX's own answer, and its warning, where 64 bits are off
+    if kind.itemsize == 8:  # JAX's own answer, and its warning, where 64-bit types are disabled
         kind = dtypes.resolve(jnp.zeros((), kind.numpy()).dtype)
     return kind
 
 
 def _constrained(array: Any, out_sharding: Any) -> Any:
-    """A traced array with the sharding asked for."""
+    """A traced array with the given sharding."""
     if out_sharding is None:
         return array
     mesh = getattr(out_sharding, "mesh", None) or jax.sharding.get_abstract_mesh()
@@ -241,7 +242,7 @@ def _constrained(array: Any, out_sharding: Any) -> Any:
 
 
 def _concrete(out_sharding: Any) -> Any:
-    """A sharding over devices: of a PartitionSpec or an abstract mesh on the mesh that is set."""
+    """A sharding over devices; a PartitionSpec or an abstract mesh is resolved on the current one."""
     spec = out_sharding
     if isinstance(out_sharding, jax.sharding.NamedSharding):
         if not isinstance(out_sharding.mesh, jax.sharding.AbstractMesh):
@@ -273,12 +274,12 @@ def _bound(
 
 
 def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-    """All zeros: itself an initializer, as in JAX; the key is ignored."""
+    """All zeros.  As in JAX this is itself an initializer; the key is ignored."""
     return _initialize("zeros", {}, None, None, key, shape, dtype, out_sharding)
 
 
 def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-    """All ones: itself an initializer, as in JAX; the key is ignored."""
+    """All ones.  As in JAX this is itself an initializer; the key is ignored."""
     return _initialize("ones", {}, None, None, key, shape, dtype, out_sharding)
 
 
@@ -329,8 +330,9 @@ def variance_scaling(
     """Variance scale / n, n = fan_in, fan_out, fan_avg or fan_geo_avg by `mode`, as JAX's of the
     same name.
 
-    "truncated_normal" is cut at two sigma and its std corrected; "normal" is not cut; "uniform" is
-    U(-b, b) with b = sqrt(3 * scale / n).  Fans come from the global shape, also of sharded arrays.
+    "truncated_normal" is cut at two sigma and its std is corrected; "normal" is not cut;
+    "uniform" is U(-b, b) with b = sqrt(3 * scale / n).  Fans come from the global shape, also of
+    sharded arrays.
     """
 
     def axes(given: Axes) -> Axes:

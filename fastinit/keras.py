@@ -6,12 +6,13 @@ bits.
 >>> keras.initializers.get("fastinit>HeNormal").get_config()  # registered: saved models load
 {'seed': None, 'input_axes': None, 'output_axes': None}
 
-*Normal is Keras': truncated at two sigma and corrected.  An int seed gives the same values every
-call, the core functions' with layout="io"; a SeedGenerator advances, and its words (s0, s1) are the
-seed s0 + 2**32 * s1, so that SeedGenerator(7) begins as seed=7 does.  seed=None draws a fresh seed
-every call, where Keras repeats: the one deliberate difference.  It comes from Python's random, so
-keras.utils.set_random_seed governs it and keras.distribution.initialize makes processes agree.
-Else each class is Keras' own.  Next: jax.py, _core/fill.py.
+*Normal means what it does in Keras: truncated at two sigma, the std corrected.  An int seed gives
+the same values in every call, those of the core functions with layout="io".  A SeedGenerator
+advances; its words (s0, s1) are the seed s0 + 2**32 * s1: SeedGenerator(7) starts as seed=7 does.
+The one deliberate difference: seed=None draws a new seed in every call, where Keras repeats.  That
+seed comes from Python's random, so keras.utils.set_random_seed governs it and
+keras.distribution.initialize makes processes agree.  In all else each class is that of Keras.
+Next: jax.py, _core/fill.py.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ _register = keras.saving.register_keras_serializable(package="fastinit")
 def _draw(
     name: str, arguments: dict[str, Any], shape: Sizes, dtype: Any, seed: Any, layout: Any
 ) -> Any:
-    """A tensor of the backend: on JAX shard by shard where a layout says so, on torch in the
-    tensor's own memory.
+    """A tensor of the backend: on JAX drawn shard by shard where there is a layout, on torch drawn
+    in the tensor's own memory.
     """
     dtype = keras.backend.standardize_dtype(dtype)
     kind, backend = dtypes.resolve(dtype), keras.backend.backend()
@@ -77,8 +78,8 @@ def _draw(
 
 
 def _sharding(layout: Any) -> Any:
-    """JAX's sharding of a Keras layout; while Keras creates a variable, its mesh is the one that is
-    set.
+    """JAX's sharding for a Keras layout; while Keras creates a variable, the layout's mesh is
+    current.
     """
     if layout is None:
         return None
@@ -88,7 +89,7 @@ def _sharding(layout: Any) -> Any:
 
 
 class _Drawn:
-    """What every class below has before its namesake in Keras: a call that draws here."""
+    """The first base of every class below: its call draws here instead of in Keras."""
 
     def _setting(self, shape: Sizes) -> Setting:
         raise NotImplementedError
@@ -103,13 +104,13 @@ class _Drawn:
 
 
 class _Random(_Drawn):
-    """And the rules of seeds."""
+    """A drawn initializer with a seed."""
 
     _init_seed: Any
 
     @property
     def seed(self) -> Any:
-        """As given: an int, a SeedGenerator or None.  (Keras makes an int of None, and repeats.)"""
+        """As given: an int, a SeedGenerator or None.  (Keras makes an int of None and repeats.)"""
         return None if self._init_seed is None else self._seed
 
     @seed.setter
@@ -171,7 +172,7 @@ class Identity(_Drawn, _keras.Identity):
             )
         return "eye", {"gain": self.gain}
 
-    def get_config(self) -> dict[str, Any]:  # Keras forgets it
+    def get_config(self) -> dict[str, Any]:  # Keras omits it
         return {"gain": self.gain}
 
 
@@ -210,8 +211,8 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
     """Variance scale / n, n = fan_in, fan_out or fan_avg by `mode`; "normal" is truncated,
     "untruncated_normal" is not.
 
-    Kernels are (*kernel, in, out); with `input_axes` and `output_axes` the fans are the products of
-    those axes alone.
+    Kernels are (*kernel, in, out); with `input_axes` and `output_axes` only those axes count in the
+    fans.
     """
 
     def _setting(self, shape: Sizes) -> Setting:
