@@ -242,7 +242,7 @@ def _constrained(array: Any, out_sharding: Any) -> Any:
 
 
 def _concrete(out_sharding: Any) -> Any:
-    """A sharding over devices; a PartitionSpec or an abstract mesh is resolved on the current one."""
+    """A sharding over devices; PartitionSpecs and abstract meshes resolve on the current mesh."""
     spec = out_sharding
     if isinstance(out_sharding, jax.sharding.NamedSharding):
         if not isinstance(out_sharding.mesh, jax.sharding.AbstractMesh):

@@ -22,14 +22,14 @@ from ._translate import Call, Fallback
 
 Take = Callable[[torch.Generator | None], tuple[int, int]]  # generator → (seed, stream)
 
-# These draw nothing: no number is taken from a generator for them.
+# These draw nothing, so they take no number from a generator.
 CONSTANT = frozenset(("constant", "eye", "dirac"))
 _scratch = threading.local()
 
 
 def seed_from(generator: torch.Generator | None) -> int:
-    """A seed by exactly one `random_` of one int64 from the generator, or from torch's default CPU
-    one: a contract.
+    """A seed: exactly one int64 of `random_`, from the generator or from torch's default CPU one.
+    This is a contract.
 
     The number is torch.empty((), dtype=torch.int64).random_(generator=generator).item(), in [0,
     2^63).
@@ -56,14 +56,14 @@ def decide(
     dtype: DType,
     fallback: Fallback,
 ) -> Any:
-    """The Draw or Write of an initializer; where torch refuses the same arguments, torch's error is
+    """The Draw or Write of an initializer; where torch rejects the same arguments, torch's error is
     raised.
     """
     try:
         return fill.decide(_adapters.rule(initializer), shape, dtype, arguments)
     except (TypeError, ValueError):
         if dtype in (dtypes.FLOAT8_E4M3FN, dtypes.FLOAT8_E5M2):
-            raise  # torch draws none of these and would complain of the dtype
+            raise  # torch draws none of these and would reject the dtype
         nothing = torch.empty((0, *shape[1:]), dtype=getattr(torch, dtype.name), device="cpu")
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -75,7 +75,7 @@ def draw(call: Call, take: Take) -> Tensor:
     """Fill the tensor of a call, as under no_grad, and return it.
 
     `take` gives (seed, stream) for the call's generator; it is called at most once, after every
-    check.  Torch itself serves what has no memory of its own to write: subclasses that keep their
+    check.  Torch itself fills what has no memory of its own to write: subclasses that keep their
     values elsewhere, sparse layouts, tensors inside torch.func transforms.
     """
     tensor, initializer, arguments, generator, fallback = call

@@ -1,8 +1,9 @@
 """A torch tensor's memory as the engine's destination.
 
-into() is the one way from a tensor to the engine, for drop-in calls, accelerate(), materialize_()
-and DTensors alike: destination() lends the tensor's own memory, anything else is filled on the host
-and copied.  Nothing here knows an initializer or a seed.  One fill: _draw.py; shards: dtensor.py.
+into() is the only way from a tensor to the engine, for drop-in calls, accelerate(), materialize_()
+and DTensors alike: destination() lends the tensor's own memory; any other tensor is filled on the
+host and copied.  Nothing here knows an initializer or a seed.  One fill: _draw.py; shards:
+dtensor.py.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DTYPES: dict[torch.dtype, DType] = {
     torch.float8_e4m3fn: dtypes.FLOAT8_E4M3FN,
     torch.float8_e5m2: dtypes.FLOAT8_E5M2,
 }
-# What NumPy does not know crosses as the unsigned integers of its width.
+# A dtype that NumPy lacks crosses as unsigned integers of its width.
 _CROSSING = {
     torch.bfloat16: torch.uint16,
     torch.float8_e4m3fn: torch.uint8,
@@ -40,8 +41,7 @@ _AS_TENSOR = (torch.Tensor.__torch_function__.__func__, torch._C._disabled_torch
 
 @functools.cache
 def is_plain(kind: type) -> bool:
-    """Whether tensors of a class have their values in their own memory, and are called as torch's
-    own are.
+    """Whether tensors of a class keep their values in their own memory and behave as torch's do.
 
     Any other class may keep its values elsewhere (DTensor, FakeTensor, a lazy parameter), and
     answers for itself.
@@ -70,7 +70,7 @@ def destination(tensor: torch.Tensor, dtype: DType) -> Array | None:
     Raises
     ------
     RuntimeError
-        For a tensor several of whose elements are one place in memory, in torch's words.
+        For a tensor with several elements at one place in memory, in torch's words.
     """
     if not tensor.is_cpu:
         return None
@@ -92,8 +92,8 @@ def into(tensor: torch.Tensor, dtype: DType, write: Callable[[Array], None]) -> 
     Returns
     -------
     bool
-        False, with nothing written, for a tensor that has no elements to write one by one: of a
-        sparse layout, or inside a torch.func transform.
+        False, with nothing written, for a tensor whose elements cannot be written one by one: one
+        of a sparse layout, or inside a torch.func transform.
     """
     view = destination(tensor, dtype)
     if view is not None:
@@ -118,8 +118,8 @@ def lend(tensor: torch.Tensor) -> Array:
 def has_elements(tensor: torch.Tensor) -> bool:
     """Whether a plain tensor has elements that can be written one by one.
 
-    Sparse layouts have not, nor have the tensors inside a torch.func transform, which stand for
-    many (vmap) or for a derivative (grad).
+    Those of sparse layouts cannot, nor can tensors inside a torch.func transform, which represent
+    many tensors (vmap) or a derivative (grad).
     """
     return tensor.layout is torch.strided and not torch._C._functorch.is_functorch_wrapped_tensor(
         tensor
@@ -127,7 +127,7 @@ def has_elements(tensor: torch.Tensor) -> bool:
 
 
 def unsupported(tensor: torch.Tensor) -> NotImplementedError:
-    """torch's own class of error for a dtype without a draw, with what is allowed."""
+    """torch's own class of error for a dtype that has no draw, with the allowed dtypes."""
     why = (
         "complex dtypes have no draw: fill the .real and .imag views"
         if tensor.dtype.is_complex
@@ -155,7 +155,7 @@ def write(
 
 
 def bump(tensor: torch.Tensor) -> None:
-    """Tell autograd of the write, as torch's own in-place operations do."""
+    """Tell autograd about the write, as torch's own in-place operations do."""
     if not tensor.is_inference():
         increment_version(tensor)
     elif not torch.is_inference_mode_enabled():

@@ -1,6 +1,6 @@
-"""The names that parameters are keyed by: fully qualified, without the segments that wrappers add.
+"""The names that key parameters: fully qualified, without the segments that wrappers add.
 
-The first name in named_parameters() order stands for a tied parameter.  Nothing here reads or
+A tied parameter goes by its first name in the order of named_parameters().  Nothing here reads or
 writes a value.
 """
 
@@ -27,7 +27,7 @@ class Site(NamedTuple):
 
 
 class Named(NamedTuple):
-    """One distinct tensor: every place where it stands, the first of which names it."""
+    """One distinct tensor with every place that holds it; the first place names it."""
 
     tensor: torch.Tensor
     sites: list[Site]
@@ -84,7 +84,7 @@ def _gather(model: nn.Module, registry: str, outer: str) -> list[Named]:
 
 
 def _identity(tensor: torch.Tensor) -> Any:
-    """Equal for the same tensor object, and for two that are the same view of one memory."""
+    """A key that is equal for one tensor object, and for two equal views of one memory."""
     if (
         tensor.layout is not torch.strided
         or type(tensor) not in (torch.Tensor, nn.Parameter)

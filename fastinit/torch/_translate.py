@@ -1,5 +1,5 @@
-"""torch.nn.init's functions as fastinit's initializers: the one place where torch's arguments are
-read.
+"""torch.nn.init's functions as fastinit's initializers: the only place that reads torch's
+arguments.
 
 Each function here has the name and the arguments of one of torch.nn.init and returns a Call; it
 draws nothing.  init.py and accelerate.py draw calls (_draw.py), _record.py writes them down.  What
@@ -22,10 +22,10 @@ Fallback = Callable[[Tensor], Any]
 
 
 class Call(NamedTuple):
-    """One call of a function of torch.nn.init."""
+    """One call of a torch.nn.init function."""
 
     tensor: Tensor
-    initializer: str | None  # fastinit's name; None where `fallback` does it all
+    initializer: str | None  # fastinit's name; None where `fallback` does everything
     arguments: dict[str, Any]  # fastinit's
     generator: Generator | None
     fallback: Fallback  # torch's own function, with these arguments, on a tensor of choice
@@ -39,7 +39,7 @@ def _call(
     fallback: Fallback,
 ) -> Call:
     for key, value in arguments.items():
-        if isinstance(value, Tensor):  # torch takes 0-d tensors for numbers
+        if isinstance(value, Tensor):  # torch accepts 0-d tensors as numbers
             arguments[key] = value.item()
     return Call(tensor, initializer, arguments, generator, fallback)
 
@@ -140,7 +140,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if tensor.ndimension() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     fallback = lambda t: ORIGINALS["orthogonal_"](t, gain, generator)  # noqa: E731
-    # A Haar matrix and its negative have one law, so the sign of the gain has nothing to do.
+    # A Haar matrix and its negative have the same law, so the sign of the gain does not matter.
     name = "orthogonal" if tensor.numel() else None
     return _call(tensor, name, {"gain": abs(gain)}, generator, fallback)
 
@@ -163,7 +163,7 @@ def _nothing(tensor: Tensor) -> Call:
 def _kaiming(
     tensor: Tensor, a: float, mode: str, nonlinearity: str, distribution: str
 ) -> tuple[str, dict[str, Any]]:
-    """The initializer of torch's variance: he where it has the gain, else variance scaling by
+    """The initializer with torch's variance: He where it has this gain, else variance scaling by
     gain·gain.
     """
     _calculate_correct_fan(tensor, mode)  # type: ignore[arg-type]  # raises for a bad mode or shape

@@ -1,7 +1,7 @@
-"""accelerate(): inside the block everything that initializes CPU tensors through torch runs here.
+"""accelerate(): inside the block, fastinit does all initialization of CPU tensors through torch.
 
-A TorchFunctionMode, which torch keeps per thread, sees Tensor.normal_, uniform_ and erfinv_ whoever
-calls them; torch.nn.init's functions, wherever their names are bound, ask it by way of _detours.py.
+A TorchFunctionMode, which torch keeps per thread, sees every call of Tensor.normal_, uniform_ and
+erfinv_; torch.nn.init's functions, wherever their names are bound, ask it through _detours.py.
 What is drawn: _translate.py; how a tensor is filled: _draw.py.
 """
 
@@ -120,7 +120,7 @@ class Drawing(_detours.Block):
         return result
 
     def take(self, generator: torch.Generator | None) -> tuple[int, int]:
-        """Seed and stream of the next fill, which is thereby counted."""
+        """Seed and stream of the next fill, which this counts."""
         self.fills += 1
         if self.seed is None or generator is not None:
             return seed_from(generator), 0
@@ -172,7 +172,7 @@ class Drawing(_detours.Block):
                 self.left[func.__name__] += 1
             return func(*args, **kwargs), None
         if torch.is_grad_enabled() and tensor.requires_grad and tensor.is_leaf:
-            # torch's error: a leaf that requires grad is not changed in place
+            # torch's error: a leaf that requires grad may not be changed in place
             return func(*args, **kwargs), None
         taken: list[tuple[int, int]] = []
 

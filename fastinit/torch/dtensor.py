@@ -1,9 +1,9 @@
-"""DTensors and FSDP2: which part of the whole tensor a rank holds, filled on that rank alone; ranks
-compared before.
+"""DTensors and FSDP2: which part of the whole tensor a rank holds, and its fill on that rank, once
+all ranks agree on what to draw.
 
-A value depends on its place in the whole tensor, so a shard needs no communication and no other
-shard.  Where a placement gives a rank several runs of an axis (_StridedShard), each run is filled
-as a region of its own.
+A value depends on its place in the whole tensor, so a shard needs neither communication nor other
+shards.  Where a placement gives a rank several runs of an axis (_StridedShard), each run is filled
+as a separate region.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def like(tensor: Any, memory: torch.Tensor, device: Any) -> DTensor:
     if spec.tensor_meta.dtype != memory.dtype:
         spec = copy.copy(spec)
         spec.tensor_meta = spec.tensor_meta._replace(dtype=memory.dtype)
-    # Not from_local(): it would move a shard that is kept on the host (FSDP's CPU offload) to the
+    # Not from_local(), which would move a shard kept on the host (FSDP's CPU offload) to the
     # mesh's device.
     return DTensor(memory, spec, requires_grad=False)  # type: ignore[call-arg]
 
@@ -198,12 +198,12 @@ def agree(seed: int, parts: Mapping[str, str]) -> None:
     mine = digest("\0".join([f"{key}={value}" for key, value in everything.items()]))
     digests: list[Any] = [None] * world()
     torch.distributed.all_gather_object(digests, mine)
-    # The most frequent digest is taken for the right one, the first of them where several are.
+    # Take the majority digest as correct; the first one on a tie.
     right = max(digests, key=digests.count)
     differing = [rank for rank, other in enumerate(digests) if other != right]
     if not differing:
         return
-    details: list[Any] = [None] * world()  # every rank knows that one differs, so all come here
+    details: list[Any] = [None] * world()  # every rank sees it, so all get here
     torch.distributed.all_gather_object(
         details, {key: digest(value) for key, value in everything.items()}
     )

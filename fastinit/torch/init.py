@@ -1,10 +1,11 @@
 """A drop-in for torch.nn.init: every public name with its arguments, defaults, errors, warnings,
 returns and meaning.
 
-Each call that draws takes its seed by one `random_` of one int64 from `generator=`, or from torch's
+Each call that draws takes its seed, one int64 of `random_`, from `generator=` or from torch's
 default generator, so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's
-own fills.  A meta tensor stays as it is, as torch leaves it: constructors that call these functions
-run on the meta device.  How arguments are read: _translate.py; how a tensor is filled: _draw.py.
+own fills.  A meta tensor is left unchanged, as torch leaves it, so that constructors which call
+these functions run on the meta device.  How arguments are read: _translate.py; how a tensor is
+filled: _draw.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch.nn.init import calculate_gain
 from . import _translate
 from ._draw import draw, from_generator
 
-# Private in torch, but used by its modules and by others.
+# Private in torch, but torch's modules and other packages use them.
 from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out  # noqa: F401  # isort: skip
 
 __all__ = [
@@ -65,7 +66,7 @@ def uniform_(
     a, b : float
         The bounds.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -74,8 +75,8 @@ def uniform_(
 
     See Also
     --------
-    torch.nn.init.uniform_ : the function that this one stands for.
-    fastinit.uniform : the same values by seed and name.
+    torch.nn.init.uniform_ : The function that this one replaces.
+    fastinit.uniform : The same values, by seed and name.
     """
     return draw(_translate.uniform_(tensor, a, b, generator), from_generator)
 
@@ -92,7 +93,7 @@ def normal_(
     mean, std : float
         Mean and standard deviation; std >= 0.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -101,8 +102,8 @@ def normal_(
 
     See Also
     --------
-    torch.nn.init.normal_ : the function that this one stands for.
-    fastinit.normal : the same values by seed and name.
+    torch.nn.init.normal_ : The function that this one replaces.
+    fastinit.normal : The same values, by seed and name.
     """
     return draw(_translate.normal_(tensor, mean, std, generator), from_generator)
 
@@ -126,7 +127,7 @@ def trunc_normal_(
     a, b : float
         The bounds: values, not multiples of std.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -135,13 +136,13 @@ def trunc_normal_(
 
     See Also
     --------
-    torch.nn.init.trunc_normal_ : the function that this one stands for.
-    fastinit.truncated_normal : the same values with ``bounds="absolute"``.
+    torch.nn.init.trunc_normal_ : The function that this one replaces.
+    fastinit.truncated_normal : The same values, with ``bounds="absolute"``.
 
     Notes
     -----
-    No value is put on a bound, and there is no rejection: the inverse distribution function is
-    evaluated between the bounds.
+    The inverse distribution function is evaluated between the bounds: no value is clamped to a
+    bound, and none is rejected.
     """
     return draw(_translate.trunc_normal_(tensor, mean, std, a, b, generator), from_generator)
 
@@ -163,8 +164,8 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
     See Also
     --------
-    torch.nn.init.constant_ : the function that this one stands for.
-    fastinit.constant : a constant array.
+    torch.nn.init.constant_ : The function that this one replaces.
+    fastinit.constant : A constant array.
     """
     with torch.no_grad():
         return tensor.fill_(val)
@@ -185,8 +186,8 @@ def ones_(tensor: Tensor) -> Tensor:
 
     See Also
     --------
-    torch.nn.init.ones_ : the function that this one stands for.
-    fastinit.ones : an array of ones.
+    torch.nn.init.ones_ : The function that this one replaces.
+    fastinit.ones : An array of ones.
     """
     with torch.no_grad():
         return tensor.fill_(1.0)
@@ -207,8 +208,8 @@ def zeros_(tensor: Tensor) -> Tensor:
 
     See Also
     --------
-    torch.nn.init.zeros_ : the function that this one stands for.
-    fastinit.zeros : an array of zeros.
+    torch.nn.init.zeros_ : The function that this one replaces.
+    fastinit.zeros : An array of zeros.
     """
     with torch.no_grad():
         return tensor.zero_()
@@ -229,8 +230,8 @@ def eye_(tensor: Tensor) -> Tensor:
 
     See Also
     --------
-    torch.nn.init.eye_ : the function that this one stands for.
-    fastinit.eye : the same values.
+    torch.nn.init.eye_ : The function that this one replaces.
+    fastinit.eye : The same values.
     """
     return draw(_translate.eye_(tensor), from_generator)
 
@@ -252,8 +253,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
     See Also
     --------
-    torch.nn.init.dirac_ : the function that this one stands for.
-    fastinit.dirac : the same values.
+    torch.nn.init.dirac_ : The function that this one replaces.
+    fastinit.dirac : The same values.
     """
     return draw(_translate.dirac_(tensor, groups), from_generator)
 
@@ -270,7 +271,7 @@ def xavier_uniform_(
     gain : float
         A factor; >= 0.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -279,8 +280,8 @@ def xavier_uniform_(
 
     See Also
     --------
-    torch.nn.init.xavier_uniform_ : the function that this one stands for.
-    fastinit.xavier_uniform : the same values by seed and name.
+    torch.nn.init.xavier_uniform_ : The function that this one replaces.
+    fastinit.xavier_uniform : The same values, by seed and name.
     """
     return draw(_translate.xavier_uniform_(tensor, gain, generator), from_generator)
 
@@ -295,7 +296,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     gain : float
         A factor; >= 0.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -304,8 +305,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
 
     See Also
     --------
-    torch.nn.init.xavier_normal_ : the function that this one stands for.
-    fastinit.xavier_normal : the same values by seed and name.
+    torch.nn.init.xavier_normal_ : The function that this one replaces.
+    fastinit.xavier_normal : The same values, by seed and name.
     """
     return draw(_translate.xavier_normal_(tensor, gain, generator), from_generator)
 
@@ -330,7 +331,7 @@ def kaiming_uniform_(
     nonlinearity : str
         A name that torch.nn.init.calculate_gain knows.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -339,8 +340,8 @@ def kaiming_uniform_(
 
     See Also
     --------
-    torch.nn.init.kaiming_uniform_ : the function that this one stands for.
-    fastinit.he_uniform : the same values by seed and name.
+    torch.nn.init.kaiming_uniform_ : The function that this one replaces.
+    fastinit.he_uniform : The same values, by seed and name.
     """
     call = _translate.kaiming_uniform_(tensor, a, mode, nonlinearity, generator)
     return draw(call, from_generator)
@@ -366,7 +367,7 @@ def kaiming_normal_(
     nonlinearity : str
         A name that torch.nn.init.calculate_gain knows.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -375,8 +376,8 @@ def kaiming_normal_(
 
     See Also
     --------
-    torch.nn.init.kaiming_normal_ : the function that this one stands for.
-    fastinit.he_normal : the same values by seed and name.
+    torch.nn.init.kaiming_normal_ : The function that this one replaces.
+    fastinit.he_normal : The same values, by seed and name.
     """
     call = _translate.kaiming_normal_(tensor, a, mode, nonlinearity, generator)
     return draw(call, from_generator)
@@ -392,7 +393,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     gain : float
         A factor.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -401,8 +402,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
     See Also
     --------
-    torch.nn.init.orthogonal_ : the function that this one stands for.
-    fastinit.orthogonal : the same values by seed and name.
+    torch.nn.init.orthogonal_ : The function that this one replaces.
+    fastinit.orthogonal : The same values, by seed and name.
 
     Notes
     -----
@@ -426,7 +427,7 @@ def sparse_(
     std : float
         Standard deviation of the other values.
     generator : torch.Generator, optional
-        Gives the seed by one `random_` of one int64; None is torch's default generator.
+        Gives the seed, as one int64 of `random_`; None is torch's default generator.
 
     Returns
     -------
@@ -435,8 +436,8 @@ def sparse_(
 
     See Also
     --------
-    torch.nn.init.sparse_ : the function that this one stands for.
-    fastinit.sparse : the same values by seed and name.
+    torch.nn.init.sparse_ : The function that this one replaces.
+    fastinit.sparse : The same values, by seed and name.
     """
     return draw(_translate.sparse_(tensor, sparsity, std, generator), from_generator)
 
