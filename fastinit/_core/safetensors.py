@@ -119,6 +119,11 @@ def layout(
     return Layout(header, placed, start + position)
 
 
+def metadata_of(layout: Layout) -> dict[str, str]:
+    """The metadata in the header of a layout."""
+    return json.loads(layout.header[8:]).get("__metadata__", {})  # type: ignore[no-any-return]
+
+
 # --------------------------------------------------------------------------------- reading a header
 
 

@@ -1,23 +1,36 @@
-"""Whole models: a spec of tensors and rules becomes a safetensors file.
+"""Whole models: a spec of tensors and rules becomes safetensors files, and files are compared with
+it.
 
-Not imported by `import fastinit`.  The spec's language: spec.py.  The job: materialize.py.  Specs
-that come with the package: presets/*.toml.
+Not imported by `import fastinit`.  The spec's language: spec.py.  The jobs: materialize.py,
+verify.py.  Specs that come with the package: presets/*.toml.
 """
 
 from .errors import SpecError
-from .materialize import Plan, Report, materialize, plan
+from .index import files
+from .materialize import Report, is_folder, materialize
+from .plan import SHARD_SIZE, File, Plan, plan
 from .source import preset, presets
 from .spec import Entry, Spec, load
+from .verify import Checked, Verified, verify
+from .write import seed_of
 
 __all__ = [
+    "SHARD_SIZE",
+    "Checked",
     "Entry",
+    "File",
     "Plan",
     "Report",
     "Spec",
     "SpecError",
+    "Verified",
+    "files",
+    "is_folder",
     "load",
     "materialize",
     "plan",
     "preset",
     "presets",
+    "seed_of",
+    "verify",
 ]

@@ -1,7 +1,7 @@
-"""Arithmetic in a model's spec, such as "0.02 / sqrt(2 * layers)": exact integers and doubles, the
-operations that the contract allows for parameters, and nothing else.
+"""Arithmetic in a spec, such as "0.02 / sqrt(2 * layers)": exact integers and doubles, and the
+operations that the contract allows for parameters.
 
-No other function, no attribute, no power (that would need libm): see evaluate().  Read by spec.py.
+No other function, no attribute, no power (which would need libm): see evaluate().  spec.py uses it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import _ast  # not ast, which is written in Python, costs 6 ms and is not needed
 import math
 from collections.abc import Mapping
+
+from .._core.safetensors import short
 
 Number = int | float
 
@@ -19,11 +21,17 @@ _BITS = 1 << 10  # of an intermediate integer
 
 
 def evaluate(text: str, names: Mapping[str, Number]) -> Number:
-    """The value of an expression over numbers and `names`.
+    """Evaluate an expression over numbers and `names`.
 
-    + - * / // sqrt min max and parentheses.  Integers stay exact through + - * //; a / b and
-    sqrt(a) are doubles, each rounded once.  Anything else is a `ValueError` that says what is
-    wrong; an unknown name is a `LookupError` with the name as its argument.
+    It may hold + - * / // sqrt() min() max() and parentheses.  Integers stay exact through
+    + - * //; a / b and sqrt(a) are doubles, each rounded once.
+
+    Raises
+    ------
+    LookupError
+        An unknown name, which is the error's argument.
+    ValueError
+        Anything else that is not such an expression, or has no value.
     """
     text = text.strip()
     if len(text) > _LENGTH:
@@ -32,13 +40,13 @@ def evaluate(text: str, names: Mapping[str, Number]) -> Number:
         tree = compile(text, "<expression>", "eval", _ast.PyCF_ONLY_AST)
         return _value(tree.body, names)  # type: ignore[attr-defined]
     except SyntaxError:
-        raise ValueError(f"{text!r} is no arithmetic expression") from None
+        raise ValueError(f"{short(text)} is not an arithmetic expression") from None
     except (RecursionError, MemoryError):
         raise ValueError("the expression is nested too deeply") from None
     except ZeroDivisionError:
-        raise ValueError(f"{text!r} divides by zero") from None
+        raise ValueError(f"{short(text)} divides by zero") from None
     except OverflowError:
-        raise ValueError(f"{text!r} has a value too large for a double") from None
+        raise ValueError(f"{short(text)} has a value too large for a double") from None
 
 
 def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
@@ -58,7 +66,7 @@ def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
     if isinstance(node, _ast.Call) and isinstance(node.func, _ast.Name) and not node.keywords:
         if node.func.id not in FUNCTIONS:
             raise ValueError(
-                f"there is no function {node.func.id!r}; there are {', '.join(FUNCTIONS)}"
+                f"there is no function {short(node.func.id)}; there are {', '.join(FUNCTIONS)}"
             )
         function, fewest, most = FUNCTIONS[node.func.id]
         arguments = [_value(argument, names) for argument in node.args]
@@ -67,7 +75,7 @@ def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
                 f"{node.func.id} takes {'one argument' if most == 1 else 'two arguments or more'}"
             )
         if function is math.sqrt and not arguments[0] >= 0:
-            raise ValueError(f"sqrt of {arguments[0]!r}")
+            raise ValueError(f"sqrt of {short(arguments[0])}")
         return function(*arguments)  # type: ignore[operator, no-any-return]
     raise ValueError(
         "an expression holds only numbers, names, + - * / //, sqrt(), min(), max() and parentheses"
@@ -87,7 +95,7 @@ def _operation(operator: _ast.AST, left: Number, right: Number) -> Number:
         if type(left) is not int or type(right) is not int:
             raise ValueError("// divides whole numbers only")
         return left // right
-    raise ValueError("an expression knows the operations + - * / // only")
+    raise ValueError("an expression may hold the operations + - * / // only")
 
 
 def _checked(value: Number) -> Number:

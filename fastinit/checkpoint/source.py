@@ -2,7 +2,7 @@
 of a mistake.
 
 Neither parser keeps line numbers, so the line is found by searching the text for the names that
-lead to the mistake. Knows nothing of what a spec means: that is spec.py's.
+lead to the mistake.  What a spec means is spec.py's.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._core.safetensors import short
 from .errors import SpecError
 
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
 
-
 _PRESETS = os.path.join(os.path.dirname(__file__), "presets")
+_HINT = 200  # characters of a name, and thousands of known names: beyond them no hint is looked for
+_CONTEXT = 200  # characters before and after a name that may show what it is
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean …?' for the known name that is most like `name`, or nothing."""
     from difflib import get_close_matches  # only on the way to an error
 
-    found = get_close_matches(name, list(known), 1, 0.5)
+    if len(name) > _HINT:  # the comparison takes quadratic time
+        return ""
+    found = get_close_matches(name, list(known)[: 10 * _HINT], 1, 0.6)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
@@ -52,18 +56,24 @@ class Source:
         return self.text.count("\n", 0, found_at) + 1
 
     def _find(self, name: str, start: int) -> int:
-        word = re.escape(name)
-        for pattern in (
-            # As a string or a key: quoted, a table's header, at the start of a line, inside braces.
-            # Or as any word.
-            rf"""["']{word}["']|^[ \t]*\[+[ \t]*{word}[ \t]*\]|^[ \t]*{word}[ \t]*[=.]"""
-            rf"""|[{{,][ \t]*{word}[ \t]*=""",
-            rf"(?<![\w.-]){word}(?![\w.-])",
-        ):
-            found = re.compile(pattern, re.MULTILINE).search(self.text, start)
-            if found:
-                return found.start() + len(found.group()) - len(found.group().lstrip("{, \t"))
-        return -1
+        """Where a name is first a key or a string, else where it is first a word; -1 if nowhere.
+
+        By str.find and a look at what is around each place: a regular expression takes quadratic
+        time for some names.
+        """
+        if not name:
+            return max(self.text.find('""', start), self.text.find("''", start))
+        word = -1
+        at = self.text.find(name, start)
+        while at >= 0:
+            before = self.text[max(0, at - _CONTEXT) : at]
+            after = self.text[at + len(name) : at + len(name) + _CONTEXT]
+            if _is_key(before, after):
+                return at
+            if word < 0 and not re.search(r"[\w.-]\Z", before) and not re.match(r"[\w.-]", after):
+                word = at
+            at = self.text.find(name, at + len(name))
+        return word
 
     def _find_rule(self, index: int) -> int:
         headers = [
@@ -80,11 +90,23 @@ class Source:
         return matches[index] if index < len(matches) else self._find("rules", 0)
 
 
+def _is_key(before: str, after: str) -> bool:
+    """Whether what is around a name shows a string, a table's header, or a bare key."""
+    if before[-1:] in ('"', "'") and before[-1:] == after[:1]:
+        return True
+    line = before.rsplit("\n", 1)[-1].strip(" \t")
+    if line and not line.strip("[ \t"):
+        return bool(re.match(r"[ \t]*\]", after))
+    if not line:
+        return bool(re.match(r"[ \t]*[=.]", after))
+    return line[-1] in "{," and bool(re.match(r"[ \t]*=", after))
+
+
 # ------------------------------------------------------------------------------------------ presets
 
 
 def presets() -> tuple[str, ...]:
-    """The names of the specs that come with the package."""
+    """List the names of the specs that come with the package."""
     return tuple(
         sorted(
             name.removesuffix(".toml") for name in os.listdir(_PRESETS) if name.endswith(".toml")
@@ -93,12 +115,18 @@ def presets() -> tuple[str, ...]:
 
 
 def preset(name: str) -> str:
-    """The text of a preset: a spec to read, to copy and to change."""
+    """Return the text of a preset: a spec to read, to copy and to change.
+
+    Raises
+    ------
+    SpecError
+        There is no preset of that name.
+    """
     if name not in presets():
         raise SpecError(
-            "unknown preset "
-            f"{name!r}{nearest(name, presets()) or '; there are ' + ', '.join(presets())} (a spec "
-            "of your own is a path that ends in .toml or .json)"
+            f"unknown preset {short(name)}"
+            f"{nearest(name, presets()) or '; there are ' + ', '.join(presets())} (for a spec of "
+            "your own give a path that ends in .toml or .json)"
         )
     with open(os.path.join(_PRESETS, name + ".toml"), encoding="utf-8") as file:
         return file.read()
@@ -110,7 +138,12 @@ def preset(name: str) -> str:
 def read(spec: AnySpec) -> Source:
     """Parse a preset's name, a path that ends in .toml or .json, or a mapping."""
     if isinstance(spec, Mapping):
-        return Source("<mapping>", "", dict(spec))
+        return _checked(Source("<mapping>", "", dict(spec)))
+    if not isinstance(spec, (str, os.PathLike)):
+        raise TypeError(
+            f"spec is {type(spec).__name__} {short(spec)}; give a preset's name, a path that ends "
+            "in .toml or .json, or a mapping"
+        )
     label = os.fsdecode(spec)
     kind = os.path.splitext(label)[1].lower()
     if (
@@ -127,16 +160,60 @@ def read(spec: AnySpec) -> Source:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError(
-            f"is no UTF-8 text ({error.reason})", label, raw.count(b"\n", 0, error.start) + 1
+            f"is not UTF-8 text ({error.reason})", label, raw.count(b"\n", 0, error.start) + 1
         ) from None
+    return read_text(text, label, kind)
+
+
+def read_text(text: str, label: str, kind: str = ".json") -> Source:
+    """Parse the text of a spec; `label` says in messages where it came from."""
     content = _toml(text, label) if kind == ".toml" else _json(text, label)
     if not isinstance(content, dict):
         raise SpecError("a spec must be a table (a JSON object)", label, 1)
-    return Source(label, text, content)
+    return _checked(Source(label, text, content))
+
+
+def _checked(source: Source) -> Source:
+    """The source, whose every key is text and all of whose text has a UTF-8 form."""
+
+    def check(value: Any, path: tuple[Any, ...]) -> None:
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise source.error(
+                        f"a key is {type(key).__name__} {short(key)}; keys must be text"
+                        f"{_inside(path)}",
+                        *path,
+                    )
+                check_text(key, path)
+                check(item, (*path, key))
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                check(item, path)
+        elif isinstance(value, str):
+            check_text(value, path)
+
+    def check_text(text: str, path: tuple[Any, ...]) -> None:
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise source.error(
+                f"{short(text)} holds a lone surrogate, which has no UTF-8 form{_inside(path)}",
+                *path,
+                text,
+            )
+
+    try:
+        check(source.content, ())
+    except RecursionError:
+        raise SpecError("is nested too deeply", source.label) from None
+    return source
+
+
+def _inside(path: tuple[Any, ...]) -> str:
+    return f" (in {short(path[-1])})" if path else ""
 
 
 def _toml(text: str, label: str) -> dict[str, Any]:
-    import tomllib  # 4 ms, and a JSON spec does without
+    import tomllib  # 4 ms, which a JSON spec saves
 
     try:
         return tomllib.loads(text)
@@ -145,22 +222,34 @@ def _toml(text: str, label: str) -> dict[str, Any]:
         line = re.search(r"at line (\d+)", message)
         at_end = "end of document" in message
         raise SpecError(
-            f"no TOML: {message}",
+            f"is not TOML: {message:.200}",
             label,
-            int(line.group(1)) if line else text.count("\n") + 1 if at_end else None,
+            int(line.group(1))
+            if line
+            else text.count("\n") + 1
+            if at_end
+            else _line_of_digits(text),
         ) from None
+
+
+def _line_of_digits(text: str) -> int | None:
+    """The line of an integer of so many digits that Python does not read it."""
+    found = re.search(r"[0-9_]{4300,}", text)
+    return text.count("\n", 0, found.start()) + 1 if found else None
 
 
 def _json(text: str, label: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            twice = next(
-                key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])
-            )
-            first = Source(label, text, {})._find(twice, 0)
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    break
+                seen.add(key)
+            first = Source(label, text, {})._find(key, 0)
             raise SpecError(
-                f"{twice!r} stands twice in one table",
+                f"{short(key)} appears twice in one table",
                 label,
                 text.count("\n", 0, max(first, 0)) + 1,
             )
@@ -169,8 +258,10 @@ def _json(text: str, label: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise SpecError(f"no JSON: {error.msg}", label, error.lineno) from None
+        raise SpecError(f"is not JSON: {error.msg}", label, error.lineno) from None
     except SpecError:
         raise
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"no JSON: {error}", label) from None
+    except RecursionError:
+        raise SpecError("is not JSON: it is nested too deeply", label) from None
+    except ValueError as error:
+        raise SpecError(f"is not JSON: {str(error):.200}", label, _line_of_digits(text)) from None

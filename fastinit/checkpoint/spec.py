@@ -4,19 +4,22 @@ resolved entries out.
     dtype = "float32"                              # of every tensor that nothing else gives one
     [constants]   layers = 12                      # names for expressions; may use those above them
     [repeat]      layer = "layers"                 # {layer} in a tensor's name: 0 … layers - 1;
-                                                   # [first, stop] also
+                                                   # or [first, stop]
     [metadata]    license = "none"                 # strings, written to the file; format = "pt"
                                                    # unless given
+    [config]      n_layer = "{layers}"             # config.json of a folder, as it is; text in
+                                                   # braces is an expression
     [tensors]     "h.{layer}.w" = ["width", "3 * width"]
                   "head" = { shape = [8, 8], dtype = "bfloat16", initializer = "normal",
                              std = 0.02 }
     [[rules]]     match = "h.*.w"                  # fnmatch, or a list of them; the first rule that
-                                                   # matches counts
+                                                   # matches counts, and one that never does is an
+                                                   # error
                   initializer = "normal"           # any name of _table.py; then its own arguments
                   std = "0.02 / sqrt(2 * layers)"  # a number, text, or an expression
                                                    # (expressions.py)
 
-Draws nothing and writes nothing: that is materialize.py's.  The arguments' checks are the
+Nothing is drawn or written here: see plan.py, then materialize.py.  The arguments' checks are the
 initializers' own.
 """
 
@@ -27,17 +30,20 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from .. import _table
-from .._core import dtypes, engine, fill, shapes
-from .._core.dtypes import DType
+from .._core import dtypes, engine, fill, first_match, shapes
+from .._core.draws import Draw
+from .._core.dtypes import CONSTANT, DType
+from .._core.safetensors import short
+from ..typing import Dtype, Write
 from .expressions import RESERVED, Number, evaluate
 from .source import AnySpec, Source, nearest, read
 
-_KEYS = ("dtype", "constants", "repeat", "metadata", "tensors", "rules")
+_KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "rules")
 _MOST_TENSORS = 1_000_000
 
 
@@ -49,22 +55,32 @@ class Entry(NamedTuple):
     dtype: DType
     initializer: str
     arguments: dict[str, Any]
-    rule: Any  # what the initializer makes of them: a Draw, or a writer of whole arrays
+    rule: Draw | Write  # what the initializer makes of them
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Spec(NamedTuple):
-    """A resolved spec: `label` is the file or the preset it came from."""
+    """A resolved spec."""
 
-    label: str
+    label: str  # the file or the preset that it came from
     entries: tuple[Entry, ...]
     metadata: dict[str, str]
+    config: dict[str, Any] | None = None  # the content of config.json; it decides no tensor
+    others: dict[str, bytes] = {}  # files that a folder has beside the weights, as they are
 
-    def canonical(self) -> str:
-        """The resolved spec as one line of JSON with sorted keys; it is a spec itself, and draws
-        the same file.
+    def canonical(self, names: Collection[str] | None = None) -> str:
+        """The tensors and metadata as one line of JSON with sorted keys: a spec that draws the same
+        file.
+
+        With `names` only those tensors.
         """
         tensors = {}
         for entry in self.entries:
+            if names is not None and entry.name not in names:
+                continue
             name = entry.name.replace("{", "{{").replace("}", "}}")
             tensors[name] = {key: _plain(value) for key, value in entry.arguments.items()}
             tensors[name] |= {
@@ -81,7 +97,6 @@ class Spec(NamedTuple):
 class _Rule(NamedTuple):
     number: int
     patterns: tuple[str, ...]
-    matches: tuple[Any, ...]
     body: dict[str, Any]
 
 
@@ -94,20 +109,45 @@ def _plain(value: Any) -> Any:
 
 
 @engine.guarded
-def load(spec: AnySpec, dtype: Any = None) -> Spec:
-    """Read and resolve a preset's name, a .toml or .json file, or a mapping of the same form.
+def load(spec: AnySpec, dtype: Dtype | None = None) -> Spec:
+    """Read and resolve a spec.
 
-    `dtype` replaces the spec's top-level dtype; a tensor or a rule that names its own keeps it.
-    Every mistake is a `SpecError` that says the file, the line and, for a name, the nearest one
-    that is known.
+    Parameters
+    ----------
+    spec : str, path or mapping
+        A preset's name ("gpt2"), a path that ends in .toml or .json, or a mapping of that form.
+    dtype : Dtype, optional
+        In place of the spec's top-level dtype; a tensor or a rule that names its own keeps it.
+
+    Returns
+    -------
+    Spec
+        The entries in the spec's order.
+
+    Raises
+    ------
+    SpecError
+        A mistake, with the file, the line and, for a name, the nearest one that is known.
+
+    Examples
+    --------
+    >>> from fastinit import checkpoint
+    >>> entry = checkpoint.load("gpt2").entries[0]
+    >>> entry.name, entry.shape, entry.initializer, entry.arguments
+    ('transformer.wte.weight', (50257, 768), 'normal', {'std': 0.02})
     """
-    source = read(spec)
+    return resolve(read(spec), dtype)
+
+
+def resolve(source: Source, dtype: Dtype | None = None) -> Spec:
+    """Resolve a parsed spec; see load()."""
     content = source.content
     _known(source, content, _KEYS, "key")
     for key, kind in (
         ("constants", dict),
         ("repeat", dict),
         ("metadata", dict),
+        ("config", dict),
         ("tensors", dict),
         ("rules", list),
     ):
@@ -116,8 +156,7 @@ def load(spec: AnySpec, dtype: Any = None) -> Spec:
                 f"{key!r} must be a {'list of tables' if kind is list else 'table'}", key
             )
     if dtype is None:
-        dtype = content.get("dtype", "float32")
-        default = _dtype(source, dtype, "dtype")
+        default = _dtype(source, content.get("dtype", "float32"), "dtype")
     else:
         default = dtypes.resolve(dtype)
     constants: dict[str, Number] = {}
@@ -131,7 +170,11 @@ def load(spec: AnySpec, dtype: Any = None) -> Spec:
         )
     rules = [_rule(source, number, body) for number, body in enumerate(content.get("rules", []))]
     entries = _resolve(source, tensors, rules, default)
-    return Spec(source.label, entries, _metadata(source, content.get("metadata", {})))
+    config = None
+    if "config" in content:
+        config = _config(source, content["config"], constants)
+        config.setdefault("torch_dtype", default.name)
+    return Spec(source.label, entries, _metadata(source, content.get("metadata", {})), config)
 
 
 # ---------------------------------------------------------------------------------------- the parts
@@ -143,14 +186,16 @@ def _known(
     for key in table:
         if key not in keys:
             hint = nearest(key, keys) or f"; allowed are {', '.join(keys)}"
-            raise source.error(f"unknown {what} {key!r}{hint}", *where, key)
+            raise source.error(f"unknown {what} {short(key)}{hint}", *where, key)
 
 
 def _check_name(source: Source, name: str, table: str) -> None:
     if not (name.isidentifier() and name.isascii()) or name in RESERVED:
         reserved = ", ".join(sorted(RESERVED))
         raise source.error(
-            f"{name!r} must be a plain name of letters, digits and _ (not {reserved})", table, name
+            f"{short(name)} must be a plain name of letters, digits and _ (not {reserved})",
+            table,
+            name,
         )
 
 
@@ -162,12 +207,14 @@ def _number(source: Source, value: Any, names: Mapping[str, Number], *where: Any
         except LookupError as error:
             unknown = error.args[0]
             raise source.error(
-                f"unknown name {unknown!r} in {value!r}{nearest(unknown, names)}", *where
+                f"unknown name {short(unknown)} in {short(value)}{nearest(unknown, names)}", *where
             ) from None
         except ValueError as error:
             raise source.error(str(error), *where) from None
     if type(value) not in (int, float):
-        raise source.error(f"{value!r} is neither a number nor an expression in quotes", *where)
+        raise source.error(
+            f"{short(value)} is neither a number nor an expression in quotes", *where
+        )
     return value  # type: ignore[no-any-return]
 
 
@@ -175,18 +222,23 @@ def _whole(source: Source, value: Any, names: Mapping[str, Number], *where: Any)
     number = _number(source, value, names, *where)
     if type(number) is not int:
         raise source.error(
-            f"{value!r} gives {number!r}, which is no whole number (// divides whole numbers)",
+            f"{short(value)} gives {short(number)}, which is not a whole number (// divides whole "
+            "numbers)",
             *where,
         )
     if number < 0:
-        raise source.error(f"{value!r} gives {number}; it must be at least 0", *where)
+        raise source.error(f"{short(value)} gives {short(number)}; it must be at least 0", *where)
+    if number >= 1 << 63:
+        raise source.error(
+            f"{short(value)} gives {short(number)}, more than any tensor can have", *where
+        )
     return number
 
 
 def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
     try:
         if not isinstance(dtype, str):
-            raise ValueError(f"dtype must be a name in quotes, not {dtype!r}")
+            raise ValueError(f"dtype must be a name in quotes, not {short(dtype)}")
         return dtypes.resolve(dtype)
     except (ValueError, TypeError) as error:
         raise source.error(str(error), *where) from None
@@ -195,12 +247,27 @@ def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
 def _metadata(source: Source, table: Mapping[str, Any]) -> dict[str, str]:
     for key, value in table.items():
         if not isinstance(value, str):
-            raise source.error(f"metadata {key!r} must be text in quotes", "metadata", key)
+            raise source.error(f"metadata {short(key)} must be text in quotes", "metadata", key)
         if key.startswith("fastinit."):
             raise source.error(
-                f"metadata {key!r}: fastinit itself writes the keys 'fastinit.…'", "metadata", key
+                f"metadata {short(key)}: fastinit itself writes the keys 'fastinit.…'",
+                "metadata",
+                key,
             )
     return {"format": "pt", **table}  # without a format transformers refuses the file
+
+
+def _config(source: Source, table: Any, constants: Mapping[str, Number]) -> Any:
+    """The content of config.json: text in braces is an expression over the constants."""
+    if isinstance(table, dict):
+        return {key: _config(source, value, constants) for key, value in table.items()}
+    if isinstance(table, list):
+        return [_config(source, value, constants) for value in table]
+    if isinstance(table, str) and table[:1] == "{" and table[-1:] == "}":
+        return _number(source, table[1:-1], constants, "config", table)
+    if table is not None and not isinstance(table, (str, bool, int, float)):
+        raise source.error(f"{short(table)} has no form in JSON", "config")
+    return table
 
 
 # -------------------------------------------------------------------------------------- the tensors
@@ -244,18 +311,22 @@ def _expand(
         where = ("tensors", template)
         if isinstance(value, dict) and "shape" not in value:
             raise source.error(
-                f"tensor {template!r} has no shape (a name with dots must stand in quotes)", *where
+                f"tensor {short(template)} has no shape (a name with dots must be in quotes)",
+                *where,
             )
         indices: list[str] = []
         for found in _BRACES.finditer(template):
             index = found.group(1)
             if index is None and found.group() in ("{", "}"):
                 raise source.error(
-                    f"a lone {found.group()!r} in {template!r}; write it twice to have it", *where
+                    f"a single {found.group()!r} in {short(template)}; write it twice to have one",
+                    *where,
                 )
             if index is not None and index not in ranges:
                 hint = nearest(index, ranges) or "; 'repeat' has no such index"
-                raise source.error(f"unknown index {{{index}}} in {template!r}{hint}", *where)
+                raise source.error(
+                    f"unknown index {{{index:.80}}} in {short(template)}{hint}", *where
+                )
             if index is not None and index not in indices:
                 indices.append(index)
         unused.difference_update(indices)
@@ -266,11 +337,11 @@ def _expand(
             name = _BRACES.sub(partial(_filled, local), template)
             if name in seen:
                 raise source.error(
-                    f"two tensors are named {name!r}: {seen[name]!r} and {template!r}", *where
+                    f"two tensors are named {short(name)}: {short(seen[name])} and "
+                    f"{short(template)}",
+                    *where,
                 )
-            if name in ("", "__metadata__") or any(
-                "\ud800" <= letter <= "\udfff" for letter in name
-            ):
+            if name in ("", "__metadata__"):
                 raise source.error(f"a tensor cannot be named {name!r}", *where)
             seen[name] = template
             yield _Tensor(name, template, value, {**constants, **local})
@@ -288,7 +359,9 @@ def _shape(
     where = ("tensors", template)
     if not isinstance(value, list):
         raise source.error(
-            f"the shape of {template!r} must be a list, such as [768, 3072], not {value!r}", *where
+            f"the shape of {short(template)} must be a list, such as [768, 3072], not "
+            f"{short(value)}",
+            *where,
         )
     return tuple(_whole(source, item, names, *where) for item in value)
 
@@ -311,20 +384,47 @@ def _rule(source: Source, number: int, body: Any) -> _Rule:
         hint = next(
             (nearest(key, ("initializer",)) for key in body if nearest(key, ("initializer",))), ""
         )
-        raise source.error(f"the rule for {patterns[0]!r} has no initializer{hint}", number)
-    matches = tuple(re.compile(fnmatch.translate(pattern)).match for pattern in patterns)
-    return _Rule(
-        number,
-        tuple(patterns),
-        matches,
-        {key: value for key, value in body.items() if key != "match"},
-    )
+        raise source.error(f"the rule for {short(patterns[0])} has no initializer{hint}", number)
+    rest = {key: value for key, value in body.items() if key != "match"}
+    return _Rule(number, tuple(patterns), rest)
+
+
+def _matches(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, list[str]]:
+    """The names that each pattern matches.  A pattern without wildcards is looked up, so that a
+    rule for each of many tensors takes no quadratic time.
+    """
+    found = {}
+    for pattern in patterns:
+        if _WILDCARD.search(pattern):
+            match = re.compile(fnmatch.translate(pattern)).match
+            found[pattern] = [name for name in names if match(name)]
+        else:
+            found[pattern] = [pattern] if pattern in names else []
+    return found
+
+
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 def _resolve(
     source: Source, tensors: list[_Tensor], rules: list[_Rule], default: DType
 ) -> tuple[Entry, ...]:
-    used = [False] * len(rules)
+    without = {  # tensors that have no initializer of their own
+        tensor.name: None
+        for tensor in tensors
+        if not (isinstance(tensor.value, dict) and "initializer" in tensor.value)
+    }
+    names = {tensor.name: None for tensor in tensors}
+    first: dict[str, _Rule] = {}
+    useless: list[tuple[_Rule, str]] = []
+    matches: dict[int, dict[str, None]] = {}
+    for rule in rules:
+        by_pattern = _matches(rule.patterns, names)
+        useless += [(rule, pattern) for pattern, found in by_pattern.items() if not found]
+        matched = (name for found in by_pattern.values() for name in found if name in without)
+        matches[rule.number] = dict.fromkeys(matched)
+        for name in matches[rule.number]:
+            first.setdefault(name, rule)
     known: dict[str, Any] = {}
     entries = []
     for tensor in tensors:
@@ -335,16 +435,12 @@ def _resolve(
             body, where = own, at_tensor
         else:
             _known(source, own, ("dtype",), "key (without an initializer of its own)", *at_tensor)
-            rule = next(
-                (rule for rule in rules if any(match(tensor.name) for match in rule.matches)), None
-            )
-            if rule is None:
+            if tensor.name not in first:
                 raise source.error(
-                    f"no rule matches {tensor.name!r}; add one, or give it an initializer",
+                    f"no rule matches {short(tensor.name)}; add one, or give it an initializer",
                     *at_tensor,
                 )
-            used[rule.number] = True
-            body, where = rule.body, (rule.number,)
+            body, where = first[tensor.name].body, (first[tensor.name].number,)
         dtype = default
         for table, place in ((own, at_tensor), (body, where)):
             if "dtype" in table:
@@ -353,10 +449,12 @@ def _resolve(
         try:
             shapes.count(shape, dtype)
         except ValueError as error:
-            raise source.error(f"{tensor.name!r}: {error}", *at_tensor) from None
+            raise source.error(f"{short(tensor.name)}: {error}", *at_tensor) from None
         entries.append(_entry(source, tensor, shape, dtype, body, where, known))
-    for rule in rules:
-        _check_used(source, rule, used[rule.number], [tensor.name for tensor in tensors])
+    for rule, pattern in useless:
+        likely = _likely(pattern, [tensor.name for tensor in tensors[:2000]])
+        raise source.error(f"{short(pattern)} matches no tensor{likely}", rule.number, pattern)
+    _check_used(source, rules, matches)
     return tuple(entries)
 
 
@@ -373,7 +471,7 @@ def _entry(
     if not isinstance(given, str) or given not in _table.INITIALIZERS | _table.ALIASES:
         hint = nearest(str(given), (*_table.INITIALIZERS, *_table.ALIASES))
         raise source.error(
-            f"unknown initializer {given!r}{hint}", *where, "initializer", str(given)
+            f"unknown initializer {short(given)}{hint}", *where, "initializer", str(given)
         )
     initializer = _table.ALIASES.get(given, given)
     function = _table.lookup(initializer)
@@ -391,11 +489,19 @@ def _entry(
             hint = (
                 ""
                 if text is None
-                else nearest(text, tensor.names) or f" (no constant is named {text!r})"
+                else nearest(text, tensor.names) or f" (no constant is named {short(text)})"
             )
             raise source.error(
-                f"{tensor.name!r}, {given}: {error}{hint}", *where, "initializer"
+                f"{short(tensor.name)}, {given}: {error}{hint}", *where, "initializer"
             ) from None
+    rule = known[key]
+    if 0 in shape and not (isinstance(rule, Draw) and rule.draw == CONSTANT):
+        raise source.error(
+            f"{short(tensor.name)} has shape {shape}, which holds no values for {given} to draw; a "
+            "tensor that is meant to be empty may have the initializer zeros",
+            "tensors",
+            tensor.template,
+        )
     return Entry(tensor.name, shape, dtype, initializer, arguments, known[key])
 
 
@@ -410,17 +516,22 @@ def _argument(source: Source, value: Any, names: Mapping[str, Number], *where: A
     return value if isinstance(value, bool) else _number(source, value, names, *where)
 
 
-def _check_used(source: Source, rule: _Rule, used: bool, names: list[str]) -> None:
-    for pattern, match in zip(rule.patterns, rule.matches, strict=True):
-        if not any(match(name) for name in names):
+def _check_used(source: Source, rules: list[_Rule], matches: Mapping[int, Collection[str]]) -> None:
+    for rule in rules:
+        if not matches[rule.number]:
             raise source.error(
-                f"{pattern!r} matches no tensor{_likely(pattern, names)}", rule.number, pattern
+                f"the rule for {short(rule.patterns[0])} is never used: each tensor that it "
+                "matches has an initializer of its own",
+                rule.number,
             )
-    if not used:
+    found = first_match.unused(matches)
+    if found is not None:
+        unused, taker = (rules[number] for number in found)
         raise source.error(
-            f"the rule for {rule.patterns[0]!r} is never used: all that it matches has an "
-            "initializer of its own or from a rule above; the first rule that matches counts",
-            rule.number,
+            f"the rule for {short(unused.patterns[0])} is never used: rules above it, such as the "
+            f"one for {short(taker.patterns[0])}, take each tensor that it matches, and the first "
+            "rule that matches counts",
+            unused.number,
         )
 
 
@@ -428,10 +539,10 @@ def _likely(pattern: str, names: list[str]) -> str:
     """The name that was likely meant: the literal part of a pattern, compared with that end of each
     name.
     """
-    literal = pattern.strip("*")
+    literal = pattern.strip("*")[:200]  # the comparison takes quadratic time
     length = max(len(literal), 1)
     parts: dict[str, str] = {}
-    for name in names[:2000]:  # the comparison is slow
+    for name in names:
         part = (
             name
             if pattern == literal
@@ -443,4 +554,4 @@ def _likely(pattern: str, names: list[str]) -> str:
     from difflib import get_close_matches  # only on the way to an error
 
     found = get_close_matches(literal, parts, 1, 0.5)
-    return f"; the nearest is {parts[found[0]]!r}" if found else ""
+    return f"; the nearest is {short(parts[found[0]])}" if found else ""

@@ -33,6 +33,7 @@ LAYERS = [
     ["_native", "reference"],
     ["_core/engine"],
     ["_core/fill"],
+    ["_core/first_match"],
     ["_core/safetensors"],
     ["fans", "gain", "info", "philox", "_jit"],
     ["_orthogonal", "_sparse"],

@@ -22,11 +22,9 @@ from fastinit import _table, checkpoint
 from fastinit._core import dtypes
 from fastinit._core import engine as _engine
 from fastinit._core import safetensors as _safetensors
+from fastinit.checkpoint import draw
 
 REFERENCE = _engine.name() == "reference"
-materialize = sys.modules[
-    "fastinit.checkpoint.materialize"
-]  # the module; the package's attribute is the function
 
 # Every draw, several dtypes, tensors that are drawn whole, odd sizes, no values, one value.
 MODEL = {
@@ -61,7 +59,7 @@ MODEL = {
         },
         "sparse": {"shape": [40, 30], "initializer": "sparse", "sparsity": 0.9, "dtype": "float16"},
         "scalar": [],
-        "nothing": [0, 5],
+        "nothing": {"shape": [0, 5], "initializer": "zeros"},
         "positions": {"shape": [7], "dtype": "int64", "initializer": "constant", "value": -3},
         "mask": {"shape": [3, 3], "dtype": "bool", "initializer": "ones"},
     },
@@ -87,7 +85,7 @@ def short_spans(monkeypatch):
     """Spans so short that a small model has hundreds, that cut tensors anywhere and hold
     several.
     """
-    monkeypatch.setattr(materialize, "SPAN", 256)
+    monkeypatch.setattr(draw, "SPAN", 256)
 
 
 def read(path):
@@ -121,7 +119,7 @@ def facade(entry, seed):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("span", [64, 256, 4096, 1 << 22])
 def test_every_tensor_equals_the_facades(tmp_path, monkeypatch, threads, span):
-    monkeypatch.setattr(materialize, "SPAN", span)
+    monkeypatch.setattr(draw, "SPAN", span)
     path = tmp_path / "model.safetensors"
     report = checkpoint.materialize(MODEL, path, seed=7, threads=threads)
     found = read(path)
@@ -142,7 +140,7 @@ def test_the_file_is_the_same_twice_on_any_number_of_threads_and_by_any_span(tmp
     for number, (threads, span) in enumerate(
         [(1, 1 << 22), (1, 1 << 22), (3, 1 << 22), (1, 64), (3, 128), (7, 1 << 10)]
     ):
-        monkeypatch.setattr(materialize, "SPAN", span)
+        monkeypatch.setattr(draw, "SPAN", span)
         checkpoint.materialize(MODEL, tmp_path / str(number), seed=1, threads=threads)
         contents.add((tmp_path / str(number)).read_bytes())
     assert len(contents) == 1
@@ -155,7 +153,7 @@ def test_both_engines_write_the_same_file(tmp_path):
 
 
 def materialized_elsewhere(folder, engine):
-    spec, path = folder / "spec.json", folder / engine
+    spec, path = folder / "spec.json", folder / f"{engine}.safetensors"
     spec.write_text(json.dumps(MODEL))
     run_cli("materialize", spec, "-o", path, "--seed", "3", FASTINIT_ENGINE=engine)
     return path.read_bytes()
@@ -208,9 +206,10 @@ def test_a_plan_is_drawn_as_planned(tmp_path):
 
 
 def test_examples_print_what_they_say():
-    found = doctest.testmod(materialize)
-    assert found.attempted
-    assert not found.failed
+    modules = ("materialize", "plan", "verify", "spec")
+    found = [doctest.testmod(sys.modules["fastinit.checkpoint." + one]) for one in modules]
+    assert all(one.attempted for one in found)
+    assert not any(one.failed for one in found)
 
 
 def test_a_seed_is_drawn_if_none_is_given(tmp_path):
@@ -239,11 +238,11 @@ def test_memory_stays_at_a_few_spans(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 2 * materialize.SPAN + (6 << 20 if REFERENCE else 1 << 20)
+    assert peak < 2 * draw.SPAN + (6 << 20 if REFERENCE else 1 << 20)
 
 
 def test_many_threads_share_the_room_for_buffers(tmp_path, monkeypatch):
-    monkeypatch.setattr(materialize, "BUFFERS", 1 << 12)
+    monkeypatch.setattr(draw, "BUFFERS", 1 << 12)
     checkpoint.materialize(MODEL, tmp_path / "x", seed=1, threads=9)
     checkpoint.materialize(MODEL, tmp_path / "y", seed=1, threads=1)
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
@@ -429,9 +428,11 @@ def test_a_full_disk_is_one_clear_error(small_disk, monkeypatch, reserve, unname
 
 def test_a_read_only_file_system_is_one_clear_error(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    done = run_cli("materialize", "gpt2", "-o", small_disk / "x", check=False)
+    done = run_cli("materialize", "gpt2", "-o", small_disk / "x.safetensors", check=False)
     assert done.returncode == 1
-    assert done.stderr == f"fastinit: error: {small_disk / 'x'}: Read-only file system\n"
+    assert (
+        done.stderr == f"fastinit: error: {small_disk / 'x.safetensors'}: Read-only file system\n"
+    )
 
 
 def test_a_file_that_may_not_be_so_large_is_one_clear_error(tmp_path):
@@ -441,10 +442,18 @@ def test_a_file_that_may_not_be_so_large_is_one_clear_error(tmp_path):
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); "
         "from fastinit.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    command = [*PYTHON, "-c", program, "materialize", str(spec), "-o", str(tmp_path / "x")]
+    command = [
+        *PYTHON,
+        "-c",
+        program,
+        "materialize",
+        str(spec),
+        "-o",
+        str(tmp_path / "x.safetensors"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.returncode == 1
-    assert "x: File too large: 286" in done.stderr
+    assert "x.safetensors: File too large: 286" in done.stderr
     assert done.stderr.count("\n") == 1
     assert set(contents(tmp_path)) == {"spec.json"}
 
@@ -472,8 +481,9 @@ def test_without_memory_the_error_is_clear(tmp_path):
 SLOW = """
 import os, sys, time
 from fastinit._core import safetensors as _safetensors
-from fastinit.checkpoint import materialize
-sys.modules["fastinit.checkpoint.materialize"].SPAN = 1 << 12
+from fastinit.checkpoint import draw
+from fastinit.checkpoint import draw
+draw.SPAN = 1 << 12
 if sys.argv[1] == "named" and hasattr(os, "O_TMPFILE"):
     del os.O_TMPFILE
 write, count = _safetensors.NewFile.write, 0
@@ -524,7 +534,7 @@ def started(way, spec, target, *options):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_the_job_at_once_and_leaves_nothing(tmp_path, large_spec, way, name):
     (tmp_path / "out").mkdir()
-    target = tmp_path / "out" / "x"
+    target = tmp_path / "out" / "x.safetensors"
     options = ["--force", "--threads", "2"]
     if name != "SIGINT":
         target.write_bytes(b"old")
@@ -536,12 +546,20 @@ def test_a_signal_ends_the_job_at_once_and_leaves_nothing(tmp_path, large_spec, 
     assert process.returncode == 128 + getattr(signal, name)
     assert ("interrupted" if name == "SIGINT" else name) in told
     assert told.count("\n") == 1
-    assert contents(tmp_path / "out") == ({} if name == "SIGINT" else {"x": b"old"})
+    assert contents(tmp_path / "out") == ({} if name == "SIGINT" else {target.name: b"old"})
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
 def test_nohup_is_respected(tmp_path, large_spec):
-    command = [*PYTHON, "-m", "fastinit", "materialize", str(large_spec), "-o", str(tmp_path / "x")]
+    command = [
+        *PYTHON,
+        "-m",
+        "fastinit",
+        "materialize",
+        str(large_spec),
+        "-o",
+        str(tmp_path / "x.safetensors"),
+    ]
     program = (
         "import signal, os, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
         "os.execv(sys.argv[1], sys.argv[1:])"
@@ -552,7 +570,7 @@ def test_nohup_is_respected(tmp_path, large_spec):
     time.sleep(0.3)
     process.send_signal(signal.SIGHUP)
     assert process.wait(20) == 0
-    assert (tmp_path / "x").exists()
+    assert (tmp_path / "x.safetensors").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -562,7 +580,7 @@ def test_kill_leaves_the_old_file_or_the_new(tmp_path, large_spec, way):
     new = (tmp_path / "whole").read_bytes()
     folder = tmp_path / "out"
     folder.mkdir()
-    target = folder / "x"
+    target = folder / "x.safetensors"
     seen = set()
     for seconds in (0.0, 0.05, 0.2, 0.5, None):
         target.write_bytes(b"old")

@@ -1,0 +1,36 @@
+"""Rules by name pattern: the first that matches a name counts, so a rule whose every match an
+earlier rule takes is a mistake.
+
+Specs (checkpoint/spec.py) and torch's recipes (torch/_recipe.py) share it.  It knows no tensor and
+no initializer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from typing import TypeVar
+
+Rule = TypeVar("Rule", bound=Hashable)
+
+
+def unused(matches: Mapping[Rule, Collection[str]]) -> tuple[Rule, Rule] | None:
+    """Find a rule that can never be used.
+
+    Parameters
+    ----------
+    matches : Mapping
+        The names that each rule matches, the rules in their order.
+
+    Returns
+    -------
+    tuple or None
+        The first rule that matches something and whose every match an earlier rule takes, and the
+        earlier rule that takes its first match.
+    """
+    taken: dict[str, Rule] = {}
+    for rule, names in matches.items():
+        left = [name for name in names if name not in taken]
+        if names and not left:
+            return rule, taken[next(iter(names))]
+        taken.update(dict.fromkeys(left, rule))
+    return None

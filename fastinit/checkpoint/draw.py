@@ -1,0 +1,152 @@
+"""Drawing a file's bytes, span by span, in memory that does not grow with the model.
+
+A file is cut into spans of 4 MiB.  Each is drawn into a buffer of the thread that took it, in one
+call of the engine, and handed over: to be written (write.py) or compared (verify.py).  Which tensor
+lies where: plan.py.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .._core import engine, fill
+from .._core.draws import Draw
+from .._core.jobs import Job, draw_job
+from .._core.safetensors import Tensor
+from ..typing import Array
+from .plan import File
+
+# Bytes.  Writers of one file exclude each other, so a write must be worth the wait: on a machine
+# with other work, spans of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones
+# leave the third-level cache.
+SPAN = 1 << 22
+BUFFERS = 1 << 26  # bytes of all threads' buffers: with more than 16 threads the spans are shorter
+SAMPLED = 1 << 16  # bytes of a span of a sample
+
+# Called with an offset in a file and the bytes that belong there, from any thread.
+Take = Callable[[int, Array], None]
+Sample = Callable[[int, int], bool]  # whether bytes begin … end of a file are wanted
+
+
+def draw_file(
+    file: File, seed: int, threads: int, take: Take, sample: Sample | None = None
+) -> None:
+    """Draw the tensors of a file and hand their bytes to `take`, in any order; with `sample` only
+    the spans for which it is true.
+    """
+    _draw_spans(file, seed, threads, take, sample)
+    _draw_whole(file, seed, threads, take)
+
+
+# ------------------------------------------------------------------------ elementwise: span by span
+
+
+class _Drawn(NamedTuple):
+    """A tensor with its draw."""
+
+    tensor: Tensor
+    draw: Draw
+    stream: int
+
+
+def _spans(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
+    """The bytes that the tensors cover, cut at multiples of `length` and wherever other bytes lie
+    between.
+    """
+    at = 0
+    while at < len(drawn):
+        begin = end = drawn[at].tensor.begin
+        while at < len(drawn) and drawn[at].tensor.begin == end:
+            end = drawn[at].tensor.end
+            at += 1
+        while begin < end:
+            cut = min(end, begin - begin % length + length)
+            yield begin, cut
+            begin = cut
+
+
+def _spans_apart(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
+    """The same, each in one tensor and cut at multiples of `length` from its start."""
+    for one in drawn:
+        for begin in range(one.tensor.begin, one.tensor.end, length):
+            yield begin, min(begin + length, one.tensor.end)
+
+
+def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample | None) -> None:
+    drawn = [
+        _Drawn(tensor, rule, stream)
+        for tensor, rule, stream in zip(file.layout.tensors, file.rules, file.streams, strict=True)
+        if isinstance(rule, Draw) and tensor.end > tensor.begin
+    ]
+    begins = [one.tensor.begin for one in drawn]
+    # A power of two: no value is cut.
+    length = min(SPAN, 1 << (BUFFERS // threads).bit_length() - 1)
+    # Files of other writers may begin a tensor anywhere.
+    aligned = all(one.tensor.begin % one.tensor.dtype.itemsize == 0 for one in drawn)
+    spans: Iterable[tuple[int, int]]
+    if sample is not None:
+        spans = (span for span in _spans_apart(drawn, min(length, SAMPLED)) if sample(*span))
+    else:
+        spans = _spans(drawn, length) if aligned else _spans_apart(drawn, length)
+    local = threading.local()
+
+    def work(span: tuple[int, int]) -> None:
+        begin, end = span
+        buffer = getattr(local, "buffer", None)
+        if buffer is None:
+            buffer = local.buffer = np.empty(length, np.uint8)
+        jobs = _jobs(drawn, bisect_right(begins, begin) - 1, begin, end, buffer, seed)
+        engine.run(jobs, threads=1)
+        _little_endian(jobs)
+        take(begin, buffer[: end - begin])
+
+    engine.map_tasks(work, spans, threads)
+
+
+def _jobs(
+    drawn: list[_Drawn], at: int, begin: int, end: int, buffer: Array, seed: int
+) -> list[Job]:
+    """Bytes begin … end of the file as draws into the front of `buffer`; `at` is the tensor that
+    has the first.
+    """
+    jobs = []
+    while at < len(drawn) and drawn[at].tensor.begin < end:
+        tensor, draw, stream = drawn[at]
+        low, high = max(begin, tensor.begin), min(end, tensor.end)
+        out = buffer[low - begin : high - begin].view(tensor.dtype.unsigned)
+        first = (low - tensor.begin) // tensor.dtype.itemsize
+        jobs.append(draw_job(out, draw, seed, stream, first, (1,)))
+        at += 1
+    return jobs
+
+
+def _little_endian(jobs: list[Job]) -> None:
+    if sys.byteorder == "big":
+        for job in jobs:
+            job.out.byteswap(inplace=True)
+
+
+# -------------------------------------------------------------------------- all else: whole tensors
+
+
+def _draw_whole(file: File, seed: int, threads: int, take: Take) -> None:
+    """Tensors that are not elementwise (orthogonal, eye, …), one after the other, each in memory as
+    a whole.
+    """
+    for tensor, rule, stream in zip(file.layout.tensors, file.rules, file.streams, strict=True):
+        if isinstance(rule, Draw) or tensor.begin == tensor.end:
+            continue
+        # Only the bits are wanted: an array of the dtype itself would load ml_dtypes.
+        target = fill.target(tensor.shape, tensor.dtype.unsigned, None, None)._replace(
+            dtype=tensor.dtype
+        )
+        rule(target, seed, stream, threads)
+        if sys.byteorder == "big":
+            target.view.byteswap(inplace=True)
+        take(tensor.begin, target.view.reshape(-1).view(np.uint8))

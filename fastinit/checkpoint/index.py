@@ -1,0 +1,141 @@
+"""The files of a checkpoint that is there: one file, or a folder with an index.
+
+An index is read as something a stranger wrote: it may name plain files of its own folder and
+nothing else.  No pickle is opened.  Headers are read by ../_core/safetensors.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections import Counter
+from typing import Any, NamedTuple
+
+from .._core import safetensors
+from .._core.safetensors import short
+from ..typing import PathLike
+from .plan import INDEX, WHOLE
+
+PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
+
+
+class Found(NamedTuple):
+    """A safetensors file with a sound header."""
+
+    path: str
+    layout: safetensors.Layout
+    metadata: dict[str, str]
+
+
+def files(path: PathLike) -> list[Found]:
+    """Read the headers of a checkpoint, a file or a folder.
+
+    Raises
+    ------
+    ValueError
+        It is a pickle; its index or a header is damaged or hostile; it is incomplete.
+    OSError
+        A file is missing or cannot be read.
+    """
+    name = os.fsdecode(path)
+    if not os.path.isdir(name):
+        if os.path.splitext(name)[1].lower() in PICKLES:
+            raise ValueError(_pickle(name))
+        return [_found(name)]
+    index = os.path.join(name, INDEX)
+    if os.path.lexists(index):
+        return _indexed(name, index)
+    there = sorted(os.listdir(name))
+    weights = [one for one in there if one.endswith(".safetensors")]
+    if weights == [WHOLE] or len(weights) == 1:
+        _check_name(weights[0], name, "the folder")
+        return [_found(os.path.join(name, weights[0]))]
+    if weights:
+        raise ValueError(
+            f"{name!r} holds {len(weights)} safetensors files and no {INDEX}: it is not complete "
+            "(fastinit materialize --resume goes on with it), or give one of the files"
+        )
+    for one in there:
+        if os.path.splitext(one)[1].lower() in PICKLES:
+            raise ValueError(_pickle(os.path.join(name, one)))
+    raise FileNotFoundError(2, f"holds neither {INDEX} nor a safetensors file", name)
+
+
+def _pickle(name: str) -> str:
+    return (
+        f"{name!r} is a pickle by its name, and loading a pickle runs whatever code it holds; "
+        "convert it to safetensors first (safetensors.torch.save_file)"
+    )
+
+
+def _found(path: str) -> Found:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{path!r} is not a regular file")
+    return Found(path, *safetensors.read_header(path))
+
+
+def _indexed(folder: str, path: str) -> list[Found]:
+    weight_map = _weight_map(path)
+    found = []
+    for name in sorted(set(weight_map.values())):
+        _check_name(name, folder, f"{path!r}")
+        one = _found(os.path.join(folder, name))
+        theirs = {tensor.name for tensor in one.layout.tensors}
+        ours = {tensor for tensor, file in weight_map.items() if file == name}
+        if theirs != ours:
+            wrong = sorted(theirs ^ ours)[0]
+            where = "the index" if wrong in ours else "the file"
+            raise ValueError(
+                f"{path!r} and {name!r} disagree: tensor {short(wrong)} is only in {where}"
+            )
+        found.append(one)
+    return found
+
+
+def _check_name(name: str, folder: str, where: str) -> None:
+    """Refuse whatever is not a regular file of the folder itself."""
+    plain = name == os.path.basename(name) and not set(name) & set("/\\:\0")
+    if not plain or not name.endswith(".safetensors") or name.startswith("."):
+        raise ValueError(
+            f"{where} names the file {short(name)}; only the plain name of a .safetensors file "
+            "beside it is allowed"
+        )
+    path = os.path.join(folder, name)
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise ValueError(f"{path!r} is not a regular file: links and devices are not followed")
+
+
+def _weight_map(path: str) -> dict[str, str]:
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path!r} is not a regular file: links and devices are not followed")
+    if status.st_size > safetensors.HEADER_LIMIT:
+        raise ValueError(
+            f"{path!r} has {status.st_size} bytes, more than the {safetensors.HEADER_LIMIT} of an "
+            "index"
+        )
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            raise ValueError(
+                f"the key {short(next(key for key in counts if counts[key] > 1))} appears twice"
+            )
+        return content
+
+    try:
+        with open(path, "rb") as file:
+            content = json.loads(file.read().decode("utf-8"), object_pairs_hook=unique)
+    except RecursionError:
+        raise ValueError(f"{path!r} is not an index: it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{path!r} is not an index: {str(error):.300}") from None
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"{path!r} is not an index: it has no weight_map")
+    for name, file in weight_map.items():
+        if not isinstance(file, str):
+            raise ValueError(f"{path!r} gives tensor {short(name)} the file {short(file)}")
+    return weight_map

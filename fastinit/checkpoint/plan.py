@@ -1,0 +1,190 @@
+"""A plan: every byte of a checkpoint decided and none of it drawn.
+
+A plan is one file, or the files of a folder in Hugging Face's layout: shards, their index, and what
+is copied beside them.  It is a pure function of spec, seed, dtype and shard size, so processes that
+never talk make parts of the same checkpoint.  Who writes it: materialize.py (a file), folder.py (a
+folder).  Who compares files with it: verify.py.
+"""
+
+from __future__ import annotations
+
+import json
+
+# Not hashlib: importing that costs 20 ms (OpenSSL), and _blake2 is the same function without it.
+from _blake2 import blake2b
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .._core import engine, safetensors
+from .._core.draws import Draw
+from .._core.stream import STREAM_VERSION, check_seed, stream_id
+from ..typing import Dtype, Seed, Write
+from .source import AnySpec
+from .spec import Entry, Spec, load
+
+SHARD_SIZE = 5_000_000_000  # bytes of a file's tensors; transformers 4's own default
+WHOLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+
+class File(NamedTuple):
+    """One safetensors file of a checkpoint."""
+
+    name: str
+    layout: safetensors.Layout
+    rules: tuple[Draw | Write, ...]  # of layout.tensors
+    streams: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return self.layout.size
+
+    @property
+    def values(self) -> int:
+        return sum(
+            (tensor.end - tensor.begin) // tensor.dtype.itemsize for tensor in self.layout.tensors
+        )
+
+
+class Plan(NamedTuple):
+    """A checkpoint ready to be drawn: every error of the spec is behind it, and not a byte of it is
+    written.
+    """
+
+    spec: Spec
+    seed: int
+    files: tuple[File, ...]
+    others: dict[str, bytes]  # what a folder has beside them, in the order of writing: index last
+    digest: str  # of stream version, seed, and all that decides the files
+
+    @property
+    def size(self) -> int:
+        """The bytes of all safetensors files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def values(self) -> int:
+        return sum(file.values for file in self.files)
+
+    @property
+    def tensors(self) -> int:
+        return len(self.spec.entries)
+
+
+@engine.guarded
+def plan(
+    spec: AnySpec | Spec,
+    seed: Seed | None = None,
+    dtype: Dtype | None = None,
+    *,
+    shard_size: int | None = None,
+) -> Plan:
+    """Resolve a spec and lay its files out.
+
+    Parameters
+    ----------
+    spec : str, path, mapping or Spec
+        What load() takes, or what it gave.
+    seed : Seed, optional
+        An integer in [0, 2**64); None draws one.
+    dtype : Dtype, optional
+        In place of the spec's top-level dtype.
+    shard_size : int, optional
+        The most bytes of tensors in one file; a larger tensor has a file of its own.  None is one
+        file, whatever its size.
+
+    Returns
+    -------
+    Plan
+        The metadata of its files holds no date and no version of the package: same input, same
+        bytes.
+
+    Raises
+    ------
+    SpecError, ValueError, TypeError
+        A mistake in the spec or in an argument.
+
+    Examples
+    --------
+    >>> from fastinit import checkpoint
+    >>> plan = checkpoint.plan("gpt2", seed=0, shard_size=300_000_000)
+    >>> [file.name for file in plan.files]
+    ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
+    """
+    if not isinstance(spec, Spec):
+        spec = load(spec, dtype)
+    elif dtype is not None:
+        raise TypeError(
+            "dtype belongs to load(), when the spec is read; this spec is resolved already"
+        )
+    if shard_size is not None and (type(shard_size) is not int or shard_size < 1):
+        raise ValueError(
+            f"shard_size is {shard_size!r:.80}; it must be a number of bytes, at least 1"
+        )
+    seed = check_seed(seed)
+    shards = list(_shards(spec, shard_size))
+    common = {
+        "fastinit.stream_version": str(STREAM_VERSION),
+        "fastinit.seed": str(seed),
+    }
+    whole = spec.canonical()
+    order = [[entry.name for entry in shard] for shard in shards] if len(shards) > 1 else []
+    decided = [common, whole, order]
+    digest = blake2b(json.dumps(decided).encode(), digest_size=16).hexdigest()
+    files = []
+    for number, shard in enumerate(shards, 1):
+        names = {entry.name for entry in shard}
+        metadata = {**spec.metadata, **common}
+        if len(shards) == 1:
+            # One file says all: its own spec stands for the plan.
+            name, metadata["fastinit.spec"] = WHOLE, whole
+        else:
+            name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+            metadata |= {"fastinit.digest": digest, "fastinit.spec": spec.canonical(names)}
+        files.append(_file(name, shard, metadata))
+    return Plan(spec, seed, tuple(files), _others(spec, files), digest)
+
+
+def _shards(spec: Spec, size: int | None) -> Iterator[list[Entry]]:
+    """The entries of each file: in the spec's order, each as many as fit, at least one."""
+    shard: list[Entry] = []
+    room = size
+    for entry in spec.entries:
+        needed = entry.nbytes
+        if size is not None and room is not None:
+            if shard and needed > room:
+                yield shard
+                shard, room = [], size
+            room -= needed
+        shard.append(entry)
+    yield shard
+
+
+def _file(name: str, entries: list[Entry], metadata: dict[str, str]) -> File:
+    layout = safetensors.layout(
+        ((entry.name, entry.dtype, entry.shape) for entry in entries), metadata
+    )
+    return file_of(name, layout, {entry.name: entry for entry in entries})
+
+
+def file_of(name: str, layout: safetensors.Layout, entries: dict[str, Entry]) -> File:
+    """The file of a layout, each of whose tensors has an entry."""
+    rules = tuple(entries[tensor.name].rule for tensor in layout.tensors)
+    return File(name, layout, rules, tuple(stream_id(tensor.name) for tensor in layout.tensors))
+
+
+def _others(spec: Spec, files: list[File]) -> dict[str, bytes]:
+    others = dict(spec.others)
+    if spec.config is not None:
+        others["config.json"] = _json(spec.config)
+    if len(files) > 1:
+        names = {tensor.name: file.name for file in files for tensor in file.layout.tensors}
+        total = sum(tensor.end - tensor.begin for file in files for tensor in file.layout.tensors)
+        index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(names.items()))}
+        others[INDEX] = _json(index)
+    return others
+
+
+def _json(content: object) -> bytes:
+    """JSON as transformers writes it."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,332 @@
+"""verify(): draw a checkpoint again and compare, byte for byte or a sample of it.
+
+Only the comparison is here.  What was drawn says the files' metadata, or a spec: spec.py.  Drawing:
+draw.py.  Files that a stranger wrote: index.py.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+
+# Not hashlib: importing that costs 20 ms (OpenSSL), and _blake2 is the same function without it.
+from _blake2 import blake2b
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core import dtypes, engine
+from .._core.safetensors import Tensor, short
+from .._core.stream import STREAM_VERSION, check_seed
+from ..typing import Array, Dtype, PathLike, Seed
+from . import index
+from .draw import Sample, draw_file
+from .plan import File, file_of
+from .source import AnySpec, read_text
+from .spec import Entry, Spec, load, resolve
+
+
+class Checked(NamedTuple):
+    """One tensor of a checkpoint, compared with its initial draw."""
+
+    name: str
+    file: str
+    values: int  # compared
+    different: int
+    place: tuple[int, ...] | None = None  # index of the first difference; None where there is none
+    expected: Any = None
+    found: Any = None
+    reason: str = ""  # why it could not be compared
+
+    def __bool__(self) -> bool:
+        return not self.different and not self.reason
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"{self.name}: {self.reason}"
+        if not self.different:
+            return f"{self.name}: initial draw"
+        index = f"[{', '.join(map(str, self.place or ()))}]"
+        return (
+            f"{self.name}: {self.different} of {self.values} values differ, first at {index}: "
+            f"expected {self.expected!r}, found {self.found!r}"
+        )
+
+
+class Verified(NamedTuple):
+    """What verify() found; true where every tensor is its initial draw and none is missing."""
+
+    path: str
+    seed: int
+    tensors: tuple[Checked, ...]
+    missing: tuple[str, ...]  # of the spec, in no file
+    size: int  # bytes compared
+
+    def __bool__(self) -> bool:
+        return all(self.tensors) and not self.missing
+
+
+@engine.guarded
+def verify(
+    path: PathLike,
+    spec: AnySpec | Spec | None = None,
+    *,
+    seed: Seed | None = None,
+    dtype: Dtype | None = None,
+    sample: float | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Verified:
+    """Draw a checkpoint's tensors again and compare them with its files.
+
+    Parameters
+    ----------
+    path : path
+        A safetensors file, or a folder with one or with an index.
+    spec : str, path, mapping or Spec, optional
+        What the tensors should be, for files that others wrote; None is what the files' own
+        metadata say.
+    seed : Seed, optional
+        None is the seed in the metadata.
+    dtype : Dtype, optional
+        In place of the spec's top-level dtype.
+    sample : float, optional
+        Compare about this share of the bytes, in (0, 1], in pieces of 64 KiB: always the same
+        ones, of each tensor at least the first.  None compares every byte.
+    threads : int, optional
+        None is all CPUs that this process may use.
+    progress : callable, optional
+        Called with the number of bytes compared since the last call, from one thread at a time.
+
+    Returns
+    -------
+    Verified
+        True if every tensor is still its initial draw.
+
+    Raises
+    ------
+    ValueError
+        A pickle, a damaged or hostile file, or metadata that say nothing of how it was drawn.
+    OSError
+        A file that cannot be read.
+
+    See Also
+    --------
+    fastinit.torch.verify_ : The same for a torch model in memory.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> from fastinit import checkpoint
+    >>> rules = [{"match": "*", "initializer": "he_normal"}]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     _ = checkpoint.materialize({"tensors": {"w": [2, 3]}, "rules": rules}, path, seed=0)
+    ...     same = checkpoint.verify(path)
+    ...     other = checkpoint.verify(path, seed=1)
+    >>> bool(same), bool(other), other.tensors[0].place
+    (True, False, (0, 0))
+    """
+    count = engine.thread_count(threads)
+    if sample is not None and not (isinstance(sample, (int, float)) and 0 < sample <= 1):
+        raise ValueError(f"sample is {short(sample)}; give a share in (0, 1], or None for all")
+    found = index.files(path)
+    if spec is None and dtype is not None:
+        raise ValueError("dtype belongs to a spec, and none is given")
+    given = spec if spec is None or isinstance(spec, Spec) else load(spec, dtype)
+    if given is not None and seed is None and "fastinit.seed" not in found[0].metadata:
+        raise ValueError(
+            f"{found[0].path!r} does not say its seed, and none is given; give seed= (--seed)"
+        )
+    tensors: list[Checked] = []
+    expected: set[str] = set()
+    seeds = {seed_of(one) if seed is None else check_seed(seed) for one in found}
+    if len(seeds) > 1:
+        raise ValueError(
+            f"the files of {os.fsdecode(path)!r} have seeds {', '.join(map(str, sorted(seeds)))}; "
+            "they are not of one checkpoint"
+        )
+    drawn_by = seeds.pop()
+    compared = 0
+    lock = threading.Lock()
+
+    def told(size: int) -> None:
+        nonlocal compared
+        with lock:
+            compared += size
+            if progress:
+                progress(size)
+
+    for one in found:
+        described = given if given is not None else _own_spec(one)
+        entries = {entry.name: entry for entry in described.entries}
+        expected |= entries.keys()
+        wrong, file = match(one, entries)
+        tensors += [*wrong, *check_file(one.path, file, drawn_by, count, told, sample)]
+    names = {tensor.name for one in found for tensor in one.layout.tensors}
+    return Verified(
+        os.fsdecode(path), drawn_by, tuple(tensors), tuple(sorted(expected - names)), compared
+    )
+
+
+def seed_of(file: index.Found) -> int:
+    """The seed that a file's metadata say."""
+    text = file.metadata.get("fastinit.seed")
+    version = file.metadata.get("fastinit.stream_version", str(STREAM_VERSION))
+    if text is None:
+        raise ValueError(
+            f"{file.path!r} does not say how it was drawn (it has no fastinit metadata); give a "
+            "spec and a seed (--spec, --seed)"
+        )
+    if version != str(STREAM_VERSION):
+        raise ValueError(
+            f"{file.path!r} was drawn by stream version {short(version)}, and this is version "
+            f"{STREAM_VERSION}"
+        )
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
+        raise ValueError(f"{file.path!r} says the seed {short(text)}, not an integer in [0, 2**64)")
+    return int(text)
+
+
+def _own_spec(file: index.Found) -> Spec:
+    """The spec in a file's metadata, which may not make us read other files."""
+    seed_of(file)  # which says what is wrong with a file that is not ours
+    text = file.metadata.get("fastinit.spec")
+    if text is None:
+        raise ValueError(f"{file.path!r} does not say its spec; give one (--spec)")
+    source = read_text(text, f"{file.path}: fastinit.spec")
+    spec = resolve(source)
+    for entry in spec.entries:
+        if entry.initializer == "pretrained":
+            raise ValueError(
+                f"{file.path!r}: tensor {short(entry.name)} came from another file; give the spec "
+                "(--spec) if that file may be read"
+            )
+    return spec
+
+
+def match(found: index.Found, entries: dict[str, Entry]) -> tuple[list[Checked], File]:
+    """The tensors of a file that cannot be compared, and the file of the others."""
+    wrong, right = [], []
+    for tensor in found.layout.tensors:
+        entry = entries.get(tensor.name)
+        reason = ""
+        if entry is None:
+            reason = "not in the spec"
+        elif (entry.shape, entry.dtype) != (tensor.shape, tensor.dtype):
+            reason = (
+                f"the file has {tensor.dtype.name} {tensor.shape}, the spec {entry.dtype.name} "
+                f"{entry.shape}"
+            )
+        if reason:
+            wrong.append(Checked(tensor.name, os.path.basename(found.path), 0, 0, reason=reason))
+        else:
+            right.append(tensor)
+    layout = found.layout._replace(tensors=tuple(right))
+    return wrong, file_of(os.path.basename(found.path), layout, entries)
+
+
+def check_file(
+    path: str,
+    file: File,
+    seed: int,
+    threads: int,
+    progress: Callable[[int], None],
+    sample: float | None = None,
+) -> list[Checked]:
+    """Compare each tensor of a file with its draw."""
+    tensors = file.layout.tensors
+    begins = [tensor.begin for tensor in tensors]
+    found: dict[str, Checked] = {
+        tensor.name: Checked(tensor.name, file.name, 0, 0) for tensor in tensors
+    }
+    lock = threading.Lock()
+    with open(path, "rb", buffering=0) as stream:
+        read = _reader(stream)
+
+        def take(begin: int, expected: Array) -> None:
+            there = read(begin, len(expected))
+            same = np.array_equal(there, expected)
+            with lock:
+                at = bisect_right(begins, begin) - 1
+                while at < len(tensors) and tensors[at].begin < begin + len(expected):
+                    low = max(begin, tensors[at].begin)
+                    high = min(begin + len(expected), tensors[at].end)
+                    if low < high:
+                        part = slice(low - begin, high - begin)
+                        checked = found[tensors[at].name]
+                        found[checked.name] = _compared(
+                            checked, tensors[at], low, expected[part], there[part], same
+                        )
+                    at += 1
+            progress(len(expected))
+
+        draw_file(file, seed, threads, take, None if sample is None else _sampler(begins, sample))
+    return list(found.values())
+
+
+def _sampler(begins: Iterable[int], share: float) -> Sample:
+    """Which spans a sample has: the first of each tensor, and of the others those whose hash says
+    so.
+    """
+    firsts = set(begins)
+    limit = math.ceil(share * (1 << 64))
+
+    def wanted(begin: int, end: int) -> bool:
+        digest = blake2b(begin.to_bytes(8, "little"), digest_size=8).digest()
+        return begin in firsts or int.from_bytes(digest, "little") < limit
+
+    return wanted
+
+
+def _reader(stream: Any) -> Callable[[int, int], Array]:
+    """Reads bytes of a file, from any thread."""
+    lock = threading.Lock()
+
+    def read(begin: int, size: int) -> Array:
+        buffer = np.empty(size, np.uint8)
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        done = 0
+        while done < size:
+            if hasattr(os, "preadv"):
+                count = os.preadv(stream.fileno(), [view[done:]], begin + done)
+            else:  # macOS before 11, Windows: one file position
+                with lock:
+                    stream.seek(begin + done)
+                    count = stream.readinto(view[done:])
+            if not count:
+                raise ValueError(f"{stream.name!r} became shorter while it was read")
+            done += count
+        return buffer
+
+    return read
+
+
+def _compared(
+    checked: Checked, tensor: Tensor, low: int, expected: Array, found: Array, same: bool
+) -> Checked:
+    """What is known of a tensor after the bytes from `low` on."""
+    dtype = tensor.dtype
+    values = checked.values + len(expected) // dtype.itemsize
+    if same:
+        return checked._replace(values=values)
+    # Copies: a file of another writer may begin a tensor anywhere.
+    ours, theirs = (
+        bytes_.copy().view(dtype.unsigned.newbyteorder("<")) for bytes_ in (expected, found)
+    )
+    places = np.flatnonzero(ours != theirs)
+    if not len(places):
+        return checked._replace(values=values)
+    flat = (low - tensor.begin) // dtype.itemsize + int(places[0])
+    where = tuple(int(number) for number in np.unravel_index(flat, tensor.shape or (1,)))
+    where = where if tensor.shape else ()
+    if checked.place is None or where < checked.place:
+        checked = checked._replace(
+            place=where,
+            expected=dtypes.decode(int(ours[places[0]]), dtype),
+            found=dtypes.decode(int(theirs[places[0]]), dtype),
+        )
+    return checked._replace(values=values, different=checked.different + len(places))

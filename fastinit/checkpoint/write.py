@@ -1,0 +1,297 @@
+"""Writing a plan's files: what is there already, what is missing, and the index last.
+
+Each file appears whole or not at all (../_core/safetensors.py), so whatever stopped an earlier
+call, a folder holds whole files; only the index makes them a checkpoint.  That is all that ranks
+share: each writes its own files, and whichever finds all of them there writes the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .._core import safetensors
+from .._core.safetensors import NewFile, short
+from ..typing import PathLike
+from . import index, verify
+from .draw import draw_file
+from .plan import INDEX, File, Plan
+
+Names = tuple[str, ...]
+
+
+class Writing(NamedTuple):
+    """One call of materialize()."""
+
+    plan: Plan
+    threads: int
+    force: bool
+    resume: bool
+    progress: Callable[[int], None] | None
+
+
+class _LockedProgress:
+    """Calls `progress`, if there is one, under a lock."""
+
+    def __init__(self, progress: Callable[[int], None] | None):
+        self._progress, self._lock = progress, threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        if self._progress:
+            with self._lock:
+                self._progress(count)
+
+
+# ----------------------------------------------------------------------------------------- one file
+
+
+def file(job: Writing, path: PathLike) -> tuple[Names, Names]:
+    """Write the only file of a plan at `path`; the names of what was written and what was kept."""
+    name = os.fsdecode(path)
+    [planned] = job.plan.files
+    if job.resume and os.path.lexists(name) and _is_whole(job, planned, name):
+        return (), (os.path.basename(name),)
+    _write(job, planned, name)
+    return (os.path.basename(name),), ()
+
+
+def _write(job: Writing, planned: File, path: str) -> None:
+    # A file that is there has been looked at: with resume it was found to be another.
+    with NewFile(path, planned.size, job.force) as new:
+        told = _LockedProgress(job.progress)
+        new.write(0, planned.layout.header)
+        told(len(planned.layout.header))
+
+        def take(begin: int, data: object) -> None:
+            new.write(begin, data)
+            told(memoryview(data).nbytes)  # type: ignore[arg-type]
+
+        draw_file(planned, job.plan.seed, job.threads, take)
+        new.commit()
+
+
+def _is_whole(job: Writing, planned: File, path: str) -> bool:
+    """Whether a file that is there is the planned one, byte for byte; an error if it is another,
+    False where that may be replaced.
+    """
+    wrong = _other_header(job.plan, planned, path)
+    if not wrong:
+        told = _LockedProgress(job.progress)
+        told(len(planned.layout.header))
+        for checked in verify.check_file(path, planned, job.plan.seed, job.threads, told):
+            if not checked:
+                wrong = f"holds other bytes than this call would write: {checked}"
+                break
+    if wrong and not job.force:
+        raise FileExistsError(errno.EEXIST, f"{wrong}; give --force to replace it", path)
+    return not wrong
+
+
+def _other_header(plan: Plan, planned: File, path: str) -> str:
+    """What makes a file that is there another than the planned one; nothing if it has the planned
+    header and size.
+    """
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return "is not a regular file"
+    with open(path, "rb") as stream:
+        header = stream.read(len(planned.layout.header))
+        size = os.fstat(stream.fileno()).st_size
+    if header == planned.layout.header and size == planned.size:
+        return ""
+    try:
+        found = index.files(path)[0]
+    except ValueError as error:
+        return f"is not what this call would write: {error}"
+    wanted = safetensors.metadata_of(planned.layout)
+    for key in ("fastinit.stream_version", "fastinit.seed"):
+        if found.metadata.get(key) != wanted[key]:
+            what = key.removeprefix("fastinit.").replace("_", " ")
+            there = found.metadata.get(key)
+            return (
+                f"has no {what} in its metadata, where this call has {wanted[key]}"
+                if there is None
+                else f"was made with {what} {short(there)}, and this call has {wanted[key]}"
+            )
+    here = {tensor.name: (tensor.dtype.name, tensor.shape) for tensor in found.layout.tensors}
+    for tensor in planned.layout.tensors:
+        there_is, ours = here.get(tensor.name), (tensor.dtype.name, tensor.shape)
+        if there_is is not None and there_is != ours:
+            return (
+                f"has tensor {short(tensor.name)} as {there_is[0]} {there_is[1]}, and this call as "
+                f"{ours[0]} {ours[1]}"
+            )
+    return (
+        f"belongs to another plan (digest {found.metadata.get('fastinit.digest', 'none')}, and "
+        f"this call's is {plan.digest}): another spec or shard size"
+    )
+
+
+def seed_of(path: PathLike) -> int | None:
+    """The seed of what an earlier call left at `path`, None where it left nothing."""
+    name = os.fsdecode(path)
+    names = [name]
+    if os.path.isdir(name):
+        there = sorted(os.listdir(name))
+        names = [os.path.join(name, one) for one in there if one.endswith(".safetensors")]
+    for one in names:
+        if os.path.isfile(one):
+            with contextlib.suppress(ValueError):
+                return verify.seed_of(index.files(one)[0])
+    return None
+
+
+# ----------------------------------------------------------------------------------------- a folder
+
+
+def folder(job: Writing, path: PathLike, rank: int, world: int) -> tuple[Names, Names, Names]:
+    """Write the files of a rank into a folder, and what completes it if all others are there; the
+    names of what was written, kept, and missing.
+    """
+    name = os.path.normpath(os.fsdecode(path))
+    made = _make(name)
+    try:
+        return _fill(job, name, rank, world)
+    except BaseException:
+        if made and world == 1:
+            with contextlib.suppress(OSError):
+                os.rmdir(name)  # only if it is empty
+        raise
+
+
+def _make(name: str) -> bool:
+    """Make a folder, unless it is there."""
+    try:
+        os.mkdir(name)
+    except FileExistsError:
+        if not os.path.isdir(name):
+            raise NotADirectoryError(
+                errno.ENOTDIR, "exists and is a file, not a folder", name
+            ) from None
+        return False
+    except FileNotFoundError:
+        parent = os.path.dirname(os.path.abspath(name))
+        raise FileNotFoundError(errno.ENOENT, "no such folder; make it first", parent) from None
+    safetensors.sync_folder(os.path.dirname(os.path.abspath(name)))
+    return True
+
+
+def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names, Names]:
+    _check_folder(job, name, world)
+    written, kept, todo = [], [], []
+    for planned in job.plan.files[rank::world]:
+        target = os.path.join(name, planned.name)
+        safetensors.clear_temporaries(os.path.realpath(target))
+        if os.path.lexists(target):
+            if job.resume and _is_whole(job, planned, target):
+                kept.append(planned.name)
+                continue
+            if not job.force:
+                raise FileExistsError(
+                    errno.EEXIST,
+                    "exists; give --resume to go on with it, or --force to replace it",
+                    target,
+                )
+        todo.append(planned)
+    _check_space(sum(planned.size for planned in todo), name)
+    if todo and job.force:
+        # Until the last file is replaced the old index would describe a mixture.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(name, INDEX))
+    for planned in todo:
+        _write(job, planned, os.path.join(name, planned.name))
+        written.append(planned.name)
+    missing = [planned.name for planned in job.plan.files if not _is_there(job, planned, name)]
+    if not missing:
+        for other, content in job.plan.others.items():
+            target = os.path.join(name, other)
+            if _content(target) == content:
+                kept.append(other)
+                continue
+            # Another rank may write the same bytes at the same moment.
+            with NewFile(target, len(content), job.force or world > 1) as new:
+                new.write(0, content)
+                new.commit()
+            written.append(other)
+    return tuple(written), tuple(kept), tuple(missing)
+
+
+def _check_folder(job: Writing, name: str, world: int) -> None:
+    """Refuse a folder with weights of another checkpoint, before anything is written."""
+    planned = {one.name for one in job.plan.files} | set(job.plan.others) | {INDEX}
+    for there in sorted(os.listdir(name)):
+        target = os.path.join(name, there)
+        if there not in planned and _is_weights(there):
+            raise FileExistsError(
+                errno.EEXIST,
+                f"is not of this checkpoint, whose files are {_some(job.plan)}; give a folder "
+                "without other weights, or move it away",
+                target,
+            )
+        if (
+            there in job.plan.others
+            and not job.force
+            and _content(target) != job.plan.others[there]
+        ):
+            raise FileExistsError(
+                errno.EEXIST,
+                "exists with other content than this call would write; give --force to replace it",
+                target,
+            )
+    if (
+        INDEX not in job.plan.others
+        and os.path.lexists(os.path.join(name, INDEX))
+        and not job.force
+    ):
+        raise FileExistsError(
+            errno.EEXIST,
+            "is of another checkpoint; this one has a single file; give --force to remove it",
+            os.path.join(name, INDEX),
+        )
+    if world > 1:
+        for one in job.plan.files:
+            target = os.path.join(name, one.name)
+            wrong = os.path.lexists(target) and _other_header(job.plan, one, target)
+            if wrong and not job.force:
+                raise FileExistsError(
+                    errno.EEXIST, f"{wrong}: the ranks do not make one checkpoint", target
+                )
+
+
+def _is_weights(name: str) -> bool:
+    ending = os.path.splitext(name)[1].lower()
+    return (
+        ending == ".safetensors" or ending in index.PICKLES or name.endswith(".index.json")
+    ) and not name.startswith(".")
+
+
+def _some(plan: Plan) -> str:
+    return plan.files[0].name + (f" … {plan.files[-1].name}" if len(plan.files) > 1 else "")
+
+
+def _is_there(job: Writing, planned: File, name: str) -> bool:
+    target = os.path.join(name, planned.name)
+    return os.path.lexists(target) and not _other_header(job.plan, planned, target)
+
+
+def _content(path: str) -> bytes | None:
+    """The bytes of a small regular file, None where there is none."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        with open(path, "rb") as stream:
+            return stream.read(safetensors.HEADER_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+
+
+def _check_space(size: int, name: str) -> None:
+    """An error before a byte is written, where the files cannot fit."""
+    import shutil  # 8 ms, which a single file saves
+
+    if shutil.disk_usage(name).free < size:
+        raise OSError(errno.ENOSPC, safetensors.no_space(size, name), name)
