@@ -240,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _help(parser: argparse.ArgumentParser) -> int:
-    parser.print_help()
+    print(parser.format_help(), end="")
     return 0
 
 
@@ -447,7 +447,7 @@ def _verify(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None] | None]:
     """A bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm  # 30 ms: not for those who see no bar
@@ -523,6 +523,8 @@ def _explain(options: argparse.Namespace) -> int:
     for word in options.words:
         key, equals, value = word.partition("=")
         if equals:
+            if len(key) > 80:
+                raise ValueError(f"no initializer has an argument {short(key)}")
             arguments[key] = _value(value)
         elif word.isascii() and word.isdigit():
             if len(word) > 19:

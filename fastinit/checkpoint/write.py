@@ -182,10 +182,12 @@ def _make(name: str) -> bool:
 
 def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names, Names]:
     _check_folder(job, name, world)
+    for one in (*(planned.name for planned in job.plan.files), *job.plan.others):
+        # Also of files that are there: a kill between link() and unlink() leaves both names.
+        safetensors.clear_temporaries(os.path.join(os.path.realpath(name), one))
     written, kept, todo = [], [], []
     for planned in job.plan.files[rank::world]:
         target = os.path.join(name, planned.name)
-        safetensors.clear_temporaries(os.path.realpath(target))
         if os.path.lexists(target):
             if job.resume and _is_whole(job, planned, target):
                 kept.append(planned.name)
@@ -232,34 +234,20 @@ def _check_folder(job: Writing, name: str, world: int) -> None:
                 "without other weights, or move it away",
                 target,
             )
-        if (
-            there in job.plan.others
-            and not job.force
-            and _content(target) != job.plan.others[there]
-        ):
+    if (job.resume or world > 1) and not job.force:
+        for one in job.plan.files:
+            target = os.path.join(name, one.name)
+            wrong = os.path.lexists(target) and _other_header(job.plan, one, target)
+            if wrong:
+                raise FileExistsError(errno.EEXIST, f"{wrong}; give --force to replace it", target)
+    for other in {INDEX: b"", **job.plan.others} if not job.force else ():
+        target = os.path.join(name, other)
+        if os.path.lexists(target) and _content(target) != job.plan.others.get(other):
             raise FileExistsError(
                 errno.EEXIST,
                 "exists with other content than this call would write; give --force to replace it",
                 target,
             )
-    if (
-        INDEX not in job.plan.others
-        and os.path.lexists(os.path.join(name, INDEX))
-        and not job.force
-    ):
-        raise FileExistsError(
-            errno.EEXIST,
-            "is of another checkpoint; this one has a single file; give --force to remove it",
-            os.path.join(name, INDEX),
-        )
-    if world > 1:
-        for one in job.plan.files:
-            target = os.path.join(name, one.name)
-            wrong = os.path.lexists(target) and _other_header(job.plan, one, target)
-            if wrong and not job.force:
-                raise FileExistsError(
-                    errno.EEXIST, f"{wrong}: the ranks do not make one checkpoint", target
-                )
 
 
 def _is_weights(name: str) -> bool:

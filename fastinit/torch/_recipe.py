@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from .. import _adapters
+from .._core import first_match
 from . import _defaults, _memory
 from ._fills import Contents, Fill, View
 from ._names import Named
@@ -179,13 +180,16 @@ def _by_mapping(
     parameters: list[Named], recipe: Mapping[Any, Any]
 ) -> dict[str, _adapters.Setting | None]:
     found: dict[str, _adapters.Setting | None] = {}
+    matches: dict[Any, list[str]] = {}
     for key, value in recipe.items():
         matched = False
+        names = matches[key] = []
         if isinstance(key, str):
             setting = _setting(value, f"recipe[{key!r}]")
             for item in parameters:
                 if any(fnmatch.fnmatchcase(site.name, key) for site in item.sites):
                     matched = True
+                    names.append(item.name)
                     found.setdefault(item.name, setting)
         elif isinstance(key, type) and issubclass(key, nn.Module):
             settings = _by_attribute(key, value)
@@ -194,6 +198,7 @@ def _by_mapping(
                 if isinstance(site.module, key):
                     matched = True
                     if site.attribute in settings or "*" in settings:
+                        names.append(item.name)
                         found.setdefault(item.name, settings.get(site.attribute, settings.get("*")))
             _check_attributes(key, settings, parameters)
         else:
@@ -202,6 +207,13 @@ def _by_mapping(
             )
         if not matched:
             raise ValueError(_unmatched(key, parameters))
+    unused = first_match.unused(matches)
+    if unused is not None:
+        key, taker = (one.__name__ if isinstance(one, type) else repr(one) for one in unused)
+        raise ValueError(
+            f"recipe key {key} is never used: keys above it, such as {taker}, take each parameter "
+            "that it matches, and the first match counts; put it above them, or leave it out"
+        )
     return found
 
 

@@ -384,3 +384,20 @@ def test_examples_print_what_they_say_and_docstrings_are_short(documented):
     example = doctest.DocTestParser().get_doctest(text, names, documented.__name__, None, 0)
     assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
     assert len(text.splitlines()) <= 60  # numpydoc's sections and one example
+
+
+def test_the_first_match_counts_and_a_key_that_can_never_be_used_is_refused():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    for recipe, key in (
+        ({"*.weight": "zeros", "1.weight": "ones", "*": "zeros"}, "'1.weight'"),
+        ({"*": "zeros", nn.Linear: "ones"}, "Linear"),
+        ({nn.Linear: "zeros", "*.bias": "ones"}, "'*.bias'"),
+        ({"*.weight": "zeros", "*.bias": "ones", "*": "zeros"}, "'*'"),
+    ):
+        with pytest.raises(ValueError, match="is never used") as caught:
+            fit.materialize_(model, recipe, seed=0)
+        assert f"recipe key {key} " in str(caught.value)
+        assert all(parameter.is_meta for parameter in model.parameters())
+    fit.materialize_(model, {"1.weight": "ones", "*.weight": "zeros", "*": "zeros"}, seed=0)
+    assert model[1].weight.eq(1).all() and model[0].weight.eq(0).all()

@@ -15,7 +15,7 @@ import pytest
 import fastinit as fi
 from fastinit import checkpoint
 from fastinit._core import safetensors
-from fastinit.cli import main
+from fastinit.cli import _LAUNCHERS, main
 
 SPEC = """
 [tensors]
@@ -220,6 +220,131 @@ def test_help_shows_commands_that_work(capsys):
         assert command in out
 
 
+def test_the_command_alone_prints_its_help(capsys):
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("usage: fastinit") and "materialize" in out and err == ""
+
+
+@pytest.mark.parametrize("name", ["x.bin", "x.pt", "x.toml", "x.npz", "m.safetensor", "x.H5"])
+def test_a_suffix_that_is_not_written_is_said(tmp_path, monkeypatch, capsys, spec, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["materialize", spec, "-o", name]) == 2
+    err = capsys.readouterr().err
+    assert f"-o {name}: no {os.path.splitext(name)[1]} file is written" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "Llama-3.2-1B", "run.1", "x.bin/", "deep/"])
+def test_what_is_no_file_name_is_a_folder(tmp_path, monkeypatch, capsys, spec, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["materialize", spec, "-o", name, "--seed", "1"]) == 0
+    assert main(["materialize", spec, "-o", "one.safetensors", "--seed", "1"]) == 0
+    assert [entry.name for entry in (tmp_path / name).iterdir()] == ["model.safetensors"]
+    there = (tmp_path / name / "model.safetensors").read_bytes()
+    assert there == (tmp_path / "one.safetensors").read_bytes()
+    assert "the spec has no table [config]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["materialize", "gpt2", "-o", "x", "--seed", "9" * 5000],
+        ["materialize", "gpt2", "-o", "x", "--threads", "9" * 5000],
+        ["materialize", "gpt2", "-o", "x", "--threads", "-1"],
+        ["materialize", "gpt2", "-o", "x", "--shard-size", "9" * 5000],
+        ["materialize", "gpt2", "-o", "x", "--shard-size", "0"],
+        ["materialize", "gpt2", "-o", "x", "--shard-size", "5XB"],
+        ["materialize", "gpt2", "-o", "x", "--rank", "9" * 5000, "--world-size", "2"],
+        ["materialize", "gpt2", "-o", "x", "--rank", "2", "--world-size", "2", "--seed", "0"],
+        ["materialize", "gpt2", "-o", "x", "--rank", "2", "--seed", "0"],
+        ["materialize", "gpt2", "-o", "x", "--rank", "0", "--world-size", "2"],
+        ["materialize", "gpt2", "-o", "x.safetensors", "--shard-size", "5"],
+        ["materialize", "g" * 100_000, "-o", "x"],
+        ["verify", "x", "--sample", "2"],
+        ["verify", "x", "--sample", "nan"],
+        ["explain", "he_normal", "9" * 5000],
+        ["explain", "normal", "3", "std=" + "9" * 5000],
+        ["explain", "normal", "3", "std=" + "x" * 100_000],
+        ["explain", "normal", "3", "mean=(" + "9" * 900 + ")"],
+        ["explain", "normal", "3", "x" * 100_000 + "=1"],
+        ["explain", "normal", "3", "name=" + "x" * 100_000],
+        ["explain", "normal", "x" * 100_000],
+        ["explain", "normal", "3", "--seed", "9" * 5000],
+    ],
+)
+def test_a_bad_argument_however_long_has_a_short_message(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as error:
+        status = error.code
+    assert status == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "error: " in err
+    assert len(err.split("error: ", 1)[1]) < 500
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "ranks"),
+    [
+        ({}, (0, 1)),
+        ({"RANK": "1", "WORLD_SIZE": "4"}, (1, 4)),
+        ({"RANK": "1"}, (0, 1)),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "3"}, (2, 3)),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "9", "SLURM_STEP_NUM_TASKS": "3"}, (2, 3)),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, (0, 2)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "2"}, (1, 2)),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, None),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, None),
+    ],
+)
+def test_ranks_are_those_of_the_launcher(tmp_path, monkeypatch, capsys, spec, variables, ranks):
+    for names in _LAUNCHERS:
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    status = main(
+        ["materialize", spec, "-o", str(tmp_path / "out"), "--shard-size", "32", "--seed", "0"]
+    )
+    if ranks is None:
+        assert status == 2
+        assert next(iter(variables)) in capsys.readouterr().err
+        return
+    rank, world = ranks
+    names = [file.name for file in checkpoint.plan(spec, 0, shard_size=32).files]
+    assert len(names) == 4
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written - {"model.safetensors.index.json"} == set(names[rank::world])
+
+
+def test_verify_prints_each_tensor_and_has_a_status(tmp_path, capsys, spec):
+    path = tmp_path / "x.safetensors"
+    main(["materialize", spec, "-o", str(path), "--seed", "3"])
+    capsys.readouterr()
+    assert main(["verify", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "layer.weight: initial draw" in lines
+    assert lines[-1].startswith(f"{path}: 5 of 5 tensors are their initial draw, seed 3; ")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # of the last tensor, "identity"
+    path.write_bytes(content)
+    assert main(["verify", str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.startswith("identity: 1 of 16 values differ, first at [3, 3]: expected 1.0, found ")
+        for line in lines
+    )
+    assert main(["verify", str(path), "--spec", spec, "--sample", "0.5"]) == 1
+    assert main(["verify", str(tmp_path)]) == 1
+    assert main(["verify", str(tmp_path / "absent.safetensors")]) == 1
+    assert main(["verify", spec]) == 2
+
+
 # -------------------------------------------------------------------------------------- the process
 
 
@@ -305,3 +430,55 @@ def test_the_command_loads_nothing_heavy(tmp_path, spec):
     command = [*PYTHON, "-c", program, "materialize", spec, "-o", str(tmp_path / "x")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_standard_files_change_nothing(tmp_path, spec, closed):
+    path = tmp_path / "x.safetensors"
+    line = f'"$@" {closed}'
+    command = ["sh", "-c", line, "sh", *PYTHON, "-m", "fastinit", "materialize", spec, "-o", path]
+    done = subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert bool(done.stdout) == (closed in ("2>&-", "<&-"))
+    assert safetensors.read_header(path)[0].size == path.stat().st_size
+    assert run("verify", str(path)).returncode == 0
+    failed = subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT)
+    assert failed.returncode == 1  # it exists
+    assert b"Traceback" not in failed.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    "arguments", [["presets"], ["info"], ["explain", "zeros", "3"], ["presets", "gpt2"], []]
+)
+def test_an_output_that_is_full_is_one_clear_error(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PYTHON, "-m", "fastinit", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=ENVIRONMENT,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"fastinit: error: ") and done.stderr.count(b"\n") == 1
+    assert b"No space left" in done.stderr
+
+
+def test_a_folder_that_cannot_be_synced_leaves_the_file_and_says_so(tmp_path, spec):
+    program = (
+        "import os, stat, sys\nreal = os.fsync\n"
+        "def fsync(file):\n"
+        "    if stat.S_ISDIR(os.fstat(file).st_mode): raise OSError(5, 'Input/output error')\n"
+        "    real(file)\n"
+        "os.fsync = fsync\n"
+        "from fastinit.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    path = tmp_path / "x.safetensors"
+    command = [*PYTHON, "-c", program, "materialize", spec, "-o", str(path), "--seed", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert done.returncode == 1
+    assert f"{path}: the file is written and in place" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert run("verify", str(path)).returncode == 0

@@ -494,3 +494,148 @@ def test_a_wrong_dtype_argument_is_the_callers_mistake():
     with pytest.raises(ValueError, match="did you mean 'float32'") as caught:
         checkpoint.load("gpt2", dtype="flaot32")
     assert not isinstance(caught.value, SpecError)
+
+
+# ------------------------------------------------------------------------- hostile and huge specs
+
+
+def mistake(spec, path=None):
+    with pytest.raises(SpecError) as caught:
+        checkpoint.load(spec)
+    message = str(caught.value)
+    assert len(message.replace(str(path), "")) < 600
+    return caught.value
+
+
+def test_one_duplicate_among_many_keys_is_found_in_linear_time(tmp_path):
+    # Quadratic, this took 30 s for 20,000 keys; for as many as here it would take hours.
+    keys = [f'"layer.{number}.weight": [2]' for number in range(400_000)]
+    keys.append('"layer.7.weight": [2]')
+    path = write(tmp_path, '{"tensors": {\n' + ",\n".join(keys) + "}}", "spec.json")
+    error = mistake(path, path)
+    assert "'layer.7.weight' appears twice" in str(error)
+    assert error.line == 9
+
+
+@pytest.mark.parametrize("letter", ["{", "a", "[", "(", '\\"', "\\\\", ".", "*", "{a}"])
+@pytest.mark.parametrize("kind", ["toml", "json"])
+def test_a_name_of_a_megabyte_is_refused_in_linear_time(tmp_path, letter, kind):
+    name = letter * (1_000_000 // len(letter))
+    text = {
+        "toml": f'[tensors]\n"{name}" = [-1]\n',
+        "json": f'{{"tensors": {{"{name}": [-1]}}}}',
+    }[kind]
+    path = write(tmp_path, text, f"spec.{kind}")
+    mistake(path, path)
+
+
+def test_a_rule_for_each_of_many_tensors_takes_no_quadratic_time():
+    # Each rule against each tensor would be 1.6e9 matches.
+    names = [f"layer.{number}.weight" for number in range(40_000)]
+    spec = {
+        "tensors": {name: [2] for name in names},
+        "rules": [{"match": name, "initializer": "ones"} for name in names],
+    }
+    assert len(checkpoint.load(spec).entries) == len(names)
+
+
+def test_an_unknown_name_among_many_has_its_hint_in_time(tmp_path):
+    text = "\n".join(f"c{number} = 1" for number in range(100_000))
+    path = write(tmp_path, f'[constants]\n{text}\n[tensors]\n"a" = ["d5"]\n')
+    assert "unknown name 'd5'" in str(mistake(path, path))
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {1: {}},
+        {"tensors": {1: [2]}},
+        {"tensors": {"a": {"shape": [1], 2: 3}}},
+        {"constants": {3: 1}, "tensors": {"a": [1]}},
+        {"repeat": {(): 1}, "tensors": {"a": [1]}},
+        {"metadata": {None: "x"}, "tensors": {"a": [1]}},
+        {"tensors": {"a": [1]}, "rules": [{"match": "*", "initializer": "zeros", 5: 6}]},
+        {"config": {"a": [{1: 2}]}, "tensors": {"a": [1]}},
+        {"tensors": {"\ud800": [1]}},
+        {"metadata": {"a": "\udfff"}, "tensors": {"a": [1]}},
+        {"metadata": {"\ud800": "a"}, "tensors": {"a": [1]}},
+        {"tensors": {"a": [1]}, "rules": [{"match": "\ud800*", "initializer": "zeros"}]},
+        {"tensors": {"a": {"shape": [1], "initializer": "\ud800"}}},
+        {"tensors": {"a": [HUGE]}},
+        {"tensors": {"a": [-HUGE]}},
+        {"tensors": {"a": [1 << 63]}},
+        {"constants": {"n": HUGE}, "tensors": {"a": ["n"]}},
+        {"repeat": {"i": HUGE}, "tensors": {"a{i}": [1]}},
+        {"dtype": HUGE, "tensors": {"a": [1]}},
+        {"dtype": "x" * 10_000_000, "tensors": {"a": [1]}},
+        {"tensors": {"a": "x" * 10_000_000}},
+        {"tensors": {"a": ["x" * 10_000_000]}},
+        {"tensors": {"a": {"shape": [1], "initializer": "x" * 10_000_000}}},
+        {"x" * 10_000_000: 1},
+    ],
+)
+def test_keys_that_are_no_text_surrogates_and_huge_values_are_mistakes_in_few_words(spec):
+    mistake(spec)
+
+
+def test_specs_within_specs_without_end_are_refused():
+    spec = {}
+    spec["config"] = spec
+    assert "nested too deeply" in str(mistake({"tensors": {"a": [1]}, "config": spec}))
+
+
+@pytest.mark.parametrize(
+    ("constants", "tensors"),
+    [({"ffn": 0}, {"w": [8, "ffn"]}), ({}, {"w": [0, 5]}), ({"a": 7}, {"w": ["a // 8", 3]})],
+)
+def test_a_weight_without_values_is_refused(constants, tensors):
+    spec = {
+        "constants": constants,
+        "tensors": tensors,
+        "rules": [{"match": "*", "initializer": "normal"}],
+    }
+    assert "'w' has shape" in str(mistake(spec))
+    spec["rules"] = [{"match": "*", "initializer": "zeros"}]
+    assert len(checkpoint.load(spec).entries) == 1
+
+
+def test_a_rule_that_rules_above_it_leave_nothing_is_refused_with_one_of_them():
+    spec = {
+        "tensors": {"a.weight": [1], "a.bias": [1], "b.weight": [1], "b.bias": [1]},
+        "rules": [
+            {"match": "*.weight", "initializer": "zeros"},
+            {"match": "*.bias", "initializer": "zeros"},
+            {"match": "b.*", "initializer": "ones"},
+        ],
+    }
+    assert "the rule for 'b.*' is never used: rules above it, such as the one for '*." in str(
+        mistake(spec)
+    )
+    spec["rules"].insert(0, spec["rules"].pop())
+    found = entries(spec)
+    assert [found[name].initializer for name in sorted(found)] == ["zeros", "zeros", "ones", "ones"]
+
+
+def test_the_config_is_kept_with_its_expressions_computed():
+    spec = {
+        "constants": {"layers": 2},
+        "dtype": "bfloat16",
+        "config": {"n": "{2 * layers}", "s": "text", "list": [1, "{layers}"], "t": {"x": None}},
+        "tensors": {"a": [1]},
+        "rules": [{"match": "*", "initializer": "zeros"}],
+    }
+    loaded = checkpoint.load(spec)
+    assert loaded.config == {
+        "n": 4,
+        "s": "text",
+        "list": [1, 2],
+        "t": {"x": None},
+        "torch_dtype": "bfloat16",
+    }
+    without = {key: value for key, value in spec.items() if key != "config"}
+    assert loaded.canonical() == checkpoint.load(without).canonical()
+    spec["config"]["n"] = "{2 * layer}"
+    assert "did you mean 'layers'" in str(mistake(spec))
