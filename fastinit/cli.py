@@ -22,9 +22,9 @@ import fastinit as fi
 
 from . import checkpoint
 from ._core import engine as _engine
+from ._core.arguments import shown
 from ._core.draws import Draw
 from ._core.dtypes import CONSTANT, NORMAL, UNIFORM, DType, decode
-from ._core.safetensors import short
 from .checkpoint.expressions import evaluate
 
 EPILOG = """examples:
@@ -262,13 +262,13 @@ def _seed(text: str) -> int:
     except ValueError:
         seed = -1
     if not 0 <= seed < 1 << 64:
-        raise argparse.ArgumentTypeError(f"{short(text)} is not an integer in [0, 2**64)")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not an integer in [0, 2**64)")
     return seed
 
 
 def _whole(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"{short(text)} is not a whole number below 10**18")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number below 10**18")
     return int(text)
 
 
@@ -278,7 +278,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{short(text)} is not a share in (0, 1]")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a share in (0, 1]")
     return share
 
 
@@ -291,7 +291,7 @@ def _size(text: str) -> int:
     size = int(found.group(1)) * _UNITS.get(found.group(2), 0) if found else 0
     if not size:
         raise argparse.ArgumentTypeError(
-            f"{short(text)} is not a size of at least 1 byte, such as 500MB, 5GB or 2GiB"
+            f"{shown(text)} is not a size of at least 1 byte, such as 500MB, 5GB or 2GiB"
         )
     return size
 
@@ -524,14 +524,14 @@ def _explain(options: argparse.Namespace) -> int:
         key, equals, value = word.partition("=")
         if equals:
             if len(key) > 80:
-                raise ValueError(f"no initializer has an argument {short(key)}")
+                raise ValueError(f"no initializer has an argument {shown(key)}")
             arguments[key] = _value(value)
         elif word.isascii() and word.isdigit():
             if len(word) > 19:
-                raise ValueError(f"the size {short(word)} is more than any tensor can have")
+                raise ValueError(f"the size {shown(word)} is more than any tensor can have")
             shape.append(int(word))
         else:
-            raise ValueError(f"{short(word)} is neither a size nor ARGUMENT=VALUE")
+            raise ValueError(f"{shown(word)} is neither a size nor ARGUMENT=VALUE")
     for option in ("name", "seed", "dtype"):
         if option in arguments:
             value = f"{arguments[option]!s:.80}"
@@ -553,7 +553,7 @@ def _value(text: str) -> Any:
         return evaluate(text, {})
     except LookupError as error:
         raise ValueError(
-            f"unknown name {short(error.args[0])} in {short(text)}: here an expression holds only "
+            f"unknown name {shown(error.args[0])} in {shown(text)}: here an expression holds only "
             "numbers"
         ) from None
 

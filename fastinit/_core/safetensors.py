@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from . import dtypes
+from .arguments import shown
 from .dtypes import DType
 
 # The library sorts by dtype, widest first and in this order, then by name.  We do the same, so
@@ -32,16 +33,6 @@ _BY_CODE = {dtype.safetensors: dtype for dtype in dtypes.DTYPES.values()}
 HEADER_LIMIT = 100_000_000  # bytes of JSON; the library refuses to read more
 _SIZE_LIMIT = 1 << 63  # of a file offset
 _MOST_AXES = 64  # of a NumPy array
-
-
-def short(value: Any) -> str:
-    """repr of something that a file or a user gave, cut to a length that a message can hold."""
-    if isinstance(value, str):
-        return repr(value) if len(value) <= 80 else f"{value[:80]!r}…"
-    if type(value) is int and value.bit_length() > 256:
-        return f"an integer of {value.bit_length()} bits"  # repr is quadratic, or refused
-    text = repr(value)
-    return text if len(text) <= 120 else text[:120] + "…"
 
 
 class Tensor(NamedTuple):
@@ -84,7 +75,7 @@ def layout(
                 "a tensor cannot be named '__metadata__': safetensors reserves that name"
             )
         if name in content:
-            raise ValueError(f"two tensors are named {short(name)}")
+            raise ValueError(f"two tensors are named {shown(name)}")
         end = position + math.prod(shape) * dtype.itemsize
         content[name] = {
             "dtype": dtype.safetensors,
@@ -131,7 +122,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {short(twice)} appears twice")
+        raise ValueError(f"the key {shown(twice)} appears twice")
     return found
 
 
@@ -179,7 +170,7 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
     for name, item in content.items():
         if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"}:
             raise ValueError(
-                f"tensor {short(name)} must have exactly the keys dtype, shape, data_offsets"
+                f"tensor {shown(name)} must have exactly the keys dtype, shape, data_offsets"
             )
         shape, offsets = item["shape"], item["data_offsets"]
         for numbers in (shape, offsets):
@@ -187,22 +178,22 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
                 type(number) is int and number >= 0 for number in numbers
             ):
                 raise ValueError(
-                    f"tensor {short(name)}: shape and data_offsets must be lists of whole numbers"
+                    f"tensor {shown(name)}: shape and data_offsets must be lists of whole numbers"
                 )
         if len(shape) > _MOST_AXES:  # the product of a million sizes would take minutes
             raise ValueError(
-                f"tensor {short(name)} has {len(shape)} axes; NumPy's arrays have at most "
+                f"tensor {shown(name)} has {len(shape)} axes; NumPy's arrays have at most "
                 f"{_MOST_AXES}"
             )
         dtype = _BY_CODE.get(item["dtype"]) if isinstance(item["dtype"], str) else None
         if dtype is None:
             raise ValueError(
-                f"tensor {short(name)} has dtype {short(item['dtype'])}; known are {_ORDER}"
+                f"tensor {shown(name)} has dtype {shown(item['dtype'])}; known are {_ORDER}"
             )
         if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * dtype.itemsize:
             raise ValueError(
-                f"tensor {short(name)}: data_offsets {short(offsets)} do not fit shape "
-                f"{short(shape)}"
+                f"tensor {shown(name)}: data_offsets {shown(offsets)} do not fit shape "
+                f"{shown(shape)}"
             )
         tensors.append(Tensor(name, dtype, tuple(shape), start + offsets[0], start + offsets[1]))
     tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
@@ -210,7 +201,7 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
     for tensor in tensors:
         if tensor.begin != position:
             raise ValueError(
-                f"tensor {short(tensor.name)} begins at byte {tensor.begin}, not at {position}: a "
+                f"tensor {shown(tensor.name)} begins at byte {tensor.begin}, not at {position}: a "
                 "gap or an overlap"
             )
         position = tensor.end

@@ -10,7 +10,7 @@ import _ast  # not ast, which is written in Python, costs 6 ms and is not needed
 import math
 from collections.abc import Mapping
 
-from .._core.safetensors import short
+from .._core.arguments import shown
 
 Number = int | float
 
@@ -40,13 +40,13 @@ def evaluate(text: str, names: Mapping[str, Number]) -> Number:
         tree = compile(text, "<expression>", "eval", _ast.PyCF_ONLY_AST)
         return _value(tree.body, names)  # type: ignore[attr-defined]
     except SyntaxError:
-        raise ValueError(f"{short(text)} is not an arithmetic expression") from None
+        raise ValueError(f"{shown(text)} is not an arithmetic expression") from None
     except (RecursionError, MemoryError):
         raise ValueError("the expression is nested too deeply") from None
     except ZeroDivisionError:
-        raise ValueError(f"{short(text)} divides by zero") from None
+        raise ValueError(f"{shown(text)} divides by zero") from None
     except OverflowError:
-        raise ValueError(f"{short(text)} has a value too large for a double") from None
+        raise ValueError(f"{shown(text)} has a value too large for a double") from None
 
 
 def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
@@ -66,7 +66,7 @@ def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
     if isinstance(node, _ast.Call) and isinstance(node.func, _ast.Name) and not node.keywords:
         if node.func.id not in FUNCTIONS:
             raise ValueError(
-                f"there is no function {short(node.func.id)}; there are {', '.join(FUNCTIONS)}"
+                f"there is no function {shown(node.func.id)}; there are {', '.join(FUNCTIONS)}"
             )
         function, fewest, most = FUNCTIONS[node.func.id]
         arguments = [_value(argument, names) for argument in node.args]
@@ -75,7 +75,7 @@ def _value(node: _ast.AST, names: Mapping[str, Number]) -> Number:
                 f"{node.func.id} takes {'one argument' if most == 1 else 'two arguments or more'}"
             )
         if function is math.sqrt and not arguments[0] >= 0:
-            raise ValueError(f"sqrt of {short(arguments[0])}")
+            raise ValueError(f"sqrt of {shown(arguments[0])}")
         return function(*arguments)  # type: ignore[operator, no-any-return]
     raise ValueError(
         "an expression holds only numbers, names, + - * / //, sqrt(), min(), max() and parentheses"

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from .._core import safetensors
-from .._core.safetensors import short
+from .._core.arguments import shown
 from ..typing import PathLike
 from .plan import INDEX, WHOLE
 
@@ -87,7 +87,7 @@ def _indexed(folder: str, path: str) -> list[Found]:
             wrong = sorted(theirs ^ ours)[0]
             where = "the index" if wrong in ours else "the file"
             raise ValueError(
-                f"{path!r} and {name!r} disagree: tensor {short(wrong)} is only in {where}"
+                f"{path!r} and {name!r} disagree: tensor {shown(wrong)} is only in {where}"
             )
         found.append(one)
     return found
@@ -98,7 +98,7 @@ def _check_name(name: str, folder: str, where: str) -> None:
     plain = name == os.path.basename(name) and not set(name) & set("/\\:\0")
     if not plain or not name.endswith(".safetensors") or name.startswith("."):
         raise ValueError(
-            f"{where} names the file {short(name)}; only the plain name of a .safetensors file "
+            f"{where} names the file {shown(name)}; only the plain name of a .safetensors file "
             "beside it is allowed"
         )
     path = os.path.join(folder, name)
@@ -121,7 +121,7 @@ def _weight_map(path: str) -> dict[str, str]:
         if len(content) != len(pairs):
             counts = Counter(key for key, _ in pairs)
             raise ValueError(
-                f"the key {short(next(key for key in counts if counts[key] > 1))} appears twice"
+                f"the key {shown(next(key for key in counts if counts[key] > 1))} appears twice"
             )
         return content
 
@@ -137,5 +137,5 @@ def _weight_map(path: str) -> dict[str, str]:
         raise ValueError(f"{path!r} is not an index: it has no weight_map")
     for name, file in weight_map.items():
         if not isinstance(file, str):
-            raise ValueError(f"{path!r} gives tensor {short(name)} the file {short(file)}")
+            raise ValueError(f"{path!r} gives tensor {shown(name)} the file {shown(file)}")
     return weight_map

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._core import engine, safetensors
+from .._core import engine
+from .._core.arguments import shown
 from ..typing import Dtype, PathLike, Seed
 from . import write
 from .plan import SHARD_SIZE, Plan, plan
@@ -164,7 +165,7 @@ def _check_options(folder: bool, shard_size: int | None, rank: int, world_size: 
             raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
     if world_size < 1 or not 0 <= rank < world_size:
         raise ValueError(
-            f"rank is {safetensors.short(rank)} and world_size {safetensors.short(world_size)}; "
+            f"rank is {shown(rank)} and world_size {shown(world_size)}; "
             "rank must be at least 0 and less than world_size"
         )
     if not folder and (shard_size is not None or world_size > 1):

@@ -7,30 +7,28 @@ lead to the mistake.  What a spec means is spec.py's.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._core.safetensors import short
+from .._core import arguments
+from .._core.arguments import shown
 from .errors import SpecError
 
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
 
 _PRESETS = os.path.join(os.path.dirname(__file__), "presets")
-_HINT = 200  # characters of a name, and thousands of known names: beyond them no hint is looked for
+_COMPARED = 2000  # known names that a hint is looked for among: each comparison takes its time
 _CONTEXT = 200  # characters before and after a name that may show what it is
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'; did you mean …?' for the known name that is most like `name`, or nothing."""
-    from difflib import get_close_matches  # only on the way to an error
-
-    if len(name) > _HINT:  # the comparison takes quadratic time
-        return ""
-    found = get_close_matches(name, list(known)[: 10 * _HINT], 1, 0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """'; did you mean …?' for the known name that is near to `name`, or nothing."""
+    hint = arguments.nearest(name, itertools.islice(known, _COMPARED))
+    return f"; {hint}" if hint else ""
 
 
 class Source:
@@ -124,7 +122,7 @@ def preset(name: str) -> str:
     """
     if name not in presets():
         raise SpecError(
-            f"unknown preset {short(name)}"
+            f"unknown preset {shown(name)}"
             f"{nearest(name, presets()) or '; there are ' + ', '.join(presets())} (for a spec of "
             "your own give a path that ends in .toml or .json)"
         )
@@ -141,7 +139,7 @@ def read(spec: AnySpec) -> Source:
         return _checked(Source("<mapping>", "", dict(spec)))
     if not isinstance(spec, (str, os.PathLike)):
         raise TypeError(
-            f"spec is {type(spec).__name__} {short(spec)}; give a preset's name, a path that ends "
+            f"spec is {type(spec).__name__} {shown(spec)}; give a preset's name, a path that ends "
             "in .toml or .json, or a mapping"
         )
     label = os.fsdecode(spec)
@@ -181,7 +179,7 @@ def _checked(source: Source) -> Source:
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise source.error(
-                        f"a key is {type(key).__name__} {short(key)}; keys must be text"
+                        f"a key is {type(key).__name__} {shown(key)}; keys must be text"
                         f"{_inside(path)}",
                         *path,
                     )
@@ -196,7 +194,7 @@ def _checked(source: Source) -> Source:
     def check_text(text: str, path: tuple[Any, ...]) -> None:
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             raise source.error(
-                f"{short(text)} holds a lone surrogate, which has no UTF-8 form{_inside(path)}",
+                f"{shown(text)} holds a lone surrogate, which has no UTF-8 form{_inside(path)}",
                 *path,
                 text,
             )
@@ -209,7 +207,7 @@ def _checked(source: Source) -> Source:
 
 
 def _inside(path: tuple[Any, ...]) -> str:
-    return f" (in {short(path[-1])})" if path else ""
+    return f" (in {shown(path[-1])})" if path else ""
 
 
 def _toml(text: str, label: str) -> dict[str, Any]:
@@ -249,7 +247,7 @@ def _json(text: str, label: str) -> Any:
                 seen.add(key)
             first = Source(label, text, {})._find(key, 0)
             raise SpecError(
-                f"{short(key)} appears twice in one table",
+                f"{shown(key)} appears twice in one table",
                 label,
                 text.count("\n", 0, max(first, 0)) + 1,
             )

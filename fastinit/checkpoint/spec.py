@@ -36,9 +36,9 @@ from typing import Any, NamedTuple
 
 from .. import _table
 from .._core import dtypes, engine, fill, first_match, shapes
+from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
-from .._core.safetensors import short
 from ..typing import Dtype, Write
 from .expressions import RESERVED, Number, evaluate
 from .source import AnySpec, Source, nearest, read
@@ -186,14 +186,14 @@ def _known(
     for key in table:
         if key not in keys:
             hint = nearest(key, keys) or f"; allowed are {', '.join(keys)}"
-            raise source.error(f"unknown {what} {short(key)}{hint}", *where, key)
+            raise source.error(f"unknown {what} {shown(key)}{hint}", *where, key)
 
 
 def _check_name(source: Source, name: str, table: str) -> None:
     if not (name.isidentifier() and name.isascii()) or name in RESERVED:
         reserved = ", ".join(sorted(RESERVED))
         raise source.error(
-            f"{short(name)} must be a plain name of letters, digits and _ (not {reserved})",
+            f"{shown(name)} must be a plain name of letters, digits and _ (not {reserved})",
             table,
             name,
         )
@@ -207,13 +207,13 @@ def _number(source: Source, value: Any, names: Mapping[str, Number], *where: Any
         except LookupError as error:
             unknown = error.args[0]
             raise source.error(
-                f"unknown name {short(unknown)} in {short(value)}{nearest(unknown, names)}", *where
+                f"unknown name {shown(unknown)} in {shown(value)}{nearest(unknown, names)}", *where
             ) from None
         except ValueError as error:
             raise source.error(str(error), *where) from None
     if type(value) not in (int, float):
         raise source.error(
-            f"{short(value)} is neither a number nor an expression in quotes", *where
+            f"{shown(value)} is neither a number nor an expression in quotes", *where
         )
     return value  # type: ignore[no-any-return]
 
@@ -222,15 +222,15 @@ def _whole(source: Source, value: Any, names: Mapping[str, Number], *where: Any)
     number = _number(source, value, names, *where)
     if type(number) is not int:
         raise source.error(
-            f"{short(value)} gives {short(number)}, which is not a whole number (// divides whole "
+            f"{shown(value)} gives {shown(number)}, which is not a whole number (// divides whole "
             "numbers)",
             *where,
         )
     if number < 0:
-        raise source.error(f"{short(value)} gives {short(number)}; it must be at least 0", *where)
+        raise source.error(f"{shown(value)} gives {shown(number)}; it must be at least 0", *where)
     if number >= 1 << 63:
         raise source.error(
-            f"{short(value)} gives {short(number)}, more than any tensor can have", *where
+            f"{shown(value)} gives {shown(number)}, more than any tensor can have", *where
         )
     return number
 
@@ -238,7 +238,7 @@ def _whole(source: Source, value: Any, names: Mapping[str, Number], *where: Any)
 def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
     try:
         if not isinstance(dtype, str):
-            raise ValueError(f"dtype must be a name in quotes, not {short(dtype)}")
+            raise ValueError(f"dtype must be a name in quotes, not {shown(dtype)}")
         return dtypes.resolve(dtype)
     except (ValueError, TypeError) as error:
         raise source.error(str(error), *where) from None
@@ -247,10 +247,10 @@ def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
 def _metadata(source: Source, table: Mapping[str, Any]) -> dict[str, str]:
     for key, value in table.items():
         if not isinstance(value, str):
-            raise source.error(f"metadata {short(key)} must be text in quotes", "metadata", key)
+            raise source.error(f"metadata {shown(key)} must be text in quotes", "metadata", key)
         if key.startswith("fastinit."):
             raise source.error(
-                f"metadata {short(key)}: fastinit itself writes the keys 'fastinit.…'",
+                f"metadata {shown(key)}: fastinit itself writes the keys 'fastinit.…'",
                 "metadata",
                 key,
             )
@@ -266,7 +266,7 @@ def _config(source: Source, table: Any, constants: Mapping[str, Number]) -> Any:
     if isinstance(table, str) and table[:1] == "{" and table[-1:] == "}":
         return _number(source, table[1:-1], constants, "config", table)
     if table is not None and not isinstance(table, (str, bool, int, float)):
-        raise source.error(f"{short(table)} has no form in JSON", "config")
+        raise source.error(f"{shown(table)} has no form in JSON", "config")
     return table
 
 
@@ -311,7 +311,7 @@ def _expand(
         where = ("tensors", template)
         if isinstance(value, dict) and "shape" not in value:
             raise source.error(
-                f"tensor {short(template)} has no shape (a name with dots must be in quotes)",
+                f"tensor {shown(template)} has no shape (a name with dots must be in quotes)",
                 *where,
             )
         indices: list[str] = []
@@ -319,13 +319,13 @@ def _expand(
             index = found.group(1)
             if index is None and found.group() in ("{", "}"):
                 raise source.error(
-                    f"a single {found.group()!r} in {short(template)}; write it twice to have one",
+                    f"a single {found.group()!r} in {shown(template)}; write it twice to have one",
                     *where,
                 )
             if index is not None and index not in ranges:
                 hint = nearest(index, ranges) or "; 'repeat' has no such index"
                 raise source.error(
-                    f"unknown index {{{index:.80}}} in {short(template)}{hint}", *where
+                    f"unknown index {{{index:.80}}} in {shown(template)}{hint}", *where
                 )
             if index is not None and index not in indices:
                 indices.append(index)
@@ -337,8 +337,8 @@ def _expand(
             name = _BRACES.sub(partial(_filled, local), template)
             if name in seen:
                 raise source.error(
-                    f"two tensors are named {short(name)}: {short(seen[name])} and "
-                    f"{short(template)}",
+                    f"two tensors are named {shown(name)}: {shown(seen[name])} and "
+                    f"{shown(template)}",
                     *where,
                 )
             if name in ("", "__metadata__"):
@@ -359,8 +359,8 @@ def _shape(
     where = ("tensors", template)
     if not isinstance(value, list):
         raise source.error(
-            f"the shape of {short(template)} must be a list, such as [768, 3072], not "
-            f"{short(value)}",
+            f"the shape of {shown(template)} must be a list, such as [768, 3072], not "
+            f"{shown(value)}",
             *where,
         )
     return tuple(_whole(source, item, names, *where) for item in value)
@@ -384,7 +384,7 @@ def _rule(source: Source, number: int, body: Any) -> _Rule:
         hint = next(
             (nearest(key, ("initializer",)) for key in body if nearest(key, ("initializer",))), ""
         )
-        raise source.error(f"the rule for {short(patterns[0])} has no initializer{hint}", number)
+        raise source.error(f"the rule for {shown(patterns[0])} has no initializer{hint}", number)
     rest = {key: value for key, value in body.items() if key != "match"}
     return _Rule(number, tuple(patterns), rest)
 
@@ -437,7 +437,7 @@ def _resolve(
             _known(source, own, ("dtype",), "key (without an initializer of its own)", *at_tensor)
             if tensor.name not in first:
                 raise source.error(
-                    f"no rule matches {short(tensor.name)}; add one, or give it an initializer",
+                    f"no rule matches {shown(tensor.name)}; add one, or give it an initializer",
                     *at_tensor,
                 )
             body, where = first[tensor.name].body, (first[tensor.name].number,)
@@ -449,11 +449,11 @@ def _resolve(
         try:
             shapes.count(shape, dtype)
         except ValueError as error:
-            raise source.error(f"{short(tensor.name)}: {error}", *at_tensor) from None
+            raise source.error(f"{shown(tensor.name)}: {error}", *at_tensor) from None
         entries.append(_entry(source, tensor, shape, dtype, body, where, known))
     for rule, pattern in useless:
         likely = _likely(pattern, [tensor.name for tensor in tensors[:2000]])
-        raise source.error(f"{short(pattern)} matches no tensor{likely}", rule.number, pattern)
+        raise source.error(f"{shown(pattern)} matches no tensor{likely}", rule.number, pattern)
     _check_used(source, rules, matches)
     return tuple(entries)
 
@@ -471,7 +471,7 @@ def _entry(
     if not isinstance(given, str) or given not in _table.INITIALIZERS | _table.ALIASES:
         hint = nearest(str(given), (*_table.INITIALIZERS, *_table.ALIASES))
         raise source.error(
-            f"unknown initializer {short(given)}{hint}", *where, "initializer", str(given)
+            f"unknown initializer {shown(given)}{hint}", *where, "initializer", str(given)
         )
     initializer = _table.ALIASES.get(given, given)
     function = _table.lookup(initializer)
@@ -489,15 +489,15 @@ def _entry(
             hint = (
                 ""
                 if text is None
-                else nearest(text, tensor.names) or f" (no constant is named {short(text)})"
+                else nearest(text, tensor.names) or f" (no constant is named {shown(text)})"
             )
             raise source.error(
-                f"{short(tensor.name)}, {given}: {error}{hint}", *where, "initializer"
+                f"{shown(tensor.name)}, {given}: {error}{hint}", *where, "initializer"
             ) from None
     rule = known[key]
     if 0 in shape and not (isinstance(rule, Draw) and rule.draw == CONSTANT):
         raise source.error(
-            f"{short(tensor.name)} has shape {shape}, which holds no values for {given} to draw; a "
+            f"{shown(tensor.name)} has shape {shape}, which holds no values for {given} to draw; a "
             "tensor that is meant to be empty may have the initializer zeros",
             "tensors",
             tensor.template,
@@ -520,7 +520,7 @@ def _check_used(source: Source, rules: list[_Rule], matches: Mapping[int, Collec
     for rule in rules:
         if not matches[rule.number]:
             raise source.error(
-                f"the rule for {short(rule.patterns[0])} is never used: each tensor that it "
+                f"the rule for {shown(rule.patterns[0])} is never used: each tensor that it "
                 "matches has an initializer of its own",
                 rule.number,
             )
@@ -528,8 +528,8 @@ def _check_used(source: Source, rules: list[_Rule], matches: Mapping[int, Collec
     if found is not None:
         unused, taker = (rules[number] for number in found)
         raise source.error(
-            f"the rule for {short(unused.patterns[0])} is never used: rules above it, such as the "
-            f"one for {short(taker.patterns[0])}, take each tensor that it matches, and the first "
+            f"the rule for {shown(unused.patterns[0])} is never used: rules above it, such as the "
+            f"one for {shown(taker.patterns[0])}, take each tensor that it matches, and the first "
             "rule that matches counts",
             unused.number,
         )
@@ -554,4 +554,4 @@ def _likely(pattern: str, names: list[str]) -> str:
     from difflib import get_close_matches  # only on the way to an error
 
     found = get_close_matches(literal, parts, 1, 0.5)
-    return f"; the nearest is {short(parts[found[0]])}" if found else ""
+    return f"; the nearest is {shown(parts[found[0]])}" if found else ""

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import dtypes, engine
-from .._core.safetensors import Tensor, short
+from .._core.arguments import shown
+from .._core.safetensors import Tensor
 from .._core.stream import STREAM_VERSION, check_seed
 from ..typing import Array, Dtype, PathLike, Seed
 from . import index
@@ -132,7 +133,7 @@ def verify(
     """
     count = engine.thread_count(threads)
     if sample is not None and not (isinstance(sample, (int, float)) and 0 < sample <= 1):
-        raise ValueError(f"sample is {short(sample)}; give a share in (0, 1], or None for all")
+        raise ValueError(f"sample is {shown(sample)}; give a share in (0, 1], or None for all")
     found = index.files(path)
     if spec is None and dtype is not None:
         raise ValueError("dtype belongs to a spec, and none is given")
@@ -183,11 +184,11 @@ def seed_of(file: index.Found) -> int:
         )
     if version != str(STREAM_VERSION):
         raise ValueError(
-            f"{file.path!r} was drawn by stream version {short(version)}, and this is version "
+            f"{file.path!r} was drawn by stream version {shown(version)}, and this is version "
             f"{STREAM_VERSION}"
         )
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
-        raise ValueError(f"{file.path!r} says the seed {short(text)}, not an integer in [0, 2**64)")
+        raise ValueError(f"{file.path!r} says the seed {shown(text)}, not an integer in [0, 2**64)")
     return int(text)
 
 
@@ -202,7 +203,7 @@ def _own_spec(file: index.Found) -> Spec:
     for entry in spec.entries:
         if entry.initializer == "pretrained":
             raise ValueError(
-                f"{file.path!r}: tensor {short(entry.name)} came from another file; give the spec "
+                f"{file.path!r}: tensor {shown(entry.name)} came from another file; give the spec "
                 "(--spec) if that file may be read"
             )
     return spec

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._core import safetensors
-from .._core.safetensors import NewFile, short
+from .._core.arguments import shown
+from .._core.safetensors import NewFile
 from ..typing import PathLike
 from . import index, verify
 from .draw import draw_file
@@ -115,14 +116,14 @@ def _other_header(plan: Plan, planned: File, path: str) -> str:
             return (
                 f"has no {what} in its metadata, where this call has {wanted[key]}"
                 if there is None
-                else f"was made with {what} {short(there)}, and this call has {wanted[key]}"
+                else f"was made with {what} {shown(there)}, and this call has {wanted[key]}"
             )
     here = {tensor.name: (tensor.dtype.name, tensor.shape) for tensor in found.layout.tensors}
     for tensor in planned.layout.tensors:
         there_is, ours = here.get(tensor.name), (tensor.dtype.name, tensor.shape)
         if there_is is not None and there_is != ours:
             return (
-                f"has tensor {short(tensor.name)} as {there_is[0]} {there_is[1]}, and this call as "
+                f"has tensor {shown(tensor.name)} as {there_is[0]} {there_is[1]}, and this call as "
                 f"{ours[0]} {ours[1]}"
             )
     return (
