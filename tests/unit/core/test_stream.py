@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+import fastinit as fi
 from fastinit._core import stream as _stream
 
 
@@ -85,3 +86,9 @@ def test_hashing_loads_no_hashlib():
         "stream.stream_id('a');assert 'hashlib' not in set(sys.modules) - before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_new_seeds_are_seeds_and_differ():
+    seeds = {fi.new_seed() for _ in range(8)}
+    assert len(seeds) == 8 and all(0 <= seed < 2**64 for seed in seeds)
+    fi.normal(3, seed=max(seeds))
