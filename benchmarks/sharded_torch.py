@@ -62,6 +62,7 @@ def main():
         f"rank {dist.get_rank()} drew {report.values} values; all weights: "
         f"{digest.hexdigest()[:16]}"
     )
+    dist.barrier()  # under load, a rank that ends while another still talks to it aborts that one
     dist.destroy_process_group()
 
 

@@ -59,7 +59,10 @@ def results(processes, folder):
     return _results[processes]
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "processes",
+    [pytest.param(n, marks=pytest.mark.xdist_group(f"torch_{n}_ranks")) for n in (1, 2, 3, 4)],
+)
 @pytest.mark.parametrize("check", CHECKS)
 def test_on_every_rank(check, processes, tmp_path_factory):
     failures = results(processes, tmp_path_factory.getbasetemp())[check]
