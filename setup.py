@@ -9,7 +9,12 @@ import glob
 import os
 import sys
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 # The promise of equal bits rests on -ffp-contract=off: without it GCC fuses a*b + c, and 1 % of all
 # normals change. (fastinit.h refuses -ffast-math.)  MSVC's /fp:precise does not contract.
@@ -30,4 +35,48 @@ native = Extension(
     optional=not required,
 )
 
-setup(ext_modules=[native])
+
+class WithKernels(build_py):
+    """Puts the sources of the CUDA kernels into the package, which compiles them where there is a GPU."""
+
+    PLACE = "fastinit/_cuda/source"
+
+    def _copies(self):
+        files = [
+            Path("src/fastinit.h"),
+            Path("src/simd/cuda.h"),
+            Path("src/isa/cuda.cu"),
+            *sorted(Path("src/kernel").glob("*.h")),
+        ]
+        return [(file, Path(self.build_lib, self.PLACE, file.relative_to("src"))) for file in files]
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:  # then the package reads src/ itself
+            for file, copy in self._copies():
+                self.mkpath(str(copy.parent))
+                self.copy_file(str(file), str(copy))
+
+    def get_outputs(self, include_bytecode=True):
+        return [*super().get_outputs(include_bytecode), *[str(copy) for _, copy in self._copies()]]
+
+
+class InParallel(build_ext):
+    """Compiles the sources of the one extension side by side: setuptools would take them one after another."""
+
+    def build_extension(self, ext):
+        compile_all = self.compiler.compile
+
+        def compile_each(sources, *args, **kwargs):
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                objects = pool.map(lambda source: compile_all([source], *args, **kwargs), sources)
+                return [name for names in objects for name in names]
+
+        self.compiler.compile = compile_each
+        try:
+            super().build_extension(ext)
+        finally:
+            self.compiler.compile = compile_all
+
+
+setup(ext_modules=[native], cmdclass={"build_ext": InParallel, "build_py": WithKernels})

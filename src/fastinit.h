@@ -4,8 +4,10 @@
 #ifndef FASTINIT_H
 #define FASTINIT_H
 
+#ifndef __CUDACC_RTC__ /* isa/cuda.cu brings what NVRTC lacks */
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 #if defined(__FAST_MATH__)
 #error "-ffast-math (or -Ofast) breaks the promise of equal bits: build without it"
@@ -50,6 +52,8 @@ const fi_isa *fi_isa_neon(void);
 /* All sets this machine can use, best last; an ISA that fails its known answers is left out and
  * named by fi_rejected(). */
 #define FI_ISAS 5
+
+#ifndef __CUDACC__
 
 /* The floating-point state of this thread: fi_enter() sets round-to-nearest, no flush to zero,
  * exceptions masked, and returns what was; fi_leave() puts that back bit for bit, the sticky flags
@@ -99,5 +103,7 @@ const char *fi_rejected(void);
  * arrays: its first touch then costs a fraction (torch's memory comes in pages of 4 KiB, and
  * touching them takes longer than drawing).  Only advice: no byte changes. */
 void fi_advise(void *memory, size_t bytes);
+
+#endif
 
 #endif

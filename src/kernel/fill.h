@@ -3,55 +3,15 @@
  * Everything is static; only fi_isa_NAME crosses the file. */
 #define OP static inline __attribute__((always_inline, unused))
 #include SIMD_HEADER
-#include "../kernel/philox.h"
-#include "../kernel/store.h"
-#include "../kernel/transform.h"
-#include "../kernel/constants.h"
-#include "../kernel/normal.h"
-#include "../kernel/truncated.h"
+#include "../kernel/draw.h"
 
 #define GROUPS (16 / LANES)          /* vectors of 32-bit lanes to a slot */
 #define GROUPS64 (16 / (LANES / 2))  /* vectors of 64-bit lanes to a slot */
 
-typedef union {
-    uniform_f32 uniform;
-    normal_f32 normal;
-    truncated_f32 truncated;
-} parameters_f32;
-
-typedef union {
-    uniform_f64 uniform;
-    normal_f64 normal;
-    truncated_f64 truncated;
-} parameters_f64;
-
-/* The float32 rule.  `flight` tiles are drawn side by side, so that one's latency hides behind the
- * other's work. */
 OP void group32(const int draw, const int storage, const int flight, const schedule *s,
     const parameters_f32 *p, uint32_t block, int group, void *out) {
-    L blocks[2 * TILES_IN_FLIGHT], w[2 * TILES_IN_FLIGHT][4];
-    for (int t = 0; t < flight; t++) {
-        L first = l_set1(block + 16 * (uint32_t)t + (uint32_t)(group * LANES));
-        blocks[2 * t] = l_add(first, s->even);
-        blocks[2 * t + 1] = l_add(first, s->odd);
-    }
-    philox(s, 2 * flight, blocks, w);
     F y[TILES_IN_FLIGHT][4];
-    for (int t = 0; t < flight; t++) {
-        I word[4];
-        for (int slot = 0; slot < 4; slot++) word[slot] = merge(w[2 * t][slot], w[2 * t + 1][slot]);
-        if (draw == FI_WORDS)
-            for (int slot = 0; slot < 4; slot++) y[t][slot] = i_as_f(word[slot]);
-        else if (draw == FI_UNIFORM)
-            for (int slot = 0; slot < 4; slot++)
-                y[t][slot] = draw_uniform_f32(&p->uniform, word[slot]);
-        else if (draw == FI_NORMAL)
-            for (int slot = 0; slot < 4; slot += 2)
-                draw_normal_f32(&p->normal, word[slot], word[slot + 1], y[t] + slot);
-        else
-            for (int slot = 0; slot < 4; slot++)
-                y[t][slot] = draw_truncated_f32(draw - FORMS, &p->truncated, word[slot]);
-    }
+    values32(draw, flight, s, p, block, group, y);
     for (int t = 0; t < flight; t++) {
         size_t place = (size_t)(64 * t + group * LANES);
 #ifdef HAS_BF16_PAIR
@@ -66,36 +26,13 @@ OP void group32(const int draw, const int storage, const int flight, const sched
     }
 }
 
-/* The float64 rule: two words to a value. */
 OP void group64(const int draw, const schedule *s, const parameters_f64 *p, uint32_t block,
     int group, void *out) {
-    L blocks[2], w[2][4];
-    L first = l_set1(block + (uint32_t)(group * (LANES / 2)));
-    blocks[0] = l_add(first, s->low);
-    blocks[1] = l_add(first, s->high);
-    philox(s, 2, blocks, w);
-    for (int t = 0; t < 2; t++) {
-        size_t place = (size_t)((group + t) * (LANES / 2));
-        L x[2];
-        D y[2];
+    L x[2][2];
+    values64(draw, s, p, block, group, x);
+    for (int t = 0; t < 2; t++)
         for (int half = 0; half < 2; half++)
-            x[half] = l_or(l_and(w[t][2 * half], l_set1(0xFFFFFFFFu)),
-                l_shl(w[t][2 * half + 1], 32));
-        if (draw == FI_WORDS64) {
-            for (int half = 0; half < 2; half++)
-                l_store((uint64_t *)out + place + 16 * half, x[half]);
-            continue;
-        }
-        if (draw == FI_UNIFORM)
-            for (int half = 0; half < 2; half++) y[half] = draw_uniform_f64(&p->uniform, x[half]);
-        else if (draw == FI_NORMAL)
-            draw_normal_f64(&p->normal, x[0], x[1], y);
-        else
-            for (int half = 0; half < 2; half++)
-                y[half] = draw_truncated_f64(draw - FORMS, &p->truncated, x[half]);
-        for (int half = 0; half < 2; half++)
-            l_store((uint64_t *)out + place + 16 * half, d_as_l(y[half]));
-    }
+            l_store((uint64_t *)out + (group + t) * (LANES / 2) + 16 * half, x[t][half]);
 }
 
 OP void loop32(const int draw, const int storage, const size_t width, const schedule *s,
@@ -117,8 +54,9 @@ OP void loop32(const int draw, const int storage, const size_t width, const sche
 
 OP void run32(const int draw, const int storage, const size_t width, const fi_draw *d,
     const parameters_f32 *p, uint64_t first, size_t tiles, char *out) {
+    const round_keys keys = make_keys(d->seed);
     schedule s;
-    make_schedule(&s, d, first);
+    make_schedule(&s, &keys, d->stream, d->plane, first);
     if (storage == FI_F32 && goes_around(d, out)) {
         loop32(draw, F32_AROUND, width, &s, p, tiles, out);
         store_fence();
@@ -129,8 +67,9 @@ OP void run32(const int draw, const int storage, const size_t width, const fi_dr
 
 OP void run64(const int draw, const fi_draw *d, const parameters_f64 *p, uint64_t first,
     size_t tiles, char *out) {
+    const round_keys keys = make_keys(d->seed);
     schedule s;
-    make_schedule(&s, d, first);
+    make_schedule(&s, &keys, d->stream, d->plane, first);
     for (uint32_t block = s.block; tiles; tiles--, block += 16, out += 32 * 8)
         for (int group = 0; group < GROUPS64; group += 2) group64(draw, &s, p, block, group, out);
 }

@@ -34,14 +34,14 @@ OP F radius_f32(I a) {
     F d = f_add(g, f_set1(RADIUS_D1));                 /* bits: */
     d = f_mul(d, g);                                   /* bits: */
     d = f_add(d, f_set1(RADIUS_D0));                   /* bits: */
-    F q = f_div(f_set1(RADIUS_N), d);                  /* bits: */
+    F q = f_div_near(f_set1(RADIUS_N), d);                  /* bits: */
     q = f_add(q, f_set1(RADIUS_Q1));                   /* bits: */
     F w = f_add(g, f_set1(RADIUS_W));                  /* bits: */
     q = f_mul(q, w);                                   /* bits: */
     q = f_add(q, f_set1(RADIUS_Q0));                   /* bits: */
     q = f_mul(q, g);                                   /* bits: */
     F t = f_mul(e, f_set1(RADIUS_E * EXPONENT_SCALE)); /* bits: */
-    return f_sqrt(f_add(t, q));                        /* bits: */
+    return f_sqrt_near(f_add(t, q));                        /* bits: */
 }
 
 /* Cosine and sine of the angle b / 2^32 turns: over an eighth of a turn on either side of the

@@ -17,27 +17,39 @@ typedef struct {
     uint32_t block;             /* low word of the first block */
 } schedule;
 
-static void make_schedule(schedule *s, const fi_draw *draw, uint64_t first) {
-    uint64_t block = ((uint64_t)draw->plane << 56) + 16 * first;
-    uint32_t key0 = (uint32_t)draw->seed, key1 = (uint32_t)(draw->seed >> 32);
-    uint32_t k0[10], k1[10];
+/* The keys of the ten rounds, in the low halves; the high halves are never read. */
+typedef struct {
+    uint64_t k0[10], k1[10];
+} round_keys;
+
+OP round_keys make_keys(uint64_t seed) {
+    round_keys k;
     for (int r = 0; r < 10; r++) {
-        k0[r] = key0 + (uint32_t)r * 0x9E3779B9u;
-        k1[r] = key1 + (uint32_t)r * 0xBB67AE85u;
+        k.k0[r] = (seed & 0xFFFFFFFFu) + (uint64_t)r * 0x9E3779B9u;
+        k.k1[r] = (seed >> 32) + (uint64_t)r * 0xBB67AE85u;
+    }
+    return k;
+}
+
+static void make_schedule(schedule *s, const round_keys *keys, uint64_t stream, uint32_t plane,
+    uint64_t first) {
+    const uint64_t block = ((uint64_t)plane << 56) + 16 * first;
+    const uint64_t *k0 = keys->k0, *k1 = keys->k1;
+    for (int r = 0; r < 10; r++) {
         s->key0[r] = l_set1(k0[r]);
         s->key1[r] = l_set1(k1[r]);
     }
     /* Round 1 multiplies the stream's low word, round 2 what came of it: both the same in every
      * block. */
-    uint64_t product = (uint64_t)M1 * (uint32_t)draw->stream;
-    uint32_t c0 = (uint32_t)(product >> 32) ^ (uint32_t)(block >> 32) ^ k0[0],
+    uint64_t product = (uint64_t)M1 * (uint32_t)stream;
+    uint32_t c0 = (uint32_t)(product >> 32) ^ (uint32_t)(block >> 32) ^ (uint32_t)k0[0],
         c1 = (uint32_t)product;
     uint64_t product2 = (uint64_t)M0 * c0;
     s->second0 = l_set1(c1 ^ k0[1]);
     s->second2 = l_set1((uint32_t)(product2 >> 32) ^ k1[1]);
     s->third2 = l_set1((uint32_t)product2 ^ k1[2]);
     /* the stream's high word enters with round 1's key */
-    s->key1[0] = l_set1((uint32_t)(draw->stream >> 32) ^ k1[0]);
+    s->key1[0] = l_set1((uint32_t)(stream >> 32) ^ k1[0]);
     uint64_t lanes[4][8];
     for (int k = 0; k < 8; k++) {
         lanes[0][k] = 2 * (uint64_t)k;

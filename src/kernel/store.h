@@ -34,19 +34,32 @@ OP void store_f(const int storage, void *out, size_t place, F y) {
         i_store32_around((uint32_t *)out + place, f_as_i(y));
     } else if (storage == FI_F32 || storage == FI_U32) {
         i_store32((uint32_t *)out + place, f_as_i(y));
+#ifdef HAS_BF16
+    } else if (storage == FI_BF16) {
+        f_store_bf16((uint16_t *)out + place, y);
+#else
     } else if (storage == FI_BF16) {
         I bits = f_as_i(y);
         I even = i_and(i_shr(bits, 16), i_set1(1));
         i_store16((uint16_t *)out + place, i_shr(i_add(i_add(bits, i_set1(0x7FFF)), even), 16));
+#endif
     } else if (storage == FI_F16) {
 #ifdef F16_BY_INTEGERS
         i_store16((uint16_t *)out + place, narrow(y, 10, 15, 16));
 #else
         f_store_f16((uint16_t *)out + place, y);
 #endif
+#ifdef HAS_F8
+    } else if (storage == FI_E4M3) {
+        f_store_e4m3((uint8_t *)out + place, y);
+    } else {
+        f_store_e5m2((uint8_t *)out + place, y);
+    }
+#else
     } else if (storage == FI_E4M3) {
         i_store8((uint8_t *)out + place, narrow(y, 3, 7, 8));
     } else {
         i_store8((uint8_t *)out + place, narrow(y, 2, 15, 8));
     }
+#endif
 }

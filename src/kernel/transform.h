@@ -2,6 +2,13 @@
  * No include guards. Lines marked bits: are fastinit/stream-v1.md's numbered operations, one each,
  * in its order; -ffp-contract=off keeps them apart. */
 
+/* a / b and the root of a where operands and results lie between 2^-60 and 2^80 in size.  The bits
+ * are those of f_div() and f_sqrt(); an ISA may have something faster for such numbers. */
+#ifndef HAS_NEAR
+#define f_div_near f_div
+#define f_sqrt_near f_sqrt
+#endif
+
 typedef struct { F lo, d, low, high; } uniform_f32;
 typedef struct { D lo, d, low, high; } uniform_f64;
 

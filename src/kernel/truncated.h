@@ -75,7 +75,7 @@ OP F central_f32(const F *k, I w) {
     I m = i_xor(d, i_sar(d, 31));
     F g = f_add(i_to_f(i_sub(i_set1(0x40000000u), i_mulhi(m, m))), k[2]); /* bits: two roundings */
     /* bits: two; roughly F, all below depends on it alone */
-    F a = f_add(f_div(k[1], g), f_set1(CENTRAL_H0));
+    F a = f_add(f_div_near(k[1], g), f_set1(CENTRAL_H0));
     F t = f_sub(a, f_set1(CENTRAL_A0));                                   /* bits: */
     F u = f_mul(t, t);                                                    /* bits: */
     F o = f_mul(horner_f(u, LIST(central_odd)), t);                       /* bits: */

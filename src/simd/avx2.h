@@ -23,10 +23,6 @@ OP L l_xor3(L a, L b, L c) { return _mm256_xor_si256(a, _mm256_xor_si256(b, c));
 #define l_shr(a, n) _mm256_srli_epi64(a, n)
 #define l_shl(a, n) _mm256_slli_epi64(a, n)
 OP L l_sign(L a) { return _mm256_cmpgt_epi64(_mm256_setzero_si256(), a); }
-OP MD l_nonzero(L a) {
-    return _mm256_castsi256_pd(_mm256_xor_si256(_mm256_cmpeq_epi64(a, _mm256_setzero_si256()),
-        _mm256_set1_epi64x(-1)));
-}
 OP MD l_negative(L a) { return _mm256_castsi256_pd(a); }
 OP void l_store(void *p, L a) { _mm256_storeu_si256((__m256i *)p, a); }
 OP I merge(L even, L odd) { return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA); }
@@ -43,10 +39,6 @@ OP I i_xor(I a, I b) { return _mm256_xor_si256(a, b); }
 #define i_shl(a, n) _mm256_slli_epi32(a, n)
 /* A mask holds its truth in every bit of a lane, or only in the sign (i_negative): blendv reads the
  * sign alone. */
-OP MF i_nonzero(I a) {
-    return _mm256_castsi256_ps(_mm256_xor_si256(_mm256_cmpeq_epi32(a, _mm256_setzero_si256()),
-        _mm256_set1_epi32(-1)));
-}
 OP MF i_negative(I a) { return _mm256_castsi256_ps(a); }
 OP MF i_less(I a, I b) { return _mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a)); }
 OP I i_select(MF m, I a, I b) {
@@ -82,8 +74,6 @@ OP F f_select(MF m, F a, F b) { return _mm256_blendv_ps(b, a, m); }
 OP F f_flip(F a, I w) { return i_as_f(i_xor(f_as_i(a), i_and(w, i_set1(0x80000000u)))); }
 OP F f_raise(F y, F low) { return _mm256_max_ps(low, y); }
 OP F f_lower(F y, F high) { return _mm256_min_ps(high, y); }
-OP MF m_and(MF a, MF b) { return _mm256_and_ps(a, b); }
-OP MF m_andnot(MF a, MF b) { return _mm256_andnot_ps(a, b); }
 OP void f_store_f16(void *p, F a) {
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -96,11 +86,6 @@ OP D d_div(D a, D b) { return _mm256_div_pd(a, b); }
 OP D d_sqrt(D a) { return _mm256_sqrt_pd(a); }
 OP MD d_less(D a, D b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
 OP D d_select(MD m, D a, D b) { return _mm256_blendv_pd(b, a, m); }
-OP L l_select(MD m, L a, L b) {
-    return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(b), _mm256_castsi256_pd(a), m));
-}
-OP MD md_and(MD a, MD b) { return _mm256_and_pd(a, b); }
-OP MD md_andnot(MD a, MD b) { return _mm256_andnot_pd(a, b); }
 OP D d_raise(D y, D low) { return _mm256_max_pd(low, y); }
 OP D d_lower(D y, D high) { return _mm256_min_pd(high, y); }
 OP D l_as_d(L a) { return _mm256_castsi256_pd(a); }

@@ -23,7 +23,6 @@ OP L l_xor3(L a, L b, L c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
 #define l_shr(a, n) _mm512_srli_epi64(a, n)
 #define l_shl(a, n) _mm512_slli_epi64(a, n)
 OP L l_sign(L a) { return _mm512_srai_epi64(a, 63); }
-OP MD l_nonzero(L a) { return _mm512_test_epi64_mask(a, a); }
 OP MD l_negative(L a) { return _mm512_movepi64_mask(a); }
 OP void l_store(void *p, L a) { _mm512_storeu_si512(p, a); }
 OP I merge(L even, L odd) { return _mm512_mask_shuffle_epi32(even, 0xAAAA, odd, _MM_PERM_CCAA); }
@@ -38,7 +37,6 @@ OP I i_xor(I a, I b) { return _mm512_xor_si512(a, b); }
 #define i_shr(a, n) _mm512_srli_epi32(a, n)
 #define i_sar(a, n) _mm512_srai_epi32(a, n)
 #define i_shl(a, n) _mm512_slli_epi32(a, n)
-OP MF i_nonzero(I a) { return _mm512_test_epi32_mask(a, a); }
 OP MF i_negative(I a) { return _mm512_movepi32_mask(a); }
 OP MF i_less(I a, I b) { return _mm512_cmplt_epi32_mask(a, b); }
 OP I i_select(MF m, I a, I b) { return _mm512_mask_mov_epi32(b, m, a); }
@@ -77,8 +75,6 @@ OP F f_flip(F a, I w) {
 }
 OP F f_raise(F y, F low) { return _mm512_max_ps(low, y); }
 OP F f_lower(F y, F high) { return _mm512_min_ps(high, y); }
-OP MF m_and(MF a, MF b) { return (MF)(a & b); }
-OP MF m_andnot(MF a, MF b) { return (MF)(~a & b); }
 OP void f_store_f16(void *p, F a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -91,9 +87,6 @@ OP D d_div(D a, D b) { return _mm512_div_pd(a, b); }
 OP D d_sqrt(D a) { return _mm512_sqrt_pd(a); }
 OP MD d_less(D a, D b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
 OP D d_select(MD m, D a, D b) { return _mm512_mask_mov_pd(b, m, a); }
-OP L l_select(MD m, L a, L b) { return _mm512_mask_mov_epi64(b, m, a); }
-OP MD md_and(MD a, MD b) { return (MD)(a & b); }
-OP MD md_andnot(MD a, MD b) { return (MD)(~a & b); }
 OP D d_raise(D y, D low) { return _mm512_max_pd(low, y); }
 OP D d_lower(D y, D high) { return _mm512_min_pd(high, y); }
 OP D l_as_d(L a) { return _mm512_castsi512_pd(a); }

@@ -23,7 +23,6 @@ OP L l_xor3(L a, L b, L c) { return veorq_u64(a, veorq_u64(b, c)); }
 #define l_shr(a, n) vshrq_n_u64(a, n)
 #define l_shl(a, n) vshlq_n_u64(a, n)
 OP L l_sign(L a) { return vreinterpretq_u64_s64(vshrq_n_s64(vreinterpretq_s64_u64(a), 63)); }
-OP MD l_nonzero(L a) { return vtstq_u64(a, a); }
 OP MD l_negative(L a) { return l_sign(a); }
 OP void l_store(void *p, L a) { vst1q_u8((uint8_t *)p, vreinterpretq_u8_u64(a)); }
 OP I merge(L even, L odd) {
@@ -40,7 +39,6 @@ OP I i_xor(I a, I b) { return veorq_u32(a, b); }
 #define i_shr(a, n) vshrq_n_u32(a, n)
 #define i_sar(a, n) vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a), n))
 #define i_shl(a, n) vshlq_n_u32(a, n)
-OP MF i_nonzero(I a) { return vtstq_u32(a, a); }
 OP MF i_negative(I a) { return i_sar(a, 31); }
 OP MF i_less(I a, I b) { return vcltq_s32(vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b)); }
 OP I i_select(MF m, I a, I b) { return vbslq_u32(m, a, b); }
@@ -72,8 +70,6 @@ OP F f_flip(F a, I w) { return i_as_f(i_xor(f_as_i(a), i_and(w, i_set1(0x8000000
 /* not vmaxq: it takes +0 over -0 */
 OP F f_raise(F y, F low) { return vbslq_f32(vcltq_f32(y, low), low, y); }
 OP F f_lower(F y, F high) { return vbslq_f32(vcltq_f32(high, y), high, y); }
-OP MF m_and(MF a, MF b) { return vandq_u32(a, b); }
-OP MF m_andnot(MF a, MF b) { return vbicq_u32(b, a); }
 OP void f_store_f16(void *p, F a) { vst1_u8((uint8_t *)p, vreinterpret_u8_f16(vcvt_f16_f32(a))); }
 
 OP D d_set1(double a) { return vdupq_n_f64(a); }
@@ -84,9 +80,6 @@ OP D d_div(D a, D b) { return vdivq_f64(a, b); }
 OP D d_sqrt(D a) { return vsqrtq_f64(a); }
 OP MD d_less(D a, D b) { return vcltq_f64(a, b); }
 OP D d_select(MD m, D a, D b) { return vbslq_f64(m, a, b); }
-OP L l_select(MD m, L a, L b) { return vbslq_u64(m, a, b); }
-OP MD md_and(MD a, MD b) { return vandq_u64(a, b); }
-OP MD md_andnot(MD a, MD b) { return vbicq_u64(b, a); }
 OP D d_raise(D y, D low) { return vbslq_f64(vcltq_f64(y, low), low, y); }
 OP D d_lower(D y, D high) { return vbslq_f64(vcltq_f64(high, y), high, y); }
 OP D l_as_d(L a) { return vreinterpretq_f64_u64(a); }

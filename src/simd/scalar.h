@@ -1,8 +1,7 @@
 /* The operation vocabulary in plain C: 4 lanes of 32 bits, 2 of 64, one loop an operation.  Runs
  * anywhere, and says what each name means on every other ISA:
  *   F, D   float32 and float64 lanes          I, L   32- and 64-bit words, two's complement
- *   MF, MD truth per lane of F or I, of D or L: only f_select, i_select, d_select, l_select and m_*
- *       may look inside
+ *   MF, MD truth per lane of F or I, of D or L: only f_select, i_select and d_select look inside
  *   merge(even, odd)   the low words of the 64-bit lanes of `even` and `odd`, alternating: even[0],
  *       odd[0], even[1], ...
  *   l_mul32            low 32 bits times low 32 bits; the high halves may hold anything
@@ -41,7 +40,6 @@ OP L l_xor3(L a, L b, L c) { EACH(L, 2, a.v[k] ^ b.v[k] ^ c.v[k]); }
 OP L l_shr(L a, int n) { EACH(L, 2, a.v[k] >> n); }
 OP L l_shl(L a, int n) { EACH(L, 2, a.v[k] << n); }
 OP L l_sign(L a) { EACH(L, 2, 0 - (a.v[k] >> 63)); }
-OP MD l_nonzero(L a) { EACH(MD, 2, a.v[k] != 0); }
 OP MD l_negative(L a) { EACH(MD, 2, a.v[k] >> 63); }
 OP void l_store(void *p, L a) { memcpy(p, a.v, 16); }
 OP I merge(L even, L odd) {
@@ -59,7 +57,6 @@ OP I i_xor(I a, I b) { EACH(I, 4, a.v[k] ^ b.v[k]); }
 OP I i_shr(I a, int n) { EACH(I, 4, a.v[k] >> n); }
 OP I i_sar(I a, int n) { EACH(I, 4, (a.v[k] >> n) | (0 - (a.v[k] >> 31)) << (31 - n) << 1); }
 OP I i_shl(I a, int n) { EACH(I, 4, a.v[k] << n); }
-OP MF i_nonzero(I a) { EACH(MF, 4, a.v[k] != 0); }
 OP MF i_negative(I a) { EACH(MF, 4, a.v[k] >> 31); }
 OP MF i_less(I a, I b) { EACH(MF, 4, (a.v[k] ^ 0x80000000u) < (b.v[k] ^ 0x80000000u)); }
 OP I i_select(MF m, I a, I b) { EACH(I, 4, m.v[k] ? a.v[k] : b.v[k]); }
@@ -90,8 +87,6 @@ OP F f_select(MF m, F a, F b) { EACH(F, 4, m.v[k] ? a.v[k] : b.v[k]); }
 OP F f_flip(F a, I w) { return i_as_f(i_xor(f_as_i(a), i_and(w, i_set1(0x80000000u)))); }
 OP F f_raise(F y, F low) { EACH(F, 4, y.v[k] < low.v[k] ? low.v[k] : y.v[k]); }
 OP F f_lower(F y, F high) { EACH(F, 4, high.v[k] < y.v[k] ? high.v[k] : y.v[k]); }
-OP MF m_and(MF a, MF b) { EACH(MF, 4, a.v[k] & b.v[k]); }
-OP MF m_andnot(MF a, MF b) { EACH(MF, 4, (a.v[k] == 0) & b.v[k]); }
 
 OP D d_set1(double a) { EACH(D, 2, a); }
 OP D d_add(D a, D b) { EACH(D, 2, a.v[k] + b.v[k]); }
@@ -101,9 +96,6 @@ OP D d_div(D a, D b) { EACH(D, 2, a.v[k] / b.v[k]); }
 OP D d_sqrt(D a) { EACH(D, 2, sqrt(a.v[k])); }
 OP MD d_less(D a, D b) { EACH(MD, 2, a.v[k] < b.v[k]); }
 OP D d_select(MD m, D a, D b) { EACH(D, 2, m.v[k] ? a.v[k] : b.v[k]); }
-OP L l_select(MD m, L a, L b) { EACH(L, 2, m.v[k] ? a.v[k] : b.v[k]); }
-OP MD md_and(MD a, MD b) { EACH(MD, 2, a.v[k] & b.v[k]); }
-OP MD md_andnot(MD a, MD b) { EACH(MD, 2, (a.v[k] == 0) & b.v[k]); }
 OP D d_raise(D y, D low) { EACH(D, 2, y.v[k] < low.v[k] ? low.v[k] : y.v[k]); }
 OP D d_lower(D y, D high) { EACH(D, 2, high.v[k] < y.v[k] ? high.v[k] : y.v[k]); }
 OP D l_as_d(L a) { D r; memcpy(r.v, a.v, 16); return r; }

@@ -25,11 +25,6 @@ OP L l_xor3(L a, L b, L c) { return _mm_xor_si128(a, _mm_xor_si128(b, c)); }
 #define l_shr(a, n) _mm_srli_epi64(a, n)
 #define l_shl(a, n) _mm_slli_epi64(a, n)
 OP L l_sign(L a) { return _mm_shuffle_epi32(_mm_srai_epi32(a, 31), _MM_SHUFFLE(3, 3, 1, 1)); }
-OP MD l_nonzero(L a) {
-    __m128i zero = _mm_cmpeq_epi32(a, _mm_setzero_si128());
-    zero = _mm_and_si128(zero, _mm_shuffle_epi32(zero, _MM_SHUFFLE(2, 3, 0, 1)));
-    return _mm_castsi128_pd(_mm_xor_si128(zero, _mm_set1_epi32(-1)));
-}
 OP MD l_negative(L a) { return _mm_castsi128_pd(l_sign(a)); }
 OP void l_store(void *p, L a) { _mm_storeu_si128((__m128i *)p, a); }
 OP I merge(L even, L odd) {
@@ -46,10 +41,6 @@ OP I i_xor(I a, I b) { return _mm_xor_si128(a, b); }
 #define i_shr(a, n) _mm_srli_epi32(a, n)
 #define i_sar(a, n) _mm_srai_epi32(a, n)
 #define i_shl(a, n) _mm_slli_epi32(a, n)
-OP MF i_nonzero(I a) {
-    return _mm_castsi128_ps(_mm_xor_si128(_mm_cmpeq_epi32(a, _mm_setzero_si128()),
-        _mm_set1_epi32(-1)));
-}
 OP MF i_negative(I a) { return _mm_castsi128_ps(_mm_srai_epi32(a, 31)); }
 OP MF i_less(I a, I b) { return _mm_castsi128_ps(_mm_cmplt_epi32(a, b)); }
 OP I i_select(MF m, I a, I b) {
@@ -87,8 +78,6 @@ OP F f_select(MF m, F a, F b) { return _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps
 OP F f_flip(F a, I w) { return i_as_f(i_xor(f_as_i(a), i_and(w, i_set1(0x80000000u)))); }
 OP F f_raise(F y, F low) { return _mm_max_ps(low, y); }
 OP F f_lower(F y, F high) { return _mm_min_ps(high, y); }
-OP MF m_and(MF a, MF b) { return _mm_and_ps(a, b); }
-OP MF m_andnot(MF a, MF b) { return _mm_andnot_ps(a, b); }
 
 OP D d_set1(double a) { return _mm_set1_pd(a); }
 OP D d_add(D a, D b) { return _mm_add_pd(a, b); }
@@ -98,12 +87,6 @@ OP D d_div(D a, D b) { return _mm_div_pd(a, b); }
 OP D d_sqrt(D a) { return _mm_sqrt_pd(a); }
 OP MD d_less(D a, D b) { return _mm_cmplt_pd(a, b); }
 OP D d_select(MD m, D a, D b) { return _mm_or_pd(_mm_and_pd(m, a), _mm_andnot_pd(m, b)); }
-OP L l_select(MD m, L a, L b) {
-    __m128i mask = _mm_castpd_si128(m);
-    return _mm_or_si128(_mm_and_si128(mask, a), _mm_andnot_si128(mask, b));
-}
-OP MD md_and(MD a, MD b) { return _mm_and_pd(a, b); }
-OP MD md_andnot(MD a, MD b) { return _mm_andnot_pd(a, b); }
 OP D d_raise(D y, D low) { return _mm_max_pd(low, y); }
 OP D d_lower(D y, D high) { return _mm_min_pd(high, y); }
 OP D l_as_d(L a) { return _mm_castsi128_pd(a); }

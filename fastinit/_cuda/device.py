@@ -1,0 +1,259 @@
+"""One GPU: its context, kernels, known answers, launches and copies, through NVIDIA's driver.
+
+A Device is made when the first destination on that GPU comes.  It then draws known answers and compares them with the
+host's, bit for bit; a kernel that differs is not used.  Afterwards a call only launches: on the caller's stream, without
+waiting, without memory of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import answers, launch, program
+from .program import Unavailable
+from .view import view
+
+if TYPE_CHECKING:
+    from .._engine import Job
+
+Host = Callable[[Sequence["Job"]], None]  # draws jobs on the CPU
+
+
+@cache
+def driver() -> Any:
+    """NVIDIA's driver, initialized; Unavailable says what is missing."""
+    try:
+        from cuda.bindings import driver as cuda
+    except ImportError as error:
+        raise Unavailable(
+            f"NVIDIA's Python package cuda-bindings does not import ({error}); install it with "
+            "pip install 'fastinit[cuda]'"
+        ) from None
+    try:
+        (status,) = cuda.cuInit(0)
+    except Exception as error:  # the library itself is not there
+        raise Unavailable(
+            f"there is no NVIDIA driver ({error}); install one, or fill memory of the CPU"
+        ) from None
+    if status != cuda.CUresult.CUDA_SUCCESS:
+        raise Unavailable(f"NVIDIA's driver does not start: {_name(cuda, status)}")
+    return cuda
+
+
+def _name(cuda: Any, status: Any) -> str:
+    _, name = cuda.cuGetErrorName(status)
+    _, text = cuda.cuGetErrorString(status)
+    return f"{(name or b'?').decode()}: {(text or b'').decode()}"
+
+
+def check(result: tuple[Any, ...]) -> Any:
+    """What a driver call returned beside its status; a failed one is a RuntimeError."""
+    if result[0].value:
+        raise RuntimeError(f"CUDA failed with {_name(driver(), result[0])}")
+    return result[1] if len(result) == 2 else result[1:]
+
+
+class _Current:
+    """A context made current where it is not; a class, since a generator costs a small launch a tenth of its time."""
+
+    __slots__ = ("cuda", "context", "pushed")
+
+    def __init__(self, cuda: Any, context: Any):
+        self.cuda, self.context = cuda, context
+
+    def __enter__(self) -> None:
+        status, now = self.cuda.cuCtxGetCurrent()
+        self.pushed = status.value != 0 or int(now) != int(self.context)
+        if self.pushed:
+            check(self.cuda.cuCtxPushCurrent(self.context))
+
+    def __exit__(self, *error: object) -> None:
+        if self.pushed:
+            check(self.cuda.cuCtxPopCurrent())
+
+
+class Device:
+    """The kernels of one GPU.  `refused`: those that did not answer as the host does, by name."""
+
+    def __init__(self, ordinal: int, host: Host):
+        cuda = self.cuda = driver()
+        self.ordinal = ordinal
+        handle = check(cuda.cuDeviceGet(ordinal))
+        attribute = cuda.CUdevice_attribute
+        self.name: str = check(cuda.cuDeviceGetName(128, handle)).split(b"\0")[0].decode()
+        major = check(
+            cuda.cuDeviceGetAttribute(
+                attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle
+            )
+        )
+        minor = check(
+            cuda.cuDeviceGetAttribute(
+                attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, handle
+            )
+        )
+        self.architecture = f"sm_{major}{minor}"
+        self.processors: int = check(
+            cuda.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, handle)
+        )
+        self.context = check(cuda.cuDevicePrimaryCtxRetain(handle))
+        code = program.machine_code(self.architecture)
+        self.kernels: dict[str, Any] = {}
+        with self.current():
+            for number, part in enumerate(code):
+                module = check(cuda.cuModuleLoadData(part))
+                for name in program.kernels(number):
+                    self.kernels[name] = check(cuda.cuModuleGetFunction(module, name.encode()))
+            self.refused = self._ask(host)
+
+    def current(self) -> _Current:
+        """This GPU's context, for the calls of this thread; what was current before comes back."""
+        return _Current(self.cuda, self.context)
+
+    def start(self, one: launch.Launch, stream: int) -> None:
+        """Launch, in this GPU's context."""
+        arguments = (ctypes.c_void_p * 1)(
+            ctypes.addressof(ctypes.c_char.from_buffer(one.arguments))
+        )
+        (status,) = self.cuda.cuLaunchKernel(
+            self.kernels[one.kernel],
+            one.blocks,
+            1,
+            1,
+            launch.THREADS,
+            1,
+            1,
+            0,
+            stream,
+            ctypes.addressof(arguments),
+            0,
+        )
+        if status.value:
+            raise RuntimeError(f"CUDA failed with {_name(self.cuda, status)} at {one.kernel}")
+
+    def run(self, jobs: Sequence[Job], stream: int) -> None:
+        """Launch what draws the jobs; it runs in the stream's order."""
+        with self.current():
+            for one in launch.launches(jobs, self.processors):
+                self.start(one, stream)
+
+    def fill(
+        self, address: int, count: int, itemsize: int, draw: tuple[int, int, tuple[Any, ...]], seed: int, name: int,
+        stream: int,
+    ) -> None:  # fmt: skip
+        """Draw a whole tensor that is contiguous: run() of one job, some microseconds sooner."""
+        one = launch.runs(
+            launch.kernel_of(*draw, True),
+            seed,
+            0,
+            draw[2],
+            itemsize,
+            ((address, 0, count, name),),
+            self.processors,
+        )
+        with self.current():
+            self.start(one, stream)
+
+    def draws(self, job: Job) -> bool:
+        """Whether the kernel of a job answered as the host does."""
+        if not self.refused:
+            return True
+        run, region = [
+            launch.kernel_of(job.draw, job.storage, job.parameters, which)
+            for which in (True, False)
+        ]
+        return run not in self.refused and region not in self.refused
+
+    def capturing(self, stream: int) -> bool:
+        return bool(check(self.cuda.cuStreamIsCapturing(stream)).value)
+
+    def copy(self, source: np.ndarray[Any, Any], job: Job, stream: int) -> None:
+        """Copy host values in C order to a job's destination; they may go once this returns."""
+        cuda = self.cuda
+        place = launch.place_of(job)
+        with self.current():
+            if self.capturing(stream):
+                raise RuntimeError(
+                    "these values are drawn on the host, and a CUDA graph cannot capture that; draw them before the "
+                    "capture, or capture only elementwise draws"
+                )
+            if len(place.axes) == 1 and place.axes[0][2] == job.out.itemsize:
+                check(
+                    cuda.cuMemcpyHtoDAsync(place.address, source.ctypes.data, source.nbytes, stream)
+                )
+                return
+            memory = check(cuda.cuMemAllocAsync(source.nbytes, stream))
+            try:
+                check(cuda.cuMemcpyHtoDAsync(memory, source.ctypes.data, source.nbytes, stream))
+                self.start(launch.copy(int(memory), job, self.processors), stream)
+            finally:
+                check(cuda.cuMemFreeAsync(memory, stream))
+
+    def _ask(self, host: Host) -> frozenset[str]:
+        """Draw the known answers in one buffer, and name the kernels that differ from the host."""
+        cuda = self.cuda
+        layout = answers.jobs()
+        memory = check(cuda.cuMemAlloc(answers.BYTES))
+        stream = check(cuda.cuStreamCreate(1))  # does not wait for the caller's
+        try:
+            check(cuda.cuMemsetD8Async(memory, answers.POISON, answers.BYTES, stream))
+            names: list[str] = []
+            for offset, place in layout:
+                out = view(
+                    int(memory) + offset, place.out.shape, place.out.strides, place.out.dtype,
+                    ordinal=self.ordinal, stream=int(stream), owner=None,
+                )  # fmt: skip
+                (one,) = launch.launches([place._replace(out=out)], self.processors)
+                self.start(one, int(stream))
+                names.append(one.kernel)
+            found = np.empty(answers.BYTES, np.uint8)
+            check(cuda.cuMemcpyDtoHAsync(found.ctypes.data, memory, answers.BYTES, stream))
+            check(cuda.cuStreamSynchronize(stream))
+        finally:
+            cuda.cuStreamDestroy(stream)
+            cuda.cuMemFree(memory)
+        wanted = np.full(answers.BYTES, answers.POISON, np.uint8)
+        layout = answers.jobs(wanted)
+        host([job for _, job in layout])
+        differ = answers.differing(found, wanted, layout)
+        refused = frozenset(name for name, bad in zip(names, differ, strict=True) if bad)
+        if refused:
+            warnings.warn(
+                f"{self.name} (cuda:{self.ordinal}) does not give the promised bits in {', '.join(sorted(refused))}; "
+                "what needs them is drawn on the host and copied",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return refused
+
+
+_devices: dict[int, Device | Unavailable] = {}
+_lock = threading.Lock()
+
+
+def device(ordinal: int, host: Host) -> Device:
+    """The GPU of that ordinal; Unavailable says why it cannot draw, the same each time."""
+    found = _devices.get(ordinal)
+    if found is None:
+        with _lock:
+            found = _devices.get(ordinal)
+            if found is None:
+                try:
+                    found = Device(ordinal, host)
+                except Unavailable as error:
+                    found = error
+                _devices[ordinal] = found
+    if isinstance(found, Unavailable):
+        raise found
+    return found
+
+
+def devices() -> dict[int, Device | Unavailable]:
+    """What is known of each GPU that was asked for."""
+    return dict(_devices)
