@@ -1,7 +1,9 @@
-"""Known answers: small jobs of every kernel, which a GPU must draw as the host does before it is used.
+"""Known answers: small jobs of every kernel, which a GPU must draw as the host does before it is
+used.
 
-The same kinds of draws as dispatch.c asks of the CPU's instruction sets: each draw, and each form of the truncated
-normal, into each storage, as a run that begins and ends within tiles and as a destination with gaps.
+The same kinds of draws as dispatch.c asks of the CPU's instruction sets: each draw, and each form
+of the truncated normal, into each storage, as a run that begins and ends within tiles and as a
+destination with gaps.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._dtypes import (
+from .._core.dtypes import (
     BF16,
     CONSTANT,
     E4M3,
@@ -29,7 +31,7 @@ from .._dtypes import (
 )
 
 if TYPE_CHECKING:
-    from .._engine import Job
+    from .._core.jobs import Job
 
 # (draw, parameters) as _core/draws.py makes them, for float32 arithmetic and for float64.
 _UNIFORM = (-0.25, 1.0, -0.25, 0.75)
@@ -195,8 +197,10 @@ BYTES = _SLOT * len(_ASKED)
 
 
 def jobs(memory: np.ndarray[Any, Any] | None = None) -> list[tuple[int, Job]]:
-    """Every question as a job on `memory` (a buffer of BYTES; None: only its shape matters), with its offset there."""
-    from .._engine import Job
+    """Every question as a job on `memory` (a buffer of BYTES; None: only its shape matters), with
+    its offset there.
+    """
+    from .._core.jobs import Job
 
     if memory is None:
         memory = np.empty(BYTES, np.uint8)

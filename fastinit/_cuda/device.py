@@ -1,8 +1,8 @@
 """One GPU: its context, kernels, known answers, launches and copies, through NVIDIA's driver.
 
-A Device is made when the first destination on that GPU comes.  It then draws known answers and compares them with the
-host's, bit for bit; a kernel that differs is not used.  Afterwards a call only launches: on the caller's stream, without
-waiting, without memory of its own.
+A Device is made when the first destination on that GPU comes. It then draws known answers and
+compares them with the host's, bit for bit; a kernel that differs is not used. Afterwards a call
+only launches: on the caller's stream, without waiting, without memory of its own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 
 from . import answers, launch, program
 from .program import Unavailable
-from .view import view
+from .view import CudaView, view
 
 if TYPE_CHECKING:
-    from .._engine import Job
+    from .._core.jobs import Job
 
 Host = Callable[[Sequence["Job"]], None]  # draws jobs on the CPU
 
@@ -61,7 +61,9 @@ def check(result: tuple[Any, ...]) -> Any:
 
 
 class _Current:
-    """A context made current where it is not; a class, since a generator costs a small launch a tenth of its time."""
+    """A context made current where it is not; a class, since a generator costs a small launch a
+    tenth of its time.
+    """
 
     __slots__ = ("cuda", "context", "pushed")
 
@@ -118,24 +120,21 @@ class Device:
 
     def start(self, one: launch.Launch, stream: int) -> None:
         """Launch, in this GPU's context."""
-        arguments = (ctypes.c_void_p * 1)(
-            ctypes.addressof(ctypes.c_char.from_buffer(one.arguments))
-        )
+        self.start_kernel(self.kernels[one.kernel], one.blocks, one.arguments, stream)
+
+    def start_kernel(self, kernel: Any, blocks: int, arguments: bytearray, stream: int) -> None:
+        # The driver copies the arguments before it returns.
+        place = (ctypes.c_void_p * 1)(ctypes.addressof(ctypes.c_char.from_buffer(arguments)))
         (status,) = self.cuda.cuLaunchKernel(
-            self.kernels[one.kernel],
-            one.blocks,
-            1,
-            1,
-            launch.THREADS,
-            1,
-            1,
-            0,
-            stream,
-            ctypes.addressof(arguments),
-            0,
+            kernel, blocks, 1, 1, launch.THREADS, 1, 1, 0, stream, ctypes.addressof(place), 0
         )
         if status.value:
-            raise RuntimeError(f"CUDA failed with {_name(self.cuda, status)} at {one.kernel}")
+            raise RuntimeError(f"CUDA failed with {_name(self.cuda, status)} at a launch")
+
+    def free(self) -> int:
+        """Bytes of memory that nobody has."""
+        free, _ = check(self.cuda.cuMemGetInfo())
+        return int(free)
 
     def run(self, jobs: Sequence[Job], stream: int) -> None:
         """Launch what draws the jobs; it runs in the stream's order."""
@@ -144,9 +143,15 @@ class Device:
                 self.start(one, stream)
 
     def fill(
-        self, address: int, count: int, itemsize: int, draw: tuple[int, int, tuple[Any, ...]], seed: int, name: int,
+        self,
+        address: int,
+        count: int,
+        itemsize: int,
+        draw: tuple[int, int, tuple[Any, ...]],
+        seed: int,
+        name: int,
         stream: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Draw a whole tensor that is contiguous: run() of one job, some microseconds sooner."""
         one = launch.runs(
             launch.kernel_of(*draw, True),
@@ -155,7 +160,7 @@ class Device:
             draw[2],
             itemsize,
             ((address, 0, count, name),),
-            self.processors,
+            processors=self.processors,
         )
         with self.current():
             self.start(one, stream)
@@ -173,20 +178,22 @@ class Device:
     def capturing(self, stream: int) -> bool:
         return bool(check(self.cuda.cuStreamIsCapturing(stream)).value)
 
-    def copy(self, source: np.ndarray[Any, Any], job: Job, stream: int) -> None:
-        """Copy host values in C order to a job's destination; they may go once this returns."""
-        cuda = self.cuda
+    def copy(self, source: np.ndarray[Any, Any], out: CudaView) -> None:
+        """Copy values of the host, in C order, to `out`; they may go once this returns."""
+        cuda, stream = self.cuda, out.stream
+        if not source.size:
+            return
+        job = launch.copied(out)
         place = launch.place_of(job)
         with self.current():
             if self.capturing(stream):
                 raise RuntimeError(
-                    "these values are drawn on the host, and a CUDA graph cannot capture that; draw them before the "
-                    "capture, or capture only elementwise draws"
+                    "these values are drawn on the host, which a CUDA graph cannot capture; draw "
+                    "them before the capture, or capture elementwise draws alone"
                 )
-            if len(place.axes) == 1 and place.axes[0][2] == job.out.itemsize:
-                check(
-                    cuda.cuMemcpyHtoDAsync(place.address, source.ctypes.data, source.nbytes, stream)
-                )
+            if len(place.axes) == 1 and place.axes[0][2] == out.itemsize:
+                data = source.ctypes.data
+                check(cuda.cuMemcpyHtoDAsync(place.address, data, source.nbytes, stream))
                 return
             memory = check(cuda.cuMemAllocAsync(source.nbytes, stream))
             try:
@@ -225,8 +232,8 @@ class Device:
         refused = frozenset(name for name, bad in zip(names, differ, strict=True) if bad)
         if refused:
             warnings.warn(
-                f"{self.name} (cuda:{self.ordinal}) does not give the promised bits in {', '.join(sorted(refused))}; "
-                "what needs them is drawn on the host and copied",
+                f"{self.name} (cuda:{self.ordinal}) does not give the promised bits in "
+                f"{', '.join(sorted(refused))}; what needs them is drawn on the host and copied",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -1,7 +1,8 @@
 """Jobs → kernel launches: which kernel, how many thread blocks, and the bytes of its one argument.
 
-The structures are those of src/isa/cuda.cu.  Runs of contiguous memory that share seed, draw, storage and parameters go
-into one launch, up to RUNS of them; a destination with other strides is a launch of its own.  No driver is known here.
+The structures are those of src/isa/cuda.cu. Runs of contiguous memory that share seed, draw,
+storage and parameters go into one launch, up to RUNS of them; a destination with other strides is a
+launch of its own. No driver is known here.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._dtypes import CONSTANT, F64, NORMAL, TRUNCATED_NORMAL, UNIFORM, WORDS, WORDS64
+from .._core.dtypes import CONSTANT, F64, NORMAL, TRUNCATED_NORMAL, UNIFORM, WORDS, WORDS64
 
 if TYPE_CHECKING:
-    from .._engine import Job
+    from .._core.jobs import Job
 
 THREADS = 256  # of a block, as in cuda.cu
 TILES_AT_ONCE = 2 * THREADS // 8
@@ -22,6 +23,7 @@ _LEAST_SHIFT = TILES_AT_ONCE.bit_length() - 1
 RUNS, NUMBERS, AXES = 91, 32, 32  # as in cuda.cu
 MOST_STEPS = 4  # a thread draws at most 2^4 tiles: setting up costs a few per cent of that
 
+_COPY = -1  # no draw
 _STORAGE = ("FI_F64", "FI_F32", "FI_F16", "FI_BF16", "FI_E4M3", "FI_E5M2", "FI_U32", "FI_U64")
 _FORMS = ("central", "wide", "far")
 _HEAD = struct.Struct(f"=QIiii{NUMBERS}d")  # behind the keys
@@ -40,7 +42,9 @@ class Launch(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a job's values go: axes that run on without a gap are one.  `inner` values have indices in a row."""
+    """Where a job's values go: axes that run on without a gap are one.  `inner` values have indices
+    in a row.
+    """
 
     address: int
     axes: list[list[int]]  # [count, index step, memory step in bytes]
@@ -49,7 +53,7 @@ class Place(NamedTuple):
 
 
 def name_of(draw: int, storage: int, parameters: Sequence[Any]) -> str:
-    """The name of a draw among the kernels; forms of the truncated normal are draws of their own."""
+    """The name of a draw among the kernels: each form of the truncated normal has its own."""
     if draw == TRUNCATED_NORMAL:
         return _FORMS[int(parameters[0])]
     return {
@@ -109,7 +113,8 @@ def place_of(job: Job) -> Place:
     return Place(address, merged, outer, inner)
 
 
-# Ten 64-bit lanes of ones, and r times Philox's key steps in lane r: the lanes hold 36 bits, so that no sum carries.
+# Ten 64-bit lanes of ones, and r times Philox's key steps in lane r: the lanes hold 36 bits, so
+# that no sum carries.
 _ONES = sum([1 << 64 * r for r in range(10)])
 _STEPS0, _STEPS1 = [
     sum([r * step << 64 * r for r in range(10)]) for step in (0x9E3779B9, 0xBB67AE85)
@@ -117,7 +122,7 @@ _STEPS0, _STEPS1 = [
 
 
 def keys_of(seed: int) -> bytes:
-    """The keys of Philox's ten rounds: those of the seed's low word, then those of its high word."""
+    """The keys of Philox's ten rounds: of the seed's low word, then of its high word."""
     low, high = (seed & 0xFFFFFFFF) * _ONES + _STEPS0, (seed >> 32) * _ONES + _STEPS1
     return (low | high << 640).to_bytes(160, "little")
 
@@ -128,7 +133,9 @@ def _bits(constant: int, itemsize: int) -> int:
 
 
 def _chunks(kernel: str, address: int, first: int, count: int, itemsize: int, shift: int) -> int:
-    """How many blocks a run takes with 2^shift tiles (of a constant: 2^(shift + 8) bytes) to a block."""
+    """How many blocks a run takes with 2^shift tiles (of a constant: 2^(shift + 8) bytes) to a
+    block.
+    """
     if kernel == "runs_constant":
         words = max(0, count * itemsize - -address % 16) // 16
         return max(1, -(-words >> (shift + 4)))
@@ -150,9 +157,12 @@ def runs(
     parameters: tuple[Any, ...],
     itemsize: int,
     places: Sequence[tuple[int, int, int, int]],
+    *,
     processors: int,
 ) -> Launch:
-    """One launch of at most RUNS runs of contiguous memory: (address, first index, count, stream) each."""
+    """One launch of at most RUNS runs of contiguous memory: (address, first index, count, stream)
+    each.
+    """
     constant = 0
     if kernel == "runs_constant":
         constant, parameters = _bits(int(parameters[0]), itemsize), ()
@@ -186,17 +196,21 @@ def _region(kernel: str, job: Job, place: Place, processors: int, source: int = 
     items = job.out.size // place.inner * groups
     arguments = bytearray(_REGION.size + _AXIS.size * AXES)
     _REGION.pack_into(
-        arguments, 0, keys_of(job.seed), job.stream, constant, job.plane, job.storage, itemsize, len(place.axes), place.outer, 0,
-        *numbers, *_NOTHING[len(numbers) :], place.address, source, job.first, place.inner, items, groups,
-    )  # fmt: skip
+        arguments,
+        0,
+        *(keys_of(job.seed), job.stream, constant, job.plane, job.storage, itemsize),
+        *(len(place.axes), place.outer, 0),
+        *(*numbers, *_NOTHING[len(numbers) :]),
+        *(place.address, source, job.first, place.inner, items, groups),
+    )
     for number, axis in enumerate(place.axes):
         _AXIS.pack_into(arguments, _REGION.size + _AXIS.size * number, *axis)
     return Launch(kernel, min(-(-items // THREADS), 64 * processors), arguments)
 
 
 def launches(jobs: Iterable[Job], processors: int) -> Iterator[Launch]:
-    """The launches that draw all jobs, on a GPU of so many multiprocessors; empty jobs need none."""
-    together: dict[Any, list[tuple[int, int, int, int]]] = {}
+    """The launches that draw all jobs on a GPU of so many multiprocessors; empty jobs need none."""
+    together: dict[tuple[str, int, int, tuple[Any, ...], int], list[tuple[int, int, int, int]]] = {}
     for job in jobs:
         if not job.out.size:
             continue
@@ -212,9 +226,17 @@ def launches(jobs: Iterable[Job], processors: int) -> Iterator[Launch]:
             yield _region(kernel, job, place, processors)
     for key, places in together.items():
         for start in range(0, len(places), RUNS):
-            yield runs(*key, places[start : start + RUNS], processors)
+            yield runs(*key, places[start : start + RUNS], processors=processors)
+
+
+def copied(out: Any) -> Job:
+    """The job whose values, in C order, are copied to `out` and not drawn."""
+    from .._core.jobs import Job
+    from .._core.shapes import index_strides
+
+    return Job(out, _COPY, 0, 0, 0, 0, (), 0, index_strides(out.shape))
 
 
 def copy(source: int, job: Job, processors: int) -> Launch:
-    """The launch that copies values in C order, at address `source` of the device, to a job's destination."""
+    """The launch that copies values in C order from address `source` of the device to `job`."""
     return _region("region_copy", job, place_of(job), processors, source)

@@ -1,7 +1,9 @@
-"""The kernels as machine code for one architecture: compiled by NVRTC from the sources in the package, kept on disk.
+"""The kernels as machine code for one architecture: compiled by NVRTC from the sources in the
+package, kept on disk.
 
-Compiled to machine code and not to PTX, so that an NVRTC newer than the driver works, within one major version.  The
-options that keep the promise of equal bits stand in OPTIONS; tests/cuda shows that another --fmad fails.
+Compiled to machine code and not to PTX, so that an NVRTC newer than the driver works, within one
+major version. The options that keep the promise of equal bits stand in OPTIONS; tests/gpu shows
+that another --fmad fails.
 """
 
 from __future__ import annotations
@@ -180,3 +182,6 @@ def kernels(part: int) -> list[str]:
         "region_copy",
     ]
     return [*wide[0], *wide[1], *(rest if part == 5 else ())]
+
+
+SWEEPS = ("FI_F16", "FI_BF16", "FI_E4M3", "FI_E5M2", "radius", "central", "compare")  # of part 7

@@ -1,7 +1,8 @@
-"""Memory of a GPU as a NumPy array that nobody may touch: its shape, strides and address are all that is used.
+"""Memory of a GPU as a NumPy array that nobody may touch: its shape, strides and address are all
+that is used.
 
-NumPy's own slicing, reshaping and overlap tests then serve shards and regions, as they do for memory of the CPU.
-Only launch.py and device.py turn such a view into something that is written.
+NumPy's own slicing, reshaping and overlap tests then serve shards and regions, as they do for
+memory of the CPU. Only launch.py and device.py turn such a view into something that is written.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import numpy as np
 
 
 class CudaView(np.ndarray[Any, Any]):
-    """A view of device memory.  `ordinal` is the GPU, `stream` the handle of the stream that fills it."""
+    """A view of device memory.  `ordinal` is the GPU, `stream` the handle of the stream that fills
+    it.
+    """
 
     ordinal: int
     stream: int
@@ -23,7 +26,7 @@ class CudaView(np.ndarray[Any, Any]):
             self.ordinal, self.stream, self.owner = base.ordinal, base.stream, base.owner
 
     # What would read or write from the CPU is an error and not a crash.
-    __array_ufunc__ = None
+    __array_ufunc__ = None  # type: ignore[assignment]
 
     def _untouchable(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("this memory lies on a GPU, and the CPU cannot touch it")
@@ -59,7 +62,7 @@ def view(
     owner: Any,
     readonly: bool = False,
 ) -> CudaView:
-    """Device memory at `address`; strides in bytes, None for C order.  Nothing is read or written."""
+    """Device memory at `address`; strides in bytes, None for C order.  Nothing is touched."""
     if 0 in shape or not address:
         array = np.empty(shape, dtype)
     else:

@@ -3,7 +3,7 @@
  * them values 2g and 2g + 1 of every slot.
  *
  * Compiled at first use by NVRTC (fastinit/_cuda/), one program for each FI_PART, and by the host's
- * C compiler for the tests, which emulate the threads one after another (tests/cuda).  The
+ * C compiler for the tests, which emulate the threads one after another (tests/gpu).  The
  * structures below are packed by fastinit/_cuda/launch.py. */
 #ifdef __CUDACC_RTC__ /* NVRTC has no headers of C */
 typedef unsigned char uint8_t;
@@ -240,7 +240,7 @@ OP char *place_of(const fi_axis *axis, int outer, int axes, uint64_t within, cha
 typedef struct {
     uint64_t tile;
     uint64_t index; /* of the block's first value */
-    uint64_t begin; /* of the group's first value in the block; wraps where the block begins later */
+    uint64_t begin; /* of the group's first value in the block; wraps if that begins later */
     char *at;       /* memory of the block's first value */
     int group;
 } fi_item;
@@ -271,7 +271,8 @@ OP int reaches(const fi_region *b, const fi_item *item, int pairs) {
     return any;
 }
 
-OP void put_item(const fi_region *b, const fi_item *item, const int itemsize, int place, uint64_t bits) {
+OP void put_item(
+    const fi_region *b, const fi_item *item, const int itemsize, int place, uint64_t bits) {
     const uint64_t within = item->begin + (uint64_t)place;
     if (within < b->inner)
         put(itemsize, place_of(b->axis, b->outer, b->axes, within, item->at), bits);
@@ -359,9 +360,7 @@ KERNEL(runs_constant, fi_runs) {
     const uint64_t before = number ? b.run[number - 1].chunks : 0,
                    size = b.run[number].count * (uint64_t)itemsize;
     char *const out = b.run[number].out;
-    const uint64_t head = -(uintptr_t)out % 16 < size
-        ? -(uintptr_t)out % 16
-        : size; /* bytes before the first whole word */
+    const uint64_t gap = -(uintptr_t)out % 16, head = gap < size ? gap : size;
     const uint64_t words = (size - head) / 16, per = 16u << b.shift;
     for (uint64_t k = (BLOCK - before) * per + THREAD; k < (BLOCK - before + 1) * per && k < words;
         k += THREADS)
@@ -390,5 +389,46 @@ KERNEL(region_copy, fi_region) {
 #endif
 #if !defined(FI_PART) || FI_PART == 6
 FLOATS64(wide, FORMS + WIDE, p.truncated = make_truncated_f64(b.parameters))
-    FLOATS64(far, FORMS + FAR, p.truncated = make_truncated_f64(b.parameters))
+FLOATS64(far, FORMS + FAR, p.truncated = make_truncated_f64(b.parameters))
+#endif
+
+/* -------------------------------------------------------------------------------------- sweeps */
+
+/* What `fastinit selftest --cuda` asks of every word there is: the faster quotients, roots and
+ * stores of simd/cuda.h against a program compiled with FI_PLAIN, which has none of them. */
+#if defined(FI_PART) && FI_PART == 7
+typedef struct {
+    char *out;
+    const char *other;
+    unsigned long long *differences;
+    uint32_t first, limit; /* the first word; the largest magnitude that the storage holds */
+    double parameters[NUMBERS];
+} fi_sweep;
+
+#define WORD (b.first + 2 * (BLOCK * (uint32_t)THREADS + THREAD))
+#define SWEEP(name, width, value) \
+    KERNEL(sweep_##name, fi_sweep) { \
+        const uint32_t word = WORD; \
+        const I w = {{word, word + 1}}; \
+        char *const to = b.out + (uint64_t)(word - b.first) * width; \
+        value; \
+    }
+#define SWEEP_STORE(storage, width) \
+    SWEEP(storage, width, \
+        store_f(storage, to, 0, \
+            i_as_f(i_select(i_less(i_and(w, i_set1(0x7FFFFFFF)), i_set1(b.limit)), w, i_set1(0)))))
+SWEEP_STORE(FI_F16, 2)
+SWEEP_STORE(FI_BF16, 2)
+SWEEP_STORE(FI_E4M3, 1)
+SWEEP_STORE(FI_E5M2, 1)
+SWEEP(radius, 4, store_f(FI_F32, to, 0, radius_f32(w)))
+SWEEP(central, 4, truncated_f32 p = make_truncated_f32(b.parameters);
+      store_f(FI_F32, to, 0, draw_truncated_f32(CENTRAL, &p, w)))
+
+/* How many pairs of words of 4 bytes differ. */
+KERNEL(sweep_compare, fi_sweep) {
+    const uint64_t at = 4 * (BLOCK * (uint64_t)THREADS + THREAD);
+    if (*(const uint32_t *)(b.out + at) != *(const uint32_t *)(b.other + at))
+        atomicAdd(b.differences, 1ull);
+}
 #endif

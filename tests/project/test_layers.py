@@ -28,6 +28,7 @@ LAYERS = [
     ["_core/draws"],
     ["_core/jobs"],
     ["_core/shapes"],
+    ["_cuda"],
     ["_core/dlpack"],
     ["_core/buffers"],
     ["_native", "reference"],
@@ -59,6 +60,7 @@ PACKAGES = {
     "typing": {"typing_extensions"},  # for type checkers only
     "_jit": {"numba", "llvmlite"},
     "_core/dtypes": {"ml_dtypes"},
+    "_cuda": {"cuda"},
     "_sparse": {"scipy"},
     "cli": {"tqdm"},
     "torch": {"torch"},

@@ -1,13 +1,15 @@
-"""A GPU in the host's memory: the kernels of cuda.cu compiled by the host's C compiler, and the driver calls that device.py makes.
+"""A GPU in the host's memory: the kernels of cuda.cu compiled by the host's C compiler, and the
+driver calls that device.py makes.
 
-Threads run one after another, memory is the host's, streams keep no order of their own.  Everything above the driver,
-from a destination to the arguments of a launch, and everything below it, from those arguments to the bits, is the code
-that a real GPU runs.
+Threads run one after another, memory is the host's, streams keep no order of their own. Everything
+above the driver, from a destination to the arguments of a launch, and everything below it, from
+those arguments to the bits, is the code that a real GPU runs.
 """
 
 from __future__ import annotations
 
 import ctypes
+import platform
 import shutil
 import subprocess
 import types
@@ -19,6 +21,7 @@ import numpy as np
 from fastinit._cuda import device, program
 
 COMPILER = next((name for name in ("gcc", "cc", "clang") if shutil.which(name)), None)
+FUSES = platform.machine() in ("x86_64", "AMD64")  # only if asked; AArch64 fuses by itself
 OPTIONS = (
     "-x",
     "c",

@@ -1,0 +1,37 @@
+"""The emulated GPU, built once for all tests of this folder."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+import emulated  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    if emulated.COMPILER is None:
+        for item in items:
+            if "library" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.skip(reason="no C compiler for the emulated GPU"))
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    return emulated.build(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture(scope="session")
+def contracted(tmp_path_factory):
+    """The kernels built so that products and sums may be fused: the mutant of all equalities."""
+    options = ["-ffp-contract=fast"]
+    if emulated.FUSES:
+        options.append("-mfma")
+    return emulated.build(tmp_path_factory.mktemp("contracted"), *options)
+
+
+@pytest.fixture
+def driver(monkeypatch, library):
+    """A GPU with no kernel loaded yet."""
+    return emulated.install(monkeypatch, library)
