@@ -2,7 +2,7 @@
 package, kept on disk.
 
 Compiled to machine code and not to PTX, so that an NVRTC newer than the driver works, within one
-major version. The options that keep the promise of equal bits stand in OPTIONS; tests/gpu shows
+major version. The options that keep the promise of equal bits stand in OPTIONS; tests/unit/cuda shows
 that another --fmad fails.
 """
 

@@ -3,7 +3,7 @@
  * them values 2g and 2g + 1 of every slot.
  *
  * Compiled at first use by NVRTC (fastinit/_cuda/), one program for each FI_PART, and by the host's
- * C compiler for the tests, which emulate the threads one after another (tests/gpu).  The
+ * C compiler for the tests, which emulate the threads one after another (tests/unit/cuda).  The
  * structures below are packed by fastinit/_cuda/launch.py. */
 #ifdef __CUDACC_RTC__ /* NVRTC has no headers of C */
 typedef unsigned char uint8_t;

@@ -52,6 +52,8 @@ def test_the_sdist_builds_the_wheel_and_both_hold_what_they_should(tmp_path):
         "src/simd/avx512.h",
         "src/kernel/normal.h",
         "src/isa/neon.c",
+        "src/isa/cuda.cu",
+        "src/simd/cuda.h",
         "setup.py",
         "LICENSE",
     ):
@@ -62,6 +64,10 @@ def test_the_sdist_builds_the_wheel_and_both_hold_what_they_should(tmp_path):
     assert tops == {"fastinit", f"fastinit_weights-{fi.info()['version']}.dist-info"}
     for path in (
         "py.typed",
+        "_cuda/source/isa/cuda.cu",
+        "_cuda/source/simd/cuda.h",
+        "_cuda/source/kernel/draw.h",
+        "_cuda/source/fastinit.h",
         "stream-v1.md",
         "_native.pyi",
         "checkpoint/presets/gpt2.toml",

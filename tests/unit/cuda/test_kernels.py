@@ -8,7 +8,7 @@ benchmarks/cuda.py asks a card.
 import emulated
 import numpy as np
 import pytest
-from test_vectors import DRAWN, DTYPES, NARROW, compare_draws, stored_by_normal
+from vector_cases import DRAWN, DTYPES, NARROW, compare_draws, stored_by_normal
 
 from fastinit._core import engine
 from fastinit._core.dtypes import UNIFORM

@@ -1,13 +1,7 @@
 """The emulated GPU, built once for all tests of this folder."""
 
-import sys
-from pathlib import Path
-
+import emulated
 import pytest
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-import emulated  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
