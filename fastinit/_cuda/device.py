@@ -18,7 +18,7 @@ import numpy as np
 
 from . import answers, launch, program
 from .program import Unavailable
-from .view import CudaView, view
+from .view import CudaView, rows, view
 
 if TYPE_CHECKING:
     from .._core.jobs import Job
@@ -82,7 +82,7 @@ class _Current:
 
 
 class Device:
-    """The kernels of one GPU.  `refused`: those that did not answer as the host does, by name."""
+    """One GPU and its kernels; `refused` names those that did not answer as the host does."""
 
     def __init__(self, ordinal: int, host: Host):
         cuda = self.cuda = driver()
@@ -105,8 +105,20 @@ class Device:
             cuda.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, handle)
         )
         self.context = check(cuda.cuDevicePrimaryCtxRetain(handle))
-        code = program.machine_code(self.architecture)
         self.kernels: dict[str, Any] = {}
+        self.refused: frozenset[str] = frozenset()
+        self.missing: str | None = None  # why there are no kernels
+        try:
+            code = program.machine_code(self.architecture)
+        except Unavailable as error:
+            self.missing = str(error)
+            warnings.warn(
+                f"{self.name} (cuda:{ordinal}): {error}. Until then values for this GPU are drawn "
+                "on the host and copied",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return
         with self.current():
             for number, part in enumerate(code):
                 module = check(cuda.cuModuleLoadData(part))
@@ -167,6 +179,8 @@ class Device:
 
     def draws(self, job: Job) -> bool:
         """Whether the kernel of a job answered as the host does."""
+        if self.missing is not None:
+            return False
         if not self.refused:
             return True
         run, region = [
@@ -194,6 +208,12 @@ class Device:
             if len(place.axes) == 1 and place.axes[0][2] == out.itemsize:
                 data = source.ctypes.data
                 check(cuda.cuMemcpyHtoDAsync(place.address, data, source.nbytes, stream))
+                return
+            if "region_copy" not in self.kernels or "region_copy" in self.refused:
+                for address, first, count in rows(out):
+                    data = source.ctypes.data + first * out.itemsize
+                    size = count * out.itemsize
+                    check(cuda.cuMemcpyHtoDAsync(address, data, size, stream))
                 return
             memory = check(cuda.cuMemAllocAsync(source.nbytes, stream))
             try:
@@ -261,6 +281,33 @@ def device(ordinal: int, host: Host) -> Device:
     return found
 
 
-def devices() -> dict[int, Device | Unavailable]:
-    """What is known of each GPU that was asked for."""
-    return dict(_devices)
+def draw(jobs: Sequence[Job], host: Host) -> None:
+    """Draw jobs whose `out` are CudaViews, each on its GPU and in the order of its stream.
+
+    What a GPU cannot draw, or draws with other bits, the host draws, and it is copied.
+    """
+    together: dict[tuple[int, int], list[Job]] = {}
+    for job in jobs:
+        together.setdefault((job.out.ordinal, job.out.stream), []).append(job)  # type: ignore[attr-defined]
+    for (ordinal, stream), group in together.items():
+        gpu = device(ordinal, host)
+        gpu.run([job for job in group if gpu.draws(job)], stream)
+        for job in group:
+            if not gpu.draws(job) and job.out.size:
+                values = np.empty(job.out.shape, job.out.dtype)
+                host([job._replace(out=values)])
+                gpu.copy(values, job.out)  # type: ignore[arg-type]
+
+
+def describe() -> dict[str, Any]:
+    """What fi.info() says of each GPU that was used."""
+    found: dict[str, Any] = {}
+    for ordinal, one in sorted(_devices.items()):
+        if isinstance(one, Unavailable):
+            found[f"cuda:{ordinal}"] = f"not used: {one}"
+        elif one.missing is not None:
+            found[f"cuda:{ordinal}"] = f"{one.name}, {one.architecture}, no kernels: {one.missing}"
+        else:
+            refused = f", refused {', '.join(sorted(one.refused))}" if one.refused else ""
+            found[f"cuda:{ordinal}"] = f"{one.name}, {one.architecture}{refused}"
+    return found

@@ -2,8 +2,8 @@
 package, kept on disk.
 
 Compiled to machine code and not to PTX, so that an NVRTC newer than the driver works, within one
-major version. The options that keep the promise of equal bits stand in OPTIONS; tests/unit/cuda shows
-that another --fmad fails.
+major version.  OPTIONS keep the promise of equal bits; tests/unit/cuda shows that another --fmad
+fails.
 """
 
 from __future__ import annotations

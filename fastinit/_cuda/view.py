@@ -7,6 +7,7 @@ memory of the CPU. Only launch.py and device.py turn such a view into something 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,11 @@ class CudaView(np.ndarray[Any, Any]):
 
     def __getitem__(self, key: Any) -> CudaView:
         keys = key if isinstance(key, tuple) else (key,)
-        if not all(isinstance(one, slice) or one is Ellipsis or one is None for one in keys):
+        if not all(isinstance(one, (int, slice)) or one is Ellipsis or one is None for one in keys):
             self._untouchable()
-        return super().__getitem__(key)  # type: ignore[no-any-return]
+        if Ellipsis not in keys:  # without it, an integer for each axis would read the element
+            keys = (*keys, Ellipsis)
+        return super().__getitem__(keys)  # type: ignore[return-value]
 
     def __repr__(self) -> str:
         return f"<{self.dtype} memory of shape {self.shape} on cuda:{self.ordinal}>"
@@ -77,3 +80,16 @@ def view(
     result = array.view(CudaView)
     result.ordinal, result.stream, result.owner = ordinal, stream, owner
     return result
+
+
+def rows(out: CudaView) -> Iterator[tuple[int, int, int]]:
+    """(address, first item in C order, items) of each stretch of contiguous memory."""
+    shape, strides, size = out.shape, out.strides, out.itemsize
+    inner, axes = 1, out.ndim
+    while axes and (shape[axes - 1] == 1 or strides[axes - 1] == inner * size):
+        axes -= 1
+        inner *= shape[axes]
+    address = out.__array_interface__["data"][0]
+    for number, index in enumerate(np.ndindex(*shape[:axes])):
+        offset = sum([place * step for place, step in zip(index, strides, strict=False)])
+        yield address + offset, number * inner, inner
