@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ._core import buffers, engine
 from ._core.draws import Draw
 from ._core.engine import guarded
-from ._core.fill import Rule, Target, decide, job, target
+from ._core.fill import Rule, Target, decide, job, target, write
 from ._core.stream import check_seed, stream_id
 from ._table import checked_rule, lookup
 from .typing import Box, Sizes, Write
@@ -141,7 +141,7 @@ def fill_entries(
         engine.run(draws, threads, progress)
     for where, result, stream in todo:
         if not isinstance(result, Draw) and where.view.size:
-            result(where, seed, stream, threads)
+            write(result, *where, seed, stream, threads)
             if progress:
                 progress(where.view.size)
     values = sum([line.values for line in report])

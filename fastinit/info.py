@@ -26,7 +26,8 @@ def info() -> dict[str, Any]:
         version, distribution (the installed one, None in a source tree), clashes_with (other
         distributions with files in this package's folder: uninstall them, then reinstall
         fastinit-weights), stream_version, engine ("native" or "reference"), isa (in use) and isas
-        (available), threads (by default), python, numpy, ml_dtypes and numba (None where not
+        (available), threads (by default), cuda (each GPU that was filled so far, with the kernels
+        that did not answer as the host does), python, numpy, ml_dtypes and numba (None where not
         installed; large orthogonal and sparse want it). FASTINIT_ENGINE, FASTINIT_ISA and
         FASTINIT_NUM_THREADS choose.
 
@@ -45,6 +46,7 @@ def info() -> dict[str, Any]:
         "isa": engine.isa(),
         "isas": list(engine.isas()),
         "threads": engine.thread_count(),
+        "cuda": engine.gpus(),
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "ml_dtypes": _installed("ml_dtypes"),

@@ -1,12 +1,15 @@
 """`out=` → an array over the same memory, after every check; and new memory that can really be had.
 
 Anything on the CPU that can lend its memory is taken: NumPy and ml_dtypes arrays, memmaps, the
-buffer protocol, the array interface, DLPack.  No byte is written here, no framework imported.
+buffer protocol, the array interface, DLPack.  Memory of a GPU becomes a CudaView (_cuda/), which
+has a shape and strides and is not touched.  No byte is written here, no framework imported.
 Shapes: shapes.py; DLPack: dlpack.py.
 """
 
+import contextlib
 import math
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from .dtypes import KNOWN, DType, resolve
 
 # Devices whose memory the CPU may write: kDLCPU, and the pinned host memory of CUDA and ROCm.
 _CPU_DEVICES = (1, 3, 11)
+_CUDA_DEVICES = (2, 13)  # kDLCUDA, kDLCUDAManaged
 # Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may
 # promise memory that it does not have, and kill the process while it is being filled.
 _LARGE = 1 << 30
@@ -28,7 +32,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
 
     `dtype` is what the caller asked for, or None; a flat buffer of bytes is raw memory for it.
     """
-    if type(out) is np.ndarray:
+    if type(out) is np.ndarray or on_gpu(out):
         array, found = out, None
     elif isinstance(out, np.ndarray):
         array, found = _base_array(out), None
@@ -59,6 +63,12 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
                 "window view"
             )
     return array, found
+
+
+def on_gpu(array: Any) -> bool:
+    """Whether an array is a view of a GPU's memory: there is none before that module is there."""
+    module = sys.modules.get("fastinit._cuda.view")
+    return module is not None and isinstance(array, module.CudaView)
 
 
 def _base_array(out: Any) -> Array:
@@ -96,6 +106,10 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
         raise TypeError(
             "out is a JAX array, and those never change; use fastinit.jax, or make a new array"
         )
+    if getattr(out, "is_cuda", False) is True and type(out).__module__.split(".")[0] == "torch":
+        return _by_torch_on_gpu(out)
+    if hasattr(type(out), "__cuda_array_interface__"):
+        return _by_cuda_interface(out), None
     if isinstance(getattr(out, "__array_interface__", None), dict):
         return _by_interface(out), None
     try:
@@ -111,6 +125,38 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
         "NumPy array or an object with the buffer protocol, __array_interface__ or __dlpack__ on "
         "the CPU"
     )
+
+
+def _by_torch_on_gpu(out: Any) -> tuple[Array, DType]:
+    if out.requires_grad:
+        raise ValueError("out is a tensor that requires grad" + _advice(out))
+    if str(out.layout) != "torch.strided" or out.is_neg() or out.is_conj():
+        raise TypeError(
+            "out is a torch tensor whose values do not lie in its memory as they are (a sparse "
+            "layout, or a lazy negative or conjugate); give a plain one"
+        )
+    with _explained():
+        from .._cuda import lend
+
+        return lend.of_torch(out), resolve(out.dtype)
+
+
+def _by_cuda_interface(out: Any) -> Array:
+    with _explained():
+        from .._cuda import lend
+
+        return lend.of_interface(out)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Where there is no driver, what is missing instead of it, as an error about `out`."""
+    from .._cuda.program import Unavailable
+
+    try:
+        yield
+    except Unavailable as error:
+        raise ValueError(f"out lies on a GPU, which fastinit cannot reach: {error}") from None
 
 
 class _Interface:
@@ -180,10 +226,12 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
         raise ValueError(
             f"out does not say on which device it lies ({error}); fastinit fills CPU memory"
         ) from None
+    if device in _CUDA_DEVICES:
+        return _by_dlpack_on_gpu(out)
     if device not in _CPU_DEVICES:
         raise ValueError(
-            f"out lies on a device (DLPack type {device}), and fastinit fills CPU memory; fill a "
-            "CPU buffer and copy it, or use the framework's adapter"
+            f"out lies on a device (DLPack type {device}); fastinit fills memory of the CPU and of "
+            "NVIDIA GPUs: fill a CPU buffer and copy it, or use the framework's adapter"
         )
     try:
         return np.from_dlpack(out), None
@@ -199,6 +247,20 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
         return dlpack.borrow(out.__dlpack__(max_version=(1, 0)))
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"out: {error}") from None
+
+
+def _by_dlpack_on_gpu(out: Any) -> tuple[Array, DType]:
+    from . import dlpack
+
+    try:
+        capsule = out.__dlpack__(stream=1, max_version=(1, 0))  # 1: the legacy default stream
+    except Exception as error:
+        raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
+    try:
+        with _explained():
+            return dlpack.borrow(capsule, on_gpu=True)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"out: {error}") from None
 
 
 def _advice(out: Any) -> str:

@@ -11,10 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, DType
+from .dtypes import BFLOAT16, DTYPES, FLOAT8_E4M3FN, FLOAT8_E5M2, DType
 
 # (type code, bits) of DLPack 1.1's DLDataTypeCode
 _DTYPES = {(4, 16): BFLOAT16, (10, 8): FLOAT8_E4M3FN, (12, 8): FLOAT8_E5M2}
+# On a GPU NumPy's own reading does not serve, so that every dtype is read here.
+_DTYPES_ON_GPU = _DTYPES | {
+    (code, bits): DTYPES[f"{name}{bits}"]
+    for code, name, widths in ((0, "int", (8, 16, 32, 64)), (1, "uint", (8, 16, 32, 64)))
+    for bits in widths
+}
+_DTYPES_ON_GPU |= {(2, bits): DTYPES[f"float{bits}"] for bits in (16, 32, 64)}
+_DTYPES_ON_GPU[6, 8] = DTYPES["bool"]
 _READ_ONLY = 1
 
 
@@ -59,8 +67,10 @@ class _Lender:
         self.capsule, self.__array_interface__ = capsule, interface
 
 
-def borrow(capsule: Any) -> "tuple[np.ndarray[Any, Any], DType]":
-    """The memory of a versioned CPU capsule as an array of bare bits, and its dtype."""
+def borrow(capsule: Any, on_gpu: bool = False) -> "tuple[np.ndarray[Any, Any], DType]":
+    """The memory of a versioned capsule as an array of bare bits, and its dtype: of the CPU, or of
+    a GPU as a CudaView.
+    """
     if not _is_valid(capsule, b"dltensor_versioned"):
         raise ValueError(
             "its DLPack capsule is of the old, unversioned kind, which cannot say whether the "
@@ -73,7 +83,8 @@ def borrow(capsule: Any) -> "tuple[np.ndarray[Any, Any], DType]":
             f"its DLPack version is {managed.major}.{managed.minor}; fastinit knows version 1"
         )
     tensor = managed.tensor
-    dtype = _DTYPES.get((tensor.code, tensor.bits)) if tensor.lanes == 1 else None
+    dtypes = _DTYPES_ON_GPU if on_gpu else _DTYPES
+    dtype = dtypes.get((tensor.code, tensor.bits)) if tensor.lanes == 1 else None
     if dtype is None:
         raise TypeError(
             f"its DLPack dtype (code {tensor.code}, {tensor.bits} bits, {tensor.lanes} lanes) "
@@ -87,6 +98,18 @@ def borrow(capsule: Any) -> "tuple[np.ndarray[Any, Any], DType]":
         if tensor.strides
         else None
     )
+    if on_gpu:
+        from .._cuda import lend
+
+        return lend.of_dlpack(
+            tensor.data + tensor.byte_offset,
+            shape,
+            strides,
+            dtype.unsigned,
+            tensor.device_id,
+            bool(managed.flags & _READ_ONLY),
+            capsule,
+        ), dtype
     lender = _Lender(
         capsule,
         {

@@ -11,6 +11,7 @@ import _thread
 import functools
 import importlib
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..typing import Array
 from .arguments import whole
 from .jobs import Job
 
@@ -326,8 +328,15 @@ def run(
 ) -> None:
     """Draw all jobs.
 
-    Ctrl-C is seen between chunks (some milliseconds); workers are joined before it is raised.
+    Ctrl-C is seen between chunks (some milliseconds); workers are joined before it is raised.  Jobs
+    into a GPU's memory (CudaViews) are launched there and not waited for.
     """
+    for job in jobs:
+        if job.out.__class__ is not np.ndarray:
+            jobs = _run_on_gpus(jobs, progress)
+            if not jobs:
+                return
+            break
     batch = _ENGINE.Batch(jobs)
     total = batch.values
     if threads is not None:
@@ -356,6 +365,40 @@ def run(
         _run_everywhere(here, functools.partial(batch.work, -1), batch.cancel, count)
     if progress:
         progress(total - reported)
+
+
+def _run_on_gpus(jobs: Sequence[Job], progress: Callable[[int], None] | None) -> list[Job]:
+    """Launch the jobs into GPUs' memory; the others come back."""
+    from .._cuda import device
+
+    here = [job for job in jobs if job.out.__class__ is np.ndarray]
+    there = [job for job in jobs if job.out.__class__ is not np.ndarray]
+    device.draw(there, run)
+    if progress:
+        progress(sum([job.out.size for job in there]))
+    return here
+
+
+def through_host(view: Array, write: Callable[[Array], None]) -> None:
+    """Let `write` fill bits of the CPU, in C order, and copy them to the memory of a GPU."""
+    from .._cuda import device
+
+    values = np.empty(view.shape, view.dtype)
+    write(values)
+    device.copy(values, view, run)
+
+
+def gpu(ordinal: int) -> Any:
+    """The GPU as _cuda/device.py has it, or None where it cannot draw: a warning said why, once."""
+    from .._cuda import device
+
+    return device.ready(ordinal, run)
+
+
+def gpus() -> dict[str, str]:
+    """What is known of each GPU that was filled so far: its name, and what is refused there."""
+    module = sys.modules.get("fastinit._cuda.device")
+    return module.describe() if module is not None else {}
 
 
 def map_tasks(

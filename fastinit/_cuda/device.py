@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core import DISTRIBUTION
 from . import answers, launch, program
 from .program import Unavailable
 from .view import CudaView, rows, view
 
 if TYPE_CHECKING:
+    from .._core.draws import Draw
     from .._core.jobs import Job
 
 Host = Callable[[Sequence["Job"]], None]  # draws jobs on the CPU
@@ -34,7 +36,7 @@ def driver() -> Any:
     except ImportError as error:
         raise Unavailable(
             f"NVIDIA's Python package cuda-bindings does not import ({error}); install it with "
-            "pip install 'fastinit[cuda]'"
+            f"pip install '{DISTRIBUTION}[cuda]'"
         ) from None
     try:
         (status,) = cuda.cuInit(0)
@@ -177,8 +179,8 @@ class Device:
         with self.current():
             self.start(one, stream)
 
-    def draws(self, job: Job) -> bool:
-        """Whether the kernel of a job answered as the host does."""
+    def draws(self, job: Job | Draw) -> bool:
+        """Whether the kernels of a draw answered as the host does."""
         if self.missing is not None:
             return False
         if not self.refused:
@@ -262,6 +264,7 @@ class Device:
 
 _devices: dict[int, Device | Unavailable] = {}
 _lock = threading.Lock()
+_warned: set[int] = set()
 
 
 def device(ordinal: int, host: Host) -> Device:
@@ -281,6 +284,22 @@ def device(ordinal: int, host: Host) -> Device:
     return found
 
 
+def ready(ordinal: int, host: Host) -> Device | None:
+    """The GPU of that ordinal if it draws; else None, after one warning that says why."""
+    try:
+        found = device(ordinal, host)
+    except Unavailable as error:
+        if ordinal not in _warned:
+            _warned.add(ordinal)
+            warnings.warn(
+                f"values for cuda:{ordinal} are drawn on the host and copied: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return None
+    return None if found.missing is not None else found
+
+
 def draw(jobs: Sequence[Job], host: Host) -> None:
     """Draw jobs whose `out` are CudaViews, each on its GPU and in the order of its stream.
 
@@ -297,6 +316,11 @@ def draw(jobs: Sequence[Job], host: Host) -> None:
                 values = np.empty(job.out.shape, job.out.dtype)
                 host([job._replace(out=values)])
                 gpu.copy(values, job.out)  # type: ignore[arg-type]
+
+
+def copy(values: np.ndarray[Any, Any], out: Any, host: Host) -> None:
+    """Copy values of the host, in C order, to a CudaView, in the order of its stream."""
+    device(out.ordinal, host).copy(values, out)
 
 
 def describe() -> dict[str, Any]:

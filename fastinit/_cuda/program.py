@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .._core import DISTRIBUTION
+
 # Products and sums rounded apart, subnormals kept, quotients and roots rounded to nearest.
 OPTIONS = (
     "--fmad=false",
@@ -55,7 +57,7 @@ def _nvrtc() -> Any:
         Exception
     ) as error:  # ImportError, or cuda.pathfinder's errors where the library is not found
         raise Unavailable(
-            f"NVRTC does not load ({error}); install it with pip install 'fastinit[cuda]'"
+            f"NVRTC does not load ({error}); install it with pip install '{DISTRIBUTION}[cuda]'"
         ) from None
     return nvrtc
 

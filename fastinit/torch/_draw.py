@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import _adapters
 from .._core import dtypes, fill
+from .._core.draws import Draw
 from .._core.dtypes import DType
 from . import _memory
 from ._translate import Call, Fallback
@@ -103,6 +104,8 @@ def draw(call: Call, take: Take) -> Tensor:
         from . import dtensor  # torch.distributed.tensor is imported: there is a DTensor
 
         dtensor.write(tensor, dtype, result, *numbers())  # type: ignore[arg-type]
+    elif tensor.is_cuda and result.__class__ is Draw and _memory.launched(tensor, result, numbers):
+        pass
     elif not _memory.into(
         tensor, dtype, lambda view: _memory.write(view, dtype, result, *numbers())
     ):

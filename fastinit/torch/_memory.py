@@ -17,6 +17,7 @@ import torch
 from torch.autograd.graph import increment_version
 
 from .._core import dtypes, engine, fill
+from .._core.draws import Draw
 from .._core.dtypes import DType
 from ..typing import Array
 
@@ -72,18 +73,53 @@ def destination(tensor: torch.Tensor, dtype: DType) -> Array | None:
     RuntimeError
         For a tensor with several elements at one place in memory, in torch's words.
     """
-    if not tensor.is_cpu:
+    if tensor.is_cuda:
+        view = _on_gpu(tensor)
+        if view is None:
+            return None
+    elif not tensor.is_cpu:
         return None
-    try:
-        view = bits(tensor, dtype)
-    except (RuntimeError, TypeError):  # sparse layouts, negative bits, functorch's wrappers
-        return None
+    else:
+        try:
+            view = bits(tensor, dtype)
+        except (RuntimeError, TypeError):  # sparse layouts, negative bits, functorch's wrappers
+            return None
     if not view.flags.c_contiguous and torch._debug_has_internal_overlap(tensor) == 1:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
         )
     return view
+
+
+def _values(tensor: torch.Tensor, dtype: DType) -> Array:
+    if not tensor.is_cuda:
+        return bits(tensor, dtype)
+    from .._cuda import lend
+
+    return lend.of_torch(tensor)
+
+
+def _on_gpu(tensor: torch.Tensor) -> Array | None:
+    """The memory of a CUDA tensor, where its GPU draws and the values lie there as they are."""
+    if not has_elements(tensor) or tensor.is_neg() or engine.gpu(tensor.device.index) is None:
+        return None
+    from .._cuda import lend
+
+    return lend.of_torch(tensor)
+
+
+def launched(tensor: torch.Tensor, draw: Draw, numbers: Callable[[], tuple[int, int]]) -> bool:
+    """Draw a contiguous CUDA tensor: what into() does, in half the time of a small one."""
+    if not (tensor.is_contiguous() and has_elements(tensor)) or tensor.is_neg():
+        return False
+    gpu = engine.gpu(tensor.device.index)
+    if gpu is None or not gpu.draws(draw):
+        return False
+    bump(tensor)
+    stream = torch.cuda.current_stream(tensor.device).cuda_stream
+    gpu.fill(tensor.data_ptr(), tensor.numel(), tensor.element_size(), draw, *numbers(), stream)
+    return True
 
 
 def into(tensor: torch.Tensor, dtype: DType, write: Callable[[Array], None]) -> bool:
@@ -110,9 +146,11 @@ def into(tensor: torch.Tensor, dtype: DType, write: Callable[[Array], None]) -> 
 
 
 def lend(tensor: torch.Tensor) -> Array:
-    """The memory of a plain CPU tensor as an array of its own dtype, for the many-tensor fill."""
+    """The memory of a plain tensor, of the CPU or of a GPU that draws, as an array of its own
+    dtype for the many-tensor fill.
+    """
     dtype = DTYPES[tensor.dtype]
-    return bits(tensor, dtype).view(dtype.numpy())
+    return _values(tensor, dtype).view(dtype.numpy())
 
 
 def has_elements(tensor: torch.Tensor) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from .._core import engine
 from .._core.math import norm_ppf
 from .._core.stream import check_seed
 from . import _detours, _memory
@@ -185,7 +186,7 @@ class Drawing(_detours.Block):
 
         call = Call(tensor, name, own, kwargs.get("generator"), fallback)
         if torch.is_grad_enabled() and tensor.requires_grad:
-            values = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+            values = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
             tensor.copy_(draw(call._replace(tensor=values), take))
         else:
             draw(call, take)
@@ -207,10 +208,15 @@ def both(
 
 
 def ours(tensor: Any) -> bool:
-    """Whether a tensor is filled here: floating, on the CPU, plain or a DTensor."""
+    """Whether a tensor is filled here: floating, on the CPU or a GPU that draws, plain or a
+    DTensor.
+    """
     if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
         return False
-    if tensor.device.type != "cpu":
+    if tensor.is_cuda:
+        if engine.gpu(tensor.device.index) is None:
+            return False
+    elif tensor.device.type != "cpu":
         return False
     return _memory.is_dtensor(tensor) or (
         _memory.is_plain(type(tensor)) and _memory.has_elements(tensor)

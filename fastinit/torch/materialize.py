@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .._core import engine
 from .._core.stream import check_seed
 from ..fill import fill as fill_many
 from ..typing import Box, Seed
@@ -134,7 +135,8 @@ def materialize_(
     seed : int, optional
         One for all; None draws one, on a single rank only.
     device : torch.device, optional
-        Of the new parameters; None is the CPU, or a DTensor's mesh's.
+        Of the new parameters; None is the CPU, a DTensor's mesh's, or a real parameter's own. A
+        CUDA device draws its own; for others the host draws, and it is copied.
     dtype : torch.dtype, optional
         Of the new floating-point parameters; None keeps each one's.
     check : bool
@@ -204,7 +206,7 @@ def materialize_(
             stacklevel=2,
         )
 
-    new = {item.name: _allocate(item.tensor, dtype) for item in todo}
+    new = {item.name: _allocate(item.tensor, dtype, device) for item in todo}
     entries = [
         entry for item in todo for entry in _entries(item, by_name[item.name], new[item.name])
     ]
@@ -374,13 +376,25 @@ class Entry(NamedTuple):
     fill: tuple[Any, ...]
 
 
-def _allocate(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """Memory for this rank's part: new, or a real tensor's own where it is written again."""
+def _allocate(tensor: torch.Tensor, dtype: torch.dtype | None, device: Any) -> torch.Tensor:
+    """Memory for this rank's part, where it is drawn: new, or a real tensor's own where it is
+    written again.
+    """
     own = _own(tensor).detach()
     kind = dtype if dtype is not None and own.dtype.is_floating_point else own.dtype
-    if own.is_cpu and own.dtype == kind:
+    place = torch.device("cpu" if device is None else device)
+    if device is None and not own.is_meta:
+        place = own.device
+    elif device is None and _memory.is_dtensor(tensor):
+        place = torch.device(tensor.device_mesh.device_type)  # type: ignore[attr-defined]
+    if place.type == "cuda":
+        index = torch.cuda.current_device() if place.index is None else place.index
+        place = torch.device("cpu" if engine.gpu(index) is None else f"cuda:{index}")
+    else:
+        place = torch.device("cpu")
+    if own.device == place and own.dtype == kind:
         return own
-    return torch.empty_strided(own.shape, own.stride(), dtype=kind, device="cpu")
+    return torch.empty_strided(own.shape, own.stride(), dtype=kind, device=place)
 
 
 def _pieces(item: Named) -> list[tuple[Box, Box]]:
@@ -503,7 +517,7 @@ def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
     """The new parameter in every place of the old one."""
     old = item.tensor
     own = _own(old)
-    if own.data_ptr() == memory.data_ptr() and own.is_cpu and device is None:
+    if not own.is_meta and own.data_ptr() == memory.data_ptr() and device is None:
         _memory.bump(own)  # it was filled where it is
         return
     if _memory.is_dtensor(old):
@@ -511,7 +525,8 @@ def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
 
         new: torch.Tensor = dtensor.like(old, memory, device)
     else:
-        new = memory if device is None else memory.to(device)
+        place = device if device is not None or own.is_meta else own.device
+        new = memory if place is None else memory.to(place)
     if isinstance(old, nn.Parameter):
         new = nn.Parameter(new, requires_grad=old.requires_grad)
     new.__dict__.update(old.__dict__)
