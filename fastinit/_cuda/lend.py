@@ -44,7 +44,9 @@ def of_interface(out: Any) -> CudaView:
         strides = interface.get("strides")
         stream = interface.get("stream")
     except (KeyError, TypeError, ValueError) as error:
-        raise TypeError(f"out has a __cuda_array_interface__ that does not say {error}") from None
+        raise TypeError(
+            f"out has a __cuda_array_interface__ that cannot be read: {error}"
+        ) from None
     if interface.get("mask") is not None:
         raise TypeError("out is a masked array on a GPU, and a fill has no mask; give its data")
     if 0 in shape:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastinit._cuda import device, program
+from fastinit._cuda import device, lend, program
 
 COMPILER = next((name for name in ("gcc", "cc", "clang") if shutil.which(name)), None)
 FUSES = platform.machine() in ("x86_64", "AMD64")  # only if asked; AArch64 fuses by itself
@@ -76,6 +76,8 @@ class Driver:
         self.calls: dict[str, int] = {}
         self.contexts: list[int] = [0]
         self.captured = False
+        self.foreign: set[int] = set()  # addresses that CUDA does not know
+        self.ordinals: dict[int, int] = {}  # of addresses on another GPU than the first
 
     def __getattribute__(self, name):
         if name.startswith("cu") and name[2:3].isupper():
@@ -88,6 +90,13 @@ class Driver:
 
     def cuGetErrorString(self, status):
         return OK, b"emulated"
+
+    CUpointer_attribute = types.SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL=9)
+
+    def cuPointerGetAttribute(self, attribute, address):
+        if address in self.foreign:
+            return Status.CUDA_ERROR_INVALID_VALUE, None
+        return OK, self.ordinals.get(address, 0)
 
     def cuDeviceGet(self, ordinal):
         return OK, ordinal
@@ -166,6 +175,41 @@ def install(monkeypatch, library: ctypes.CDLL, **options) -> Driver:
     """Let device.py find this GPU, and no kernel of another."""
     driver = Driver(library, **options)
     monkeypatch.setattr(device, "driver", lambda: driver)
+    monkeypatch.setattr(lend, "driver", lambda: driver)
     monkeypatch.setattr(device, "_devices", {})
     monkeypatch.setattr(program, "machine_code", lambda architecture: [b""] * program.PARTS)
     return driver
+
+
+class OnGpu:
+    """An array as CuPy or Numba has it: memory of the (emulated) GPU, which NumPy cannot take."""
+
+    def __init__(self, array, *, readonly=False, stream=None, **more):
+        self.array = array
+        self.__dict__["interface"] = {
+            "data": (array.ctypes.data, readonly),
+            "shape": array.shape,
+            "strides": None if array.flags.c_contiguous else array.strides,
+            "typestr": array.dtype.str,
+            "version": 3,
+            "stream": stream,
+            **more,
+        }
+
+    @property
+    def __cuda_array_interface__(self):
+        return self.interface
+
+
+class ByDlpack:
+    """The same by DLPack alone."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, *, stream=None, max_version=None):
+        assert stream == 1 and max_version == (1, 0)
+        return self.array.__dlpack__(max_version=max_version)
