@@ -108,8 +108,9 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
         )
     if getattr(out, "is_cuda", False) is True and type(out).__module__.split(".")[0] == "torch":
         return _by_torch_on_gpu(out)
-    if hasattr(type(out), "__cuda_array_interface__"):
-        return _by_cuda_interface(out), None
+    on_cuda = getattr(out, "__cuda_array_interface__", None)
+    if isinstance(on_cuda, dict):
+        return _by_cuda_interface(out, on_cuda), None
     if isinstance(getattr(out, "__array_interface__", None), dict):
         return _by_interface(out), None
     try:
@@ -141,11 +142,11 @@ def _by_torch_on_gpu(out: Any) -> tuple[Array, DType]:
         return lend.of_torch(out), resolve(out.dtype)
 
 
-def _by_cuda_interface(out: Any) -> Array:
+def _by_cuda_interface(out: Any, interface: dict[str, Any]) -> Array:
     with _explained():
         from .._cuda import lend
 
-        return lend.of_interface(out)
+        return lend.of_interface(out, interface)
 
 
 @contextlib.contextmanager

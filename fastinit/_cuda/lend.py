@@ -34,9 +34,8 @@ def of_torch(tensor: Any) -> CudaView:
     )
 
 
-def of_interface(out: Any) -> CudaView:
-    """The memory of an object with __cuda_array_interface__ (CuPy, Numba), read once."""
-    interface = out.__cuda_array_interface__
+def of_interface(out: Any, interface: dict[str, Any]) -> CudaView:
+    """The memory of an object (of CuPy, of Numba) by its __cuda_array_interface__."""
     try:
         address, readonly = interface["data"]
         shape = tuple([int(size) for size in interface["shape"]])
