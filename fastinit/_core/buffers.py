@@ -236,12 +236,10 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
         )
     try:
         return np.from_dlpack(out), None
-    except (
-        RuntimeError
-    ):  # "Unsupported dtype in DLTensor": bfloat16 and the 8-bit floats, among others
-        pass
     except Exception as error:
-        raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
+        # bfloat16 and the 8-bit floats, among others: a RuntimeError, since NumPy 2.5 a BufferError
+        if "dtype" not in str(error):
+            raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
     from . import dlpack
 
     try:

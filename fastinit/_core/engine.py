@@ -388,11 +388,19 @@ def through_host(view: Array, write: Callable[[Array], None]) -> None:
     device.copy(values, view, run)
 
 
+_drawing: dict[int, Any] = {}  # what gpu() found: asked again for every small tensor
+
+
 def gpu(ordinal: int) -> Any:
     """The GPU as _cuda/device.py has it, or None where it cannot draw: a warning said why, once."""
-    from .._cuda import device
+    found = _drawing.get(ordinal)
+    if found is None:
+        from .._cuda import device
 
-    return device.ready(ordinal, run)
+        found = device.ready(ordinal, run)
+        if found is not None:
+            _drawing[ordinal] = found
+    return found
 
 
 def gpus() -> dict[str, str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._core.draws import Draw
     from .._core.jobs import Job
 
+_address, _Byte, _Pointer = ctypes.addressof, ctypes.c_char, ctypes.c_void_p
 Host = Callable[[Sequence["Job"]], None]  # draws jobs on the CPU
 
 
@@ -138,9 +139,9 @@ class Device:
 
     def start_kernel(self, kernel: Any, blocks: int, arguments: bytearray, stream: int) -> None:
         # The driver copies the arguments before it returns.
-        place = (ctypes.c_void_p * 1)(ctypes.addressof(ctypes.c_char.from_buffer(arguments)))
+        place = _Pointer(_address(_Byte.from_buffer(arguments)))
         (status,) = self.cuda.cuLaunchKernel(
-            kernel, blocks, 1, 1, launch.THREADS, 1, 1, 0, stream, ctypes.addressof(place), 0
+            kernel, blocks, 1, 1, launch.THREADS, 1, 1, 0, stream, _address(place), 0
         )
         if status.value:
             raise RuntimeError(f"CUDA failed with {_name(self.cuda, status)} at a launch")
@@ -166,18 +167,13 @@ class Device:
         name: int,
         stream: int,
     ) -> None:
-        """Draw a whole tensor that is contiguous: run() of one job, some microseconds sooner."""
-        one = launch.runs(
-            launch.kernel_of(*draw, True),
-            seed,
-            0,
-            draw[2],
-            itemsize,
-            ((address, 0, count, name),),
-            processors=self.processors,
-        )
-        with self.current():
-            self.start(one, stream)
+        """Draw a whole contiguous tensor (no constant): run() of one job, some microseconds
+        sooner.
+        """
+        kernel, blocks, arguments = launch.whole(draw, count, itemsize, self.processors)
+        one = launch.at(arguments, address, seed, name)
+        with _Current(self.cuda, self.context):
+            self.start_kernel(self.kernels[kernel], blocks, one, stream)
 
     def draws(self, job: Job | Draw) -> bool:
         """Whether the kernels of a draw answered as the host does."""

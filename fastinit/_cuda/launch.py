@@ -28,6 +28,7 @@ _STORAGE = ("FI_F64", "FI_F32", "FI_F16", "FI_BF16", "FI_E4M3", "FI_E5M2", "FI_U
 _FORMS = ("central", "wide", "far")
 _HEAD = struct.Struct(f"=QIiii{NUMBERS}d")  # behind the keys
 _RUN = struct.Struct("=QQQQQ")
+_ADDRESS = struct.Struct("=Q")
 _RUNS_AT = 160 + _HEAD.size
 _RUNS_SIZE = _RUNS_AT + RUNS * _RUN.size
 _REGION = struct.Struct(f"=160sQQIiiiii{NUMBERS}dQQQQQQ")
@@ -180,6 +181,27 @@ def runs(
         _RUN.pack_into(arguments, at, address, first, count, stream, blocks)
         at += _RUN.size
     return Launch(kernel, blocks, arguments)
+
+
+@lru_cache(maxsize=1024)
+def whole(
+    draw: tuple[int, int, tuple[Any, ...]], count: int, itemsize: int, processors: int
+) -> tuple[str, int, bytes]:
+    """The launch that draws a whole contiguous tensor, without its address, seed and stream."""
+    place = (0, 0, count, 0)
+    kernel, blocks, arguments = runs(
+        kernel_of(*draw, True), 0, 0, draw[2], itemsize, [place], processors=processors
+    )
+    return kernel, blocks, bytes(arguments)
+
+
+def at(arguments: bytes, address: int, seed: int, stream: int) -> bytearray:
+    """The arguments of whole() for a tensor."""
+    own = bytearray(arguments)
+    own[:160] = keys_of(seed)
+    _ADDRESS.pack_into(own, _RUNS_AT, address)
+    _ADDRESS.pack_into(own, _RUNS_AT + 24, stream)
+    return own
 
 
 def _region(kernel: str, job: Job, place: Place, processors: int, source: int = 0) -> Launch:

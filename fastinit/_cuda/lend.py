@@ -28,8 +28,8 @@ def of_torch(tensor: Any) -> CudaView:
         tuple(tensor.shape),
         tuple([stride * size for stride in tensor.stride()]),
         np.dtype(_UNSIGNED[size]),
-        ordinal=tensor.device.index,
-        stream=torch.cuda.current_stream(tensor.device).cuda_stream,
+        ordinal=tensor.get_device(),
+        stream=torch._C._cuda_getCurrentRawStream(tensor.get_device()),
         owner=tensor,
     )
 

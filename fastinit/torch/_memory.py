@@ -111,13 +111,15 @@ def _on_gpu(tensor: torch.Tensor) -> Array | None:
 
 def launched(tensor: torch.Tensor, draw: Draw, numbers: Callable[[], tuple[int, int]]) -> bool:
     """Draw a contiguous CUDA tensor: what into() does, in half the time of a small one."""
-    if not (tensor.is_contiguous() and has_elements(tensor)) or tensor.is_neg():
+    if not (has_elements(tensor) and tensor.is_contiguous()) or tensor.is_neg():
         return False
-    gpu = engine.gpu(tensor.device.index)
+    ordinal = tensor.get_device()
+    gpu = engine.gpu(ordinal)
     if gpu is None or not gpu.draws(draw):
         return False
     bump(tensor)
-    stream = torch.cuda.current_stream(tensor.device).cuda_stream
+    # What torch.cuda.current_stream() asks, without the object that it makes (3 µs).
+    stream = torch._C._cuda_getCurrentRawStream(ordinal)
     gpu.fill(tensor.data_ptr(), tensor.numel(), tensor.element_size(), draw, *numbers(), stream)
     return True
 

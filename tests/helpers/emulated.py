@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastinit._core import engine
 from fastinit._cuda import device, lend, program
 
 COMPILER = next((name for name in ("gcc", "cc", "clang") if shutil.which(name)), None)
@@ -177,6 +178,7 @@ def install(monkeypatch, library: ctypes.CDLL, **options) -> Driver:
     monkeypatch.setattr(device, "driver", lambda: driver)
     monkeypatch.setattr(lend, "driver", lambda: driver)
     monkeypatch.setattr(device, "_devices", {})
+    monkeypatch.setattr(engine, "_drawing", {})
     monkeypatch.setattr(program, "machine_code", lambda architecture: [b""] * program.PARTS)
     return driver
 
