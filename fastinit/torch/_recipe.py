@@ -9,6 +9,7 @@ initializer may be written, _adapters.setting says.  Nothing is drawn here.
 from __future__ import annotations
 
 import fnmatch
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -19,9 +20,10 @@ from torch import nn
 from .. import _adapters
 from .._core import first_match
 from . import _defaults, _memory
-from ._fills import Contents, Fill, View
+from ._defaults import Record
 from ._names import Named
-from ._replay import Replay
+from ._prove import Fill, View, prove
+from ._replay import Run, Unrunnable
 from .construct import construction
 
 Recipe = Mapping[Any, Any] | Callable[[str, torch.Tensor], Any] | construction | None
@@ -34,18 +36,13 @@ class Plan(NamedTuple):
 
     name: str
     fills: list[Fill]
-    literal: torch.Tensor | None = None
-    replay: Replay | None = None
+    streams: list[str]  # the stream name of each fill
+    run: Run | None = None
+    keys: Mapping[int, str] | None = None  # stream names of the draws of the run
 
     def computed(self, seed: int) -> torch.Tensor | None:
         """The whole of the values that the module's own code computes."""
-        return self.literal if self.replay is None else self.replay.run(seed, self.name)[0]
-
-    def stream(self, number: int) -> str:
-        """The stream name of fill number `number`: the tensor's name, of a part of it with the
-        number of the fill.
-        """
-        return self.name if self.fills[number].view.whole else f"{self.name}[{number}]"
+        return None if self.run is None else self.run.values(seed, self.keys or {})
 
     def fingerprint(self, seed: int) -> str:
         """One line that says everything that is drawn: what ranks compare."""
@@ -66,52 +63,127 @@ def plan(
     recipe: Recipe,
     dtype: torch.dtype | None = None,
     prefix: str = "",
+    kept: frozenset[str] = frozenset(),
+    drawn_buffers: bool = False,
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
     """Plans of the parameters and of the buffers, and for each name that nothing covers the
-    reason.
+    reason.  `kept` are parameters that keep the values that they have.
     """
     chosen = _chosen(parameters, recipe)
     left = [item for item in parameters if chosen.get(item.name) is None]
-    own: dict[str, Contents] = {}
-    warned = left and not isinstance(recipe, construction) and _warn_of_unrun(model)
+    own: dict[str, Plan | str] = {}
+    made = isinstance(recipe, construction)
+    record = None
+    warned = left and not made and _warn_of_unrun(model)
     if left or buffers:
-        own = _defaults.record(model, not isinstance(recipe, construction), dtype, prefix)
-    if isinstance(recipe, construction):
-        for item in (*parameters, *buffers):
-            before = recipe.contents(item.sites[0], item.tensor)
-            if before is not None:
-                own[item.name] = before.followed_by(own.get(item.name))
+        if isinstance(recipe, construction):
+            record = recipe.record((*parameters, *buffers))
+        else:
+            record = _defaults.record(model, dtype, prefix)
+        ruled = {item.name for item in parameters if chosen.get(item.name) is not None}
+        own = _own(record, parameters, buffers, {*kept, *ruled}, drawn_buffers)
     plans, uncovered = [], {}
     for item in parameters:
-        setting = chosen.get(item.name)
+        setting, mine = chosen.get(item.name), own.get(item.name)
         if not item.tensor.numel():
-            plans.append(Plan(item.name, []))
+            plans.append(Plan(item.name, [], []))
         elif setting is not None:
             shape = tuple(item.tensor.shape)
             view = View(shape, (0,) * len(shape), shape, shape, tuple(range(len(shape))))
-            plans.append(Plan(item.name, [Fill(view, *setting)]))
-        elif item.name in own and own[item.name].complete:
-            plans.append(_plan(item.name, own[item.name]))
+            plans.append(Plan(item.name, [Fill(view, *setting)], [item.name]))
+        elif isinstance(mine, Plan):
+            plans.append(mine)
         else:
-            uncovered[item.name] = _why(item, own.get(item.name))
-    if not (uncovered or warned or isinstance(recipe, construction)):
-        _warn_of_unseen(left, own)
-    restored = [
-        _plan(item.name, own[item.name])
-        for item in buffers
-        if item.name in own and own[item.name].complete and _drawn_by_none(own[item.name])
-    ]
+            uncovered[item.name] = mine or _unwritten(item)
+    if not (uncovered or warned or made) and record is not None:
+        _warn_of_unseen(left, record)
+    restored = [one for item in buffers if isinstance(one := own.get(item.name), Plan)]
     return plans, restored, uncovered
 
 
-def _plan(name: str, contents: Contents) -> Plan:
-    return Plan(name, contents.fills, contents.literal, contents.replay)
+def _own(
+    record: Record,
+    parameters: list[Named],
+    buffers: list[Named],
+    others: set[str],
+    drawn_buffers: bool,
+) -> dict[str, Plan | str]:
+    """What the model's own code does to each tensor that it writes: a plan, or why there is none.
+
+    `others` are parameters whose values come from elsewhere.
+    """
+    items = {item.name: item for item in (*parameters, *buffers) if item.name in record.refs}
+    runs = {
+        name: Run(record.log, record.refs[name]) for name, item in items.items() if _sized(item)
+    }
+    runs = {name: run for name, run in runs.items() if not run.untouched}
+    proofs = {name: prove(run) for name, run in runs.items()}
+    keys = _keys(runs, proofs)
+    foreign = {record.refs[name].storage: name for name in others if name in record.refs}
+    own: dict[str, Plan | str] = {}
+    for name, run in runs.items():
+        if name in others:
+            continue
+        fills = proofs[name]
+        elsewhere = [foreign[one] for one in run.memories if foreign.get(one, name) != name]
+        if run.result.size != tuple(items[name].tensor.shape):
+            own[name] = "its own code puts another tensor in its place"
+        elif elsewhere:
+            own[name] = f"it is computed from {elsewhere[0]}, which has other values"
+        elif fills is not None:
+            streams = [
+                _stream(name, fills, number)
+                if fill.draw is None
+                else keys.get(fill.draw, _stream(name, fills, number))
+                for number, fill in enumerate(fills)
+            ]
+            own[name] = Plan(name, fills, streams)
+        else:
+            try:
+                run.values(0, keys)
+                own[name] = Plan(name, [], [], run, keys)
+            except Unrunnable as error:
+                own[name] = str(error)
+    for item in buffers:
+        run_ = runs.get(item.name)
+        if run_ is not None and run_.draws and not drawn_buffers:
+            own[item.name] = "it is drawn, which buffers are not"
+    return own
 
 
-def _drawn_by_none(contents: Contents) -> bool:
-    return contents.replay is None and all(
-        fill.initializer == "constant" for fill in contents.fills
-    )
+def _sized(item: Named) -> bool:
+    return item.tensor.numel() > 0
+
+
+def _stream(name: str, fills: list[Fill], number: int) -> str:
+    """The tensor's name; of a part of it with the number of the fill."""
+    return name if fills[number].view.whole else f"{name}[{number}]"
+
+
+def _keys(runs: dict[str, Run], proofs: dict[str, list[Fill] | None]) -> dict[int, str]:
+    """The stream name of every draw: by the tensor that it fills, else by the first that it goes
+    into.
+    """
+    owners: dict[int, str] = {}
+    by_memory = {run.result.storage: name for name, run in reversed(runs.items())}
+    for name, run in runs.items():
+        for number, one in run.operations:
+            if number in run.draws and number not in owners:
+                target = min(one.writes)
+                owners[number] = by_memory.get(target, name)
+    keys: dict[int, str] = {}
+    for name in runs:
+        mine = [number for number in sorted(owners) if owners[number] == name]
+        fills = proofs[name]
+        for place, fill in enumerate(fills or ()):
+            if fill.draw in mine:
+                keys[fill.draw] = _stream(name, fills or [], place)
+        count = len(fills or ())
+        for number in mine:
+            if number not in keys:
+                keys[number] = f"{name}[{count}]"
+                count += 1
+    return keys
 
 
 def _warn_of_unrun(model: nn.Module) -> bool:
@@ -126,15 +198,14 @@ def _warn_of_unrun(model: nn.Module) -> bool:
     return bool(kinds)
 
 
-def _warn_of_unseen(left: list[Named], own: dict[str, Contents]) -> None:
+def _warn_of_unseen(left: list[Named], record: Record) -> None:
     """A write on the meta device leaves no value, but it counts the tensor's version up."""
     unseen = [
         item.name
         for item in left
-        if item.name in own
-        and item.tensor.is_meta
+        if item.tensor.is_meta
         and _memory.is_plain(type(item.tensor))
-        and item.tensor._version > own[item.name].writes
+        and item.tensor._version > record.writes.get(item.name, sys.maxsize)
     ]
     if unseen:
         more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
@@ -146,12 +217,9 @@ def _warn_of_unseen(left: list[Named], own: dict[str, Contents]) -> None:
         )
 
 
-def _why(item: Named, contents: Contents | None) -> str:
-    site = item.sites[0]
-    kind = type(site.module).__name__
-    if contents is None:
-        return f"no reset_parameters or _init_weights of {kind} or around it writes it"
-    return contents.unknown or f"the code of {kind} writes only a part of it"
+def _unwritten(item: Named) -> str:
+    kind = type(item.sites[0].module).__name__
+    return f"no reset_parameters or _init_weights of {kind} or around it writes it"
 
 
 def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapters.Setting | None]:

@@ -1,248 +1,226 @@
-"""Operations on meta tensors, written down and run again for real: for values that no initializer
-stands for.
+"""Parts of a log run again on real memory: the values that initialization code gives one tensor.
 
-A state space model's log(arange) or log of a uniform, a table of sinusoids, a mask: what the
-model's own code computes on meta tensors is run on the CPU, alone for each tensor, its draws keyed
-by the tensor's name.  Draws are the stream's; the arithmetic is torch's own, so equality across
-machines is torch's there.  Written down by _record.py, chosen in _defaults.py and construct.py.
+Only the operations that the tensor depends on are run, on the CPU.  Random fills are drawn by the
+keys that the caller gives, one a draw; draws that only torch has (randint, bernoulli_) take a
+generator of their own, seeded by the key.  Nothing global is read or changed.  The arithmetic is
+torch's, so there equality across machines is torch's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from .._core.stream import stream_id
-from ._fills import Contents
-from .accelerate import Drawing
-
-_EMPTY = ("empty", "empty_like", "new_empty", "empty_strided")
-_DRAWN = {"rand": "uniform", "rand_like": "uniform", "randn": "normal", "randn_like": "normal"}
-
-
-class Ref(NamedTuple):
-    """A meta tensor as it was at one operation."""
-
-    storage: int
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-
-    def over(self, memory: torch.UntypedStorage) -> torch.Tensor:
-        """The same view of real memory."""
-        return torch.empty(0, dtype=self.dtype).set_(memory, self.offset, self.size, self.stride)  # type: ignore[call-overload,no-any-return]
+from . import _memory
+from ._draw import draw
+from ._log import Box, Log, Operation, Ref
+from ._translate import Call
+from .accelerate import ROOT_HALF, erfinv
 
 
-class Op(NamedTuple):
-    """One operation, references in the places of its meta tensors."""
-
-    function: Callable[..., Any]
-    args: Any
-    kwargs: Any
-    results: list[Ref]
-    written: set[int]  # storages
-    touched: set[int]
-    foreign: bool  # whether tensors with values of their own go into it
+class Unrunnable(Exception):
+    """A part of a log that does not say what a tensor holds; the text says why."""
 
 
-class Log:
-    """Every operation of a recording that has to do with meta tensors, in order."""
+class Run:
+    """The operations that decide one tensor."""
 
-    def __init__(self) -> None:
-        self._ops: list[Op] = []
-        self._alive: dict[int, torch.UntypedStorage] = {}  # or an address might come twice
+    def __init__(self, log: Log, result: Ref):
+        self._log, self.result = log, result
+        self._numbers = log.part(result.storage)
 
-    def add(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
-        made = [one for one in tree_flatten(result)[0] if _is_meta(one)]
-        if not made and not any(map(_is_meta, tree_flatten((args, kwargs))[0])):
-            return
-        kept = tree_map(self._kept, (args, kwargs))
-        given = tree_flatten(kept)[0]
-        results = [self._kept(one).ref for one in made]
-        written = {ref.storage for ref in results}
-        if _changes(function.__name__, kwargs):
-            written |= {
-                one.ref.storage
-                for one in tree_flatten((kept[0][:1], kept[1]))[0]
-                if isinstance(one, _Box)
-            }
-        touched = written | {one.ref.storage for one in given if isinstance(one, _Box)}
-        foreign = any(isinstance(one, torch.Tensor) for one in given)
-        self._ops.append(Op(function, kept[0], kept[1], results, written, touched, foreign))
+    @functools.cached_property
+    def operations(self) -> list[tuple[int, Operation]]:
+        """With their numbers in the log."""
+        return [(number, self._log.operations[number]) for number in self._numbers]
 
-    def part(self, tensor: torch.Tensor) -> Replay:
-        """What has to be run again for the values of one tensor."""
-        result = self._kept(tensor).ref
-        needed, ops = {result.storage}, []
-        for op in reversed(self._ops):
-            if op.written & needed:
-                needed |= op.touched
-                ops.append(op)
-        return Replay(ops[::-1], result, {key: self._alive[key].nbytes() for key in needed})
+    @functools.cached_property
+    def draws(self) -> list[int]:
+        """The numbers of those that draw."""
+        return [number for number, one in self.operations if is_draw(one)]
 
-    def _kept(self, value: Any) -> Any:
-        if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
-            return value
-        if not value.is_meta:
-            return value.detach().clone()  # as it is now
-        storage = value.untyped_storage()
-        self._alive[storage._cdata] = storage
-        return _Box(
-            Ref(
-                storage._cdata,
-                int(value.storage_offset()),
-                tuple(value.shape),
-                value.stride(),
-                value.dtype,
-            )
+    @functools.cached_property
+    def untouched(self) -> bool:
+        """Whether no code has written the tensor."""
+        return all(
+            one.kind == "before" or one.kind.startswith(("empty", "new_empty"))
+            for _, one in self.operations
         )
 
+    @functools.cached_property
+    def memories(self) -> frozenset[int]:
+        """Of all tensors that the tensor depends on, itself included."""
+        found = {self.result.storage}
+        for _, one in self.operations:
+            found |= one.reads | one.writes
+        return frozenset(found)
 
-class _Box:
-    """Keeps a Ref whole in a tree of arguments, where a tuple would be taken apart."""
+    def values(self, seed: int, keys: Mapping[int, str]) -> torch.Tensor:
+        """The tensor's values, with draw number n of the stream keys[n].
 
-    def __init__(self, ref: Ref):
-        self.ref = ref
-
-
-class Replay(NamedTuple):
-    """A part of a log that makes the values of one tensor."""
-
-    ops: list[Op]
-    result: Ref
-    sizes: dict[int, int]  # of every storage that is touched, in bytes
-
-    def run(self, seed: int, name: str) -> tuple[torch.Tensor, bool]:
-        """The values of the tensor `name`, and whether random numbers went into them; NaN where
-        nothing was written.
+        Raises
+        ------
+        Unrunnable
+            Where code failed, where values were drawn by others, where elements were never written.
         """
-        memory: dict[int, torch.UntypedStorage] = {}
+        for _, one in self.operations:
+            if one.kind == "failure":
+                raise Unrunnable(one.function)
+            if one.unkeyed:
+                raise Unrunnable(
+                    "it was copied from a tensor with values of its own, which NumPy or Python "
+                    "may have drawn"
+                )
+        try:
+            first = self._run(seed, keys, 0)
+            second = self._run(seed, keys, 1) if self._may_be_blank else first
+        except Exception as error:
+            why = f"its code fails on the CPU ({type(error).__name__}: {error})"
+            raise Unrunnable(why) from error
+        if not torch.equal(_comparable(first), _comparable(second)):
+            raise Unrunnable("a part of it is never written")
+        return first
 
-        def real(value: Any) -> Any:
-            if isinstance(value, _Box):
-                return view(value.ref)
-            if isinstance(value, torch.device) or (isinstance(value, str) and value == "meta"):
-                return torch.device("cpu") if torch.device(value).type == "meta" else value
-            return None if isinstance(value, torch.Generator) else value  # the name alone decides
+    @functools.cached_property
+    def _may_be_blank(self) -> bool:
+        """Whether some memory is read that no operation before has overwritten."""
+        full: set[int] = set()
+        for _, one in self.operations:
+            if one.kind.startswith(("empty", "new_empty")):
+                continue
+            if not one.reads <= full:
+                return True
+            full |= one.writes if one.overwrites is not None else set()
+        return self.result.storage not in full
+
+    def _run(self, seed: int, keys: Mapping[int, str], blank: int) -> torch.Tensor:
+        memory: dict[int, torch.UntypedStorage] = {}
+        uniform: dict[int, tuple[Ref, float, float, str]] = {}  # by memory: its last write
 
         def view(ref: Ref) -> torch.Tensor:
             if ref.storage not in memory:
-                memory[ref.storage] = torch.UntypedStorage(self.sizes[ref.storage])
-                _blank(torch.empty(0, dtype=ref.dtype).set_(memory[ref.storage]))  # type: ignore[call-overload]
+                memory[ref.storage] = torch.UntypedStorage(self._log.size(ref.storage))
+                _blank(torch.empty(0, dtype=ref.dtype).set_(memory[ref.storage]), blank)  # type: ignore[call-overload]
             return ref.over(memory[ref.storage])
 
-        state = torch.get_rng_state()
-        with (
-            torch.device("cpu"),
-            torch.no_grad(),
-            _Keyed(seed, name) as drawing,
-            _torch_seeded(seed, name) as seeded,
-        ):
-            for op in self.ops:
-                result = op.function(*tree_map(real, op.args), **tree_map(real, op.kwargs))
-                made = [one for one in tree_flatten(result)[0] if isinstance(one, torch.Tensor)]
-                for ref, tensor in zip(op.results, made, strict=True):
-                    if ref.storage not in memory:
-                        if op.function.__name__ in _EMPTY:
-                            _blank(tensor)
-                        view(ref).copy_(tensor)
-            values = view(self.result).clone()
-            drawn = drawing.fills > 0 or not torch.equal(torch.get_rng_state(), seeded)
-        assert torch.equal(torch.get_rng_state(), state)
-        return values, drawn
+        def real(value: Any) -> Any:
+            if isinstance(value, Box):
+                return view(value.ref)
+            if isinstance(value, torch.device):
+                return torch.device("cpu")
+            return None if isinstance(value, torch.Generator) else value  # the key alone decides
+
+        with torch.device("cpu"), torch.no_grad():
+            for number, one in self.operations:
+                args, kwargs = tree_map(real, one.args), tree_map(real, one.kwargs)
+                last = uniform
+                uniform = {key: told for key, told in last.items() if key not in one.writes}
+                key = keys.get(number, "") if is_draw(one) else ""
+                if one.kind in ("literal", "before"):
+                    view(one.results[0]).copy_(args[0])
+                elif one.kind == "call":
+                    _draw(args[0], one.function, args[1], seed, key)
+                elif one.kind in ("uniform_", "normal_") and args[0].dtype in _memory.DTYPES:
+                    name, own = fill_of(one)
+                    _draw(args[0], name, own, seed, key)
+                    ref = one.args[0].ref
+                    if name == "uniform" and -1.0 <= own["low"] < own["high"] <= 1.0:
+                        uniform[ref.storage] = ref, own["low"], own["high"], key
+                elif one.kind == "erfinv_" and last.get(_target(one), (None,))[0] == _ref(one):
+                    _, low, high, key = last[_target(one)]
+                    _draw(args[0], "truncated_normal", truncated(low, high), seed, key)
+                else:
+                    self._operate(one, args, kwargs, memory, blank, seed, key)
+            return view(self.result).clone()
+
+    def _operate(
+        self,
+        one: Operation,
+        args: Any,
+        kwargs: Any,
+        memory: dict[int, torch.UntypedStorage],
+        blank: int,
+        seed: int,
+        key: str,
+    ) -> None:
+        result = _operated(one, args, kwargs, seed, key)
+        made = [each for each in tree_flatten(result)[0] if isinstance(each, torch.Tensor)]
+        for ref, tensor in zip(one.results, made, strict=True):
+            if ref.storage in memory:
+                continue
+            if one.kind.startswith(("empty", "new_empty")):
+                _blank(tensor, blank)
+            memory[ref.storage] = torch.UntypedStorage(self._log.size(ref.storage))
+            ref.over(memory[ref.storage]).copy_(tensor)
 
 
-class _Keyed(Drawing):
-    """Draws for one tensor: fill number k has the stream of "name[k]"."""
-
-    def __init__(self, seed: int, name: str):
-        super().__init__(seed)
-        self._name = name
-
-    def take(self, generator: torch.Generator | None) -> tuple[int, int]:
-        self.fills += 1
-        return self.seed or 0, stream_id(f"{self._name}[{self.fills - 1}]")
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        drawn = _DRAWN.get(getattr(func, "__name__", ""))
-        if drawn is None:
-            return super().__torch_function__(func, types, args, kwargs)
-        kwargs = {key: value for key, value in (kwargs or {}).items() if key != "generator"}
-        make = torch.empty_like if func.__name__.endswith("_like") else torch.empty
-        method = torch.Tensor.uniform_ if drawn == "uniform" else torch.Tensor.normal_
-        return super().__torch_function__(method, types, (make(*args, **kwargs),), {})
+def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> Any:
+    if not one.random:
+        return one.function(*args, **kwargs)
+    if one.kind in _MADE:
+        kwargs = {name: value for name, value in kwargs.items() if name != "generator"}
+        make = torch.empty_like if one.kind.endswith("_like") else torch.empty
+        tensor = make(*args, **{**kwargs, "pin_memory": False})  # type: ignore[operator]
+        if tensor.dtype in _memory.DTYPES:
+            name, own = fill_of(one)
+            return _draw(tensor, name, own, seed, key)
+    generator = torch.Generator().manual_seed((seed ^ stream_id(key)) & (1 << 63) - 1)
+    return one.function.overloadpacket(*args, **{**kwargs, "generator": generator})
 
 
-class _torch_seeded:  # noqa: N801  a context manager is written as a function is
-    """For draws that are torch's alone (randint, bernoulli_): its generator seeded by the name for
-    a while.
-    """
-
-    def __init__(self, seed: int, name: str):
-        self._seed = (seed ^ stream_id(name)) & (1 << 63) - 1
-
-    def __enter__(self) -> torch.Tensor:
-        self._state = torch.get_rng_state()
-        torch.default_generator.manual_seed(self._seed)
-        return torch.get_rng_state()
-
-    def __exit__(self, *error: Any) -> None:
-        torch.set_rng_state(self._state)
+# Operations that make a tensor of draws → what fills it.
+_MADE = {"rand": "uniform_", "rand_like": "uniform_", "randn": "normal_", "randn_like": "normal_"}
 
 
-def resolve(
-    contents: Contents,
-    tensor: torch.Tensor,
-    log: Log,
-    others: Iterable[torch.Tensor],
-    foreign: bool,
-) -> None:
-    """Give contents that no initializer stands for the values that its operations have, if they
-    stand for themselves.
-
-    Not where another parameter goes into it, whose values are drawn by its own name; nor, without
-    `foreign`, where a tensor with values of its own does, of which one run does not show whether
-    they are random.
-    """
-    if (
-        contents.unknown is None
-        or contents.failed
-        or tensor.shape != contents.base.shape
-        or not _is_meta(tensor)
-    ):
-        return
-    replay = log.part(tensor)
-    if any(
-        other.untyped_storage()._cdata in replay.sizes for other in others if other is not tensor
-    ):
-        return
-    if not foreign and any(op.foreign for op in replay.ops):
-        return
-    try:
-        values, drawn = replay.run(0, "")
-    except Exception:
-        return  # what is told of it stays
-    if not (values.is_floating_point() and values.isnan().any()):
-        contents.fills, contents.unknown = [], None
-        contents.literal, contents.replay = (None, replay) if drawn else (values, None)
+def is_draw(one: Operation) -> bool:
+    return one.random and one.function not in ("constant", "eye", "dirac")
 
 
-def _is_meta(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_meta and value.layout is torch.strided
+def fill_of(one: Operation) -> tuple[str, dict[str, Any]]:
+    """Initializer and arguments of an operation of torch that draws."""
+    kind = _MADE.get(one.kind, one.kind)
+    first, second = ("low", "high") if kind == "uniform_" else ("mean", "std")
+    given = {} if one.kind in _MADE else dict(zip((first, second), one.args[1:], strict=False))
+    for theirs, ours in (("from", "low"), ("to", "high"), ("mean", "mean"), ("std", "std")):
+        if one.kind not in _MADE and theirs in one.kwargs:
+            given[ours] = one.kwargs[theirs]
+    return kind[:-1], {first: given.get(first, 0.0), second: given.get(second, 1.0)}
 
 
-def _changes(name: str, kwargs: dict[str, Any]) -> bool:
-    """Whether a function writes into its first argument, or into one that is given by name."""
-    if name.startswith("__"):
-        return name == "__setitem__" or (
-            name.startswith("__i") and name[3:] not in ("nt__", "ndex__", "nvert__", "ter__")
-        )
-    return name.endswith("_") or "out" in kwargs
+def truncated(low: float, high: float) -> dict[str, Any]:
+    """erfinv_ of a uniform between low and high, as in accelerate.py."""
+    own = {"mean": 0.0, "std": ROOT_HALF, "low": erfinv(low), "high": erfinv(high)}
+    return {**own, "bounds": "absolute"}
 
 
-def _blank(tensor: torch.Tensor) -> None:
-    tensor.fill_(float("nan") if tensor.is_floating_point() or tensor.is_complex() else 0)
+def _ref(one: Operation) -> Ref | None:
+    return one.args[0].ref if one.args and isinstance(one.args[0], Box) else None
+
+
+def _target(one: Operation) -> int:
+    ref = _ref(one)
+    return -1 if ref is None else ref.storage
+
+
+def _draw(
+    tensor: torch.Tensor, initializer: str, arguments: dict[str, Any], seed: int, key: str
+) -> torch.Tensor:
+    def refuse(_: torch.Tensor) -> Any:
+        raise Unrunnable(f"{initializer} cannot fill a part of it")
+
+    call = Call(tensor, initializer, dict(arguments), None, refuse)
+    return draw(call, lambda _: (seed, stream_id(key)))
+
+
+def _blank(tensor: torch.Tensor, number: int) -> None:
+    tensor.fill_(number)
+
+
+def _comparable(tensor: torch.Tensor) -> torch.Tensor:
+    """NaN equals NaN here."""
+    return tensor.nan_to_num(nan=1.5) if tensor.is_floating_point() else tensor

@@ -2,31 +2,33 @@
 written down.
 
 For models that draw in their constructors, or after them, in ways that reset_parameters() does not
-repeat.  The block is then the recipe of materialize_().  How fills are followed: _record.py.
+repeat.  The block is then the recipe of materialize_().  What is written down: _log.py.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from ._fills import Contents
-from ._names import Site
-from ._record import Recorder
-from ._replay import Log, resolve
+from . import _memory
+from ._defaults import Record
+from ._log import Log, Recorder
+from ._names import Named
 
 
 class construction:  # noqa: N801  a context manager is written as a function is
     """Build a model on the meta device and write down what its own code would draw: the recipe of
     materialize_().
 
-    Every fill inside the block counts, in constructors and after them; nothing is drawn and no
-    memory is taken. The model may be sharded, compiled or wrapped before materialize_(). What
-    transformers leaves out on the meta device (_init_weights) is added by materialize_().
+    Everything inside the block counts, in constructors and after them, in its order; the last
+    writer has the last word. No parameter takes memory, and none is drawn. The model may be
+    sharded, compiled or wrapped before materialize_(). transformers runs its _init_weights in the
+    block as it does on the CPU.
 
     Examples
     --------
@@ -39,11 +41,9 @@ class construction:  # noqa: N801  a context manager is written as a function is
 
     def __init__(self) -> None:
         self._log = Log()
-        self._recorder = Recorder(again=False, log=self._log)
-        self._device = torch.device("meta")
-        self._real: dict[
-            int, int
-        ] = {}  # id of a parameter that is not on the meta device → its version after the block
+        self._recorder = Recorder(self._log)
+        # id of a parameter that is not on the meta device → its version after the block
+        self._real: dict[int, int] = {}
         self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = (
             weakref.WeakKeyDictionary()
         )
@@ -51,11 +51,9 @@ class construction:  # noqa: N801  a context manager is written as a function is
     def __enter__(self) -> construction:
         self._hook = register_module_parameter_registration_hook(self._registered)
         self._recorder.__enter__()
-        self._device.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._device.__exit__(*error)
         self._recorder.__exit__(*error)
         self._hook.remove()
         parameters = [one for own in self._sites.values() for one in own.values()]
@@ -76,21 +74,12 @@ class construction:  # noqa: N801  a context manager is written as a function is
         ):
             self._sites.setdefault(module, {})[name] = parameter
 
-    def contents(self, site: Site, tensor: torch.Tensor) -> Contents | None:
-        """What the code has written into a parameter or buffer; None if it has written nothing in
-        this block.
-        """
-        registered = self._sites.get(site.module, {}).get(site.attribute, tensor)
-        contents = self._recorder.known(registered)
-        if (
-            contents is None and registered.is_meta
-        ):  # made by an operation that the recorder does not follow
-            contents = Contents(registered)
-            contents.unknown = "the constructor computes it in a way that no initializer stands for"
-        if contents is None or contents.untouched:
-            return None
-        parameters = (
-            one for own in self._sites.values() for one in own.values()
-        )  # seldom looked at: no list for each
-        resolve(contents, registered, self._log, parameters, foreign=False)
-        return contents
+    def record(self, items: Iterable[Named]) -> Record:
+        """The log, and where the parameters and buffers lie in it."""
+        refs = {}
+        for item in items:
+            site = item.sites[0]
+            tensor = self._sites.get(site.module, {}).get(site.attribute, item.tensor)
+            if _memory.is_plain(type(tensor)) and tensor.layout is torch.strided:
+                refs[item.name] = self._log.ref(tensor)
+        return Record(self._log, refs, {})

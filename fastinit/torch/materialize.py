@@ -22,8 +22,8 @@ from .._core.stream import check_seed
 from ..fill import fill as fill_many
 from ..typing import Box, Seed
 from . import _memory, _names, _recipe, construct
-from ._fills import Fill
 from ._names import Named
+from ._prove import Fill
 from ._recipe import Plan, Recipe
 
 # The initializers that every dtype can hold, with their values.
@@ -117,6 +117,7 @@ def materialize_(
     *,
     check: bool = True,
     overwrite: bool = False,
+    buffer_draws: bool = False,
     prefix: str = "",
     threads: int | None = None,
 ) -> Report:
@@ -144,6 +145,8 @@ def materialize_(
         differs.
     overwrite : bool
         Fill real parameters and buffers too, such as to_empty() leaves them.
+    buffer_draws : bool
+        Give buffers also what the model's code draws, such as spectral_norm's vectors.
     prefix : str
         Where the model lies in a larger one: ``materialize_(block, prefix="blocks.1")`` draws what
         the larger model's call would draw.
@@ -160,7 +163,7 @@ def materialize_(
     A parameter's stream is its qualified name without wrappers' segments; a tied one has its first;
     a part that is filled apart has the fill's number, "weight[1]". A DTensor's rank draws its own
     shard. What no initializer gives (a log of a uniform) torch computes, whole on every rank, from
-    draws of streams "A_log[0]", ... (Report.computed). Buffers are never drawn.
+    draws of streams "A_log[0]", ... (Report.computed).
 
     Examples
     --------
@@ -181,15 +184,15 @@ def materialize_(
             "device is 'meta', which holds no values; give a real one, or None for the CPU"
         )
     _check_tensors(todo, dtype)
-    plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype, prefix)
-    by_name = {plan.name: plan for plan in plans}
     if isinstance(recipe, construct.construction) and not overwrite:
-        todo = [
-            item
-            for item in parameters
-            if _is_meta(item.tensor) or (item.name in by_name and recipe.left_real(item.tensor))
-        ]
+        todo = [one for one in parameters if _is_meta(one.tensor) or recipe.left_real(one.tensor)]
         _check_tensors(todo, dtype)
+    kept = frozenset(one.name for one in parameters) - {one.name for one in todo}
+    plans, restored, uncovered = _recipe.plan(
+        model, parameters, buffers, recipe, dtype, prefix, kept, buffer_draws
+    )
+    by_name = {plan.name: plan for plan in plans}
+    todo = [one for one in todo if _is_meta(one.tensor) or overwrite or one.name in by_name]
     # What cannot be drawn and has no rule is left and reported, such as packed integers.
     left = [item for item in todo if item.name in uncovered and not _can_be_drawn(item.tensor)]
     untouched = {item.name for item in left}
@@ -218,7 +221,7 @@ def materialize_(
     given = {one.name: one for one in restored}
     for item in buffers:
         if item.name in given:
-            _restore(item, given[item.name], device)
+            _restore(item, given[item.name], seed, device)
     return Report(
         tuple([line for item in todo for line in _lines(item, by_name[item.name], new[item.name])]),
         tuple(
@@ -422,7 +425,7 @@ def _entries(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
                     _memory.lend(tensor),
                     fill.initializer,
                     fill.arguments,
-                    plan.stream(number),
+                    plan.streams[number],
                     region,
                     fill.view.shape,
                 )
@@ -504,7 +507,12 @@ def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> list[Filled]:
     dtype = str(memory.dtype).removeprefix("torch.")
     return [
         Filled(
-            item.name, fill.initializer, fill.arguments, fill.view.shape, dtype, plan.stream(number)
+            item.name,
+            fill.initializer,
+            fill.arguments,
+            fill.view.shape,
+            dtype,
+            plan.streams[number],
         )
         for number, fill in enumerate(plan.fills)
     ]
@@ -537,22 +545,11 @@ def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
         setattr(site.module, site.attribute, new)
 
 
-def _restore(item: Named, plan: Plan, device: Any) -> None:
-    """A buffer on the meta device gets the constants or the computed values that the model's own
-    code gives it.
-    """
+def _restore(item: Named, plan: Plan, seed: int, device: Any) -> None:
+    """A buffer gets the values that the model's own code gives it."""
     value = torch.empty(tuple(item.tensor.shape), dtype=item.tensor.dtype, device="cpu")
-    if plan.literal is not None:
-        value.copy_(plan.literal)
-    for fill in plan.fills:
-        view = fill.view
-        value[
-            tuple(
-                [
-                    slice(start, start + size)
-                    for start, size in zip(view.starts, view.sizes, strict=True)
-                ]
-            )
-        ] = _constant(fill)
+    _run(list(_entries(item, plan, value)), seed, None)
+    _write_constants(item, plan, value)
+    _write_computed(item, plan.computed(seed), value)
     for site in item.sites:
         site.module._buffers[site.attribute] = value if device is None else value.to(device)

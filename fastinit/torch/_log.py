@@ -1,0 +1,410 @@
+"""A log of what initialization code does: every operation on its tensors, as torch's dispatcher
+sees it.
+
+Inside a Recorder's block the code of constructors and resets runs on the meta device.  Each
+operation is kept with its arguments, tensors as views of numbered memory (Ref), so that a part of
+the log can be run again on real memory (_replay.py) or be shown to be one draw (_prove.py).  What
+an operation reads and writes is taken from its schema, what is random from its tag: nothing here
+knows what an operation means, but for torch.nn.init's functions, which are kept as calls.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils._device import _device_constructors
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+from . import _detours, _memory
+from ._translate import TRANSLATIONS
+
+Arguments = tuple[Any, ...]
+
+
+class Ref(NamedTuple):
+    """A view of numbered memory."""
+
+    storage: int
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.size)
+
+    def over(self, memory: torch.UntypedStorage) -> torch.Tensor:
+        """The same view of real memory."""
+        empty = torch.empty(0, dtype=self.dtype, device="cpu")
+        return empty.set_(memory, self.offset, self.size, self.stride)  # type: ignore[call-overload,no-any-return]
+
+
+class Box:
+    """Keeps a Ref whole in a tree of arguments, where a tuple would be taken apart."""
+
+    def __init__(self, ref: Ref):
+        self.ref = ref
+
+
+class Operation(NamedTuple):
+    """One operation, boxed references in the places of its tensors."""
+
+    # the operation's name without overload; or "call" of torch.nn.init, "literal" and "before" for
+    # values that are given, "failure"
+    kind: str
+    function: Any  # the overload; for a call the initializer's name, for a failure the reason
+    args: Any
+    kwargs: Any
+    results: list[Ref]
+    reads: frozenset[int]
+    writes: frozenset[int]
+    overwrites: int | None  # memory that it writes wholly without reading it
+    random: bool
+    unkeyed: bool  # whether values go into it that NumPy or Python may have drawn
+
+
+class Log:
+    """Operations in order, and for each memory those that write it."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self._writers: dict[int, list[int]] = {}
+        self._kept: dict[int, torch.UntypedStorage] = {}  # or an address might come twice
+        self._known: set[int] = set()  # real memory whose values the log makes
+
+    def ref(self, tensor: torch.Tensor) -> Ref:
+        storage = tensor.untyped_storage()
+        self._kept[storage._cdata] = storage
+        return Ref(
+            storage._cdata,
+            int(tensor.storage_offset()),
+            tuple(tensor.shape),
+            tensor.stride(),
+            tensor.dtype,
+        )
+
+    def size(self, storage: int) -> int:
+        """In bytes."""
+        return self._kept[storage].nbytes()
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether the tensor's values are those that the log makes, not those in its memory."""
+        return tensor.is_meta or tensor.untyped_storage()._cdata in self._known
+
+    def whole(self, ref: Ref) -> bool:
+        """Whether a view is all of its memory, each element once."""
+        dense = all(size == 1 or stride for size, stride in zip(ref.size, ref.stride, strict=True))
+        return dense and ref.elements * ref.dtype.itemsize == self.size(ref.storage)
+
+    # ------------------------------------------------------------------------------------- writing
+
+    def literal(
+        self,
+        tensor: torch.Tensor,
+        values: torch.Tensor,
+        unkeyed: bool = False,
+        before: bool = False,
+    ) -> None:
+        """The tensor has these values now; `before`: it had them before the code ran."""
+        ref = self.ref(tensor)
+        self._known.add(ref.storage)
+        kind, kept = "before" if before else "literal", values.detach().clone()
+        self._add(kind, None, (kept,), {}, [ref], (), [ref], False, unkeyed)
+
+    def call(self, tensor: torch.Tensor, initializer: str, arguments: dict[str, Any]) -> None:
+        """A function of torch.nn.init fills the tensor."""
+        if tensor.numel():
+            self._track(tensor)
+            ref = self.ref(tensor)
+            self._add("call", initializer, (Box(ref), dict(arguments)), {}, [], (), [ref], True)
+
+    def failure(self, tensor: torch.Tensor, why: str) -> None:
+        """Code that should have written the tensor failed."""
+        ref = self.ref(tensor)
+        self._add("failure", why, (), {}, [], [ref], [ref], False)
+
+    def operation(
+        self,
+        function: Any,
+        args: Arguments,
+        kwargs: dict[str, Any],
+        result: Any,
+        unkeyed: Callable[[], bool],
+    ) -> None:
+        """One of torch's own; `unkeyed` is asked where values from outside go into it."""
+        kind, schema = function._schema.name.split("::")[1], function._schema
+        is_random = torch.Tag.nondeterministic_seeded in function.tags
+        given = [one for one in tree_flatten((args, kwargs))[0] if _strided(one)]
+        made = [one for one in tree_flatten(result)[0] if _strided(one)]
+        if not (is_random or kind.startswith(("empty", "new_empty"))) and not any(
+            map(self.knows, (*given, *made))
+        ):
+            return
+        written = [one for one in _written(schema, args, kwargs) if _strided(one)]
+        for one in written:
+            self._track(one)
+        foreign = [one for one in given if not self.knows(one)]
+        results, writes = [self.ref(one) for one in made], [self.ref(one) for one in written]
+        inputs = {one.untyped_storage()._cdata for one in given}
+        fresh = [ref for ref in results if ref.storage not in inputs]
+        for one in made:
+            if not one.is_meta and one.untyped_storage()._cdata not in inputs:
+                self._known.add(one.untyped_storage()._cdata)
+        kept = tree_map(self._boxed, (args, kwargs))
+        sources = [self.ref(one) for one in given if self.knows(one)]
+        if not (writes or fresh):
+            return  # a view, which its references say
+        if kind in _PURE and writes:
+            target = writes[0]
+            sources = [ref for ref in sources if ref != target] if self.whole(target) else sources
+        self._add(
+            kind,
+            function,
+            kept[0],
+            kept[1],
+            results,
+            sources,
+            [*writes, *fresh],
+            is_random,
+            bool(foreign) and unkeyed(),
+        )
+
+    def _track(self, tensor: torch.Tensor) -> None:
+        """From now on a real tensor's values are those that the log makes."""
+        if not self.knows(tensor):
+            storage = tensor.untyped_storage()
+            self._known.add(storage._cdata)
+            if storage._cdata not in self._writers and storage.nbytes():
+                flat = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage)  # type: ignore[call-overload]
+                self.literal(flat, flat, before=True)
+
+    def _boxed(self, value: Any) -> Any:
+        if not _strided(value):
+            return value
+        if self.knows(value):
+            return Box(self.ref(value))
+        return value.detach().clone()  # as it is now
+
+    def _add(
+        self,
+        kind: str,
+        function: Any,
+        args: Any,
+        kwargs: Any,
+        results: list[Ref],
+        sources: Iterable[Ref],
+        targets: list[Ref],
+        is_random: bool,
+        unkeyed: bool = False,
+    ) -> None:
+        reads = frozenset(ref.storage for ref in sources)
+        writes = frozenset(ref.storage for ref in targets)
+        overwrites = None
+        if len(writes) == 1 and not writes & reads and any(map(self.whole, targets)):
+            (overwrites,) = writes
+        if overwrites is None and kind != "failure":
+            reads |= frozenset(ref.storage for ref in targets if ref not in results)
+        number = len(self.operations)
+        self.operations.append(
+            Operation(
+                kind,
+                function,
+                args,
+                kwargs,
+                results,
+                reads,
+                writes,
+                overwrites,
+                is_random,
+                unkeyed,
+            )
+        )
+        for storage in writes:
+            self._writers.setdefault(storage, []).append(number)
+
+    # ------------------------------------------------------------------------------------- reading
+
+    def part(self, storage: int) -> list[int]:
+        """The numbers of the operations that decide what is in a memory at the end."""
+        found: set[int] = set()
+        todo = [(storage, len(self.operations))]
+        while todo:
+            needed, before = todo.pop()
+            for number in reversed(self._writers.get(needed, ())):
+                if number >= before:
+                    continue
+                operation = self.operations[number]
+                if number not in found:
+                    found.add(number)
+                    todo += [(read, number) for read in operation.reads]
+                if operation.overwrites == needed:
+                    break
+        return sorted(found)
+
+
+# Operations that write their first argument and do not read it.
+_PURE = frozenset(
+    ("fill_", "zero_", "copy_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_")
+    + ("log_normal_", "cauchy_", "geometric_")
+)
+
+
+def _strided(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout is torch.strided
+
+
+def _written(schema: Any, args: Arguments, kwargs: dict[str, Any]) -> list[Any]:
+    """The arguments that an operation writes, by its schema."""
+    written = []
+    for place, argument in enumerate(schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[place] if place < len(args) else kwargs.get(argument.name)
+            written += tree_flatten(value)[0]
+    return written
+
+
+class Recorder(_detours.Block):
+    """A block in which new tensors are on the meta device and every operation is logged."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self.log = log
+        self._dispatch = _Dispatch(log)
+        self._device = torch.device("meta")
+
+    def __enter__(self) -> Any:
+        self._dispatch.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._dispatch.__exit__(*error)
+
+    def called(self, name: str, args: Arguments, kwargs: dict[str, Any]) -> Any:
+        tensor: Any = args[0] if args else kwargs.get("tensor")
+        if not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
+            return _detours.ORIGINALS[name](*args, **kwargs)
+        call = TRANSLATIONS[name](*args, **kwargs)
+        if call.initializer is None:
+            return call.fallback(tensor)
+        self.log.call(tensor, call.initializer, call.arguments)
+        _memory.bump(tensor)  # as the write would
+        return tensor
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Arguments = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _READING and args and args[0].is_meta:
+            return func(args[0].cpu(), *args[1:], **kwargs)
+        if func not in _device_constructors() or kwargs.get("device") is not None:
+            return func(*args, **kwargs)
+        if func in _FROM_VALUES:
+            if args and isinstance(args[0], torch.Tensor):
+                return func(*args, **kwargs)
+            # On the meta device these make a tensor without an operation, so its values would be
+            # lost.  Without elements it stays on the CPU: by torch.tensor([]) transformers asks
+            # whether initialization is worth while.
+            values = func(*args, **{**kwargs, "device": "cpu"})
+            if not values.numel():
+                return values
+            made: torch.Tensor = torch.empty_like(values, device=self._device)
+            made.requires_grad_(values.requires_grad)
+            self.log.literal(made, values, self._dispatch.unkeyed())
+            return made
+        return func(*args, **{**kwargs, "device": self._device})
+
+
+_READING = (torch.Tensor.numpy, torch.Tensor.__array__)
+_FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
+
+
+class _Dispatch(TorchDispatchMode):
+    """Sees every operation, below autograd and below Python's conveniences."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        self._generator: torch.Generator | None = None
+
+    def __enter__(self) -> Any:
+        self._before = _states()
+        return super().__enter__()
+
+    def unkeyed(self) -> bool:
+        """Whether NumPy or Python have drawn since the block was entered."""
+        return _states() != self._before
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Arguments = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = self._run(func, args, kwargs)
+        self._log.operation(func, args, kwargs, result, self.unkeyed)
+        return result
+
+    def _run(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
+        kind = func._schema.name.split("::")[1]
+        given = [one for one in tree_flatten((args, kwargs))[0] if _strided(one)]
+        leaves_meta = kind == "_local_scalar_dense" or (
+            kind == "_to_copy" and torch.device(kwargs.get("device") or "meta").type != "meta"
+        )
+        if leaves_meta and given and self._log.knows(given[0]):
+            values = self._values(given[0])
+            if values is not None:
+                return func(values, *args[1:], **kwargs)
+        meta = any(one.is_meta for one in given)
+        if meta and not all(one.is_meta for one in given):
+            target: Any = args[0] if args else None
+            if _strided(target) and not target.is_meta and _written(func._schema, args, kwargs):
+                return target  # real memory takes no meta values; the log has them
+            if kind != "copy_":
+                args, kwargs = tree_map(_on_meta, (args, kwargs))
+        if torch.Tag.nondeterministic_seeded in func.tags and not meta:
+            device = torch.device(kwargs.get("device") or (given[0].device if given else "cpu"))
+            if device.type == "cpu":  # no number is taken from torch's generator for what is logged
+                return self._private(func, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _private(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
+        if self._generator is None:
+            self._generator = torch.Generator().manual_seed(0)
+        try:
+            kwargs_now = {**kwargs, "generator": self._generator}
+            return func.overloadpacket(*args, **kwargs_now)
+        except (TypeError, RuntimeError):
+            return func(*args, **kwargs)
+
+    def _values(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Of a tensor that the code reads: its values, where they do not depend on a draw."""
+        from ._replay import Run, Unrunnable  # runs parts of the log, and knows it
+
+        run = Run(self._log, self._log.ref(tensor))
+        if run.draws:
+            return None
+        with torch.utils._python_dispatch._disable_current_modes():
+            try:
+                return run.values(0, {})
+            except Unrunnable:
+                return None
+
+
+def _on_meta(value: Any) -> Any:
+    return value.to("meta") if _strided(value) and value.ndim else value
+
+
+def _states() -> tuple[Any, ...]:
+    """The states of the global generators that torch's operations do not show."""
+    kind, numbers, *rest = np.random.get_state(legacy=True)
+    return random.getstate(), kind, bytes(numbers), *rest  # type: ignore[arg-type]
