@@ -20,6 +20,7 @@ from torch import nn
 from . import _names
 from ._log import Log, Recorder, Ref
 from ._names import Named
+from ._replay import read
 
 
 class Record(NamedTuple):
@@ -42,7 +43,7 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
         for item in buffers:
             if not standins[item.name].is_meta and standins[item.name].numel():
                 log.literal(standins[item.name], standins[item.name], before=True)
-        with torch.no_grad(), Recorder(log):
+        with torch.no_grad(), Recorder(log, read):
             # The first module that holds a tied parameter comes last, and so has the last word, as
             # its name counts.
             for _, module in reversed(list(_names.modules(model))):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch.utils._device import _device_constructors
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
 from . import _detours, _memory
@@ -270,13 +270,17 @@ def _written(schema: Any, args: Arguments, kwargs: dict[str, Any]) -> list[Any]:
     return written
 
 
+# The values of a tensor that code reads, or None where they depend on a draw: _replay.read.
+Read = Callable[[Log, Ref], torch.Tensor | None]
+
+
 class Recorder(_detours.Block):
     """A block in which new tensors are on the meta device and every operation is logged."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, read: Read) -> None:
         super().__init__()
         self.log = log
-        self._dispatch = _Dispatch(log)
+        self._dispatch = _Dispatch(log, read)
         self._device = torch.device("meta")
 
     def __enter__(self) -> Any:
@@ -333,9 +337,9 @@ _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
 class _Dispatch(TorchDispatchMode):
     """Sees every operation, below autograd and below Python's conveniences."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, read: Read) -> None:
         super().__init__()
-        self._log = log
+        self._log, self._read = log, read
         self._generator: torch.Generator | None = None
 
     def __enter__(self) -> Any:
@@ -361,7 +365,8 @@ class _Dispatch(TorchDispatchMode):
             kind == "_to_copy" and torch.device(kwargs.get("device") or "meta").type != "meta"
         )
         if leaves_meta and given and self._log.knows(given[0]):
-            values = self._values(given[0])
+            with _disable_current_modes():
+                values = self._read(self._log, self._log.ref(given[0]))
             if values is not None:
                 return func(values, *args[1:], **kwargs)
         meta = any(one.is_meta for one in given)
@@ -385,19 +390,6 @@ class _Dispatch(TorchDispatchMode):
             return func.overloadpacket(*args, **kwargs_now)
         except (TypeError, RuntimeError):
             return func(*args, **kwargs)
-
-    def _values(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        """Of a tensor that the code reads: its values, where they do not depend on a draw."""
-        from ._replay import Run, Unrunnable  # runs parts of the log, and knows it
-
-        run = Run(self._log, self._log.ref(tensor))
-        if run.draws:
-            return None
-        with torch.utils._python_dispatch._disable_current_modes():
-            try:
-                return run.values(0, {})
-            except Unrunnable:
-                return None
 
 
 def _on_meta(value: Any) -> Any:

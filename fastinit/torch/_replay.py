@@ -83,7 +83,7 @@ class Run:
             why = f"its code fails on the CPU ({type(error).__name__}: {error})"
             raise Unrunnable(why) from error
         if not torch.equal(_comparable(first), _comparable(second)):
-            raise Unrunnable("a part of it is never written")
+            raise Unrunnable("the code writes only a part of it, or reads what nothing has written")
         return first
 
     @functools.cached_property
@@ -157,6 +157,15 @@ class Run:
                 _blank(tensor, blank)
             memory[ref.storage] = torch.UntypedStorage(self._log.size(ref.storage))
             ref.over(memory[ref.storage]).copy_(tensor)
+
+
+def read(log: Log, ref: Ref) -> torch.Tensor | None:
+    """The values of a tensor, where they do not depend on a draw."""
+    run = Run(log, ref)
+    try:
+        return None if run.draws else run.values(0, {})
+    except Unrunnable:
+        return None
 
 
 def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> Any:

@@ -19,6 +19,7 @@ from . import _memory
 from ._defaults import Record
 from ._log import Log, Recorder
 from ._names import Named
+from ._replay import read
 
 
 class construction:  # noqa: N801  a context manager is written as a function is
@@ -41,7 +42,7 @@ class construction:  # noqa: N801  a context manager is written as a function is
 
     def __init__(self) -> None:
         self._log = Log()
-        self._recorder = Recorder(self._log)
+        self._recorder = Recorder(self._log, read)
         # id of a parameter that is not on the meta device → its version after the block
         self._real: dict[int, int] = {}
         self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = (

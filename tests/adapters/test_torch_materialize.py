@@ -2,6 +2,7 @@
 
 import copy
 import math
+import random
 
 import numpy as np
 import pytest
@@ -172,11 +173,15 @@ def test_arithmetic_after_a_fill_is_followed():
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (lambda w: w.copy_(torch.randn(4, 3, device="cpu")), "random numbers of torch"),
-        (lambda w: w.normal_().mul_(torch.rand(3, device="cpu")), "a tensor was multiplied"),
+        (lambda w: w.copy_(torch.from_numpy(np.random.rand(4, 3))), "NumPy or Python"),
+        (
+            lambda w: w.copy_(torch.from_numpy(np.full((4, 3), random.random()))),
+            "NumPy or Python",
+        ),
         (lambda w: w[:2].normal_(), "only a part"),
-        (lambda w: w[:2].normal_().tanh_(), "tanh_"),
-        (lambda w: w.view(2, 6)[:, 1:3].normal_(), "no box"),
+        (lambda w: w[:2].normal_().tanh_(), "only a part"),
+        (lambda w: w.view(2, 6)[:, 1:3].normal_(), "only a part"),
+        (lambda w: w.mul_(2.0), "reads what nothing has written"),
         (lambda w: None, "no reset_parameters"),
     ],
 )
@@ -312,7 +317,38 @@ def test_draws_that_are_torchs_alone_repeat_by_name_and_seed():
     )
 
 
-def test_a_parameter_computed_from_another_is_refused():
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            lambda w: w.copy_(torch.randn(4, 3, device="cpu")),
+            lambda: torch.from_numpy(fi.normal((4, 3), seed=2, name="odd")),
+        ),
+        (
+            lambda w: w.normal_().mul_(torch.rand(3, device="cpu")),
+            lambda: torch.from_numpy(
+                fi.normal((4, 3), seed=2, name="odd[0]") * fi.uniform(3, seed=2, name="odd[1]")
+            ),
+        ),
+    ],
+)
+def test_draws_on_the_cpu_on_the_way_are_keyed_too_and_take_no_number_from_torch(code, expected):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.odd = nn.Parameter(torch.empty(4, 3))
+
+        def reset_parameters(self):
+            with torch.no_grad():
+                code(self.odd)
+
+    state = torch.get_rng_state()
+    model = on_meta(Odd)
+    fit.materialize_(model, seed=2)
+    assert torch.equal(model.odd, expected()) and torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_parameter_computed_from_another_follows_its_draw():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
@@ -324,11 +360,17 @@ def test_a_parameter_computed_from_another_is_refused():
                 self.direction.normal_()
                 self.length.copy_(self.direction.norm(dim=1))
 
-    with pytest.raises(
-        ValueError,
-        match="(?s)no rule covers 1 .*length: it was copied from a tensor on the meta device",
-    ):
-        fit.materialize_(on_meta(Scaled))
+    model = on_meta(Scaled)
+    report = fit.materialize_(model, seed=3)
+    direction = torch.from_numpy(fi.normal((5, 4), seed=3, name="direction"))
+    assert torch.equal(model.direction, direction) and report.computed == ("length",)
+    assert torch.equal(model.length, direction.norm(dim=1))
+    with pytest.raises(ValueError, match="length: it is computed from direction, which has other"):
+        fit.materialize_(on_meta(Scaled), {"direction": "ones"})
+    model = on_meta(Scaled)
+    model.direction = nn.Parameter(torch.ones(5, 4))
+    with pytest.raises(ValueError, match="length: it is computed from direction, which has other"):
+        fit.materialize_(model)
 
 
 def test_values_that_the_code_computes_without_drawing_are_kept_and_told():

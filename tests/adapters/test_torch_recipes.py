@@ -92,7 +92,7 @@ def test_a_callable_recipe_sees_names_and_parameters():
         ({"up.weight": ("normal", {"sdt": 1})}, TypeError, "no argument 'sdt'; did you mean 'std'"),
         ({"up.weight": ("normal", 0.1)}, TypeError, "pair"),
         ({"up.weight": {"std": 0.1}}, ValueError, "key 'initializer'"),
-        ({"up.weight": nn.init.normal_}, TypeError, "no initializer of fastinit"),
+        ({"up.weight": nn.init.normal_}, TypeError, "is not an initializer of fastinit"),
         ({"up.bias": "he_normal"}, ValueError, "up.bias.*fan"),
         ({3: 0}, TypeError, "neither a name pattern nor a type"),
         (3, TypeError, "recipe is int"),
@@ -165,8 +165,11 @@ def test_a_parameter_that_the_code_replaces_is_followed_or_refused():
 
     model = on_meta(lambda: Replacing(lambda w: torch.randn_like(w) * 0.1))
     assert fit.materialize_(model).filled[0].arguments == {"mean": 0.0, "std": 0.1}
+    model = on_meta(lambda: Replacing(lambda w: torch.rand(5, 4, device="cpu")))
+    fit.materialize_(model, seed=2)
+    assert torch.equal(model.weight, torch.from_numpy(fi.uniform((5, 4), seed=2, name="weight")))
     with pytest.raises(ValueError, match="weight: .*another tensor in its place"):
-        fit.materialize_(on_meta(lambda: Replacing(lambda w: torch.rand(5, 4, device="cpu"))))
+        fit.materialize_(on_meta(lambda: Replacing(lambda w: torch.rand(5, 3))))
 
 
 def test_a_report_prints_what_matters():
@@ -317,7 +320,7 @@ def test_a_construction_refuses_what_it_cannot_follow():
     with fit.construction() as made:
         model = nn.Linear(2, 2)
         with torch.no_grad():
-            model.bias.copy_(torch.rand(2, device="cpu"))
+            model.bias.copy_(torch.from_numpy(np.random.rand(2)))
     with pytest.raises(
         ValueError, match="bias: it was copied from a tensor with values of its own"
     ):

@@ -223,7 +223,8 @@ def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
     report = fit.materialize_(model, made, seed=1)
     laws_agree(plain, model)
     assert report.skipped == () and fit.verify_(model, made, seed=1)
-    assert not any("_is_hf_initialized" in module.__dict__ for module in model.modules())
+    for one, two in zip(plain.modules(), model.modules(), strict=True):
+        assert one.__dict__.get("_is_hf_initialized") == two.__dict__.get("_is_hf_initialized")
 
 
 def test_a_materialized_llama_computes():
