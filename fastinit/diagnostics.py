@@ -9,7 +9,8 @@ in the last digits from machine to machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from . import _table
 from ._core import DISTRIBUTION
 from .typing import Array
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+Activation = Literal["linear", "tanh", "relu"]
+ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0.0),
@@ -35,29 +37,42 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def signal(
-    initializer: Any,
+    initializer: str | Callable[..., Any],
     *,
-    activation: str = "tanh",
+    activation: Activation = "tanh",
     depth: int = 50,
     width: int = 256,
     batch: int = 256,
     seed: int = 0,
     **arguments: Any,
 ) -> Array:
-    """The root mean square of each layer's output, depth + 1 numbers: x ~ N(0, 1), then x =
-    activation(W x) again and again.
+    """The root mean square of x ~ N(0, 1) and of each layer's output, x = activation(W x).
 
     Parameters
     ----------
-    initializer : a function of fastinit or its name; `arguments` are its own.
-    activation : "tanh", "relu" or "linear".
-    depth, width, batch : layers, units of each, samples.
-    seed : every layer has a name of its own under it.
+    initializer : str or callable
+        An initializer of fastinit, by name or as the function.
+    activation : {"tanh", "relu", "linear"}
+        What follows each matrix.
+    depth, width, batch : int
+        The number of layers, units per layer and samples.
+    seed : int
+        One for all layers; each has its own name.
+    **arguments
+        The initializer's own.
+
+    Returns
+    -------
+    array
+        depth + 1 numbers, the input's first.
 
     Raises
     ------
-    ValueError : unknown activation or initializer, sizes below 1.
+    ValueError
+        An unknown activation or initializer; sizes below 1.
 
+    Examples
+    --------
     >>> small, good = signal("normal", std=0.01), signal("xavier_normal")
     >>> bool(small[-1] < 1e-30), bool(good[-1] > 0.05)
     (True, True)
@@ -73,7 +88,7 @@ def signal(
         weight = function((width, width), seed=seed, name=f"layers.{layer}.weight", **arguments)
         with np.errstate(
             over="ignore", invalid="ignore", under="ignore"
-        ):  # a signal that explodes is what is to be seen
+        ):  # an exploding signal is part of what is shown
             x = ACTIVATIONS[activation](weight.astype(np.float64) @ x)
         found.append(_root_mean_square(x))
     return np.array(found)
@@ -84,9 +99,10 @@ def _root_mean_square(x: Array) -> float:
         return float(np.sqrt(np.mean(x * x)))
 
 
-def picture(path: Any, *, depth: int = 50, width: int = 256, seed: int = 0) -> None:
-    """Draw signal() of several initializers under tanh and ReLU to an image file (its suffix says
-    which kind).
+def picture(path: str | PathLike[str], *, depth: int = 50, width: int = 256, seed: int = 0) -> None:
+    """Plot signal() of several initializers under tanh and ReLU into an image file.
+
+    The suffix of `path` chooses the format.
     """
     try:
         from matplotlib.figure import Figure
@@ -97,7 +113,8 @@ def picture(path: Any, *, depth: int = 50, width: int = 256, seed: int = 0) -> N
         ) from error
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, activation in zip(panels, ("tanh", "relu"), strict=True):
+    compared: tuple[Activation, ...] = ("tanh", "relu")
+    for axes, activation in zip(panels, compared, strict=True):
         for label, (name, arguments) in CASES.items():
             values = signal(
                 name, activation=activation, depth=depth, width=width, seed=seed, **arguments

@@ -15,7 +15,7 @@ from typing import Any
 from numba import config, njit
 
 if getattr(config, "DISABLE_JIT", False):  # numba sets its options at run time
-    raise ImportError("NUMBA_DISABLE_JIT is set: the Numba forms exist compiled only")
+    raise ImportError("NUMBA_DISABLE_JIT is set, but these functions exist in compiled form only")
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 inner: Any = njit(**OPTIONS)  # compiled into its callers, and cached with them

@@ -1,6 +1,6 @@
 """Numba forms of section 8 of stream-v1.md: blocks of reflectors, applied to strips of Q.
 
-The products stand in tiles.py, what a strip is too.  The same bits in NumPy:
+The products, and what a strip is: tiles.py.  The same bits in NumPy:
 _orthogonal/numpy_form.py; who owns the memory and the threads: _orthogonal/compiled.py; from strips
 to the destination: stores.py.
 """
@@ -147,7 +147,7 @@ def _open(v, starts, b, count, d, strips, width, y):
         k = b * BLOCK
         if (
             used[s] == BLOCK and columns[s * width] == k
-        ):  # a whole block's columns: transposed where they stand
+        ):  # a whole block's columns: transposed in place
             for x in range(0, BLOCK, 8):
                 for r in range(0, BLOCK, 8):
                     transpose(
@@ -322,7 +322,7 @@ def multiply(a, a_at, a_size, rows, b, b_size, depth, corner, c, c_at, c_size, s
     """Chains of c continued: c[m, x] += a[m, k] * b[k, x], ascending k < depth, all in strips of
     64.
 
-    Where `corner` is not empty its blocks stand for those of b on the diagonal.
+    Where `corner` is not empty, its blocks replace those of b on the diagonal.
     """
     for x in range(strips):
         for k in range(0, depth, BLOCK):

@@ -1,7 +1,7 @@
-"""Numba forms of sparse, section 9 of stream-v1.md; the NumPy form stands in _sparse.py.
+"""Numba forms of sparse, section 9 of stream-v1.md; the NumPy form is in _sparse.py.
 
-64 units are marked in one uint64 a place, which keeps their marks in the first-level cache and lets
-rows be written in the order of memory.
+One uint64 per place marks 64 units.  That keeps the marks in the first-level cache and lets rows be
+written in the order of memory.
 """
 
 import numpy as np
@@ -133,9 +133,7 @@ def sparse_marked(words, places, zeros_picked, where):
 
 @Entry
 def sparse_listed(words, places, where):
-    """The same for few places of many, by sorted lists: a place is looked for by halving and put in
-    by shifting.
-    """
+    """The same for few places of many, by sorted lists: binary search, then insertion."""
     units, picks = words.shape
     for u in range(units):
         chosen = where[u]

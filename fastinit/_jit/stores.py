@@ -92,7 +92,7 @@ def _narrow(out, start, stop, mantissa, bias, itemsize):
 
 
 def _block(itemsize, exchanged):
-    """Write eight rows of eight values' bits from an address on, `stride` apart: as they stand, or
+    """Write eight rows of eight values' bits from an address on, `stride` apart: as they are, or
     transposed.
     """
 

@@ -1,6 +1,6 @@
-"""Chains in LLVM: one step, a register tile of many, and the products of strips made of tiles.
+"""Fixed-order dot products as LLVM IR: one step, a register tile of many, and products of strips.
 
-The only place of the library where multiply and add are fused.  The target is Numba's own
+Nothing else in the library fuses multiply and add.  The target is Numba's own
 (NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included), which is also in the key of its cache.  A strip is
 row after row of 64 numbers, without gaps; all arrays are whole, with offsets (slices that numba
 types as possibly strided made this 6 times slower).

@@ -2,8 +2,8 @@
 documentation.
 
 Only integer operations, + - * /, sqrt, comparisons, selections, conversions and bit views: no
-np.log, no np.sum, nothing whose result varies with the CPU.  The rules stand in stream-v1.md; the
-same operations in C stand in src/kernel/.
+np.log, no np.sum, nothing whose result varies with the CPU.  The rules: stream-v1.md; the same
+operations in C: src/kernel/.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def join(pairs: Array) -> Array:
 
 def uniform_f32(w: Array, lo: float, d: float, low: float, high: float) -> Array:
     u = (w >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
-    y = np.float32(d) * u  # bits: product and sum are rounded apart
+    y = np.float32(d) * u  # bits: product and sum are rounded separately
     y += np.float32(lo)
     y[y < np.float32(low)] = np.float32(low)
     y[y > np.float32(high)] = np.float32(high)
@@ -218,7 +218,7 @@ def _pieces(job: Job) -> Iterator[Piece]:
         return
     per_tile = 32 if job.storage == F64 or job.draw == WORDS64 else 64
     limit = TILES_AT_ONCE * per_tile
-    small = limit // 4  # values whose indices are worked out one by one
+    small = limit // 4  # values whose indices are computed one by one
     stack = [(out, job.first)]
     while stack:
         view, first = stack.pop()

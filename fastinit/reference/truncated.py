@@ -79,7 +79,7 @@ LN2_HIGH_F64, LN2_LOW_F64 = _d("0x1.62e42feep-1", "0x1.a39ef35793c76p-33")
 
 
 def horner(x: Array, coefficients: tuple[Any, ...]) -> Array:
-    """((c0 x + c1) x + c2) ...: product and sum rounded apart; x is an array of the working
+    """((c0 x + c1) x + c2) ...: product and sum rounded separately; x is an array of the working
     type.
     """
     y = x * coefficients[0]
