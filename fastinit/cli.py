@@ -233,6 +233,17 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("file", metavar="FILE", help="the image to write; its suffix says which kind")
     one.set_defaults(command=_picture)
 
+    text = (
+        "compare what a GPU draws with what the host draws, bit for bit, in every draw, dtype and "
+        "stride, and time it"
+    )
+    one = commands.add_parser("selftest", help=text, description=text)
+    one.add_argument(
+        "--cuda", action="store_true", required=True, help="test NVIDIA GPUs (extra cuda)"
+    )
+    one.add_argument("--device", type=_whole, default=0, metavar="N", help="which GPU (default: 0)")
+    one.set_defaults(command=_selftest)
+
     text = "show the version, the engine, the instruction set and the threads in use"
     one = commands.add_parser("info", help=text, description=text)
     one.set_defaults(command=_info)
@@ -566,6 +577,32 @@ def _picture(options: argparse.Namespace) -> int:
     except ImportError as error:
         return _failed(str(error), 1)
     return 0
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from ._core import engine
+    from ._cuda import device, selftest
+    from ._cuda.program import Unavailable
+
+    try:
+        gpu = device.device(options.device, engine.run)
+    except Unavailable as error:
+        return _failed(str(error), 1)
+    if gpu.missing is not None:
+        return _failed(gpu.missing, 1)
+    print(f"{gpu.name}, {gpu.architecture}, against {engine.name()} {engine.isa()}")
+    bad = len(gpu.refused)
+    for name in sorted(gpu.refused):
+        print(f"{name}: refused, it does not answer as the host does")
+    for result in selftest.run(gpu, engine.run):
+        bad += result.difference is not None
+        name = result.name.replace("_", " ")
+        print(f"{name}: {result.difference or 'equal bits'} ({result.seconds:.1f} s)", flush=True)
+    for row in selftest.speed(gpu):
+        rate = row.values / row.milliseconds / 1e6
+        print(f"{row.draw} {row.dtype}: {row.milliseconds:.3f} ms, {rate:.0f} G values/s")
+    print("all bits are equal" if not bad else f"{bad} checks failed")
+    return int(bad > 0)
 
 
 def _info(_: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ _golden = importlib.util.spec_from_file_location(
 )
 golden = importlib.util.module_from_spec(_golden)
 _golden.loader.exec_module(golden)
+pytestmark = pytest.mark.native  # the host that is right
 
 
 def array_of(shape, dtype, order="C"):

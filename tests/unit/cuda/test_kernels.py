@@ -17,6 +17,7 @@ from fastinit._cuda import answers, device, launch, program, selftest
 
 ON_A_CARD_ONLY = {"graph_replay", "every_word", "beyond_32_bits", "a_billion_values"}
 EMULATED = [check for check in selftest.CHECKS if check.__name__ not in ON_A_CARD_ONLY]
+pytestmark = pytest.mark.native  # the host that is right
 
 
 def host(jobs):
