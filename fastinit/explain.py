@@ -61,8 +61,8 @@ def explain(
     >>> text = fi.explain("he_normal", (64, 32, 3, 3), name="conv1.weight", seed=0)
     >>> print(text.replace("; ", "\\n").replace(", a the", ",\\n  a the"))
     he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n)),
-      a the negative slope, n the fan of the mode, not truncated
-    negative_slope=0.0, mode='fan_in'
+      a the negative slope, n the fan of the mode: He normal
+    negative_slope=0.0, gain=1.0, mode='fan_in'
     fan_in 288, fan_out 576
     mean 0, std 0.08333333333333333 (0x1.5555555555555p-4, in float32 0x1.555556p-4)
     stream 0x6818e6bd312c03df (name 'conv1.weight')

@@ -9,16 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 from ._core.arguments import described, integer, shown, whole
 from ._core.shapes import parse_shape
-
-Axes = int | Sequence[int]
+from .typing import Axes, AxisLayout, Shape
 
 
 class Fans(NamedTuple):
-    """Inputs that reach one output, and outputs that one input reaches."""
+    """Inputs that reach one output, and outputs that one input reaches.
+
+    Parameters
+    ----------
+    fan_in : int
+        Inputs of one output.
+    fan_out : int
+        Outputs of one input.
+
+    See Also
+    --------
+    fans : The function that returns it.
+
+    Examples
+    --------
+    >>> fi.Fans(fan_in=3, fan_out=4).fan_in
+    3
+    """
 
     fan_in: int
     fan_out: int
@@ -30,39 +46,55 @@ _TRANSPOSED = ("IOW", "IOHW", "IODHW", "WOI", "HWOI", "DHWOI")
 
 
 def fans(
-    shape: Axes,
+    shape: Shape,
     *,
-    layout: str = "oi",
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
+    groups: SupportsIndex = 1,
 ) -> Fans:
-    """fan_in = product of in and kernel axes; fan_out = product of out and kernel axes, divided by
-    groups.
+    """fan_in = product of in and kernel axes; fan_out = product of out and kernel axes / groups.
 
     Parameters
     ----------
-    shape : the global shape, two or more axes unless in_axis and out_axis are given.
-    layout : "oi", (out, in, *kernel) as in torch; "io", (*kernel, in, out) as in JAX and Keras; or
-        one capital an axis: O out, I in, B batch, D H W kernel. "IOHW" is torch's transposed
-        convolution, "IOO" (dim, heads, head_dim).
-    in_axis, out_axis : an axis or axes; both or neither; they win over layout. () stands for no
-        axis.
-    batch_axis : axes of independent weights (experts, heads, channels of a depthwise kernel); they
-        count in no fan.
-    groups : equal blocks stacked along the out axis (of transposed convolutions the in axis): a
+    shape : int or sequence of int
+        Sizes of the whole tensor, two or more unless `in_axis` and `out_axis` are given.
+    layout : str, default "oi"
+        "oi", ``(out, in, *kernel)``, as in torch; "io", ``(*kernel, in, out)``, as in JAX and
+        Keras; or one capital an axis: O out, I in, B batch, D H W kernel. "IOHW" is torch's
+        transposed convolution, "IOO" (dim, heads, head_dim).
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`; () stands for no axis.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights (experts, heads, channels of a depthwise kernel); no fan counts
+        them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis (of transposed convolutions the in axis): a
         convolution's groups, 3 for fused q, k, v, 2 for gate-up. The default is torch's number,
         which counts the outputs of all groups.
+
+    Returns
+    -------
+    Fans
+        The two fans, exact integers.
 
     Raises
     ------
     ValueError
-        Fewer than two axes, axes outside the shape or named twice, groups that do not divide their
+        Fewer than two axes; axes outside the shape or named twice; groups that do not divide their
         axis.
 
-    Same as: torch's _calculate_fan_in_and_fan_out ("oi"), Keras' compute_fans ("io"), JAX's axes of
-    variance_scaling.
+    See Also
+    --------
+    variance_scaling : Scales by fans.
+    torch.nn.init.kaiming_normal_ : Counts fans as "oi".
+    keras.initializers.VarianceScaling : Counts fans as "io".
+    jax.nn.initializers.variance_scaling : Counts fans as "io", by in_axis, out_axis and batch_axis.
+
+    Notes
+    -----
+    Fans are those of the whole tensor, never of a shard: stream-v1.md, section 3.
 
     Examples
     --------

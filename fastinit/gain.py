@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ._core.arguments import described, nearest, real, shown
 from ._core.engine import guarded
 from ._core.math import exp
+from .typing import Real
 
 _LINEAR = (
     "linear",
@@ -57,29 +58,47 @@ _ELU_NEGATIVE_SIDE = 0.14494541749292386
 
 
 @guarded
-def gain(activation: str | Callable[[float], float], param: float | None = None) -> float:
-    """gain = 1 / sqrt(E f(z)²), z ~ N(0, 1): the factor that keeps the second moment through the
-    activation f.
+def gain(
+    activation: str | Callable[[float], float],
+    param: Real | None = None,
+) -> float:
+    """1 / √(E f(z)²), z ~ N(0, 1): the factor that keeps the second moment through f.
 
     Parameters
     ----------
-    activation : a name, or a callable that takes one float and returns one. torch's names have
-        torch's values: linear, conv1d … conv_transpose3d and sigmoid 1, tanh 5/3, relu √2,
-        leaky_relu √(2/(1 + slope²)), selu 3/4. By the formula: gelu, gelu_tanh, quick_gelu, silu =
-        swish, mish, elu, softplus, softsign, hardswish, hardsigmoid, hardtanh, relu6, relu_squared,
-        logsigmoid, tanhshrink. A callable is integrated at 768 fixed points (kinks at whole and
-        half numbers cost no accuracy); what it computes itself is outside the promise of equal
-        bits.
-    param : leaky_relu's negative slope (default 0.01), elu's alpha (default 1).
+    activation : str or callable
+        The activation f: a name, or a callable that takes one float and returns one. torch's names
+        have torch's values: linear, conv1d … conv_transpose3d and sigmoid 1, tanh 5/3, relu √2,
+        leaky_relu √(2 / (1 + slope²)), selu 3/4. By the formula: gelu, gelu_tanh, quick_gelu, silu
+        = swish, mish, elu, softplus, softsign, hardswish, hardsigmoid, hardtanh, relu6,
+        relu_squared, logsigmoid, tanhshrink.
+    param : float, optional
+        The negative slope of leaky_relu (default 0.01), or the alpha of elu (default 1).
+
+    Returns
+    -------
+    float
+        The factor, to be given as an initializer's `gain`.
 
     Raises
     ------
     ValueError
-        An unknown name; a param not finite, or not of this activation; a callable with E f(z)² zero
-        or not finite.
+        An unknown name; a param that is not finite, or not of this activation; a callable with E
+        f(z)² zero or not finite.
 
-    Same as: torch.nn.init.calculate_gain, for its names. Source: He et al. 2015, equation 14;
-    torch's documentation.
+    See Also
+    --------
+    torch.nn.init.calculate_gain : Equal, for its names.
+    xavier_normal, he_normal, orthogonal : Initializers that take a gain.
+
+    Notes
+    -----
+    Formula in [1]_. A callable is integrated at 768 fixed points (kinks at whole and half numbers
+    cost no accuracy); what it computes itself is outside the promise of equal bits.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, equations 10 and 14.
 
     Examples
     --------
@@ -108,7 +127,7 @@ def gain(activation: str | Callable[[float], float], param: float | None = None)
     return known
 
 
-def _gain_with_param(activation: str, param: float | None) -> float:
+def _gain_with_param(activation: str, param: Real | None) -> float:
     a = real(param, "param") if param is not None else 0.01 if activation == "leaky_relu" else 1.0
     second_moment = (
         0.5 * (1.0 + a * a) if activation == "leaky_relu" else 0.5 + a * a * _ELU_NEGATIVE_SIDE

@@ -23,13 +23,20 @@ def info() -> dict[str, Any]:
     Returns
     -------
     dict
-        version, distribution (the installed one, None in a source tree), clashes_with (other
+        Version, distribution (the installed one, None in a source tree), clashes_with (other
         distributions with files in this package's folder: uninstall them, then reinstall
         fastinit-weights), stream_version, engine ("native" or "reference"), isa (in use) and isas
         (available), threads (by default), cuda (each GPU that was filled so far, with the kernels
         that did not answer as the host does), python, numpy, ml_dtypes and numba (None where not
-        installed; large orthogonal and sparse want it). FASTINIT_ENGINE, FASTINIT_ISA and
-        FASTINIT_NUM_THREADS choose.
+        installed; large orthogonal and sparse want it).
+
+    See Also
+    --------
+    explain : What an initializer fills.
+
+    Notes
+    -----
+    The variables FASTINIT_ENGINE, FASTINIT_ISA and FASTINIT_NUM_THREADS choose.
 
     Examples
     --------

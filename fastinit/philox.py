@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 import numpy as np
 
 
-def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]:
+def philox4x32(
+    counter: Sequence[SupportsIndex],
+    key: Sequence[SupportsIndex],
+) -> tuple[int, int, int, int]:
     """The four output words of Philox4x32-10, the generator under every draw.
 
     Block b of stream s under a seed: counter (b low, b high, s low, s high) and key (seed low, seed
@@ -19,11 +23,33 @@ def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, in
 
     Parameters
     ----------
-    counter : four integers in [0, 2**32), least significant word first.
-    key : two integers in [0, 2**32).
+    counter : sequence of int
+        Four integers in [0, 2**32), least significant word first.
+    key : sequence of int
+        Two integers in [0, 2**32).
 
-    Same as: Random123's philox4x32 (10 rounds), C++26 std::philox4x32, cuRAND's and PyTorch's
-    Philox. Source: Salmon, Moraes, Dror, Shaw, SC'11.
+    Returns
+    -------
+    tuple of int
+        Four words in [0, 2**32).
+
+    Raises
+    ------
+    ValueError
+        Another number of words, or a word outside the range.
+
+    See Also
+    --------
+    new_seed : A fresh seed.
+
+    Notes
+    -----
+    Algorithm of [1]_; Random123's philox4x32, C++26 std::philox4x32, and cuRAND's and PyTorch's
+    Philox are equal.
+
+    References
+    ----------
+    .. [1] Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011.
 
     Examples
     --------
@@ -39,7 +65,7 @@ def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, in
     return tuple(int(word) for word in words)  # type: ignore[return-value]
 
 
-def _words(given: Sequence[int], count: int, what: str) -> list[int]:
+def _words(given: Sequence[SupportsIndex], count: int, what: str) -> list[int]:
     try:
         words = [operator.index(word) for word in given]
     except TypeError:

@@ -21,7 +21,20 @@ import numpy as np
 from ._core import dtypes, engine, fill, safetensors
 from ._core.dtypes import DType
 from ._core.fill import apply
-from .typing import Array, Box, Sizes, Write
+from .typing import (
+    Array,
+    Box,
+    Dtype,
+    Initializer,
+    Name,
+    Out,
+    PathLike,
+    Region,
+    Seed,
+    Shape,
+    Sizes,
+    Write,
+)
 
 _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 _AT_ONCE = 1 << 20  # values that one task converts
@@ -410,40 +423,70 @@ def _copy(values: Array, source: Source, dtype: DType, view: Array, threads: int
 
 
 def pretrained(
-    path: Any,
+    path: PathLike,
     tensor: str | None = None,
     *,
-    shape: Any = None,
-    rest: Any = None,
+    shape: Shape | None = None,
+    rest: Initializer | None = None,
     rest_arguments: Mapping[str, Any] | None = None,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """W = the tensor in the file; with rest=, W = the tensor where the two shapes overlap and
-    rest's draw elsewhere.
+) -> Out:
+    """W = the tensor in the file; with `rest`, also a larger W that the file fills in part.
+
+    Where the shapes overlap W is the tensor, elsewhere what `rest` draws.
 
     Parameters
     ----------
-    path : .safetensors, .npz or .npy, plain numbers only; pickles (.pt, .bin, …) are refused
+    path : str or path
+        A .safetensors, .npz or .npy file of plain numbers. Pickles (.pt, .bin, …) are refused
         without being read.
-    tensor : its name there; not needed where there is only one.
-    shape, dtype : of the whole tensor, the file's if not given. Floating dtypes are converted, with
-        one rounding.
-    rest, rest_arguments : for a shape that differs (a grown vocabulary): an initializer, by name or
-        function, and its arguments. Its fans and indices are the whole new tensor's. Without it
-        another shape is an error.
-    region : of the new tensor; no more than that is read (a compressed npz is unpacked up to
-        there).
+    tensor : str, optional
+        The tensor's name there; not needed where the file has only one.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; those of the file by default.
+    rest : str or function, optional
+        Initializer of what the file does not hold (a grown vocabulary). Its fans and indices are
+        those of the whole new tensor. Without it, another shape is an error.
+    rest_arguments : mapping, optional
+        Arguments of `rest`.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        The file's by default; floating dtypes are converted with one rounding.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill. No more is read; a compressed npz is unpacked up to there.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        A pickle; a damaged or hostile header; no such tensor; another shape without rest; an
-        overflow of dtype.
+        A pickle; a damaged or hostile header; no such tensor; another shape without `rest`; a value
+        that overflows the dtype.
+
+    See Also
+    --------
+    fill : Many tensors in one call.
+    safetensors.safe_open : The library that reads safetensors files.
+
+    Notes
+    -----
+    With `rest`, what is drawn has the bits that `rest` gives at the same place of the whole new
+    tensor.
 
     Examples
     --------
@@ -458,7 +501,6 @@ def pretrained(
     source = find(path, tensor)
     if shape is None and (out is None or region is not None):
         shape = source.shape
-    if dtype is None and out is None:
-        dtype = source.dtype
+    kind: Any = source.dtype if dtype is None and out is None else dtype
     own = {"path": path, "tensor": tensor, "rest": rest, "rest_arguments": rest_arguments}
-    return apply(pretrained_rule, own, shape, dtype, out, region, seed, name, threads)  # type: ignore[no-any-return]
+    return apply(pretrained_rule, own, shape, kind, out, region, seed, name, threads)  # type: ignore[no-any-return]

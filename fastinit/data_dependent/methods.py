@@ -1,24 +1,27 @@
-"""LSUV, Krähenbühl's two normalisations, weight normalization's start, moments matched to the
-batch.
+"""The public functions on plain arrays: LSUV, Krähenbühl's two normalizations, weight
+normalization's start, moments matched to the batch.
 
-Each changes working copies layer by layer, in the order of the network, and then calls finish(),
-which writes the arrays of the layers themselves.  Layer, copies and reports: network.py.
+Each checks its arguments, draws where it has to, runs one of algorithms.py on working copies, and
+calls finish(), which writes the layers' own arrays.  Layer, copies and reports: network.py.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from .._core.arguments import positive, real
+from .._core.arguments import positive, real, whole
 from .._core.engine import guarded
 from .._core.stream import check_seed
-from ..initializers import normal
-from ..typing import Array
-from .network import Copy, Layer, NetworkReport, copies_of, finish, flow, moments
+from ..initializers import normal, orthogonal
+from ..typing import Array, Real, Seed
+from . import algorithms
+from .network import Layer, Network, NetworkReport, total_moments
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Gradients = Callable[["list[Array]", "list[Array | None]", Array], "Sequence[Array]"]
 
@@ -26,34 +29,64 @@ Gradients = Callable[["list[Array]", "list[Array | None]", Array], "Sequence[Arr
 @guarded
 def lsuv(
     layers: Sequence[Layer],
-    batch: Any,
+    batch: ArrayLike,
     *,
-    std: float = 1.0,
-    tolerance: float = 0.1,
-    tries: int = 10,
+    std: Real = 1.0,
+    tolerance: Real = 0.1,
+    tries: SupportsIndex = 10,
     orthonormal: bool = True,
     center: bool = False,
-    seed: Any = None,
+    seed: Seed | None = None,
     threads: int | None = None,
 ) -> NetworkReport:
-    """Orthonormal weights, zero biases; then layer by layer W ← W·std/s until |s − std| ≤
-    tolerance, s the std of y.
+    """Orthonormal weights, then layer by layer W ← W·std/s until abs(s − std) ≤ tolerance.
+
+    s is the std of the layer's output. Biases are zeros.
 
     Parameters
     ----------
-    layers, batch : see Layer; the first layer's input, one example a row.
-    tries : at most so many scalings a layer; each is one forward.
-    orthonormal : False keeps the weights and biases given.
-    center : also moves the biases so that the mean of every layer's y is 0.
-    seed : of the orthonormal weights, each drawn under its layer's name (or place).
+    layers : sequence of Layer
+        The network, in order.
+    batch : array_like
+        Input of the first layer, one example a row.
+    std : float, default 1.0
+        The std wanted of every output.
+    tolerance : float, default 0.1
+        How far from it the std may stay.
+    tries : int, default 10
+        The most scalings of a layer; each is one forward.
+    orthonormal : bool, default True
+        False keeps the weights and biases given.
+    center : bool, default False
+        Also move the biases so that the mean of every output is 0.
+    seed : int, optional
+        Seed of the orthonormal weights, each drawn under its layer's name (or place).
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width, an output of zero variance or not finite: no array is changed.
+        A batch of the wrong width, an output of zero variance or not finite. No array is changed.
 
-    Source: Mishkin and Matas, All you need is a good init, ICLR 2016. The weights' orthonormal
-    start keeps the stream contract, the scaling, by NumPy's products, does not.
+    See Also
+    --------
+    normalize_within_layers : Unit by unit, in one pass.
+    fastinit.torch.lsuv_ : On torch modules.
+
+    Notes
+    -----
+    Method of [1]_. The orthonormal start keeps the stream contract; the scaling, by NumPy's
+    products, does not.
+
+    References
+    ----------
+    .. [1] Mishkin and Matas, All you need is a good init, ICLR 2016.
 
     Examples
     --------
@@ -63,50 +96,71 @@ def lsuv(
     [1.0, 1.0]
     """
     wanted, slack = positive(std, "std"), positive(tolerance, "tolerance")
-    copies, x = copies_of(layers, batch)
-    seed = check_seed(seed)
-    for place, copy in enumerate(copies):
+    network, seed = Network(layers, batch), check_seed(seed)
+    for place, copy in enumerate(network.layers):
         if orthonormal:
-            from ..initializers import orthogonal
-
             flat = np.moveaxis(copy.weight, copy.layer.unit_axis, 0)
             name = copy.layer.name if copy.layer.name is not None else place
-            dtype = copy.weight.dtype.name
-            flat[...] = orthogonal(flat.shape, seed=seed, name=name, dtype=dtype, threads=threads)
-            if copy.bias is not None:
-                copy.bias[...] = 0.0
-    for copy, given in flow(copies, x):
-        for _ in range(tries):
-            mean, found = copy.spread(copy.run(given), per_unit=False)
-            if abs(found - wanted) <= slack:
-                break
-            copy.scale(wanted / found)
-            if copy.bias is not None and not orthonormal:
-                copy.bias *= wanted / found
-            copy.tries += 1
-        if center and copy.bias is not None:
-            copy.bias -= copy.spread(copy.run(given), per_unit=False)[0]
-    return finish("lsuv", copies, x)
+            flat[...] = orthogonal(
+                flat.shape, seed=seed, name=name, dtype=copy.weight.dtype, threads=threads
+            )
+            copy.clear_bias()
+    algorithms.scale_to_std(
+        network, wanted, slack, whole(tries, "tries", 0), not orthonormal, center
+    )
+    return network.finish("lsuv")
 
 
 @guarded
 def normalize_within_layers(
-    layers: Sequence[Layer], batch: Any, *, mean: float = 0.0, std: float = 1.0
+    layers: Sequence[Layer],
+    batch: ArrayLike,
+    *,
+    mean: Real = 0.0,
+    std: Real = 1.0,
 ) -> NetworkReport:
-    """Each unit of each layer: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
-    of its y.
+    """Each unit: W ← W·std/s, b ← (b − m)·std/s + mean, m and s the moments of its output.
 
-    So every unit starts with the same mean and std. A layer without biases is scaled and not
+    Every unit then starts with the same mean and std. A layer without biases is scaled and not
     shifted.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The network, in order.
+    batch : array_like
+        Input of the first layer, one example a row.
+    mean : float, default 0.0
+        The mean wanted of every unit.
+    std : float, default 1.0
+        The std wanted of every unit.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width, a unit of zero variance, an output that is not finite: no array
+        A batch of the wrong width, a unit of zero variance, an output that is not finite. No array
         is changed.
 
-    Source: Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of
-    convolutional neural networks, ICLR 2016, algorithm 1; the code magic_init with `mean` its bias.
+    See Also
+    --------
+    match_moments : The same by whole layers.
+    normalize_between_layers : What is run next.
+    fastinit.torch.normalize_within_layers_ : On torch modules.
+
+    Notes
+    -----
+    Algorithm 1 of [1]_; `mean` is the bias of its code, magic_init. Outside the stream contract:
+    the products are NumPy's.
+
+    References
+    ----------
+    .. [1] Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of convolutional
+           neural networks, ICLR 2016.
 
     Examples
     --------
@@ -116,49 +170,65 @@ def normalize_within_layers(
     (array([0.534522, 0.534522]), array([-1.603567, -1.603567]))
     """
     wanted, middle = positive(std, "std"), real(mean, "mean")
-    copies, x = copies_of(layers, batch)
-    for copy, given in flow(copies, x):
-        _normalize(copy, given, middle, wanted, per_unit=True)
-    return finish("within layers", copies, x)
-
-
-def _normalize(copy: Copy, given: Array, mean: float, std: float, per_unit: bool) -> None:
-    found, spread = copy.spread(copy.run(given), per_unit)
-    factor = std / spread
-    copy.scale(factor)
-    if copy.bias is not None:
-        copy.bias = ((copy.bias - found) * factor + mean).astype(copy.weight.dtype)
-    copy.tries += 1
+    network = Network(layers, batch)
+    algorithms.normalize(network, middle, wanted, per_unit=True)
+    return network.finish("within layers")
 
 
 @guarded
 def normalize_between_layers(
     layers: Sequence[Layer],
-    batch: Any,
+    batch: ArrayLike,
     gradients: Gradients,
     *,
-    tolerance: float = 0.01,
-    tries: int = 10,
+    tolerance: Real = 0.01,
+    tries: SupportsIndex = 10,
 ) -> NetworkReport:
-    """W_k ← W_k·√(r_k/r), biases by the product so far, until every rate r_k is within `tolerance`
-    of their mean r.
+    """W_k ← W_k·√(r_k / r) until every rate r_k is within `tolerance` of their mean r.
 
-    r_k = √(mean g²/mean W_k²) is how fast layer k would change, r their geometric mean: all then
-    train at one rate. The product of all factors is 1: a network of homogeneous activations (ReLU)
-    still computes the same function.
+    r_k = √(mean g² / mean W_k²), g the gradient, is how fast layer k would change, and r is their
+    geometric mean: all layers then train at one rate. Biases are multiplied by the product so far.
+    The product of all factors is 1, so that a network of homogeneous activations (ReLU) still
+    computes the same function.
 
     Parameters
     ----------
-    gradients : from (weights, biases, batch) to the loss's gradient for every weight; the paper's
-        loss is a random linear function of the output.
+    layers : sequence of Layer
+        The network, in order.
+    batch : array_like
+        Input of the first layer, one example a row.
+    gradients : callable
+        From (weights, biases, batch) to the loss's gradient for every weight; the paper's loss is a
+        random linear function of the output.
+    tolerance : float, default 0.01
+        How far a rate may stay from the mean, relative to it.
+    tries : int, default 10
+        The most rounds of scaling.
+
+    Returns
+    -------
+    NetworkReport
+        Also the rates of every layer, before and after.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width; gradients of another number or shape, zero or not finite: no
+        A batch of the wrong width; gradients of another number or shape, zero or not finite. No
         array is changed.
 
-    Source: Krähenbühl et al., ICLR 2016, algorithm 2. Run normalize_within_layers first.
+    See Also
+    --------
+    normalize_within_layers : What is run first.
+    fastinit.torch.normalize_between_layers_ : On torch modules.
+
+    Notes
+    -----
+    Algorithm 2 of [1]_. Outside the stream contract: the products are NumPy's.
+
+    References
+    ----------
+    .. [1] Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of convolutional
+           neural networks, ICLR 2016.
 
     Examples
     --------
@@ -168,35 +238,21 @@ def normalize_between_layers(
     (array([[2.]]), array([[2.]]), 1.0)
     """
     slack = positive(tolerance, "tolerance")
-    copies, x = copies_of(layers, batch)
-    for copy, given in flow(copies, x):
-        copy.run(given)
-    before, rates = None, _rates(copies, gradients, x)
-    for _ in range(tries):
-        target = math.exp(sum(map(math.log, rates)) / len(rates))
-        before = before or rates
-        if all(abs(rate / target - 1.0) <= slack for rate in rates):
-            break
-        product = 1.0
-        for copy, rate in zip(copies, rates, strict=True):
-            factor = math.sqrt(rate / target)
-            product *= factor
-            copy.scale(factor)
-            if copy.bias is not None:
-                copy.bias = (copy.bias * product).astype(copy.weight.dtype)
-            copy.tries += 1
-        rates = _rates(copies, gradients, x)
-    report = finish("between layers", copies, x)
-    lines = [
-        line._replace(rate_before=first, rate=last)
-        for line, first, last in zip(report.layers, before or rates, rates, strict=True)
-    ]
-    return report._replace(layers=tuple(lines))
+    network = Network(layers, batch)
+    return algorithms.balance_rates(
+        network,
+        lambda: _rates(network, gradients),
+        slack,
+        whole(tries, "tries", 0),
+        lambda: network.finish("between layers"),
+    )
 
 
-def _rates(copies: list[Copy], gradients: Gradients, batch: Array) -> list[float]:
-    """How fast each layer would change relative to its size."""
-    found = list(gradients([copy.weight for copy in copies], [copy.bias for copy in copies], batch))
+def _rates(network: Network, gradients: Gradients) -> list[float]:
+    copies = network.layers
+    found = list(
+        gradients([copy.weight for copy in copies], [copy.bias for copy in copies], network.batch)
+    )
     if len(found) != len(copies):
         raise ValueError(f"gradients gave {len(found)} arrays for {len(copies)} layers")
     rates = []
@@ -208,42 +264,63 @@ def _rates(copies: list[Copy], gradients: Gradients, batch: Array) -> list[float
                 f"{copy.weight.shape}"
             )
         size = float(np.square(copy.weight, dtype=np.float64).mean())
-        rate = math.sqrt(float(np.square(gradient).mean()) / size) if size > 0.0 else math.nan
-        if not 0.0 < rate < math.inf:
-            raise ValueError(
-                f"{copy.label}: |gradient| / |weight| is {rate}; neither may be zero or not finite"
-            )
-        rates.append(rate)
+        rates.append(algorithms.rate(copy.label, float(np.square(gradient).mean()), size))
     return rates
 
 
 @guarded
 def weight_norm_init(
     layers: Sequence[Layer],
-    batch: Any,
+    batch: ArrayLike,
     *,
-    scale: float = 1.0,
-    std: float | None = 0.05,
-    seed: Any = None,
+    scale: Real = 1.0,
+    std: Real | None = 0.05,
+    seed: Seed | None = None,
     threads: int | None = None,
 ) -> NetworkReport:
-    """V ~ N(0, std²); W = g·V/|V| of each unit, g = scale/√(var + 1e-10), b = −mean·g, of t =
-    x·V/|V| on the batch.
+    """V ~ N(0, std²), W = g·V/norm(V) of each unit, g = scale/√(var + 1e-10), b = −mean·g.
 
-    Each unit starts with mean 0 and std `scale`. Where the gain is kept apart, g = |W| of each unit
-    and V any multiple of W.
+    mean and var are those of t = x·V/norm(V) on the batch, so that each unit starts with mean 0 and
+    std `scale`. Where the gain is kept apart, g is the norm of each unit of W and V any multiple of
+    W.
 
     Parameters
     ----------
-    std : of V; None takes the weights given as V.
-    seed : of V, each drawn under its layer's name (or place).
+    layers : sequence of Layer
+        The network, in order.
+    batch : array_like
+        Input of the first layer, one example a row.
+    scale : float, default 1.0
+        The std wanted of every unit.
+    std : float, optional
+        Std of V, 0.05 by default; None takes the weights given as V.
+    seed : int, optional
+        Seed of V, each drawn under its layer's name (or place).
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width, a unit of zero variance or zero length: no array is changed.
+        A batch of the wrong width, a unit of zero variance or zero length. No array is changed.
 
-    Source: Salimans and Kingma, Weight normalization, NeurIPS 2016, section 3; openai/weightnorm.
+    See Also
+    --------
+    normalize_within_layers : The same without drawing V.
+    fastinit.torch.weight_norm_init_ : On torch modules.
+
+    Notes
+    -----
+    Section 3 of [1]_ and openai/weightnorm. Outside the stream contract: the products are NumPy's.
+
+    References
+    ----------
+    .. [1] Salimans and Kingma, Weight normalization, NeurIPS 2016.
 
     Examples
     --------
@@ -253,55 +330,57 @@ def weight_norm_init(
     1.0
     """
     wanted = positive(scale, "scale")
-    copies, x = copies_of(layers, batch)
-    seed = check_seed(seed)
-    for place, copy in enumerate(copies):
-        if std is not None:
+    network, seed = Network(layers, batch), check_seed(seed)
+    if std is not None:
+        for place, copy in enumerate(network.layers):
             name = copy.layer.name if copy.layer.name is not None else place
             normal(std=std, seed=seed, name=name, out=copy.weight, threads=threads)
-        axes = tuple(
-            axis
-            for axis in range(copy.weight.ndim)
-            if axis != copy.layer.unit_axis % copy.weight.ndim
-        )
-        length = np.sqrt(np.square(copy.weight, dtype=np.float64).sum(axis=axes))
-        if not length.all():
-            raise ValueError(
-                f"{copy.label}: units {np.flatnonzero(length == 0)[:5].tolist()} have weights of "
-                "length 0"
-            )
-        copy.scale(1.0 / length)
-        if copy.bias is not None:
-            copy.bias[...] = 0.0
-    for copy, given in flow(copies, x):
-        mean, spread = copy.spread(copy.run(given), per_unit=True)
-        gain = wanted / np.sqrt(np.square(spread) + 1e-10)
-        copy.scale(gain)
-        if copy.bias is not None:
-            copy.bias = (-mean * gain).astype(copy.weight.dtype)
-        copy.tries += 1
-    return finish("weight normalization", copies, x)
+    algorithms.start_weight_norm(network, wanted)
+    return network.finish("weight normalization")
 
 
 @guarded
 def match_moments(
-    layers: Sequence[Layer], batch: Any, *, mean: float | None = None, std: float | None = None
+    layers: Sequence[Layer],
+    batch: ArrayLike,
+    *,
+    mean: Real | None = None,
+    std: Real | None = None,
 ) -> NetworkReport:
-    """Each layer as a whole: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
-    of all of its y.
+    """Each layer: W ← W·std/s, b ← (b − m)·std/s + mean, m and s the moments of its output.
+
+    A layer without biases is scaled and not shifted.
 
     Parameters
     ----------
-    mean, std : wanted of every layer's y; those of the batch itself if not given.
+    layers : sequence of Layer
+        The network, in order.
+    batch : array_like
+        Input of the first layer, one example a row.
+    mean : float, optional
+        The mean wanted of every layer's output; that of the batch by default.
+    std : float, optional
+        The std wanted of every layer's output; that of the batch by default.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width or of zero variance, an output of zero variance: no array is
+        A batch of the wrong width or of zero variance, an output of zero variance. No array is
         changed.
 
-    See also normalize_within_layers, the same unit by unit. A layer without biases is scaled and
-    not shifted.
+    See Also
+    --------
+    normalize_within_layers : The same unit by unit.
+    fastinit.torch.match_moments_ : On torch modules.
+
+    Notes
+    -----
+    Outside the stream contract: the products are NumPy's.
 
     Examples
     --------
@@ -310,10 +389,9 @@ def match_moments(
     >>> round(report.layers[0].mean, 6), round(report.layers[0].std, 6)
     (1.0, 1.0)
     """
-    copies, x = copies_of(layers, batch)
-    own_mean, own_std = moments(x)
+    network = Network(layers, batch)
+    own_mean, own_std = total_moments(network.batch)
     middle = own_mean if mean is None else real(mean, "mean")
     wanted = positive(own_std, "the std of the batch") if std is None else positive(std, "std")
-    for copy, given in flow(copies, x):
-        _normalize(copy, given, middle, wanted, per_unit=False)
-    return finish("moments matched", copies, x)
+    algorithms.normalize(network, middle, wanted, per_unit=False)
+    return network.finish("moments matched")

@@ -1,7 +1,7 @@
 """A network as a plain sequence of layers, its working copies, and what is reported of it.
 
-Every check is made here; the layers' own arrays are written by finish() alone, all of them or none.
-What is done to the copies in between: methods.py.
+Every check is made here.  Only Network.finish() writes the layers' own arrays, all of them or none.
+What is done to the copies in between: algorithms.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,41 @@ from ..typing import Array
 Forward = Callable[[Array, Array, "Array | None"], Array]
 
 
-def dense(x: Array, weight: Array, bias: Array | None) -> Array:
-    """x @ weight.T + bias: the forward of a fully connected layer whose weight is (out, in)."""
+def dense(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+) -> Array:
+    """x @ weight.T + bias: the forward of a fully connected layer.
+
+    Parameters
+    ----------
+    x : array
+        A batch, one example a row.
+    weight : array
+        Of shape (out, in).
+    bias : array, optional
+        One number an output.
+
+    Returns
+    -------
+    array
+        The outputs, one example a row.
+
+    Raises
+    ------
+    ValueError
+        A batch of another width than the weight's.
+
+    See Also
+    --------
+    Layer : What it is the default forward of.
+
+    Examples
+    --------
+    >>> fi.dense(np.array([[1.0, 2.0]]), np.eye(2), np.ones(2))
+    array([[2., 3.]])
+    """
     if x.ndim < 2 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"a dense layer of {weight.shape[1]} inputs got a batch of shape {x.shape}"
@@ -31,13 +64,25 @@ class Layer(NamedTuple):
 
     Parameters
     ----------
-    weight : its units along unit_axis; written in place, as is bias.
-    bias : one number a unit, or None.
-    forward : from (x, weight, bias) to y, linear in weight and bias; dense if not given.
-    activation : from y to the next layer's x; none if not given.
-    unit_axis, output_axis : the axis of the units in weight, 0, and in y, -1 (1 if y is (example,
-        channel, ...)).
-    name : for reports, errors and the draws of lsuv and weight_norm.
+    weight : array
+        The weight, with its units along `unit_axis`; it is written in place, as is the bias.
+    bias : array, optional
+        One number a unit.
+    forward : callable
+        From (x, weight, bias) to y, linear in weight and bias; `dense` by default.
+    activation : callable, optional
+        From y to the next layer's x.
+    unit_axis : int, default 0
+        Axis of the units in `weight`.
+    output_axis : int, default -1
+        Axis of the units in y; 1 if y is (example, channel, …).
+    name : str, optional
+        Name for reports, errors and the draws of `lsuv` and `weight_norm_init`.
+
+    See Also
+    --------
+    lsuv, match_moments, weight_norm_init : Methods that take a sequence of these.
+    dense : The default forward.
 
     Examples
     --------
@@ -112,6 +157,7 @@ class Copy:
         self.label = f"layer {place}" if layer.name is None else f"layer {place} ({layer.name!r})"
         self.weight = layer.weight.astype(dtype)
         self.bias = None if layer.bias is None else layer.bias.astype(dtype)
+        self.given: Array = np.empty(0)  # its input, set by Network.in_order
         self.tries = 0
         self.before: tuple[float, float] | None = None
 
@@ -132,14 +178,15 @@ class Copy:
         if not y.size or not np.isfinite(y).all():
             raise ValueError(f"{self.label}: the output is {'not finite' if y.size else 'empty'}")
         if self.before is None:
-            self.before = moments(y)
+            self.before = total_moments(y)
         return y
 
     def activated(self, y: Array) -> Array:
         return y if self.layer.activation is None else np.asarray(self.layer.activation(y))
 
-    def spread(self, y: Array, per_unit: bool) -> tuple[Any, Any]:
+    def moments(self, per_unit: bool) -> tuple[Any, Any]:
         """Mean and std of y in float64, of all of it or of each unit; a std of zero is an error."""
+        y = self.run(self.given)
         values = np.moveaxis(y, self.layer.output_axis, 0).reshape(
             y.shape[self.layer.output_axis], -1
         )
@@ -168,16 +215,52 @@ class Copy:
             )
         self.weight = (self.weight * factor).astype(self.weight.dtype)
 
-    def report(self, y: Array) -> LayerReport:
+    def change_bias(self, change: Callable[[Array], Any]) -> None:
+        if self.bias is not None:
+            self.bias = np.asarray(change(self.bias)).astype(self.weight.dtype)
+
+    def clear_bias(self) -> None:
+        if self.bias is not None:
+            self.bias[...] = 0.0
+
+    def lengths(self) -> Array:
+        unit_axis = self.layer.unit_axis % self.weight.ndim
+        axes = tuple(axis for axis in range(self.weight.ndim) if axis != unit_axis)
+        return np.sqrt(np.square(self.weight, dtype=np.float64).sum(axis=axes))  # type: ignore[no-any-return]
+
+    def report(self) -> LayerReport:
+        after = total_moments(self.run(self.given))
         name = self.layer.name if self.layer.name is not None else self.label
-        return LayerReport(name, *(self.before or moments(y)), *moments(y), self.tries)
+        return LayerReport(name, *(self.before or after), *after, self.tries)
 
 
-def moments(y: Array) -> tuple[float, float]:
+def total_moments(y: Array) -> tuple[float, float]:
+    """Mean and std of a whole array."""
     return float(y.mean(dtype=np.float64)), float(y.std(dtype=np.float64))
 
 
-def copies_of(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
+class Network:
+    """Working copies of all layers, and the batch; the layers' own arrays change in finish()."""
+
+    def __init__(self, layers: Any, batch: Any) -> None:
+        self.layers, self.batch = _copies(layers, batch)
+
+    def in_order(self) -> Iterator[Copy]:
+        """Each layer with its input; it may change between being yielded and the next step."""
+        x = self.batch
+        for copy in self.layers:
+            copy.given = x
+            yield copy
+            x = copy.activated(copy.run(x))
+
+    def finish(self, method: str) -> NetworkReport:
+        """Commit, with the statistics of the finished network."""
+        reports = [copy.report() for copy in self.in_order()]
+        _commit(self.layers)
+        return NetworkReport(method, tuple(reports))
+
+
+def _copies(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
     """Working copies of all layers and of the batch, after every check that needs no data to
     flow.
     """
@@ -248,19 +331,3 @@ def _commit(copies: list[Copy]) -> None:
             ready.append((own, rounded))
     for own, rounded in ready:
         own[...] = rounded
-
-
-def flow(copies: list[Copy], x: Array) -> Iterator[tuple[Copy, Array]]:
-    """Each layer with its input, in order; the layer may change between being yielded and the next
-    step.
-    """
-    for copy in copies:
-        yield copy, x
-        x = copy.activated(copy.run(x))
-
-
-def finish(method: str, copies: list[Copy], batch: Array) -> NetworkReport:
-    """Commit, with the statistics of the finished network."""
-    reports = [copy.report(copy.run(x)) for copy, x in flow(copies, batch)]
-    _commit(copies)
-    return NetworkReport(method, tuple(reports))

@@ -16,7 +16,7 @@ from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
 from .._core.math import truncated_std
-from ..typing import Array, Sizes
+from ..typing import Bounds, Dtype, Name, Out, Real, Region, Seed, Shape, Sizes
 
 
 def constant_rule(shape: Sizes, dtype: DType, *, value: Any = 0.0) -> Draw:
@@ -106,20 +106,56 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
 
 
 def zeros(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """Value 0 everywhere; floating, bool and integer dtypes.
+) -> Out:
+    """Value 0 everywhere.
 
-    No draw: seed and name are accepted, checked and without effect.
+    Floating, bool and integer dtypes.
 
-    Same as: torch zeros_, Keras Zeros, jax.nn.initializers.zeros, TF Zeros.
+    Parameters
+    ----------
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument of the wrong kind; `out` that cannot be written.
+
+    See Also
+    --------
+    ones, constant : Other constants.
+    torch.nn.init.zeros_ : Equal.
+    jax.nn.initializers.zeros : Equal.
+    keras.initializers.Zeros : Equal.
+
+    Notes
+    -----
+    Nothing is drawn: `seed` and `name` are checked and have no effect.
 
     Examples
     --------
@@ -131,20 +167,56 @@ def zeros(
 
 
 def ones(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """Value 1 everywhere; floating, bool and integer dtypes.
+) -> Out:
+    """Value 1 everywhere.
 
-    No draw: seed and name are accepted, checked and without effect.
+    Floating, bool and integer dtypes.
 
-    Same as: torch ones_, Keras Ones, jax.nn.initializers.ones, TF Ones.
+    Parameters
+    ----------
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument of the wrong kind; `out` that cannot be written.
+
+    See Also
+    --------
+    zeros, constant : Other constants.
+    torch.nn.init.ones_ : Equal.
+    jax.nn.initializers.ones : Equal.
+    keras.initializers.Ones : Equal.
+
+    Notes
+    -----
+    Nothing is drawn: `seed` and `name` are checked and have no effect.
 
     Examples
     --------
@@ -155,30 +227,60 @@ def ones(
 
 
 def constant(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    value: Any = 0.0,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    value: Real = 0.0,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """One value everywhere; floating, bool and integer dtypes.
+) -> Out:
+    """One value everywhere.
+
+    Floating, bool and integer dtypes.
 
     Parameters
     ----------
-    value : a number, finite in the dtype after rounding (narrow floats round it to float32 first);
-        it keeps its sign of zero and may underflow to zero. bool and integer dtypes take it
-        exactly, or not at all.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    value : float, default 0.0
+        Finite in the dtype after rounding; narrow floats round it to float32 first. It keeps its
+        sign of zero and may underflow to zero. Bool and integer dtypes take exact values only.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        A value that is not finite in the dtype, or has no exact value in a bool or integer dtype.
+        A value that is not finite in the dtype, or not exact in a bool or integer dtype.
 
-    Same as: torch constant_, Keras Constant, jax.nn.initializers.constant (of a scalar).
+    See Also
+    --------
+    zeros, ones : Its two named cases.
+    torch.nn.init.constant_ : Equal.
+    jax.nn.initializers.constant : Equal for a scalar.
+    keras.initializers.Constant : Equal.
+
+    Notes
+    -----
+    Nothing is drawn: `seed` and `name` are checked and have no effect.
 
     Examples
     --------
@@ -189,34 +291,61 @@ def constant(
 
 
 def uniform(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    low: float = 0.0,
-    high: float = 1.0,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    low: Real = 0.0,
+    high: Real = 1.0,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """U[low, high): low + (high - low)·u, u one of 2^24 equal steps (float64: 2^53) of [0, 1).
+) -> Out:
+    """U[low, high): low + (high - low)·u, u uniform in [0, 1).
 
-    Any shape. Every value is at least low and below high in the destination dtype too, after
-    rounding.
+    Every value is at least `low` and below `high` in the destination dtype too, after rounding.
 
     Parameters
     ----------
-    low, high : finite, low <= high; low == high gives low everywhere.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    low, high : float, defaults 0.0 and 1.0
+        The bounds, finite, low <= high; where they are equal, every value is `low`.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        low above high; a bound or a span that is not finite in the dtype; no value of the dtype
-        between them.
+        `low` above `high`; a bound or a span that is not finite in the dtype; no value of the dtype
+        between the bounds.
 
-    Same as: torch uniform_(a, b), Keras RandomUniform(minval, maxval), Haiku RandomUniform; in law,
-    not in numbers.
+    See Also
+    --------
+    torch.nn.init.uniform_ : Equal in law, with a and b for low and high.
+    keras.initializers.RandomUniform : Equal in law, with minval and maxval.
+    jax.nn.initializers.uniform : Equal in law with low=0.
+
+    Notes
+    -----
+    u is one of 2^24 equal steps (float64: 2^53). Element i depends on the seed, the name and i
+    only: stream-v1.md, section 4.
 
     Examples
     --------
@@ -229,34 +358,62 @@ def uniform(
 
 
 def normal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    mean: float = 0.0,
-    std: float = 1.0,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    mean: Real = 0.0,
+    std: Real = 1.0,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(mean, std²): mean + std·z, z by Box-Muller, |z| up to 6.76 (float64: 9.49).
-
-    Any shape. Not truncated. Drawn in float32 (float64 for float64) and rounded once to the dtype.
+) -> Out:
+    """N(mean, std²): mean + std·z, z by Box-Muller, not truncated.
 
     Parameters
     ----------
-    mean : finite.
-    std : standard deviation, finite, >= 0.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    mean : float, default 0.0
+        The mean, finite.
+    std : float, default 1.0
+        The standard deviation, finite and >= 0.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        std negative, or below the smallest normal number of the working type; a mean and std that
+        `std` negative, or below the smallest normal number of the working type; a mean and std that
         could overflow.
 
-    Same as: torch normal_, Keras RandomNormal, jax.nn.initializers.normal(stddev); in law, not in
-    numbers.
+    See Also
+    --------
+    truncated_normal : The same without tails.
+    torch.nn.init.normal_ : Equal in law.
+    keras.initializers.RandomNormal : Equal in law.
+    jax.nn.initializers.normal : Equal in law, with stddev for std.
+
+    Notes
+    -----
+    The largest z is 6.76 (float64: 9.49). Values are computed in float32 (float64 for float64) and
+    rounded once. Element i depends on the seed, the name and i only: stream-v1.md, section 5.
 
     Examples
     --------
@@ -269,42 +426,73 @@ def normal(
 
 
 def truncated_normal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    mean: float = 0.0,
-    std: float = 1.0,
-    low: float = -2.0,
-    high: float = 2.0,
-    bounds: str = "sigma",
+    mean: Real = 0.0,
+    std: Real = 1.0,
+    low: Real = -2.0,
+    high: Real = 2.0,
+    bounds: Bounds = "sigma",
     correct_std: bool = False,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(mean, std²) between low and high: mean + std·Φ⁻¹(Φ(α) + u·(Φ(β) - Φ(α))), strictly inside,
-    no spikes.
+) -> Out:
+    """N(mean, std²) between low and high: mean + std·Φ⁻¹(Φ(α) + u·(Φ(β) - Φ(α))).
+
+    α and β are the bounds in standard deviations from the mean. Every value lies strictly between
+    the bounds; none is clipped to them.
 
     Parameters
     ----------
-    mean, std : of the normal before truncation; std 0 gives the mean everywhere.
-    low, high : the bounds; -inf or inf for truncation on one side.
-    bounds : "sigma": low and high count stds from the mean; "absolute": they are values, as in
-        torch.
-    correct_std : make std the standard deviation after truncation (at ±2 sigma by std / 0.8796).
-        Bounds in sigmas then count the larger std before truncation, as in the variance scaling of
-        Keras and JAX.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    mean, std : float, defaults 0.0 and 1.0
+        Of the normal before truncation; a `std` of 0 gives the mean everywhere.
+    low, high : float, defaults -2.0 and 2.0
+        The bounds; -inf or inf truncates one side only.
+    bounds : {"sigma", "absolute"}, default "sigma"
+        Whether `low` and `high` count stds from the mean, or are values as in torch.
+    correct_std : bool, default False
+        Make `std` the standard deviation after truncation (at 2 sigma: std / 0.8796). Bounds in
+        sigmas then count the larger std before truncation, as the variance scaling of Keras and JAX
+        does.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        low not below high; std negative; no value of the dtype between the bounds; a std that no
-        correction reaches.
+        `low` not below `high`; `std` negative; no value of the dtype between the bounds; a std that
+        no correction reaches.
 
-    Same as: torch trunc_normal_(mean, std, a, b) with bounds="absolute"; Keras TruncatedNormal,
-    Haiku TruncatedNormal, jax.nn.initializers.truncated_normal with bounds="sigma".
+    See Also
+    --------
+    torch.nn.init.trunc_normal_ : Equal in law with bounds="absolute".
+    keras.initializers.TruncatedNormal : Equal in law.
+    jax.nn.initializers.truncated_normal : Equal in law.
+
+    Notes
+    -----
+    Element i depends on the seed, the name and i only: stream-v1.md, section 6.
 
     Examples
     --------

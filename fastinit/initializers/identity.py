@@ -7,7 +7,7 @@ sparse.py.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from .._core import draws
 from .._core.arguments import channel_layout, real, shown, whole
 from .._core.dtypes import DType
 from .._core.fill import apply, clear
-from ..typing import Array, Sizes, Write
+from ..typing import Dtype, Layout, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 
 
 def eye_rule(shape: Sizes, dtype: DType, *, gain: Any = 1.0) -> Write:
@@ -78,29 +78,59 @@ def dirac_rule(shape: Sizes, dtype: DType, *, groups: int = 1, layout: str = "oi
 
 
 def eye(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    gain: Any = 1.0,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    gain: Real = 1.0,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """W[i, i] = gain, 0 elsewhere; rectangular too. Axes before the last two are batches of the
-    same matrix.
+) -> Out:
+    """W[i, j] = gain where i = j, else 0.
+
+    Rectangular matrices too. Axes before the last two are batches of the same matrix.
 
     Parameters
     ----------
-    gain : the diagonal's value; finite in the dtype, exact in bool and integer dtypes.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    gain : float, default 1.0
+        Value of the diagonal: finite in the dtype, exact in bool and integer dtypes.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         Fewer than two axes; a gain that the dtype cannot hold.
 
-    Same as: torch eye_, Keras Identity(gain), Haiku and Sonnet Identity (batched). alias identity.
+    See Also
+    --------
+    dirac : The identity of a convolution.
+    idinit : Identities side by side.
+    torch.nn.init.eye_ : Equal, for one matrix.
+    keras.initializers.Identity : Equal, for one matrix.
+
+    Notes
+    -----
+    Nothing is drawn: `seed` and `name` are checked and have no effect.
 
     Examples
     --------
@@ -112,35 +142,62 @@ def eye(
 
 
 def dirac(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    groups: int = 1,
-    layout: str = "oi",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    layout: Layout = "oi",
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """W[g·(out/groups) + d, d, k//2, …] = 1 for every group g and d < min(out/groups, in), 0
-    elsewhere.
+) -> Out:
+    """W[g·(out/groups) + d, d, k//2, …] = 1 for each group g and d < min(out/groups, in), else 0.
 
     The convolution with this weight (zero padding, odd kernel) copies each group's input channels
     to its outputs.
 
     Parameters
     ----------
-    groups : of the convolution; must divide the outputs.
-    layout : "oi", (out, in/groups, *kernel), or "io", (*kernel, in/groups, out).
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    groups : int, default 1
+        Groups of the convolution; must divide the outputs.
+    layout : {"oi", "io"}, default "oi"
+        ``(out, in/groups, *kernel)`` or ``(*kernel, in/groups, out)``.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         A shape of fewer than 3 or more than 5 axes; groups that do not divide the outputs.
 
-    Same as: torch dirac_(groups), Paddle Dirac, MindSpore Dirac: an even kernel's centre is index
-    k//2.
+    See Also
+    --------
+    eye : The identity of a matrix.
+    delta_orthogonal : An orthogonal matrix at the centre.
+    torch.nn.init.dirac_ : Equal; an even kernel's centre is index k//2 there too.
+
+    Notes
+    -----
+    Nothing is drawn: `seed` and `name` are checked and have no effect.
 
     Examples
     --------

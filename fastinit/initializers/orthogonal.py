@@ -6,18 +6,18 @@ A rule checks the arguments and finds the matrices' rows and columns; the matric
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from .._core import draws
-from .._core.arguments import channel_layout, real
+from .._core.arguments import channel_layout, real, whole
 from .._core.dtypes import DType, is_finite, rounded
 from .._core.fill import apply, clear
 from .._orthogonal.convolution import write_kernel
 from .._orthogonal.matrix import write_matrices
 from ..fans import normalized
-from ..typing import Array, Sizes, Write
+from ..typing import Axes, Dtype, Layout, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 
 
 def checked_gain(gain: Any, dtype: DType, what: str) -> float:
@@ -37,15 +37,21 @@ def checked_gain(gain: Any, dtype: DType, what: str) -> float:
 
 
 def orthogonal_rule(
-    shape: Sizes, dtype: DType, *, gain: Any = 1.0, layout: str = "oi", batch_axis: Any = ()
+    shape: Sizes,
+    dtype: DType,
+    *,
+    gain: Any = 1.0,
+    layout: str = "oi",
+    batch_axis: Any = (),
+    groups: Any = 1,
 ) -> Write:
     channel_layout(layout, "orthogonal")
     gain = checked_gain(gain, dtype, "orthogonal")
+    groups = whole(groups, "groups")
     batch = normalized(batch_axis, shape, "batch_axis")
     if len(set(batch)) < len(batch):
         raise ValueError(f"batch_axis {batch_axis!r} names an axis of shape {shape} twice")
-    batch = tuple(sorted(batch))
-    free = tuple([axis for axis in range(len(shape)) if axis not in batch])
+    free = [axis for axis in range(len(shape)) if axis not in batch]
     if len(free) < 2:
         beside = f" beside batch_axis {batch_axis!r}" if batch else ""
         raise ValueError(
@@ -53,24 +59,67 @@ def orthogonal_rule(
             "an axis of size 1, or take an initializer without rows and columns (zeros, normal, "
             "uniform)"
         )
+    split = free[0] if layout == "oi" else free[-1]
+    if shape[split] % groups:
+        raise ValueError(
+            f"groups={groups!r:.80} does not divide the {shape[split]} outputs of shape {shape}, "
+            f"layout {layout!r}"
+        )
+    # A group is one more batch axis, before the out axis: the shape and its axes with it.
+    each = shape[split] // groups
+    whole_shape = (*shape[:split], groups, each, *shape[split + 1 :])
+    batch = tuple(sorted([split, *[axis + (axis >= split) for axis in batch]]))
+    free = [axis + (axis >= split) for axis in free]
     rows, columns = (free[:1], free[1:]) if layout == "oi" else (free[:-1], free[-1:])
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        write_matrices(
-            target.view,
-            shape,
-            target.region,
-            batch,
-            rows,
-            columns,
-            gain,
-            dtype,
-            seed,
-            stream,
-            threads,
+        before, out, after = (
+            target.region[:split],
+            target.region[split],
+            target.region[split + 1 :],
         )
+        for group, part in _group_boxes(out, each):
+            count = group.stop - group.start
+            first = group.start * each + part.start - out.start
+            view = target.view[
+                (slice(None),) * split + (slice(first, first + count * (part.stop - part.start)),)
+            ]
+            shape_of_view = (*view.shape[:split], count, part.stop - part.start)
+            write_matrices(
+                view.reshape(*shape_of_view, *view.shape[split + 1 :]),
+                whole_shape,
+                (*before, group, part, *after),
+                batch,
+                tuple(rows),
+                tuple(columns),
+                gain,
+                dtype,
+                seed,
+                stream,
+                threads,
+            )
 
     return write
+
+
+def _group_boxes(out: slice, each: int) -> list[tuple[slice, slice]]:
+    """`out`, rows of groups of `each`, as at most three boxes (groups, rows of each of them)."""
+    if out.start >= out.stop:
+        return []
+    first, last = out.start // each, (out.stop - 1) // each
+    head, tail = out.start - first * each, out.stop - last * each
+    if first == last:
+        return [(slice(first, first + 1), slice(head, tail))]
+    boxes = []
+    if head:
+        boxes.append((slice(first, first + 1), slice(head, each)))
+        first += 1
+    middle = slice(first, last + (tail == each))
+    if middle.start < middle.stop:
+        boxes.append((middle, slice(0, each)))
+    if tail < each:
+        boxes.append((slice(last, last + 1), slice(0, tail)))
+    return boxes
 
 
 def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:
@@ -163,40 +212,91 @@ def convolutional_orthogonal_rule(
 
 
 def orthogonal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    gain: float = 1.0,
-    layout: str = "oi",
-    batch_axis: Any = (),
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    gain: Real = 1.0,
+    layout: Layout = "oi",
+    batch_axis: Axes = (),
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """W = gain · Q or gain · Qᵀ, Q with orthonormal columns, uniform (Haar): the Q of a Gaussian's
-    QR, its signs fixed.
+) -> Out:
+    """W = gain·Q or gain·Qᵀ, Q with orthonormal columns, uniform (Haar).
+
+    Q is that of a Gaussian matrix's QR decomposition with its signs fixed.
 
     Parameters
     ----------
-    gain : the factor of all singular values.
-    layout : W is shape[0] by the rest ("oi", as torch) or the rest by shape[-1] ("io", as Keras and
-        JAX).
-    batch_axis : axes of independent matrices (heads, experts), formed in parallel.
-    region : rows of a wide or square W, or columns of a tall one, cost about their share, later
-        ones more than earlier; any other part costs as much as all the rows (columns) that it
-        touches.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    gain : float, default 1.0
+        The factor of all singular values.
+    layout : {"oi", "io"}, default "oi"
+        The matrix: ``shape[0]`` by the rest as in torch, or the rest by ``shape[-1]`` as in Keras
+        and JAX.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent matrices, such as heads or experts, formed in parallel.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, each an orthogonal matrix of its own: 4 for the
+        gates of an LSTM, 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        Fewer than two axes beside batch_axis; a gain that the dtype cannot hold.
+        Fewer than two axes beside `batch_axis`; groups that do not divide the out axis; a gain that
+        the dtype cannot hold.
     ImportError
-        Without numba, a matrix that NumPy would need minutes for.
+        A matrix that NumPy would need minutes for, without numba.
 
-    Source: Saxe et al. 2014; Stewart 1980; Mezzadri 2007. Same as: torch orthogonal_, Keras and JAX
-    orthogonal ("io").
+    See Also
+    --------
+    delta_orthogonal, convolutional_orthogonal : Isometries of convolutions.
+    torch.nn.init.orthogonal_ : Equal in law.
+    keras.initializers.Orthogonal : Equal in law with layout="io".
+    jax.nn.initializers.orthogonal : Equal in law with layout="io".
+
+    Notes
+    -----
+    Started in [1]_; method of [2]_ with the signs of [3]_; bits in stream-v1.md, section 8. Of a
+    region, rows of a wide or square matrix, or columns of a tall one, cost about their share, later
+    ones more than earlier; any other part costs as much as all the rows (columns) that it touches.
+    `groups` splits the out axis into ``(groups, out/groups)`` and makes the first of the two a
+    batch axis, so that
+
+        orthogonal((g * n, m), groups=g)
+        orthogonal((g, n, m), batch_axis=0).reshape(g * n, m)
+
+    are equal bit for bit.
+
+    References
+    ----------
+    .. [1] Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in
+           deep linear neural networks, ICLR 2014.
+    .. [2] Stewart, The efficient generation of random orthogonal matrices, SIAM J. Numer. Anal. 17,
+           1980.
+    .. [3] Mezzadri, How to generate random matrices from the classical compact groups, Notices of
+           the AMS 54, 2007.
 
     Examples
     --------
@@ -204,32 +304,51 @@ def orthogonal(
     >>> np.allclose(w @ w.T, 4 * np.eye(4), atol=1e-6)
     True
     """
-    parameters = {"gain": gain, "layout": layout, "batch_axis": batch_axis}
+    parameters = {"gain": gain, "layout": layout, "batch_axis": batch_axis, "groups": groups}
     return apply(orthogonal_rule, parameters, shape, dtype, out, region, seed, name, threads)
 
 
 def delta_orthogonal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    gain: float = 1.0,
-    layout: str = "oi",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    gain: Real = 1.0,
+    layout: Layout = "oi",
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """A convolution's kernel of zeros but for its centre, index (k−1)//2, which is orthogonal((out,
-    in), gain).
+) -> Out:
+    """A kernel of zeros but for its centre, index (k−1)//2, which is gain·orthogonal((out, in)).
 
-    The convolution (same or circular padding) multiplies every signal's norm by gain.
+    The convolution (same or circular padding) multiplies the norm of every signal by gain.
 
     Parameters
     ----------
-    gain : the factor of all singular values.
-    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out); one to three kernel axes, out >=
-        in.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    gain : float, default 1.0
+        The factor of all singular values.
+    layout : {"oi", "io"}, default "oi"
+        ``(out, in, *kernel)`` or ``(*kernel, in, out)``; one to three kernel axes, out >= in.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
@@ -237,8 +356,19 @@ def delta_orthogonal(
         Fewer than 3 or more than 5 axes; more inputs than outputs; a gain that the dtype cannot
         hold.
 
-    Source: Xiao et al. 2018. Same as: JAX delta_orthogonal and TF1 convolutional_delta_orthogonal
-    with layout="io".
+    See Also
+    --------
+    orthogonal : The matrix at the centre.
+    convolutional_orthogonal : An isometry that uses all taps.
+    jax.nn.initializers.delta_orthogonal : Equal in law with layout="io".
+
+    Notes
+    -----
+    Method in [1]_; bits in stream-v1.md, section 8.
+
+    References
+    ----------
+    .. [1] Xiao et al., Dynamical isometry and a mean field theory of CNNs, ICML 2018.
 
     Examples
     --------
@@ -251,29 +381,48 @@ def delta_orthogonal(
 
 
 def convolutional_orthogonal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    gain: float = 1.0,
-    layout: str = "oi",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    gain: Real = 1.0,
+    layout: Layout = "oi",
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """K = gain · H ⊛ [P₁, I−P₁] ⊛ [P₂, I−P₂] ⊛ …, along each kernel axis in turn, k−1 times: an
-    isometry of all taps.
+) -> Out:
+    """K = gain·H ⊛ [P₁, I−P₁] ⊛ [P₂, I−P₂] ⊛ …: an isometry of all taps.
 
-    H is orthogonal((in, out)), the P are random orthogonal projections. Circular convolution
-    multiplies norms by gain.
+    H is orthogonal((in, out)), the P are random orthogonal projections; the convolutions run along
+    each kernel axis in turn, k−1 times. Circular convolution multiplies norms by gain.
 
     Parameters
     ----------
-    gain : the factor of all singular values.
-    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out); one to three kernel axes, all k
-        long; out >= in.
-    region : in channels cost about their share; any part needs all the projections.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    gain : float, default 1.0
+        The factor of all singular values.
+    layout : {"oi", "io"}, default "oi"
+        ``(out, in, *kernel)`` or ``(*kernel, in, out)``; one to three kernel axes, all k long; out
+        >= in.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
@@ -281,8 +430,19 @@ def convolutional_orthogonal(
         Not 3 to 5 axes; sides that differ; more inputs than outputs; a gain that the dtype cannot
         hold.
 
-    Source: Xiao et al. 2018, algorithm 1. Same as: TF1 convolutional_orthogonal_1d, _2d and _3d
-    with layout="io".
+    See Also
+    --------
+    delta_orthogonal : The simpler isometry: only the centre tap.
+
+    Notes
+    -----
+    Algorithm 1 of [1]_, as TensorFlow 1's convolutional_orthogonal_1d, _2d and _3d; bits in
+    stream-v1.md, section 8. Of a region, in channels cost about their share; any part needs all the
+    projections.
+
+    References
+    ----------
+    .. [1] Xiao et al., Dynamical isometry and a mean field theory of CNNs, ICML 2018.
 
     Examples
     --------

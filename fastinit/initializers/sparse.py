@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, Literal, SupportsIndex, overload
 
 from .._core import draws, dtypes, shapes
 from .._core.arguments import choice, integer, real, shown
@@ -17,7 +17,7 @@ from .._core.engine import guarded
 from .._core.fill import apply
 from .._core.stream import check_seed, stream_id
 from .._sparse import Pattern, fill_dense, matrix
-from ..typing import Sizes, Write
+from ..typing import Dtype, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 
 
 @functools.lru_cache(maxsize=256)
@@ -99,32 +99,93 @@ def _array(
     return matrix(pattern, draw, kind, parts, seed, stream, threads, form)
 
 
+@overload
 def sparse(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    sparsity: float | None = None,
-    n_nonzero: int | None = None,
-    per: str = "column",
-    std: float = 0.01,
-    format: str | None = None,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    sparsity: Real | None = None,
+    n_nonzero: SupportsIndex | None = None,
+    per: Literal["column", "row"] = "column",
+    std: Real = 0.01,
+    format: None = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
+    threads: int | None = None,
+) -> Out: ...
+
+
+@overload
+def sparse(
+    shape: Shape | None = None,
+    *,
+    sparsity: Real | None = None,
+    n_nonzero: SupportsIndex | None = None,
+    per: Literal["column", "row"] = "column",
+    std: Real = 0.01,
+    format: Literal["csr", "csc", "coo"],
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: None = None,
+    region: Region | None = None,
+    threads: int | None = None,
+) -> Any: ...
+
+
+def sparse(
+    shape: Shape | None = None,
+    *,
+    sparsity: Real | None = None,
+    n_nonzero: SupportsIndex | None = None,
+    per: Literal["column", "row"] = "column",
+    std: Real = 0.01,
+    format: Literal["csr", "csc", "coo"] | None = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
 ) -> Any:
-    """K values N(0, std²) at random places of each column (or row) of n, else 0; K = n −
-    ⌈sparsity·n⌉, or n_nonzero.
+    """K values N(0, std²) at random places of each column (or row) of n, else 0.
+
+    K is n − ⌈sparsity·n⌉, or `n_nonzero`.
 
     Parameters
     ----------
-    sparsity, n_nonzero : one of them: the fraction of zeros in [0, 1], or the exact number K
-        (Martens: 15 a unit).
-    per : "column" as torch, or "row": each output's own inputs in an (out, in) weight.
-    format : None fills a dense array; "csr", "csc" or "coo" gives a scipy.sparse array (float32,
-        float64) directly.
-    region : a part of the matrix. Only its units are drawn, each of them whole.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    sparsity : float, optional
+        The fraction of zeros in each unit, in [0, 1]. Give this or `n_nonzero`.
+    n_nonzero : int, optional
+        The number K of non-zeros in each unit, 15 in the paper.
+    per : {"column", "row"}, default "column"
+        The units: columns as in torch, or rows, the inputs of each output of an ``(out, in)``
+        weight.
+    std : float, default 0.01
+        Standard deviation of the non-zeros.
+    format : {"csr", "csc", "coo"}, optional
+        None fills a dense array; a format returns a scipy.sparse array of float32 or float64.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array or scipy.sparse array
+        A new array of the region's shape, `out` itself, or the sparse array asked for.
 
     Raises
     ------
@@ -132,9 +193,18 @@ def sparse(
         Not two axes; sparsity outside [0, 1]; more non-zeros than places; a std that is negative or
         overflows.
 
-    Source: Martens, Deep learning via Hessian-free optimization, ICML 2010. Same as: torch
-    sparse_(sparsity, std); Flux sparse_init; MLX sparse is per="row"; Lasagne's Sparse counts
-    non-zeros instead.
+    See Also
+    --------
+    torch.nn.init.sparse_ : Equal in law.
+
+    Notes
+    -----
+    Method in [1]_. Only the units that `region` touches are drawn, each of them whole:
+    stream-v1.md, section 9. Flux and MLX count rows; Lasagne's Sparse counts non-zeros.
+
+    References
+    ----------
+    .. [1] Martens, Deep learning via Hessian-free optimization, ICML 2010.
 
     Examples
     --------

@@ -10,7 +10,7 @@ stands under that framework's names.  Fans: ../fans.py.  Aliases (glorot, kaimin
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, SupportsIndex
 
 from .._core import draws
 from .._core.arguments import choice, real, whole
@@ -18,7 +18,19 @@ from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
 from ..fans import Axes, Fans, fans
-from ..typing import Array, Sizes
+from ..typing import (
+    AxisLayout,
+    Distribution,
+    Dtype,
+    Mode,
+    Name,
+    Out,
+    Real,
+    Region,
+    Seed,
+    Shape,
+    Sizes,
+)
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 
@@ -126,12 +138,18 @@ def _squared(value: Any) -> float:
     return scale
 
 
-def _he_scale(negative_slope: Any) -> float:
-    a = real(negative_slope, "negative_slope")
+def _he_scale(negative_slope: Any, gain: Any) -> float:
+    a, square = real(negative_slope, "negative_slope"), _squared(gain)
     scale = 2.0 / (1.0 + a * a)  # bits:
     if not scale:
         raise ValueError(f"negative_slope {a!r} has no finite square; give a slope below 1e150")
-    return scale
+    scaled_by_gain = scale * square  # bits: exact where gain is 1
+    if not math.isfinite(scaled_by_gain) or (square and scaled_by_gain < _SMALLEST_NORMAL):
+        raise ValueError(
+            f"gain {gain!r} and negative_slope {a!r} give a variance outside the range of doubles; "
+            "give a gain nearer to 1"
+        )
+    return scaled_by_gain
 
 
 def xavier_uniform_rule(shape: Sizes, dtype: DType, *, gain: float = 1.0, **axes: Any) -> Draw:
@@ -143,15 +161,27 @@ def xavier_normal_rule(shape: Sizes, dtype: DType, *, gain: float = 1.0, **axes:
 
 
 def he_uniform_rule(
-    shape: Sizes, dtype: DType, *, negative_slope: float = 0.0, mode: str = "fan_in", **axes: Any
+    shape: Sizes,
+    dtype: DType,
+    *,
+    negative_slope: float = 0.0,
+    gain: float = 1.0,
+    mode: str = "fan_in",
+    **axes: Any,
 ) -> Draw:
-    return scaled(shape, dtype, _he_scale(negative_slope), mode, "uniform", **axes)
+    return scaled(shape, dtype, _he_scale(negative_slope, gain), mode, "uniform", **axes)
 
 
 def he_normal_rule(
-    shape: Sizes, dtype: DType, *, negative_slope: float = 0.0, mode: str = "fan_in", **axes: Any
+    shape: Sizes,
+    dtype: DType,
+    *,
+    negative_slope: float = 0.0,
+    gain: float = 1.0,
+    mode: str = "fan_in",
+    **axes: Any,
 ) -> Draw:
-    return scaled(shape, dtype, _he_scale(negative_slope), mode, "normal", **axes)
+    return scaled(shape, dtype, _he_scale(negative_slope, gain), mode, "normal", **axes)
 
 
 def lecun_uniform_rule(shape: Sizes, dtype: DType, **axes: Any) -> Draw:
@@ -166,34 +196,60 @@ def lecun_normal_rule(shape: Sizes, dtype: DType, **axes: Any) -> Draw:
 
 
 def variance_scaling(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    scale: float = 1.0,
-    mode: str = "fan_in",
-    distribution: str = "normal",
-    layout: str = "oi",
+    scale: Real = 1.0,
+    mode: Mode = "fan_in",
+    distribution: Distribution = "normal",
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """Variance v = scale / n: U(±sqrt(3v)), N(0, v), or N cut at ±2 sigma and corrected to variance
-    v.
+) -> Out:
+    """Variance v = scale / n, n a fan: U(±√(3v)), N(0, v), or N(0, v) cut at ±2 sigma.
 
     Parameters
     ----------
-    scale : finite, >= 0.
-    mode : what n is: "fan_in", "fan_out", "fan_avg" (their mean) or "fan_geo_avg" (their geometric
-        mean).
-    distribution : "uniform", "normal" (not truncated) or "truncated_normal" (std sqrt(v) after
-        truncation).
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    scale : float, default 1.0
+        The numerator, finite and >= 0.
+    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
+        What n is; fan_avg is the mean of the two fans, fan_geo_avg their geometric mean.
+    distribution : {"uniform", "normal", "truncated_normal"}, default "normal"
+        The law; a truncated normal has std √v after truncation.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
@@ -201,9 +257,23 @@ def variance_scaling(
         An unknown mode or distribution; a shape without fans; a scale too large or too small for
         the dtype.
 
-    Same as: Keras VarianceScaling, jax.nn.initializers.variance_scaling, Haiku and TF
-    VarianceScaling with layout="io"; Keras' "normal" is our "truncated_normal". Source: He et al.
-    2015; Glorot and Bengio 2010.
+    See Also
+    --------
+    fans : How fans are counted.
+    keras.initializers.VarianceScaling :
+        Equal in law with layout="io"; its "normal" is "truncated_normal" here.
+    jax.nn.initializers.variance_scaling : Equal in law with layout="io".
+
+    Notes
+    -----
+    Formula in [1]_ and [2]_. The order of operations is part of the contract: stream-v1.md, section
+    3.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, equations 10 and 14.
+    .. [2] Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
+           networks, AISTATS 2010, equation 16.
 
     Examples
     --------
@@ -225,36 +295,71 @@ def variance_scaling(
 
 
 def fan_in_uniform(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    fan_in: int | None = None,
-    layout: str = "oi",
+    fan_in: SupportsIndex | None = None,
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """U(±1 / sqrt(fan_in)): variance 1 / (3·fan_in), torch's default for weights and biases of
-    Linear and Conv.
+) -> Out:
+    """U(±1 / √fan_in): variance 1 / (3·fan_in), torch's default for Linear and Conv.
+
+    For weights and for biases.
 
     Parameters
     ----------
-    fan_in : given for a bias, whose shape has no fans: the fan_in of its weight (of an RNN the
-        hidden size).
-    layout, in_axis, out_axis, batch_axis, groups : which axes count, without fan_in; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    fan_in : int, optional
+        For a bias, whose shape has no fans: the fan_in of its weight (of an RNN the hidden size).
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        A shape without fans when fan_in is not given; fan_in below 1.
+        A shape without fans when `fan_in` is not given; `fan_in` below 1.
 
-    Same as: torch.nn.Linear.reset_parameters, which writes it as kaiming_uniform_(a=sqrt(5)).
+    See Also
+    --------
+    torch.nn.Linear :
+        Equal in law to its reset_parameters, which calls ``kaiming_uniform_(a=sqrt(5))``.
+    lecun_uniform : Variance 1 / fan_in.
+
+    Notes
+    -----
+    Element i depends on the seed, the name and i only: stream-v1.md, section 4.
 
     Examples
     --------
@@ -276,35 +381,77 @@ def fan_in_uniform(
 
 
 def xavier_uniform(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    gain: float = 1.0,
-    layout: str = "oi",
+    gain: Real = 1.0,
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """U(±gain·sqrt(6 / (fan_in + fan_out))): variance gain²·2 / (fan_in + fan_out).
+) -> Out:
+    """U(±gain·√(6 / (fan_in + fan_out))): Xavier (Glorot) uniform.
+
+    The variance is gain²·2 / (fan_in + fan_out).
 
     Parameters
     ----------
-    gain : finite, >= 0, such as fi.gain("tanh"). It enters as scale = gain·gain.
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    gain : float, default 1.0
+        Finite and >= 0, such as ``fi.gain("tanh")``; it enters as scale = gain·gain.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         A negative gain; a shape without fans.
 
-    Same as: torch xavier_uniform_, Keras GlorotUniform and jax.nn.initializers.glorot_uniform with
-    layout="io". Source: Glorot and Bengio 2010, equation 16.
+    See Also
+    --------
+    xavier_normal : The normal of the same variance.
+    torch.nn.init.xavier_uniform_ : Equal in law.
+    keras.initializers.GlorotUniform : Equal in law with layout="io".
+    jax.nn.initializers.glorot_uniform : Equal in law with layout="io".
+
+    Notes
+    -----
+    Formula in [1]_. Element i depends on the seed, the name and i only: stream-v1.md, section 4.
+
+    References
+    ----------
+    .. [1] Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
+           networks, AISTATS 2010, equation 16.
 
     Examples
     --------
@@ -324,36 +471,77 @@ def xavier_uniform(
 
 
 def xavier_normal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    gain: float = 1.0,
-    layout: str = "oi",
+    gain: Real = 1.0,
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(0, gain²·2 / (fan_in + fan_out)), not truncated.
+) -> Out:
+    """N(0, gain²·2 / (fan_in + fan_out)): Xavier (Glorot) normal, not truncated.
 
     Parameters
     ----------
-    gain : finite, >= 0, such as fi.gain("tanh"). It enters as scale = gain·gain.
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    gain : float, default 1.0
+        Finite and >= 0, such as ``fi.gain("tanh")``; it enters as scale = gain·gain.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         A negative gain; a shape without fans; a std that could overflow the dtype.
 
-    Same as: torch xavier_normal_. Keras GlorotNormal and JAX glorot_normal truncate: that is
-    variance_scaling(mode="fan_avg", distribution="truncated_normal", layout="io"). Source: Glorot
-    and Bengio 2010.
+    See Also
+    --------
+    xavier_uniform : The uniform of the same variance.
+    torch.nn.init.xavier_normal_ : Equal in law.
+    keras.initializers.GlorotNormal : Truncated; see Notes.
+    jax.nn.initializers.glorot_normal : Truncated; see Notes.
+
+    Notes
+    -----
+    Keras and JAX truncate: that is ``variance_scaling(mode="fan_avg",
+    distribution="truncated_normal", layout="io")``. Formula in [1]_. Element i depends on the seed,
+    the name and i only: stream-v1.md, section 5.
+
+    References
+    ----------
+    .. [1] Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
+           networks, AISTATS 2010, equation 16.
 
     Examples
     --------
@@ -373,39 +561,81 @@ def xavier_normal(
 
 
 def he_uniform(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    negative_slope: float = 0.0,
-    mode: str = "fan_in",
-    layout: str = "oi",
+    negative_slope: Real = 0.0,
+    gain: Real = 1.0,
+    mode: Mode = "fan_in",
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """U(±sqrt(6 / ((1 + a²)·n))), a the negative slope, n the fan of the mode.
+) -> Out:
+    """U(±gain·√(6 / ((1 + a²)·n))), a the negative slope, n the fan of the mode: He uniform.
 
     Parameters
     ----------
-    negative_slope : of the leaky ReLU that follows; 0 for ReLU. scale = 2 / (1 + a·a).
-    mode : "fan_in" keeps the variance of activations, "fan_out" that of gradients; also "fan_avg",
-        "fan_geo_avg".
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    negative_slope : float, default 0.0
+        Slope a of the leaky ReLU that follows; 0 for ReLU. It enters as scale = 2 / (1 + a·a).
+    gain : float, default 1.0
+        A further factor of the std, finite and >= 0, such as ``fi.gpt2_scale(layers)``. It
+        multiplies scale by gain·gain.
+    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
+        The fan n: "fan_in" keeps the variance of activations, "fan_out" that of gradients.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        An unknown mode; a shape without fans; a slope that is not finite.
+        An unknown mode; a shape without fans; a negative gain; a slope that is not finite.
 
-    Same as: torch kaiming_uniform_(a, mode), whose default nonlinearity is leaky_relu; Keras
-    HeUniform and jax.nn.initializers.he_uniform with layout="io". Source: He et al. 2015, equations
-    10 and 14.
+    See Also
+    --------
+    he_normal : The normal of the same variance.
+    torch.nn.init.kaiming_uniform_ : Equal in law, with a for negative_slope.
+    keras.initializers.HeUniform : Equal in law with layout="io".
+    jax.nn.initializers.he_uniform : Equal in law with layout="io".
+
+    Notes
+    -----
+    Formula in [1]_. Element i depends on the seed, the name and i only: stream-v1.md, section 4.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, equations 10 and 14.
 
     Examples
     --------
@@ -415,6 +645,7 @@ def he_uniform(
     """
     own = {
         "negative_slope": negative_slope,
+        "gain": gain,
         "mode": mode,
         "layout": layout,
         "in_axis": in_axis,
@@ -426,40 +657,86 @@ def he_uniform(
 
 
 def he_normal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    negative_slope: float = 0.0,
-    mode: str = "fan_in",
-    layout: str = "oi",
+    negative_slope: Real = 0.0,
+    gain: Real = 1.0,
+    mode: Mode = "fan_in",
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(0, 2 / ((1 + a²)·n)), a the negative slope, n the fan of the mode, not truncated.
+) -> Out:
+    """N(0, 2 / ((1 + a²)·n)), a the negative slope, n the fan of the mode: He normal.
+
+    Not truncated. The std is multiplied by `gain`.
 
     Parameters
     ----------
-    negative_slope : of the leaky ReLU that follows; 0 for ReLU. scale = 2 / (1 + a·a).
-    mode : "fan_in" keeps the variance of activations, "fan_out" that of gradients; also "fan_avg",
-        "fan_geo_avg".
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    negative_slope : float, default 0.0
+        Slope a of the leaky ReLU that follows; 0 for ReLU. It enters as scale = 2 / (1 + a·a).
+    gain : float, default 1.0
+        A further factor of the std, finite and >= 0, such as ``fi.gpt2_scale(layers)``. It
+        multiplies scale by gain·gain.
+    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
+        The fan n: "fan_in" keeps the variance of activations, "fan_out" that of gradients.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
-        An unknown mode; a shape without fans; a slope that is not finite; a std that could overflow
-        the dtype.
+        An unknown mode; a shape without fans; a negative gain; a slope that is not finite; a std
+        that could overflow the dtype.
 
-    Same as: torch kaiming_normal_(a, mode). Keras HeNormal and JAX he_normal truncate: that is
-    variance_scaling(scale=2.0, distribution="truncated_normal", layout="io"). Source: He et al.
-    2015, equations 10, 14.
+    See Also
+    --------
+    he_uniform : The uniform of the same variance.
+    torch.nn.init.kaiming_normal_ : Equal in law, with a for negative_slope.
+    keras.initializers.HeNormal : Truncated; see Notes.
+    jax.nn.initializers.he_normal : Truncated; see Notes.
+
+    Notes
+    -----
+    Keras and JAX truncate: that is ``variance_scaling(scale=2.0, distribution="truncated_normal",
+    layout="io")``. Formula in [1]_. Element i depends on the seed, the name and i only:
+    stream-v1.md, section 5.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, equations 10 and 14.
 
     Examples
     --------
@@ -468,6 +745,7 @@ def he_normal(
     """
     own = {
         "negative_slope": negative_slope,
+        "gain": gain,
         "mode": mode,
         "layout": layout,
         "in_axis": in_axis,
@@ -479,34 +757,71 @@ def he_normal(
 
 
 def lecun_uniform(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    layout: str = "oi",
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """U(±sqrt(3 / fan_in)): variance 1 / fan_in.
+) -> Out:
+    """U(±√(3 / fan_in)): LeCun uniform, variance 1 / fan_in.
 
     Parameters
     ----------
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         A shape without fans.
 
-    Same as: Keras LecunUniform and jax.nn.initializers.lecun_uniform with layout="io"; torch
-    kaiming_uniform_(nonlinearity="linear"). Source: LeCun et al. 1998, Efficient BackProp, section
-    4.6.
+    See Also
+    --------
+    lecun_normal : The normal of the same variance.
+    torch.nn.init.kaiming_uniform_ : Equal in law with nonlinearity="linear".
+    keras.initializers.LecunUniform : Equal in law with layout="io".
+    jax.nn.initializers.lecun_uniform : Equal in law with layout="io".
+
+    Notes
+    -----
+    Formula in [1]_. Element i depends on the seed, the name and i only: stream-v1.md, section 4.
+
+    References
+    ----------
+    .. [1] LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.6.
 
     Examples
     --------
@@ -525,34 +840,75 @@ def lecun_uniform(
 
 
 def lecun_normal(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    layout: str = "oi",
+    layout: AxisLayout = "oi",
     in_axis: Axes | None = None,
     out_axis: Axes | None = None,
     batch_axis: Axes = (),
-    groups: int = 1,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    groups: SupportsIndex = 1,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(0, 1 / fan_in), not truncated.
+) -> Out:
+    """N(0, 1 / fan_in): LeCun normal, not truncated.
 
     Parameters
     ----------
-    layout, in_axis, out_axis, batch_axis, groups : which axes count; see fans.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    layout : str, default "oi"
+        "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
+    in_axis, out_axis : int or sequence of int, optional
+        Input and output axes; give both or neither. They override `layout`.
+    batch_axis : int or sequence of int, default ()
+        Axes of independent weights, such as heads or experts; no fan counts them.
+    groups : int, default 1
+        Equal blocks stacked along the out axis, such as 3 for fused q, k and v.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         A shape without fans; a std that could overflow the dtype.
 
-    Same as: torch kaiming_normal_(nonlinearity="linear"). Keras LecunNormal and JAX lecun_normal
-    truncate: that is variance_scaling(distribution="truncated_normal", layout="io"). Source: LeCun
-    et al. 1998; Klambauer et al. 2017.
+    See Also
+    --------
+    lecun_uniform : The uniform of the same variance.
+    torch.nn.init.kaiming_normal_ : Equal in law with nonlinearity="linear".
+    keras.initializers.LecunNormal : Truncated; see Notes.
+    jax.nn.initializers.lecun_normal : Truncated; see Notes.
+
+    Notes
+    -----
+    Keras and JAX truncate: that is ``variance_scaling(distribution="truncated_normal",
+    layout="io")``. Formula in [1]_; for SELU networks [2]_. Element i depends on the seed, the name
+    and i only: stream-v1.md, section 5.
+
+    References
+    ----------
+    .. [1] LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.6.
+    .. [2] Klambauer, Unterthiner, Mayr and Hochreiter, Self-normalizing neural networks, NeurIPS
+           2017.
 
     Examples
     --------

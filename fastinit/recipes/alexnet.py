@@ -5,13 +5,13 @@ Each rule turns its formula into one draw; the fill is _core/fill.py's.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from .._core import draws
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
-from ..typing import Array, Sizes
+from ..typing import Dtype, Name, Out, Region, Seed, Shape, Sizes
 
 
 def alexnet_weight_rule(shape: Sizes, dtype: DType) -> Draw:
@@ -19,19 +19,56 @@ def alexnet_weight_rule(shape: Sizes, dtype: DType) -> Draw:
 
 
 def alexnet_weight(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(0, 0.01²): every weight of AlexNet; its biases: alexnet_bias.
+) -> Out:
+    """N(0, 0.01²): every weight of AlexNet.
 
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional
-    networks, 2012, section 5.
+    Parameters
+    ----------
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument of the wrong kind; `out` that cannot be written.
+
+    See Also
+    --------
+    alexnet_bias : AlexNet's biases.
+
+    Notes
+    -----
+    Values in [1]_. Element i depends on the seed, the name and i only: stream-v1.md, section 5.
+
+    References
+    ----------
+    .. [1] Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional
+           networks, NeurIPS 2012, section 5.
 
     Examples
     --------
@@ -61,21 +98,59 @@ def alexnet_bias_rule(shape: Sizes, dtype: DType, *, layer: str) -> Draw:
 
 
 def alexnet_bias(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    layer: str,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    layer: Literal["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"],
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """1 in conv2, conv4, conv5 and the hidden fully connected layers fc6 and fc7; 0 in conv1, conv3
-    and fc8.
+) -> Out:
+    """1 in conv2, conv4, conv5, fc6 and fc7 of AlexNet, 0 in conv1, conv3 and fc8.
 
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional
-    networks, 2012, section 5.
+    Parameters
+    ----------
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    layer : str
+        The layer's name, one of those eight.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        An unknown layer.
+
+    See Also
+    --------
+    alexnet_weight : AlexNet's weights.
+
+    Notes
+    -----
+    Values in [1]_. Nothing is drawn: `seed` and `name` are checked and have no effect.
+
+    References
+    ----------
+    .. [1] Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional
+           networks, NeurIPS 2012, section 5.
 
     Examples
     --------

@@ -6,7 +6,7 @@ its elements.  It does not depend on the seed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .._core import draws
 from .._core.arguments import channel_layout
 from .._core.dtypes import DType
 from .._core.fill import apply
-from ..typing import Array, Sizes, Write
+from ..typing import Dtype, Layout, Name, Out, Region, Seed, Shape, Sizes, Write
 from ._written import channels_first
 
 
@@ -71,38 +71,67 @@ def bilinear_rule(
 
 
 def bilinear(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    channels: str = "matched",
-    layout: str = "oi",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    channels: Literal["matched", "all"] = "matched",
+    layout: Layout = "oi",
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """Π over kernel axes of 1 − |x/f − c|, f = ⌈k/2⌉, c = (2f − 1 − k mod 2)/(2f): linear
-    interpolation.
+) -> Out:
+    """Π over kernel axes of 1 − abs(x/f − c): linear interpolation by a transposed convolution.
 
-    Of a transposed convolution. To up-sample by s take k = 2s − s mod 2, stride s, padding (k −
-    s)/2 rounded down.
+    f = ⌈k/2⌉ and c = (2f − 1 − k mod 2) / (2f). To up-sample by s take k = 2s − s mod 2, stride s
+    and padding (k − s)/2 rounded down.
 
     Parameters
     ----------
-    channels : "matched", channel i to channel i alone (where one side is 1, depthwise, every pair),
-        or "all".
-    layout : "oi", (out, in, *kernel), also for torch's (in, out, *kernel); "io", (*kernel, in,
-        out).
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    channels : {"matched", "all"}, default "matched"
+        Channel i to channel i only (where one side is 1, depthwise, every pair), or every pair.
+    layout : {"oi", "io"}, default "oi"
+        ``(out, in, *kernel)``, also for torch's ``(in, out, *kernel)``, or ``(*kernel, in, out)``.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
 
     Raises
     ------
     ValueError
         Fewer than 3 or more than 5 axes; matched channels that differ in number.
 
-    Source: Long, Shelhamer and Darrell, Fully convolutional networks, CVPR 2015. Same as: MXNet and
-    Caffe bilinear with channels="all" (theirs is off centre for k = 3, 6, 7, 10, …), Chainer
-    UpsamplingDeconvFilter.
+    See Also
+    --------
+    dirac : The identity of a convolution.
+
+    Notes
+    -----
+    Proposed in [1]_. MXNet and Caffe's bilinear equals channels="all", but is off centre for k = 3,
+    6, 7, 10, …; Chainer's UpsamplingDeconvFilter is equal. Nothing is drawn: `seed` and `name` are
+    checked and have no effect.
+
+    References
+    ----------
+    .. [1] Long, Shelhamer and Darrell, Fully convolutional networks for semantic segmentation, CVPR
+           2015.
 
     Examples
     --------

@@ -11,7 +11,7 @@ so that they are the same everywhere.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsIndex
 
 from .._core import math as exact
 from .._core.arguments import whole
@@ -23,12 +23,40 @@ def _fourth_root(value: float) -> float:
 
 
 @guarded
-def gpt2_scale(layers: int) -> float:
-    """1 / √(2·layers): for the two matrices of each layer that write to the residual stream, on the
-    base std (0.02).
+def gpt2_scale(
+    layers: SupportsIndex,
+) -> float:
+    """1 / √(2·layers): GPT-2's factor of the std of matrices that write to the residual stream.
 
-    Source: Radford et al., Language models are unsupervised multitask learners, 2019; Megatron-LM,
-    GPT-NeoX scaled_normal, OLMo full_megatron.
+    Two matrices of each layer take it, on the base std 0.02.
+
+    Parameters
+    ----------
+    layers : int
+        Number of layers of the model, at least 1.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        `layers` below 1.
+
+    See Also
+    --------
+    depth_scale : The same by a layer's own depth.
+    wang_init : GPT-J's rule for the same matrices.
+
+    Notes
+    -----
+    From [1]_; Megatron-LM, GPT-NeoX scaled_normal and OLMo full_megatron use it.
+
+    References
+    ----------
+    .. [1] Radford et al., Language models are unsupervised multitask learners, 2019.
 
     Examples
     --------
@@ -39,11 +67,36 @@ def gpt2_scale(layers: int) -> float:
 
 
 @guarded
-def depth_scale(layer: int) -> float:
-    """1 / √(2·(layer + 1)): the same by a layer's own depth, counted from 0, so that adding layers
-    changes no other.
+def depth_scale(
+    layer: SupportsIndex,
+) -> float:
+    """1 / √(2·(layer + 1)): gpt2_scale by a layer's own depth.
 
-    Source: torchtitan depth_scaled_std; OLMo mitchell; OLMo-core llama_depth; BEiT fix_init_weight.
+    Adding layers changes no other layer.
+
+    Parameters
+    ----------
+    layer : int
+        Depth of the layer, counted from 0.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        `layer` below 0.
+
+    See Also
+    --------
+    gpt2_scale : The same for all layers.
+
+    Notes
+    -----
+    From torchtitan (depth_scaled_std), OLMo (mitchell), OLMo-core (llama_depth) and BEiT
+    (fix_init_weight).
 
     Examples
     --------
@@ -54,15 +107,45 @@ def depth_scale(layer: int) -> float:
 
 
 @guarded
-def fixup_scale(branches: int, layers_per_branch: int) -> float:
-    """L^(−1/(2m − 2)): on he_normal (mode "fan_out") of all but the last layer of L residual
-    branches of m layers.
+def fixup_scale(
+    branches: SupportsIndex,
+    layers_per_branch: SupportsIndex,
+) -> float:
+    """L^(−1/(2m − 2)): Fixup's factor of L residual branches of m layers.
 
-    The last layer of every branch and the classifier are zeros, scalar biases 0, scalar multipliers
-    1.
+    It multiplies he_normal with mode "fan_out" in all but the last layer of every branch. That
+    layer and the classifier are zeros, scalar biases 0, scalar multipliers 1.
 
-    Source: Zhang, Dauphin and Ma, Fixup initialization: residual learning without normalization,
-    ICLR 2019.
+    Parameters
+    ----------
+    branches : int
+        Number L of residual branches.
+    layers_per_branch : int
+        Number m of layers in each, at least 2.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        `branches` below 1; `layers_per_branch` below 2.
+
+    See Also
+    --------
+    fixup_attention_scale : For transformers.
+    he_normal : The base initializer, which takes it as gain.
+
+    Notes
+    -----
+    Formula in [1]_.
+
+    References
+    ----------
+    .. [1] Zhang, Dauphin and Ma, Fixup initialization: residual learning without normalization,
+           ICLR 2019.
 
     Examples
     --------
@@ -80,11 +163,41 @@ def fixup_scale(branches: int, layers_per_branch: int) -> float:
 
 
 @guarded
-def fixup_attention_scale(encoder_layers: int, decoder_layers: int) -> float:
-    """B^(−1/6), B = 2·encoder_layers + 3·decoder_layers: on the fused q, k, v weight; the output
-    projection is zeros.
+def fixup_attention_scale(
+    encoder_layers: SupportsIndex,
+    decoder_layers: SupportsIndex,
+) -> float:
+    """B^(−1/6), B = 2·encoder_layers + 3·decoder_layers: Fixup's factor for attention.
 
-    Source: the authors' fairseq code of Fixup (multihead_attention_zero).
+    It multiplies the fused q, k, v weight; the output projection is zeros.
+
+    Parameters
+    ----------
+    encoder_layers, decoder_layers : int
+        Layers of the two sides; at least one in all.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        No layers.
+
+    See Also
+    --------
+    fixup_scale : For convolutional networks.
+
+    Notes
+    -----
+    From the authors' fairseq code of [1]_ (multihead_attention_zero).
+
+    References
+    ----------
+    .. [1] Zhang, Dauphin and Ma, Fixup initialization: residual learning without normalization,
+           ICLR 2019.
 
     Examples
     --------
@@ -105,21 +218,45 @@ _TFIXUP = ("embedding", "encoder", "encoder_value", "decoder", "decoder_value")
 
 
 @guarded
-def tfixup_scale(tensor: str, layers: int) -> float:
-    """0.67·N^(−1/4) in the encoder, (9N)^(−1/4) in the decoder and for embeddings; × √2 for value
-    projections.
+def tfixup_scale(
+    tensor: Literal["embedding", "encoder", "encoder_value", "decoder", "decoder_value"],
+    layers: SupportsIndex,
+) -> float:
+    """0.67·N^(−1/4) in the encoder, (9N)^(−1/4) in the decoder: T-Fixup, without LayerNorm.
 
-    On xavier of fc1, fc2, the attention's output ("encoder", "decoder") and its values
-    ("encoder_value", "decoder_value"), on N(0, 1/dim) of "embedding". Without LayerNorm and without
-    warm-up.
+    Embeddings take the decoder's factor, value projections √2 times their side's. It multiplies
+    xavier of fc1, fc2, the attention's output and its values, and N(0, 1/dim) of the embedding.
+    Without warm-up either.
 
     Parameters
     ----------
-    tensor : one of those five.
-    layers : N, of the tensor's own side.
+    tensor : {"embedding", "encoder", "encoder_value", "decoder", "decoder_value"}
+        Which tensors it is for.
+    layers : int
+        Number N of layers on the tensor's own side.
 
-    Source: Huang et al., Improving transformer optimization through better initialization, ICML
-    2020, and its code.
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        An unknown tensor; `layers` below 1.
+
+    See Also
+    --------
+    xavier_uniform : The base initializer, which takes it as gain.
+
+    Notes
+    -----
+    Formulas in [1]_ and its code.
+
+    References
+    ----------
+    .. [1] Huang, Perez, Ba and Volkovs, Improving transformer optimization through better
+           initialization, ICML 2020.
 
     Examples
     --------
@@ -138,8 +275,28 @@ def tfixup_scale(tensor: str, layers: int) -> float:
 
 
 class DeepNet(NamedTuple):
-    """alpha multiplies the residual (α·x + f(x), then the norm); beta the gain of fc1, fc2, value
-    and output.
+    """DeepNet's two factors: alpha of the residual, beta of the gain.
+
+    A layer computes norm(α·x + f(x)); β is the gain of fc1, fc2, value and output.
+
+    Parameters
+    ----------
+    alpha : float
+        Factor of the residual.
+    beta : float
+        Gain of the weights.
+
+    See Also
+    --------
+    deepnet_scale : The function that returns it.
+
+    Notes
+    -----
+    See [1]_.
+
+    References
+    ----------
+    .. [1] Wang et al., DeepNet: scaling transformers to 1,000 layers, 2022, figure 2.
 
     Examples
     --------
@@ -172,21 +329,47 @@ def _sides(encoder_layers: Any, decoder_layers: Any, part: Any) -> tuple[int, in
 
 @guarded
 def deepnet_scale(
-    *, encoder_layers: int = 0, decoder_layers: int = 0, part: str | None = None
+    *,
+    encoder_layers: SupportsIndex = 0,
+    decoder_layers: SupportsIndex = 0,
+    part: Literal["encoder", "decoder"] | None = None,
 ) -> DeepNet:
-    """α = (2N)^¼, β = (8N)^−¼; of both sides 0.81·(N⁴M)^1/16, 0.87·(N⁴M)^−1/16 (encoder), (3M)^¼,
-    (12M)^−¼ (decoder).
+    """α = (2N)^(1/4), β = (8N)^(−1/4): DeepNet's factors of the residual and of the gain.
 
-    N encoder, M decoder layers. β goes on the gain of xavier for fc1, fc2, value and output; q and
-    k keep gain 1.
+    With N encoder and M decoder layers, the encoder's are 0.81·(N⁴M)^(1/16) and 0.87·(N⁴M)^(−1/16),
+    the decoder's (3M)^(1/4) and (12M)^(−1/4). β is the gain of xavier for fc1, fc2, value and
+    output; q and k keep gain 1.
 
     Parameters
     ----------
-    part : "encoder" or "decoder", needed only where both have layers.
+    encoder_layers, decoder_layers : int, default 0
+        Layers of the two sides; a model has one or both.
+    part : {"encoder", "decoder"}, optional
+        The side that is initialized; needed only where both have layers.
 
-    Source: Wang et al., DeepNet: scaling transformers to 1,000 layers, 2022, figure 2. torchscale
-    divides an encoder-decoder's encoder by (N⁴M)^1/16 / 1.15, that is β = 1.15·(N⁴M)^−1/16, against
-    the paper's 0.87.
+    Returns
+    -------
+    DeepNet
+        The two factors, `alpha` and `beta`.
+
+    Raises
+    ------
+    ValueError
+        No layers; a `part` that is missing, unknown or empty.
+
+    See Also
+    --------
+    subln_scale : Sub-LN's gain.
+    xavier_normal : The base initializer, which takes β as gain.
+
+    Notes
+    -----
+    Formulas in [1]_. torchscale divides an encoder-decoder's encoder by (N⁴M)^(1/16) / 1.15, which
+    is β = 1.15·(N⁴M)^(−1/16) against the paper's 0.87.
+
+    References
+    ----------
+    .. [1] Wang et al., DeepNet: scaling transformers to 1,000 layers, 2022, figure 2.
 
     Examples
     --------
@@ -205,14 +388,46 @@ def deepnet_scale(
 
 @guarded
 def subln_scale(
-    *, encoder_layers: int = 0, decoder_layers: int = 0, part: str | None = None
+    *,
+    encoder_layers: SupportsIndex = 0,
+    decoder_layers: SupportsIndex = 0,
+    part: Literal["encoder", "decoder"] | None = None,
 ) -> float:
-    """Alone: √ln(2N). Encoder-decoder: encoder √(ln(3M)·ln(2N) / 3), decoder √ln(3M). N encoder, M
-    decoder layers.
+    """√ln(2N), N the layers of one side: Sub-LN's gain.
 
-    A gain for xavier of fc1, fc2, value and output projections; q and k keep gain 1.
+    With N encoder and M decoder layers, √(ln(3M)·ln(2N) / 3) in the encoder and √ln(3M) in the
+    decoder. It is the gain of xavier for fc1, fc2, value and output projections; q and k keep gain
+    1.
 
-    Source: Wang et al., Foundation transformers (Magneto), 2022; torchscale subln.
+    Parameters
+    ----------
+    encoder_layers, decoder_layers : int, default 0
+        Layers of the two sides; a model has one or both.
+    part : {"encoder", "decoder"}, optional
+        The side that is initialized; needed only where both have layers.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        No layers; a `part` that is missing, unknown or empty.
+
+    See Also
+    --------
+    deepnet_scale : DeepNet's factors.
+    xavier_normal : The base initializer, which takes it as gain.
+
+    Notes
+    -----
+    Formulas in [1]_ and torchscale.
+
+    References
+    ----------
+    .. [1] Wang et al., Foundation transformers (Magneto), ICML 2023.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from .._core import draws, shapes
 from .._core.arguments import channel_layout, real
 from .._core.dtypes import DType
 from .._core.fill import apply
-from ..typing import Array, Sizes, Write
+from ..typing import Dtype, Layout, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 from ._written import blocks
 
 
@@ -54,31 +54,69 @@ def idinit_rule(shape: Sizes, dtype: DType, *, tau: float = 1.0, layout: str = "
 
 
 def idinit(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    tau: float = 1.0,
-    layout: str = "oi",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    tau: Real = 1.0,
+    layout: Layout = "oi",
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """W[i, j] = tau where i ≡ j modulo min(R, C), 0 elsewhere, of the R × C matrix: identities side
-    by side.
+) -> Out:
+    """W[i, j] = tau where i ≡ j modulo min(R, C), else 0, of the R × C matrix: IDInit.
 
-    tau = 1 on the main path and in all layers of a residual branch but its last, which takes tau =
-    1e-6 (the paper's IDIZ): next to nothing, but no dead units. Convolutions: the matrix is out ×
-    (in·kernel), so each output channel copies its own place of the patch (the paper's
+    `tau` is 1 on the main path and in all layers of a residual branch but its last, which takes
+    1e-6 (the paper's IDIZ): next to nothing, but no dead units. The matrix of a convolution is out
+    × (in·kernel), so that each output channel copies its own place of the patch (the paper's
     patch-maintain). Biases are zeros.
 
     Parameters
     ----------
-    layout : "oi": R = shape[0], C the rest; "io": C = shape[-1], R the rest.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    tau : float, default 1.0
+        The value that is not 0.
+    layout : {"oi", "io"}, default "oi"
+        R by C is ``shape[0]`` by the rest, or the rest by ``shape[-1]``.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
 
-    Source: Pan et al., IDInit: a universal and stable initialization method for neural network
-    training, ICLR 2025; written from the paper's description, the authors' code was not at hand.
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two axes; a `tau` that the dtype cannot hold.
+
+    See Also
+    --------
+    eye : One identity.
+    zero_hadamard : ZerO, the other initialization without randomness.
+
+    Notes
+    -----
+    Written from the paper's description [1]_; the authors' code was not at hand. Nothing is drawn:
+    `seed` and `name` are checked and have no effect.
+
+    References
+    ----------
+    .. [1] Pan et al., IDInit: a universal and stable initialization method for neural network
+           training, ICLR 2025.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from .._core.arguments import real
 from .._core.dtypes import DType
 from .._core.fill import apply
 from .._core.jobs import draw_job
-from ..typing import Array, Sizes, Write
+from ..typing import Dtype, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 
 
 def _gates(shape: Sizes, gates: Any) -> int:
@@ -59,26 +59,66 @@ def lstm_bias_rule(
 
 
 def lstm_bias(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    forget: float = 1.0,
+    forget: Real = 1.0,
     gates: str = "ifgo",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
+) -> Out:
     """`forget` in the forget gate's part of the bias, 0 elsewhere.
 
     Parameters
     ----------
-    gates : their order, one letter each, the forget gate 'f': "ifgo" in torch, Keras and MXNet.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    forget : float, default 1.0
+        The forget gate's bias.
+    gates : str, default "ifgo"
+        Order of the gates, one letter each, the forget gate "f"; "ifgo" in torch, Keras and MXNet.
         torch adds two such biases: give one of them, and the other zeros.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
 
-    Source: Gers, Schmidhuber and Cummins, Learning to forget, 2000; Jozefowicz, Zaremba and
-    Sutskever, 2015. Same as: MXNet LSTMBias(forget_bias), Keras unit_forget_bias=True.
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        A shape that is not ``(gates·hidden,)``; gates without one "f".
+
+    See Also
+    --------
+    chrono_bias : Biases for long dependencies.
+    keras.layers.LSTM : Equal with its unit_forget_bias=True.
+
+    Notes
+    -----
+    Proposed in [1]_, with value 1 in [2]_. Nothing is drawn: `seed` and `name` are checked and have
+    no effect.
+
+    References
+    ----------
+    .. [1] Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation 12, 2000.
+    .. [2] Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network
+           architectures, ICML 2015.
 
     Examples
     --------
@@ -130,30 +170,64 @@ def chrono_bias_rule(shape: Sizes, dtype: DType, *, t_max: float, gates: str = "
 
 
 def chrono_bias(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    t_max: float,
+    t_max: Real,
     gates: str = "ifgo",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """Forget gate ln(u), u ~ U(1, t_max − 1), one u a unit; input gate −ln(u) of the same unit; 0
-    elsewhere.
+) -> Out:
+    """Forget gate ln(u), u ~ U(1, t_max − 1), input gate −ln(u) of the same unit, 0 elsewhere.
 
     Parameters
     ----------
-    t_max : the longest dependency expected, in steps, at least 2.
-    gates : their order, one letter each: 'f' the gate that keeps the state, 'i' the one that admits
-        input (may be absent). "ifgo" in torch, Keras and MXNet; torch's GRU, whose update gate
-        keeps: "rfn".
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    t_max : float
+        The longest dependency expected, in steps, at least 2.
+    gates : str, default "ifgo"
+        Order of the gates, one letter each: "f" keeps the state, "i" admits input and may be
+        absent. "ifgo" in torch, Keras and MXNet; "rfn" for torch's GRU, whose update gate keeps.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
 
-    Source: Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018. The logarithm
-    is taken in double and rounded once to the dtype. (The PyTorch package chrono-initialization
-    draws from 1/t_max by mistake.)
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        A shape that is not ``(gates·hidden,)``; `t_max` below 2.
+
+    See Also
+    --------
+    lstm_bias : A constant bias of the forget gate.
+
+    Notes
+    -----
+    Formula in [1]_; the PyTorch package chrono-initialization draws from 1/t_max by mistake. The
+    logarithm is taken in double and rounded once to the dtype. Element i depends on the seed, the
+    name and i only: stream-v1.md, section 4.
+
+    References
+    ----------
+    .. [1] Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018.
 
     Examples
     --------

@@ -6,7 +6,7 @@ It needs an SVD and so is outside the stream contract; it has no rule and is not
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -14,36 +14,68 @@ from .._core import dtypes
 from .._core.arguments import real, whole
 from .._core.engine import guarded
 from ..initializers.basic import normal
-from ..typing import Array
+from ..typing import Array, Dtype, Name, Real, Seed
 
 
 @guarded
 def mimetic(
-    dim: int,
+    dim: SupportsIndex,
     *,
-    rank: int | None = None,
-    alpha: float = 0.7,
-    beta: float = 0.7,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = "float32",
+    rank: SupportsIndex | None = None,
+    alpha: Real = 0.7,
+    beta: Real = 0.7,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype = "float32",
     threads: int | None = None,
 ) -> tuple[Array, Array]:
-    """(U·√S, √S·Vᵀ) of alpha·Z + beta·I = U·S·Vᵀ, Z ~ N(0, 1/dim): shapes (dim, rank) and (rank,
-    dim).
+    """(U·√S, √S·Vᵀ) of alpha·Z + beta·I = U·S·Vᵀ, Z ~ N(0, 1/dim): attention near the identity.
 
     For weights used as x @ W: query = first, key = second.T with the defaults; value = first,
-    projection = second with alpha=0.4, beta=-0.4. Transpose them for (out, in) weights. rank < dim
-    (a head's width) keeps the largest S.
-
-    Outside the stream contract: Z is the same everywhere, but the SVD is LAPACK's and its last bits
-    are not.
+    projection = second with alpha=0.4, beta=-0.4. Transpose them for ``(out, in)`` weights.
 
     Parameters
     ----------
-    alpha, beta : of the noise and of the identity; the paper's values, to be tuned.
+    dim : int
+        Width of the model.
+    rank : int, optional
+        Width of a head, `dim` if not given; the largest singular values are kept.
+    alpha, beta : float, default 0.7
+        Factors of the noise and of the identity; the paper's values, to be tuned.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
 
-    Source: Trockman and Kolter, Mimetic initialization of self-attention layers, ICML 2023.
+    Returns
+    -------
+    tuple of two arrays
+        Of shapes (dim, rank) and (rank, dim).
+
+    Raises
+    ------
+    ValueError
+        `rank` above `dim`; a size below 1.
+    TypeError
+        A dtype that is not floating.
+
+    See Also
+    --------
+    eye : The identity.
+    normal : The noise.
+
+    Notes
+    -----
+    Method of [1]_. Outside the stream contract: Z is the same everywhere, but the SVD is LAPACK's
+    and its last bits are not.
+
+    References
+    ----------
+    .. [1] Trockman and Kolter, Mimetic initialization of self-attention layers, ICML 2023.
 
     Examples
     --------

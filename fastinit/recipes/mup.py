@@ -6,26 +6,65 @@ Factors of depth: depth_scales.py.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal, SupportsIndex
 
 from .._core.arguments import channel_layout, choice, whole
 from .._core.engine import guarded
+from ..typing import Layout
 
 _MUP_BASES = ("normal", "xavier", "he_fan_in", "he_fan_out")
 
 
 @guarded
-def mup_scale(shape: Any, base_shape: Any, *, base: str = "normal", layout: str = "oi") -> float:
-    """On the std of `base` for `shape`, tuned at `base_shape`: hidden weights then scale as
-    1/√fan_in, others not.
+def mup_scale(
+    shape: Sequence[SupportsIndex],
+    base_shape: Sequence[SupportsIndex],
+    *,
+    base: Literal["normal", "xavier", "he_fan_in", "he_fan_out"] = "normal",
+    layout: Layout = "oi",
+) -> float:
+    """muP's factor of the std of `base` for `shape`, tuned at `base_shape`.
 
-    Axes that differ are wide; m_in, m_out are the widths' ratios. "normal" (any std that knows no
-    fan): 1/√m_in if both are wide, else 1. "xavier": × √((out + in)/(base out + base in)), then the
-    same. "he_fan_in": √m_in if only the inputs are wide (a readout, whose output the model divides
-    by m_in), else 1. "he_fan_out": √m_out if only the outputs are wide, √(m_out/m_in) if both.
+    Hidden weights then scale as 1/√fan_in. Axes whose sizes differ are wide; m_in and m_out are the
+    ratios of the widths. "normal", for any std that does not depend on a fan: 1/√m_in if both axes
+    are wide, else 1. "xavier": √((out + in) / (base out + base in)) times the same. "he_fan_in":
+    √m_in if only the inputs are wide (a readout, whose output the model divides by m_in), else 1.
+    "he_fan_out": √m_out if only the outputs are wide, √(m_out / m_in) if both are.
 
-    Source: Yang et al., Tensor programs V, 2022, tables 3 and 8; the package mup (mup.init,
-    MuReadout).
+    Parameters
+    ----------
+    shape : sequence of int
+        Sizes of the tensor.
+    base_shape : sequence of int
+        Its sizes in the model where the std was tuned.
+    base : {"normal", "xavier", "he_fan_in", "he_fan_out"}, default "normal"
+        The initializer that is scaled.
+    layout : {"oi", "io"}, default "oi"
+        The order of axes: ``(out, in, *kernel)`` or ``(*kernel, in, out)``.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        Shapes of different numbers of axes; a kernel axis that differs; an unknown base.
+
+    See Also
+    --------
+    gpt2_scale : A factor of depth.
+
+    Notes
+    -----
+    Tables 3 and 8 of [1]_, as the package mup computes them (mup.init, MuReadout).
+
+    References
+    ----------
+    .. [1] Yang et al., Tensor programs V: tuning large neural networks via zero-shot hyperparameter
+           transfer, 2022.
 
     Examples
     --------

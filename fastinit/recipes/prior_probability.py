@@ -5,15 +5,13 @@ The logarithm is _core/math.py's, so that it is the same everywhere.
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._core import draws
 from .._core import math as exact
 from .._core.arguments import real
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
-from ..typing import Array, Sizes
+from ..typing import Dtype, Name, Out, Real, Region, Seed, Shape, Sizes
 
 
 def prior_probability_bias_rule(shape: Sizes, dtype: DType, *, probability: float = 0.01) -> Draw:
@@ -24,24 +22,59 @@ def prior_probability_bias_rule(shape: Sizes, dtype: DType, *, probability: floa
 
 
 def prior_probability_bias(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    probability: float = 0.01,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    probability: Real = 0.01,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """−ln((1 − p)/p): the sigmoid of it is p, so that a rare class starts as rare.
+) -> Out:
+    """−ln((1 − p) / p): the sigmoid of it is p, so that a rare class starts as rare.
 
     Parameters
     ----------
-    probability : p, between 0 and 1.
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    probability : float, default 0.01
+        The prior p, between 0 and 1.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
 
-    Source: Lin et al., Focal loss for dense object detection (RetinaNet), ICCV 2017, section 4.1.
-    Same as: MMEngine bias_init_with_prob(p).
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        A probability that is not between 0 and 1.
+
+    See Also
+    --------
+    constant : Any other value.
+
+    Notes
+    -----
+    Formula in [1]_, section 4.1, and in MMEngine's bias_init_with_prob. Nothing is drawn: `seed`
+    and `name` are checked and have no effect.
+
+    References
+    ----------
+    .. [1] Lin et al., Focal loss for dense object detection, ICCV 2017.
 
     Examples
     --------

@@ -6,14 +6,14 @@ Each rule turns its formula into one draw.  Factors on other initializers: depth
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import SupportsIndex
 
 from .._core import draws
 from .._core.arguments import whole
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
-from ..typing import Array, Sizes
+from ..typing import Dtype, Name, Out, Region, Seed, Shape, Sizes
 
 
 def small_init_rule(shape: Sizes, dtype: DType, *, dim: int) -> Draw:
@@ -27,21 +27,61 @@ def wang_init_rule(shape: Sizes, dtype: DType, *, dim: int, layers: int) -> Draw
 
 
 def small_init(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    dim: int,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    dim: SupportsIndex,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(0, 2/(5·dim)): every matrix of a transformer of width dim but those that write to the
-    residual stream.
+) -> Out:
+    """N(0, 2 / (5·dim)): GPT-NeoX's small_init.
 
-    Source: Nguyen and Salazar, Transformers without tears, 2019; GPT-NeoX small_init. Those others:
-    wang_init.
+    For every matrix of a transformer of width `dim` but those that write to the residual stream,
+    which take `wang_init`.
+
+    Parameters
+    ----------
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    dim : int
+        Width of the transformer.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        `dim` below 1.
+
+    See Also
+    --------
+    wang_init : For the matrices that write to the residual stream.
+
+    Notes
+    -----
+    Formula in [1]_. Element i depends on the seed, the name and i only: stream-v1.md, section 5.
+
+    References
+    ----------
+    .. [1] Nguyen and Salazar, Transformers without tears, IWSLT 2019.
 
     Examples
     --------
@@ -53,22 +93,65 @@ def small_init(
 
 
 def wang_init(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    dim: int,
-    layers: int,
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    dim: SupportsIndex,
+    layers: SupportsIndex,
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """N(0, (2/(layers·√dim))²): the matrices that write to the residual stream of a transformer of
-    width dim.
+) -> Out:
+    """N(0, (2 / (layers·√dim))²): GPT-NeoX's wang_init.
 
-    Source: Wang and Komatsuzaki, GPT-J (mesh-transformer-jax), 2021; GPT-NeoX wang_init. All
-    others: small_init.
+    For the matrices that write to the residual stream of a transformer of width `dim`; all others
+    take `small_init`.
+
+    Parameters
+    ----------
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    dim : int
+        Width of the transformer.
+    layers : int
+        Its number of layers.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        `dim` or `layers` below 1.
+
+    See Also
+    --------
+    small_init : For all other matrices.
+    gpt2_scale : GPT-2's rule for the same matrices.
+
+    Notes
+    -----
+    Formula in [1]_. Element i depends on the seed, the name and i only: stream-v1.md, section 5.
+
+    References
+    ----------
+    .. [1] Wang and Komatsuzaki, GPT-J (mesh-transformer-jax), 2021.
 
     Examples
     --------

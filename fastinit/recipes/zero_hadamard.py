@@ -15,7 +15,7 @@ from .._core import draws
 from .._core.arguments import channel_layout
 from .._core.dtypes import DType
 from .._core.fill import apply
-from ..typing import Array, Sizes, Write
+from ..typing import Dtype, Layout, Name, Out, Region, Seed, Shape, Sizes, Write
 from ._written import blocks, channels_first
 
 
@@ -62,29 +62,64 @@ def zero_hadamard_rule(shape: Sizes, dtype: DType, *, layout: str = "oi") -> Wri
 
 
 def zero_hadamard(
-    shape: Any = None,
+    shape: Shape | None = None,
     *,
-    layout: str = "oi",
-    seed: Any = None,
-    name: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    region: Any = None,
+    layout: Layout = "oi",
+    seed: Seed | None = None,
+    name: Name | None = None,
+    dtype: Dtype | None = None,
+    out: Out | None = None,
+    region: Region | None = None,
     threads: int | None = None,
-) -> Array:
-    """ZerO: the identity if out ≤ in; else 2^(−m/2) × a corner of the Hadamard matrix of 2^m, m =
-    ⌈log₂ out⌉.
+) -> Out:
+    """ZerO: the identity if out ≤ in, else 2^(−m/2) times a corner of the Hadamard matrix of 2^m.
 
-    A convolution holds that at the centre k//2 of its kernel and 0 elsewhere. Biases and the last
-    layer of every residual branch are zeros (fi.zeros).
+    m = ⌈log₂ out⌉. A convolution holds that at the centre k//2 of its kernel and 0 elsewhere.
+    Biases and the last layer of every residual branch are zeros.
 
     Parameters
     ----------
-    layout : "oi", (out, in, *kernel), or "io", (*kernel, in, out).
+    shape : int or sequence of int, optional
+        Sizes of the whole tensor; may be omitted where `out` has them.
+    layout : {"oi", "io"}, default "oi"
+        The order of axes: ``(out, in, *kernel)`` or ``(*kernel, in, out)``.
+    seed : int, optional
+        In [0, 2**64). None draws a new seed, and no two such calls agree.
+    name : str or int, optional
+        The tensor's name: under one seed, different names give unrelated values.
+    dtype : str or dtype, optional
+        "float32" by default, or that of `out`; any of `fastinit.typing.DtypeName`.
+    out : buffer, optional
+        CPU memory to fill in place and return: array, memmap, buffer or DLPack.
+    region : slice, int or tuple of these, optional
+        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
 
-    Source: Zhao, Schäfer and Anandkumar, ZerO initialization: initializing neural networks with
-    only zeros and ones, TMLR 2022, algorithms 1 and 2; 2^(−m/2) as in the authors' code (the paper
-    prints 2^(−(m−1)/2)).
+    Returns
+    -------
+    array
+        A new array of the region's shape, or `out` itself.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two axes.
+
+    See Also
+    --------
+    idinit : IDInit, the other initialization without randomness.
+    zeros : For the biases.
+
+    Notes
+    -----
+    Algorithms 1 and 2 of [1]_; 2^(−m/2) as in the authors' code, where the paper prints
+    2^(−(m−1)/2). Nothing is drawn: `seed` and `name` are checked and have no effect.
+
+    References
+    ----------
+    .. [1] Zhao, Schäfer and Anandkumar, ZerO initialization: initializing neural networks with only
+           zeros and ones, TMLR 2022.
 
     Examples
     --------

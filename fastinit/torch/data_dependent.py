@@ -3,8 +3,8 @@ its graph.
 
 Layers are linear and convolutional modules in the order in which the model first calls them; each
 is measured by a hook on its output.  Either all of them change, or none; buffers, hooks and torch's
-random state are as before.  The methods on plain arrays, with their sources:
-fastinit/data_dependent.  Outside the stream contract: the products are torch's.
+random state are as before.  The algorithms: ../data_dependent/algorithms.py.  Outside the stream
+contract: the products are torch's.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
 
-from .._core.arguments import positive, real
-from .._core.stream import check_seed, stream_id
+from .._core.arguments import positive, real, whole
+from .._core.stream import check_seed
+from ..data_dependent import algorithms
 from ..data_dependent.network import LayerReport, NetworkReport
-from . import _draw, _memory, _names, init
-from ._translate import Call
+from ..initializers import normal, orthogonal
+from ..typing import Real, Seed
+from . import _memory, _names, init
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -31,52 +33,79 @@ def lsuv_(
     model: nn.Module,
     batch: Any,
     *,
-    std: float = 1.0,
-    tolerance: float = 0.1,
-    tries: int = 10,
+    std: Real = 1.0,
+    tolerance: Real = 0.1,
+    tries: SupportsIndex = 10,
     orthonormal: bool = True,
     center: bool = False,
-    seed: int | None = 0,
+    seed: Seed | None = 0,
     layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """Orthonormal weights, zero biases; then layer by layer W ← W·std/s until |s − std| ≤
-    tolerance, s the std of y.
+    """Orthonormal weights, then layer by layer W ← W·std/s until abs(s − std) ≤ tolerance.
+
+    s is the std of the layer's output. Biases are zeros.
 
     Parameters
     ----------
-    batch : a tensor, a tuple of arguments or a dict of them, for model(…).
-    tries : at most so many scalings a layer; each is one forward up to it.
-    orthonormal : False keeps the weights and biases given.
-    center : also moves the biases so that the mean of every layer's output is 0.
-    seed : of the orthonormal weights, each drawn under its parameter's name.
-    layers : only these modules; None is every linear and convolutional one.
+    model : torch.nn.Module
+        The model; its linear and convolutional modules are the layers.
+    batch : tensor, tuple or mapping
+        What the model is called with: one argument, several, or keyword arguments.
+    std : float, default 1.0
+        The std wanted of every output.
+    tolerance : float, default 0.1
+        How far from it the std may stay.
+    tries : int, default 10
+        The most scalings of a layer; each is one forward up to it.
+    orthonormal : bool, default True
+        False keeps the weights and biases that the model has.
+    center : bool, default False
+        Also move the biases so that the mean of every output is 0.
+    seed : int, default 0
+        Seed of the orthonormal weights, each drawn under its parameter's name.
+    layers : sequence of torch.nn.Module, optional
+        Only these modules; every linear and convolutional one by default.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
 
     Raises
     ------
     ValueError
-        An output of zero variance or not finite, tied or sharded or meta weights: no parameter is
-        changed.
+        An output of zero variance or not finite; tied, sharded or meta weights.
+        No parameter is changed.
 
-    Same as: fi.lsuv on plain arrays. Source: Mishkin and Matas, All you need is a good init, ICLR
-    2016.
+    See Also
+    --------
+    fastinit.lsuv : The same on plain arrays.
+
+    Notes
+    -----
+    Method of [1]_.
+
+    References
+    ----------
+    .. [1] Mishkin and Matas, All you need is a good init, ICLR 2016.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(3, 4)
+    >>> report = fit.lsuv_(model, fit.normal_(torch.empty(9, 3)), tolerance=1e-4)
+    >>> round(report.layers[0].std, 3)
+    1.0
     """
     wanted, slack = positive(std, "std"), positive(tolerance, "tolerance")
+    most, seed = whole(tries, "tries", 0), check_seed(seed)
     network = _Network(model, batch, layers)
     with network.changing():
         if orthonormal:
-            network.draw("orthogonal", {}, check_seed(seed))
-        for layer in network.layers:
-            for _ in range(tries):
-                _, found = layer.spread(network.output(layer), per_unit=False)
-                if abs(found - wanted) <= slack:
-                    break
-                layer.scale(wanted / found)
-                if layer.bias is not None and not orthonormal:
-                    layer.bias *= wanted / found
+            network.draw(lambda name, out: orthogonal(seed=seed, name=name, out=out))
+            for layer in network.layers:
+                layer.clear_bias()
                 layer.write()
-            if center and layer.bias is not None:
-                layer.bias -= layer.spread(network.output(layer), per_unit=False)[0]
-                layer.write(counts=False)
+        algorithms.scale_to_std(network, wanted, slack, most, not orthonormal, center)
         return network.report("lsuv")
 
 
@@ -84,79 +113,184 @@ def normalize_within_layers_(
     model: nn.Module,
     batch: Any,
     *,
-    mean: float = 0.0,
-    std: float = 1.0,
+    mean: Real = 0.0,
+    std: Real = 1.0,
     layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """Each unit of each layer: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
-    of its output.
+    """Each unit: W ← W·std/s, b ← (b − m)·std/s + mean, m and s the moments of its output.
 
-    Same as: fi.normalize_within_layers. Source: Krähenbühl et al., ICLR 2016, algorithm 1.
+    Every unit then starts with the same mean and std.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model; its linear and convolutional modules are the layers.
+    batch : tensor, tuple or mapping
+        What the model is called with: one argument, several, or keyword arguments.
+    mean : float, default 0.0
+        The mean wanted of every unit.
+    std : float, default 1.0
+        The std wanted of every unit.
+    layers : sequence of torch.nn.Module, optional
+        Only these modules; every linear and convolutional one by default.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
+
+    Raises
+    ------
+    ValueError
+        An output of zero variance or not finite; tied, sharded or meta weights.
+        No parameter is changed.
+
+    See Also
+    --------
+    fastinit.normalize_within_layers : The same on plain arrays.
+    match_moments_ : The same by whole layers.
+
+    Notes
+    -----
+    Algorithm 1 of [1]_.
+
+    References
+    ----------
+    .. [1] Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of convolutional
+           neural networks, ICLR 2016.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(3, 4)
+    >>> report = fit.normalize_within_layers_(model, fit.normal_(torch.empty(9, 3)), std=2.0)
+    >>> round(report.layers[0].std, 3)
+    2.0
     """
-    return _normalize(
-        model,
-        batch,
-        "within layers",
-        real(mean, "mean"),
-        positive(std, "std"),
-        layers,
-        per_unit=True,
-    )
+    wanted, middle = positive(std, "std"), real(mean, "mean")
+    network = _Network(model, batch, layers)
+    with network.changing():
+        algorithms.normalize(network, middle, wanted, per_unit=True)
+        return network.report("within layers")
 
 
 def match_moments_(
     model: nn.Module,
     batch: Any,
     *,
-    mean: float = 0.0,
-    std: float = 1.0,
+    mean: Real = 0.0,
+    std: Real = 1.0,
     layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """Each layer as a whole: W ← W·std/s, b ← (b − m)·std/s + mean, with m and s the mean and std
-    of all of its output.
+    """Each layer: W ← W·std/s, b ← (b − m)·std/s + mean, m and s the moments of its output.
 
-    Same as: fi.match_moments with mean and std given.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model; its linear and convolutional modules are the layers.
+    batch : tensor, tuple or mapping
+        What the model is called with: one argument, several, or keyword arguments.
+    mean : float, default 0.0
+        The mean wanted of every layer's output.
+    std : float, default 1.0
+        The std wanted of every layer's output.
+    layers : sequence of torch.nn.Module, optional
+        Only these modules; every linear and convolutional one by default.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
+
+    Raises
+    ------
+    ValueError
+        An output of zero variance or not finite; tied, sharded or meta weights.
+        No parameter is changed.
+
+    See Also
+    --------
+    fastinit.match_moments : The same on plain arrays.
+    normalize_within_layers_ : The same unit by unit.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(3, 4)
+    >>> report = fit.match_moments_(model, fit.normal_(torch.empty(9, 3)), std=2.0)
+    >>> round(report.layers[0].std, 3)
+    2.0
     """
-    wanted = positive(std, "std")
-    return _normalize(
-        model, batch, "moments matched", real(mean, "mean"), wanted, layers, per_unit=False
-    )
+    wanted, middle = positive(std, "std"), real(mean, "mean")
+    network = _Network(model, batch, layers)
+    with network.changing():
+        algorithms.normalize(network, middle, wanted, per_unit=False)
+        return network.report("moments matched")
 
 
 def weight_norm_init_(
     model: nn.Module,
     batch: Any,
     *,
-    scale: float = 1.0,
-    std: float | None = 0.05,
-    seed: int | None = 0,
+    scale: Real = 1.0,
+    std: Real | None = 0.05,
+    seed: Seed | None = 0,
     layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """V ~ N(0, std²); W = g·V/|V| of each unit, g = scale/√(var + 1e-10), b = −mean·g, of the
-    output on the batch.
+    """V ~ N(0, std²), W = g·V/norm(V) of each unit, g = scale/√(var + 1e-10), b = −mean·g.
 
-    `std` None takes the weights given as V.  Same as: fi.weight_norm_init. Source: Salimans and
-    Kingma, NeurIPS 2016.
+    mean and var are those of the output of V/norm(V) on the batch, so that each unit starts with
+    mean 0 and std `scale`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model; its linear and convolutional modules are the layers.
+    batch : tensor, tuple or mapping
+        What the model is called with: one argument, several, or keyword arguments.
+    scale : float, default 1.0
+        The std wanted of every unit.
+    std : float, optional
+        Std of V, 0.05 by default; None takes the weights that the model has as V.
+    seed : int, default 0
+        Seed of V, each drawn under its parameter's name.
+    layers : sequence of torch.nn.Module, optional
+        Only these modules; every linear and convolutional one by default.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after.
+
+    Raises
+    ------
+    ValueError
+        An output of zero variance or not finite; tied, sharded or meta weights.
+        No parameter is changed.
+
+    See Also
+    --------
+    fastinit.weight_norm_init : The same on plain arrays.
+
+    Notes
+    -----
+    Section 3 of [1]_.
+
+    References
+    ----------
+    .. [1] Salimans and Kingma, Weight normalization, NeurIPS 2016.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(3, 4)
+    >>> report = fit.weight_norm_init_(model, fit.normal_(torch.empty(9, 3)), scale=2.0)
+    >>> round(report.layers[0].std, 3)
+    2.0
     """
-    wanted = positive(scale, "scale")
+    wanted, seed = positive(scale, "scale"), check_seed(seed)
     network = _Network(model, batch, layers)
     with network.changing():
         if std is not None:
-            network.draw("normal", {"std": std}, check_seed(seed))
-        for layer in network.layers:
-            length = layer.per_unit_length()
-            if not length.all():
-                raise ValueError(f"{layer.name}: a unit has weights of length 0")
-            layer.scale(1.0 / length)
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.write(counts=False)
-            middle, spread = layer.spread(network.output(layer), per_unit=True)
-            gain = wanted / torch.sqrt(spread.square() + 1e-10)
-            layer.scale(gain)
-            if layer.bias is not None:
-                layer.bias.copy_(-middle * gain)
-            layer.write()
+            network.draw(lambda name, out: normal(std=std, seed=seed, name=name, out=out))
+        algorithms.start_weight_norm(network, wanted)
         return network.report("weight normalization")
 
 
@@ -165,42 +299,74 @@ def normalize_between_layers_(
     batch: Any,
     loss: Callable[[Any], Tensor] | None = None,
     *,
-    tolerance: float = 0.01,
-    tries: int = 10,
+    tolerance: Real = 0.01,
+    tries: SupportsIndex = 10,
     layers: Sequence[nn.Module] | None = None,
 ) -> NetworkReport:
-    """W_k ← W_k·√(r_k/r), biases by the product so far, until every rate r_k is within `tolerance`
-    of their mean r.
+    """W_k ← W_k·√(r_k / r) until every rate r_k is within `tolerance` of their mean r.
 
-    r_k = √(mean g²/mean W_k²), r their geometric mean.  `loss` takes the model's output and gives a
-    scalar; None is the paper's, a random linear function of the output (a tensor). Same as:
-    fi.normalize_between_layers. Source: Krähenbühl et al., ICLR 2016, algorithm 2.
+    r_k = √(mean g² / mean W_k²), g the gradient, is how fast layer k would change, and r is their
+    geometric mean. Biases are multiplied by the product of the factors so far.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model; its linear and convolutional modules are the layers.
+    batch : tensor, tuple or mapping
+        What the model is called with: one argument, several, or keyword arguments.
+    loss : callable, optional
+        From the model's output to a scalar tensor; by default the paper's, a random linear function
+        of the output, which must then be a tensor.
+    tolerance : float, default 0.01
+        How far a rate may stay from the mean, relative to it.
+    tries : int, default 10
+        The most rounds of scaling.
+    layers : sequence of torch.nn.Module, optional
+        Only these modules; every linear and convolutional one by default.
+
+    Returns
+    -------
+    NetworkReport
+        Mean and std of every layer's output, before and after, and its rates.
+
+    Raises
+    ------
+    ValueError
+        An output of zero variance or not finite; gradients of zero; tied, sharded or meta weights.
+        No parameter is changed.
+
+    See Also
+    --------
+    fastinit.normalize_between_layers : The same on plain arrays.
+    normalize_within_layers_ : What is run first.
+
+    Notes
+    -----
+    Algorithm 2 of [1]_.
+
+    References
+    ----------
+    .. [1] Krähenbühl, Doersch, Donahue and Darrell, Data-dependent initializations of convolutional
+           neural networks, ICLR 2016.
+
+    Examples
+    --------
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    >>> report = fit.normalize_between_layers_(model, fit.normal_(torch.empty(9, 3)))
+    >>> first, last = (layer.rate for layer in report.layers)
+    >>> 0.98 < first / last < 1.02
+    True
     """
-    slack = positive(tolerance, "tolerance")
+    slack, most = positive(tolerance, "tolerance"), whole(tries, "tries", 0)
     network = _Network(model, batch, layers)
     with network.changing():
-        before: list[float] | None = None
-        rates = network.rates(loss)
-        for _ in range(tries):
-            target = math.exp(sum(map(math.log, rates)) / len(rates))
-            before = before or rates
-            if all(abs(rate / target - 1.0) <= slack for rate in rates):
-                break
-            product = 1.0
-            for layer, rate in zip(network.layers, rates, strict=True):
-                factor = math.sqrt(rate / target)
-                product *= factor
-                layer.scale(factor)
-                if layer.bias is not None:
-                    layer.bias *= product
-                layer.write()
-            rates = network.rates(loss)
-        report = network.report("between layers")
-        lines = [
-            line._replace(rate_before=first, rate=last)
-            for line, first, last in zip(report.layers, before or rates, rates, strict=True)
-        ]
-        return report._replace(layers=tuple(lines))
+        return algorithms.balance_rates(
+            network,
+            lambda: network.rates(loss),
+            slack,
+            most,
+            lambda: network.report("between layers"),
+        )
 
 
 # ------------------------------------------------------------------------------------------- layers
@@ -215,8 +381,9 @@ class _Layer:
     output.
     """
 
-    def __init__(self, name: str, module: Any) -> None:
-        self.name, self.module, self.tries = name, module, 0
+    def __init__(self, name: str, module: Any, run: Callable[[_Layer], Tensor]) -> None:
+        self.label, self.module, self.tries = name, module, 0
+        self.run = run  # gives the layer's output on the batch
         self.transposed = isinstance(module, TRANSPOSED)
         self.output_axis = -1 if isinstance(module, nn.Linear) else -(module.weight.ndim - 1)
         wide = torch.float64 if module.weight.dtype == torch.float64 else torch.float32
@@ -242,14 +409,24 @@ class _Layer:
             factor = factor.to(weight.dtype).reshape(units + (1,) * (weight.ndim - len(units)))
         weight *= factor
 
-    def per_unit_length(self) -> Tensor:
+    def change_bias(self, change: Callable[[Tensor], Any]) -> None:
+        if self.bias is not None:
+            self.bias.copy_(change(self.bias))
+
+    def clear_bias(self) -> None:
+        if self.bias is not None:
+            self.bias.zero_()
+
+    def lengths(self) -> Tensor:
         weight, units = self.grouped()
         return weight.double().flatten(len(units)).square().sum(-1).sqrt().flatten()
 
-    def spread(self, output: Tensor, per_unit: bool) -> tuple[Any, Any]:
+    def moments(self, per_unit: bool) -> tuple[Any, Any]:
         """Mean and std of the output in float64, of all of it or of each unit; a std of zero is an
         error.
         """
+        self.write()
+        output = self.run(self)
         values = (
             output.movedim(self.output_axis, 0).flatten(1).double()
             if per_unit
@@ -259,14 +436,14 @@ class _Layer:
         # A constant that is computed with rounding errors still counts as one.
         if (std <= 8 * torch.finfo(self.weight.dtype).eps * values.abs().amax(1)).any():
             raise ValueError(
-                f"{self.name}: {'a unit' if per_unit else 'the output'} has zero variance on this "
+                f"{self.label}: {'a unit' if per_unit else 'the output'} has zero variance on this "
                 "batch and cannot be scaled to any std; give a batch that varies, or other "
                 "weights"
             )
         return (mean, std) if per_unit else (mean.item(), std.item())
 
-    def write(self, counts: bool = True) -> None:
-        self.tries += counts
+    def write(self) -> None:
+        """Put the working copies into the module."""
         for own, copy in ((self.module.weight, self.weight), (self.module.bias, self.bias)):
             if copy is not None:
                 own.data.copy_(copy)
@@ -312,7 +489,7 @@ class _Network:
             raise ValueError(
                 "two of the layers share a parameter; tied layers cannot be scaled one by one"
             )
-        self.layers = [_Layer(names[id(module)], module) for module in order]
+        self.layers = [_Layer(names[id(module)], module, self.output) for module in order]
 
     def forward(self) -> Any:
         if isinstance(self.batch, Mapping):
@@ -360,43 +537,44 @@ class _Network:
             hook.remove()
         if not found:
             raise ValueError(
-                f"{layer.name}: the model does not call it each time it runs on this batch"
+                f"{layer.label}: the model does not call it each time it runs on this batch"
             )
         output = found[0]
         if not output.numel() or not output.isfinite().all():
             raise ValueError(
-                f"{layer.name}: the output is {'not finite' if output.numel() else 'empty'}"
+                f"{layer.label}: the output is {'not finite' if output.numel() else 'empty'}"
             )
         if layer.before is None:
-            layer.before = _moments(output)
+            layer.before = _total_moments(output)
         return output
 
-    def draw(self, name: str, arguments: dict[str, Any], seed: int) -> None:
-        """Every layer's weight by an initializer, its units first, under the name of its parameter;
-        biases zero.
-        """
+    def in_order(self) -> Iterator[_Layer]:
+        """Each layer; what was done to it is in the module before the next one is measured."""
+        for layer in self.layers:
+            yield layer
+            layer.write()
+            if layer.before is None:
+                self.output(layer)
+
+    def draw(self, fill: Callable[[str, Any], Any]) -> None:
+        """fill(name, array) every layer's weight, its units first, under its parameter's name."""
         for layer in self.layers:
             self.output(layer)
         for layer in self.layers:
-            stream = stream_id(
-                f"{layer.name}.weight" if layer.module is not self.model else "weight"
-            )
+            name = f"{layer.label}.weight" if layer.module is not self.model else "weight"
             weight, units = layer.grouped()
             drawn = torch.empty(
-                (math.prod(units), weight.numel() // math.prod(units)), dtype=weight.dtype
+                (math.prod(units), weight.numel() // math.prod(units)),
+                dtype=weight.dtype,
+                device="cpu",
             )
-            numbers = seed, stream
-            _draw.draw(
-                Call(drawn, name, arguments, None, lambda tensor: tensor),
-                lambda _, numbers=numbers: numbers,  # type: ignore[misc]
-            )
+            fill(name, drawn.numpy())
             weight.copy_(drawn.reshape(weight.shape))
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.write(counts=False)
 
     def rates(self, loss: Callable[[Any], Tensor] | None) -> list[float]:
         """How fast each layer would change relative to its size."""
+        for layer in self.layers:
+            layer.write()
         weights = [layer.module.weight for layer in self.layers]
         with self.unchanged(), torch.enable_grad():
             output = self.forward()
@@ -416,13 +594,7 @@ class _Network:
         for layer, gradient in zip(self.layers, gradients, strict=True):
             size = layer.weight.double().square().mean().item()
             change = 0.0 if gradient is None else gradient.double().square().mean().item()
-            rate = math.sqrt(change / size) if size > 0.0 else math.nan
-            if not 0.0 < rate < math.inf:
-                raise ValueError(
-                    f"{layer.name}: |gradient| / |weight| is {rate}; neither may be zero or not "
-                    "finite"
-                )
-            rates.append(rate)
+            rates.append(algorithms.rate(layer.label, change, size))
         return rates
 
     @contextlib.contextmanager
@@ -458,32 +630,11 @@ class _Network:
     def report(self, method: str) -> NetworkReport:
         lines = []
         for layer in self.layers:
-            after = _moments(self.output(layer))
-            lines.append(LayerReport(layer.name, *(layer.before or after), *after, layer.tries))
+            after = _total_moments(self.output(layer))
+            lines.append(LayerReport(layer.label, *(layer.before or after), *after, layer.tries))
         return NetworkReport(method, tuple(lines))
 
 
-def _normalize(
-    model: nn.Module,
-    batch: Any,
-    method: str,
-    mean: float,
-    std: float,
-    layers: Sequence[nn.Module] | None,
-    per_unit: bool,
-) -> NetworkReport:
-    network = _Network(model, batch, layers)
-    with network.changing():
-        for layer in network.layers:
-            found, spread = layer.spread(network.output(layer), per_unit)
-            factor = std / spread
-            layer.scale(factor)
-            if layer.bias is not None:
-                layer.bias.copy_((layer.bias - found) * factor + mean)
-            layer.write()
-        return network.report(method)
-
-
-def _moments(output: Tensor) -> tuple[float, float]:
+def _total_moments(output: Tensor) -> tuple[float, float]:
     values = output.double()
     return values.mean().item(), values.std(correction=0).item()

@@ -185,6 +185,69 @@ def test_layouts_and_batches_are_the_matrices_that_the_contract_numbers(form):
     assert max(errors) < 1e-6 and max(products) < 6 * np.sqrt(8 * 8 / 32)
 
 
+# shape, layout, batch_axis, groups; the shape with its out axis split, and its batch axes
+GROUPED = [
+    ((12, 20), "oi", (), 4, (4, 3, 20), (0,)),
+    ((280, 30), "oi", (), 4, (4, 70, 30), (0,)),
+    ((18, 5, 3, 3), "oi", (), 3, (3, 6, 5, 3, 3), (0,)),
+    ((7, 12), "io", (), 3, (7, 3, 4), (1,)),
+    ((3, 2, 5, 12), "io", (), 2, (3, 2, 5, 2, 6), (3,)),
+    ((2, 12, 5), "oi", (0,), 3, (2, 3, 4, 5), (0, 1)),
+    ((12, 2, 5), "oi", (-2,), 3, (3, 4, 2, 5), (0, 2)),
+    ((5, 2, 12), "io", (1,), 3, (5, 2, 3, 4), (1, 2)),
+    ((0, 5), "oi", (), 3, (3, 0, 5), (0,)),
+]
+grouped = pytest.mark.parametrize(("shape", "layout", "batch", "groups", "split", "axes"), GROUPED)
+
+
+@grouped
+def test_groups_are_batches_of_the_out_axis(form, shape, layout, batch, groups, split, axes):
+    whole = fi.orthogonal(shape, layout=layout, batch_axis=batch, groups=groups, gain=0.7, seed=4)
+    batched = fi.orthogonal(split, layout=layout, batch_axis=axes, gain=0.7, seed=4)
+    assert same(whole, batched.reshape(shape))
+
+
+@grouped
+def test_a_region_of_groups_has_the_bits_it_has_in_the_whole(
+    form, shape, layout, batch, groups, split, axes
+):
+    own = {"layout": layout, "batch_axis": batch, "groups": groups, "seed": 4, "name": "w"}
+    whole = fi.orthogonal(shape, **own)
+    for region in boxes(shape, 12, len(shape)):
+        part = fi.orthogonal(shape, region=region, **own)
+        assert same(part, np.ascontiguousarray(whole[region])), region
+
+
+def test_groups_go_to_destinations_of_any_strides(form):
+    whole = fi.orthogonal((12, 20), groups=3, seed=2)
+    for out in (
+        np.empty((12, 20), np.float32, order="F"),
+        np.empty((24, 40), np.float32)[::2, ::2],
+        np.empty((12, 20), np.float32)[::-1, ::-1],
+        np.empty((12, 1, 20), np.float32)[:, 0],
+    ):
+        assert same(np.ascontiguousarray(fi.orthogonal(out=out, groups=3, seed=2)), whole)
+    part = np.empty((14, 20), np.float32)[::-2]
+    fi.orthogonal((12, 20), groups=3, seed=2, region=np.s_[3:10, :], out=part)
+    assert same(np.ascontiguousarray(part), whole[3:10])
+
+
+def test_the_gates_of_an_lstm_are_orthogonal_and_unlike(form):
+    gates = fi.orthogonal((4 * 16, 16), groups=4, seed=1, name="weight_hh").reshape(4, 16, 16)
+    assert max(gram_error(gate) for gate in gates) < 1e-6
+    assert all(abs(np.vdot(gates[i], gates[j])) < 8 for i in range(4) for j in range(i))
+
+
+@pytest.mark.parametrize(
+    ("groups", "error"), [(5, ValueError), (0, ValueError), (2.0, TypeError), (True, TypeError)]
+)
+def test_groups_that_do_not_divide_the_outputs_are_refused(groups, error):
+    with pytest.raises(error, match="groups"):
+        fi.orthogonal((12, 20), groups=groups)
+    with pytest.raises(error, match="groups"):
+        fi.orthogonal((20, 12), groups=groups, layout="io")
+
+
 def test_a_tall_matrix_is_the_transpose_of_a_wide_one(form):
     assert same(
         fi.orthogonal((70, 30), seed=8), np.ascontiguousarray(fi.orthogonal((30, 70), seed=8).T)

@@ -57,6 +57,37 @@ def test_known_stds_as_hexadecimal_floats():
     assert std_of("xavier_normal", (3072, 768)).hex() == "0x1.75e9746a0b098p-6"
 
 
+@pytest.mark.parametrize("gain", [0.0, 0.2041241452319315, 1.0, 3.0, 1e-100])
+@pytest.mark.parametrize("slope", [0.0, 0.01, 2.0])
+def test_the_gain_of_he_is_a_factor_of_the_std(gain, slope):
+    scale = 2.0 / (1.0 + slope * slope) * (gain * gain)
+    shape = {"shape": (24, 96), "seed": 3, "dtype": "float64"}
+    own = {"negative_slope": slope, "gain": gain}
+    assert equal(fi.he_normal(**own, **shape), fi.variance_scaling(scale=scale, **shape))
+    assert equal(
+        fi.he_uniform(**own, **shape),
+        fi.variance_scaling(scale=scale, distribution="uniform", **shape),
+    )
+    if gain == 1.0:
+        assert equal(fi.he_normal(**own, **shape), fi.he_normal(negative_slope=slope, **shape))
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"gain": -1.0}, "gain is -1.0; it must be >= 0"),
+        ({"gain": float("nan")}, "gain"),
+        ({"gain": 1e-160}, "square outside the range"),
+        ({"gain": 1e160}, "square outside the range"),
+        ({"gain": 1e-150, "negative_slope": 1e10}, "variance outside the range of doubles"),
+    ],
+)
+@pytest.mark.parametrize("name", ["he_normal", "he_uniform"])
+def test_a_gain_of_he_that_leaves_the_doubles_is_refused(name, own, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(fi, name)((3, 4), seed=0, dtype="float64", **own)
+
+
 def test_xavier_and_he_are_cases_of_variance_scaling():
     shape = {"shape": (6, 5), "seed": 1, "name": "w"}
     assert equal(fi.he_normal(**shape), fi.variance_scaling(scale=2.0, **shape))
