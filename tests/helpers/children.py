@@ -9,6 +9,13 @@ import subprocess
 import sys
 import textwrap
 
+import fastinit as fi
+
+# For commands of other forms: a fresh interpreter with the package that this one has. -P keeps the
+# folder of the call out of its path.
+PYTHON = [sys.executable, "-P"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
+
 # ru_maxrss of a new process is not its own: it starts at the peak of the process that forked it, so
 # a limit on it fails under a large pytest, and a difference of two readings may hide all growth.
 # VmHWM is of the memory map that exec makes anew.

@@ -1,36 +1,16 @@
-"""The command line: what it prints, where, and its exit status."""
+"""The command line: what it prints, where, and its exit status.  In a process of its own:
+processes/test_command_line.py.
+"""
 
-import fcntl
-import json
 import os
-import pty
 import re
-import struct
-import subprocess
-import sys
-import termios
 
 import pytest
+from specs import SPEC
 
 import fastinit as fi
 from fastinit import checkpoint
-from fastinit._core import safetensors
 from fastinit.cli import _LAUNCHERS, main
-
-SPEC = """
-[tensors]
-"layer.weight" = [6, 4]
-"layer.bias" = [6]
-"identity" = { shape = [4, 4], initializer = "eye", dtype = "bfloat16" }
-"bounded" = { shape = [4], initializer = "uniform", low = -0.5 }
-"cut" = { shape = [4], initializer = "truncated_normal", std = 0.5, mean = 1 }
-[[rules]]
-match = "*.bias"
-initializer = "zeros"
-[[rules]]
-match = "*"
-initializer = "he_normal"
-"""
 
 
 @pytest.fixture
@@ -343,142 +323,3 @@ def test_verify_prints_each_tensor_and_has_a_status(tmp_path, capsys, spec):
     assert main(["verify", str(tmp_path)]) == 1
     assert main(["verify", str(tmp_path / "absent.safetensors")]) == 1
     assert main(["verify", spec]) == 2
-
-
-# -------------------------------------------------------------------------------------- the process
-
-
-# A fresh interpreter with the package that this one has: -P keeps the folder of the call out of its
-# path.
-PYTHON = [sys.executable, "-P"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
-
-
-def run(*arguments, **environment):
-    command = [*PYTHON, "-m", "fastinit", *arguments]
-    return subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT | environment)
-
-
-def test_python_m_fastinit_is_the_command():
-    done = run("presets")
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.split() == [name.encode() for name in checkpoint.presets()]
-    assert run("presets", "no").returncode == 2
-
-
-def test_a_name_that_the_output_cannot_show_is_escaped(tmp_path):
-    path = tmp_path / "spec.json"
-    path.write_text(
-        json.dumps(
-            {"tensors": {"gewöhnlich": [1]}, "rules": [{"match": "*", "initializer": "ones"}]}
-        )
-    )
-    done = run("materialize", str(path), "--dry-run", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0
-    assert b"gew\\xf6hnlich" in done.stdout
-
-
-def test_a_reader_that_goes_away_is_no_error():
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(
-        [*PYTHON, "-m", "fastinit", "presets", "gpt2"],
-        stdout=write,
-        stderr=subprocess.PIPE,
-        check=False,
-        env=ENVIRONMENT,
-    )
-    os.close(write)
-    assert done.stderr == b""
-
-
-def test_a_bar_is_shown_on_a_terminal_only(tmp_path, spec):
-    assert run("materialize", spec, "-o", str(tmp_path / "x")).stderr == b""
-    master, slave = pty.openpty()
-    fcntl.ioctl(
-        slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0)
-    )  # on no columns no bar is drawn
-    command = [
-        *PYTHON,
-        "-m",
-        "fastinit",
-        "materialize",
-        spec,
-        "-o",
-        str(tmp_path / "y.safetensors"),
-    ]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=slave, check=False, env=ENVIRONMENT
-    )
-    os.write(slave, b"end")  # so that there is something to read, bar or not
-    shown = os.read(master, 10_000)
-    os.close(slave)
-    os.close(master)
-    assert done.returncode == 0
-    assert b"%|" in shown
-    assert b"tensors" in done.stdout
-    path = tmp_path / "y.safetensors"
-    assert safetensors.read_header(path)[0].size == path.stat().st_size
-
-
-def test_the_command_loads_nothing_heavy(tmp_path, spec):
-    program = (
-        "import sys; from fastinit.cli import main; assert main(sys.argv[1:]) == 0; heavy = "
-        "{'numba', 'ml_dtypes', 'tqdm', 'torch', 'jax', 'hashlib', 'safetensors', "
-        "'concurrent.futures'}; print(sorted(heavy & set(sys.modules)))"
-    )
-    command = [*PYTHON, "-c", program, "materialize", spec, "-o", str(tmp_path / "x")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell")
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_closed_standard_files_change_nothing(tmp_path, spec, closed):
-    path = tmp_path / "x.safetensors"
-    line = f'"$@" {closed}'
-    command = ["sh", "-c", line, "sh", *PYTHON, "-m", "fastinit", "materialize", spec, "-o", path]
-    done = subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert bool(done.stdout) == (closed in ("2>&-", "<&-"))
-    assert safetensors.read_header(path)[0].size == path.stat().st_size
-    assert run("verify", str(path)).returncode == 0
-    failed = subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT)
-    assert failed.returncode == 1  # it exists
-    assert b"Traceback" not in failed.stderr
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-@pytest.mark.parametrize(
-    "arguments", [["presets"], ["info"], ["explain", "zeros", "3"], ["presets", "gpt2"], []]
-)
-def test_an_output_that_is_full_is_one_clear_error(arguments):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [*PYTHON, "-m", "fastinit", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-            env=ENVIRONMENT,
-        )
-    assert done.returncode == 1
-    assert done.stderr.startswith(b"fastinit: error: ") and done.stderr.count(b"\n") == 1
-    assert b"No space left" in done.stderr
-
-
-def test_a_folder_that_cannot_be_synced_leaves_the_file_and_says_so(tmp_path, spec):
-    program = (
-        "import os, stat, sys\nreal = os.fsync\n"
-        "def fsync(file):\n"
-        "    if stat.S_ISDIR(os.fstat(file).st_mode): raise OSError(5, 'Input/output error')\n"
-        "    real(file)\n"
-        "os.fsync = fsync\n"
-        "from fastinit.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    path = tmp_path / "x.safetensors"
-    command = [*PYTHON, "-c", program, "materialize", spec, "-o", str(path), "--seed", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
-    assert done.returncode == 1
-    assert f"{path}: the file is written and in place" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert run("verify", str(path)).returncode == 0

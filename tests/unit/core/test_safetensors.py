@@ -8,13 +8,12 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from children import ENVIRONMENT, PYTHON
 
-import fastinit as fi
 from fastinit._core import dtypes
 from fastinit._core import safetensors as _safetensors
 from fastinit._core.safetensors import NewFile, layout, read_header
@@ -376,9 +375,6 @@ def test_the_limit_of_the_header_is_the_librarys(monkeypatch):
 
 # ------------------------------------------------------------------------------- what a kill leaves
 
-# A fresh interpreter with the package that this one has.
-PYTHON = [sys.executable, "-P"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
 WRITER = """
 import os, signal, sys
 from fastinit._core.safetensors import NewFile
