@@ -7,6 +7,7 @@ from the table of initializers.  Nothing there is typed by hand.
 
 from __future__ import annotations
 
+import inspect
 import json
 import pathlib
 import re
@@ -135,27 +136,41 @@ def others() -> list[str]:
     return lines
 
 
+# Where See Also of a docstring points, and what the README calls it.
+FRAMEWORKS = {"torch": "torch", "keras": "Keras", "jax": "JAX"}
+
+
+def equals(docstring: str) -> str:
+    """The frameworks' equals that See Also names, each with what differs."""
+    section = re.search(r"^See Also\n-+\n(.*?)(?=\n\n|\Z)", docstring, re.S | re.M)
+    found = []
+    for entry in re.split(r"\n(?=\S)", section.group(1)) if section else ():
+        name, _, text = entry.partition(" :")
+        framework, _, short = name.partition(".")
+        if framework in FRAMEWORKS:
+            text = " ".join(text.split()).rstrip(".").removesuffix("; see Notes")
+            text = re.sub(r"^Equal( in law)?( to)?[,;]? ?", "", text).replace("``", "`")
+            note = f" ({text[0].lower()}{text[1:]})" if text else ""
+            found.append(f"{FRAMEWORKS[framework]} `{short.rpartition('.')[2]}`{note}")
+    if not section and (same := re.search(r"Same as:?(.*?)(?:\n\s*\n|\Z)", docstring, re.S)):
+        return " ".join(same.group(1).split()).split(" Source:")[0].rstrip(".")
+    return ", ".join(found) or "—"
+
+
 def names() -> list[str]:
-    """The table of initializers: name and aliases, the summary of the docstring, and the equals
-    in other frameworks that it names.
+    """The table of initializers: name and aliases, the summary of the docstring, and the
+    frameworks' equals.
     """
     from fastinit import _table
 
-    lines = ["| name (aliases) | draws | the same as |", "|---|---|---|"]
+    lines = ["| name (aliases) | draws | in other frameworks |", "|---|---|---|"]
     for name, function in _table.INITIALIZERS.items():
         aliases = [alias for alias, target in _table.ALIASES.items() if target == name]
-        text = (function.__doc__ or "").strip()
-        same = re.search(r"Same as:?(.*?)(?:\n\s*\n|\Z)", text, re.S)
-        equals = " ".join(same.group(1).split()).split(" Source:")[0].rstrip(".") if same else "—"
-        first = " ".join(text.split("\n\n", 1)[0].split()).rstrip(".")
+        docstring = inspect.getdoc(function) or ""
+        summary = " ".join(docstring.split("\n\n", 1)[0].split()).rstrip(".")
         title = f"`{name}`" + (f" ({', '.join(aliases)})" if aliases else "")
-        lines.append(
-            "| "
-            + " | ".join(
-                cell.replace("|", "\\|").replace("*", "\\*") for cell in (title, first, equals)
-            )
-            + " |"
-        )
+        cells = (title, summary, equals(docstring))
+        lines.append("| " + " | ".join(re.sub(r"([|*])", r"\\\1", cell) for cell in cells) + " |")
     return lines
 
 
