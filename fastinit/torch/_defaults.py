@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from . import _names
+from . import _names, _wrapped
 from ._log import Log, Recorder, Ref
 from ._names import Named
 from ._replay import read
@@ -126,7 +126,8 @@ def _reset(log: Log, module: nn.Module, method: Callable[..., Any] | None) -> No
             inspect.signature(method).bind(module)
         except TypeError:
             return
-        _attempt(log, module, f"{type(module).__name__}.{method.__name__}", lambda: method(module))
+        what = f"{type(module).__name__}.{method.__name__}"
+        _attempt(log, module, what, lambda: _wrapped.reset(module, method))
 
 
 def _pretrained_model() -> Any:

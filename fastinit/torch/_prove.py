@@ -125,6 +125,8 @@ def _affine(
         return name, own
     if name == "constant":
         return name, {"value": own["value"] * factor + shift}
+    if factor <= 0.0:  # the same law, but not the values that the code gives
+        raise Unknown(f"it was multiplied by {factor!r}")
     if name == "uniform":
         ends = own.get("low", 0.0) * factor + shift, own.get("high", 1.0) * factor + shift
         return name, {"low": min(ends), "high": max(ends)}

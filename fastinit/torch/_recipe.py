@@ -64,10 +64,11 @@ def plan(
     dtype: torch.dtype | None = None,
     prefix: str = "",
     kept: frozenset[str] = frozenset(),
-    drawn_buffers: bool = False,
+    doubt: bool = False,
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
     """Plans of the parameters and of the buffers, and for each name that nothing covers the
-    reason.  `kept` are parameters that keep the values that they have.
+    reason.  `kept` are parameters that keep the values that they have; with `doubt` not those that
+    may have none.
     """
     chosen = _chosen(parameters, recipe)
     left = [item for item in parameters if chosen.get(item.name) is None]
@@ -81,7 +82,7 @@ def plan(
         else:
             record = _defaults.record(model, dtype, prefix)
         ruled = {item.name for item in parameters if chosen.get(item.name) is not None}
-        own = _own(record, parameters, buffers, {*kept, *ruled}, drawn_buffers)
+        own = _own(record, parameters, buffers, {*kept, *ruled})
     plans, uncovered = [], {}
     for item in parameters:
         setting, mine = chosen.get(item.name), own.get(item.name)
@@ -91,6 +92,12 @@ def plan(
             shape = tuple(item.tensor.shape)
             view = View(shape, (0,) * len(shape), shape, shape, tuple(range(len(shape))))
             plans.append(Plan(item.name, [Fill(view, *setting)], [item.name]))
+        elif item.name in kept:
+            if doubt and record is not None and not made and _doubtful(item, record):
+                uncovered[item.name] = (
+                    "it is real memory that nothing has written, as torch.Tensor(n) makes it even "
+                    "on the meta device; overwrite=True fills it, overwrite=False keeps it"
+                )
         elif isinstance(mine, Plan):
             plans.append(mine)
         else:
@@ -106,7 +113,6 @@ def _own(
     parameters: list[Named],
     buffers: list[Named],
     others: set[str],
-    drawn_buffers: bool,
 ) -> dict[str, Plan | str]:
     """What the model's own code does to each tensor that it writes: a plan, or why there is none.
 
@@ -144,11 +150,18 @@ def _own(
                 own[name] = Plan(name, [], [], run, keys)
             except Unrunnable as error:
                 own[name] = str(error)
-    for item in buffers:
-        run_ = runs.get(item.name)
-        if run_ is not None and run_.draws and not drawn_buffers:
-            own[item.name] = "it is drawn, which buffers are not"
     return own
+
+
+def _doubtful(item: Named, record: Record) -> bool:
+    """Whether a real parameter may be memory that nothing has ever written, though the module's
+    code would write it: inside torch.device("meta") constructors make such by torch.Tensor(n).
+    """
+    tensor = item.tensor
+    if not (_memory.is_plain(type(tensor)) and tensor.is_cpu and tensor._version == 0):
+        return False
+    ref = record.refs.get(item.name)
+    return ref is not None and tensor.numel() > 0 and not Run(record.log, ref).untouched
 
 
 def _sized(item: Named) -> bool:

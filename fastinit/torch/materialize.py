@@ -8,9 +8,11 @@ in one parallel batch.
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +67,9 @@ class Report(NamedTuple):
     restored: tuple[
         str, ...
     ]  # buffers to which the model's own code gives constants or computed values
+    # streams that an earlier call drew with this seed for another module that still lives: its
+    # weights are equal where shapes are; prefix= tells them apart
+    repeated: tuple[str, ...]
     tied: dict[str, str]  # other names of a parameter → the name it is drawn by
     seed: int
     values: int  # filled on this rank
@@ -81,6 +86,7 @@ class Report(NamedTuple):
             ("computed by the model's code", self.computed),
             ("buffers restored", self.restored),
             ("unknown, left as they were", self.unknown),
+            ("drawn before for another module; prefix= tells them apart", self.repeated),
         ):
             if names:
                 lines.append(
@@ -116,8 +122,7 @@ def materialize_(
     dtype: torch.dtype | None = None,
     *,
     check: bool = True,
-    overwrite: bool = False,
-    buffer_draws: bool = False,
+    overwrite: bool | None = None,
     prefix: str = "",
     threads: int | None = None,
 ) -> Report:
@@ -143,10 +148,9 @@ def materialize_(
     check : bool
         On several ranks, exchange a digest of all that decides the values; name a rank that
         differs.
-    overwrite : bool
-        Fill real parameters and buffers too, such as to_empty() leaves them.
-    buffer_draws : bool
-        Give buffers also what the model's code draws, such as spectral_norm's vectors.
+    overwrite : bool, optional
+        True fills real parameters and buffers too, such as to_empty() leaves them; False keeps
+        them; None keeps them, but refuses those that nothing has ever written.
     prefix : str
         Where the model lies in a larger one: ``materialize_(block, prefix="blocks.1")`` draws what
         the larger model's call would draw.
@@ -189,7 +193,7 @@ def materialize_(
         _check_tensors(todo, dtype)
     kept = frozenset(one.name for one in parameters) - {one.name for one in todo}
     plans, restored, uncovered = _recipe.plan(
-        model, parameters, buffers, recipe, dtype, prefix, kept, buffer_draws
+        model, parameters, buffers, recipe, dtype, prefix, kept, overwrite is None and bool(todo)
     )
     by_name = {plan.name: plan for plan in plans}
     todo = [one for one in todo if _is_meta(one.tensor) or overwrite or one.name in by_name]
@@ -199,7 +203,8 @@ def materialize_(
     todo = [item for item in todo if item.name not in untouched]
     for item in todo:
         _check_dtype(item, by_name.get(item.name))
-    _refuse_uncovered({item.name: uncovered[item.name] for item in todo if item.name in uncovered})
+    asked = {item.name for item in todo} | kept
+    _refuse_uncovered({name: why for name, why in uncovered.items() if name in asked})
     if check:
         _agree(seed, todo, by_name, dtype)
     if parameters and not (todo or left):
@@ -230,6 +235,7 @@ def materialize_(
         tuple([item.name for item in (*left, *buffers) if item.name not in given]),
         tuple([item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]),
         tuple(given),
+        _repeated(model, seed, by_name, new),
         {site.name: item.name for item in todo for site in item.sites[1:]},
         seed,
         filled,
@@ -293,6 +299,28 @@ def verify_(
     real = {item.name for item in parameters} - set(skipped)
     unknown = {name: why for name, why in uncovered.items() if name in real}
     return Verified(tuple(equal), different, tuple(skipped), unknown, seed)
+
+
+# The streams that were drawn for each module that lives, by seed.
+_streams: weakref.WeakKeyDictionary[nn.Module, dict[int, set[str]]] = weakref.WeakKeyDictionary()
+_streams_lock = threading.Lock()
+
+
+def _repeated(
+    model: nn.Module, seed: int, plans: dict[str, Plan], new: Iterable[str]
+) -> tuple[str, ...]:
+    """The streams of this call that another live module had with this seed."""
+    mine = {
+        stream: None
+        for name in new
+        for fill, stream in zip(plans[name].fills, plans[name].streams, strict=True)
+        if fill.initializer not in CONSTANTS
+    }
+    own = {id(module) for module in model.modules()}
+    with _streams_lock:
+        others = [used.get(seed, set()) for one, used in _streams.items() if id(one) not in own]
+        _streams.setdefault(model, {}).setdefault(seed, set()).update(mine)
+    return tuple([stream for stream in mine if any(stream in used for used in others)])
 
 
 # ------------------------------------------------------------------------------------------- checks

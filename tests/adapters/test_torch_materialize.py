@@ -158,7 +158,10 @@ def test_arithmetic_after_a_fill_is_followed():
     report = fit.materialize_(model, seed=0)
     names = {line.name: (line.initializer, line.arguments) for line in report.filled}
     assert names["a"] == ("normal", {"mean": 2.0, "std": 0.5})
-    assert names["b"] == ("uniform", {"low": -0.25, "high": 0.25})
+    # A negative factor turns the values round, so what the code gives is computed.
+    assert report.computed == ("b", "f")
+    drawn = torch.from_numpy(fi.uniform((200, 100), low=-1, high=1, seed=0, name="b[0]"))
+    assert torch.equal(model.b, drawn / -4)
     assert names["c"] == ("xavier_normal", {"gain": 3.0})
     assert names["d"][0] == "truncated_normal" and names["d"][1]["std"] == pytest.approx(0.1)
     assert names["e"] == ("normal", {"mean": 0.0, "std": 0.3})

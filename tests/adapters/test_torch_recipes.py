@@ -277,8 +277,9 @@ def test_a_construction_goes_on_past_arithmetic_among_tensors():
         model = Windows()
     report = fit.materialize_(model, made, seed=2)
     difference = [[0, 1, 2], [-1, 0, 1], [-2, -1, 0]]
-    assert report.restored == ("mask",) and model.mask.tolist() == [difference, difference]
-    assert report.unknown == ("noise",)  # buffers are never drawn
+    assert report.restored == ("mask", "noise") and model.mask.tolist() == [difference, difference]
+    noise = torch.from_numpy(fi.uniform(2, seed=2, name="noise[0]")).exp()
+    assert report.unknown == () and torch.equal(model.noise, noise)
     assert report.computed == ("scale", "gate") and torch.equal(
         model.scale, torch.log(torch.full((2, 1), 10.0))
     )

@@ -1,11 +1,14 @@
 """Parameters of unusual shapes, dtypes and layouts; real models; parts of models."""
 
+import gc
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import fastinit as fi
 import fastinit.torch as fit
 
 
@@ -172,6 +175,89 @@ def test_writes_of_constructors_that_a_meta_build_hides_are_named():
     assert not model.out.weight.any()
 
 
+class Legacy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.old = nn.Parameter(torch.Tensor(40, 30))  # real memory whatever the device is
+        self.kept = nn.Parameter(torch.from_numpy(np.arange(3.0)))
+
+    def reset_parameters(self):
+        nn.init.normal_(self.old, std=0.02)
+
+
+def test_real_memory_that_nothing_has_written_is_refused_filled_or_kept():
+    with pytest.raises(ValueError, match=r"(?s)covers 1 of.*old: it is real memory.*overwrite=Tr"):
+        fit.materialize_(on_meta(Legacy))
+    model = on_meta(Legacy)
+    report = fit.materialize_(model, overwrite=False)
+    assert report.skipped == ("old", "kept") and not model.first.weight.is_meta
+    model = on_meta(Legacy)
+    assert fit.materialize_(model, {"kept": 2, "*": "default"}, overwrite=True).skipped == ()
+    assert torch.equal(
+        model.old, torch.from_numpy(fi.normal((40, 30), std=0.02, seed=0, name="old"))
+    )
+    model = on_meta(Legacy)
+    with torch.no_grad():
+        model.old.fill_(1.0)  # loaded: kept without a word
+    assert fit.materialize_(model).skipped == ("old", "kept") and model.old.eq(1).all()
+
+
+# ---------------------------------------------------------------------------------- wrapped modules
+
+
+def wrap(name, kind, layer):
+    where = nn.utils.parametrizations if kind == "new" else nn.utils
+    return getattr(where, name)(layer)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["new", "old"])
+@pytest.mark.parametrize("make", [lambda: nn.Linear(40, 30), lambda: nn.Conv1d(8, 6, 3)])
+def test_weight_norm_has_the_modules_law_and_its_norms(kind, make):
+    models = []
+    for built in ("meta", "construction"):
+        if built == "meta":
+            model, made = on_meta(lambda: wrap("weight_norm", kind, make())), None
+        else:
+            with fit.construction() as made:
+                model = wrap("weight_norm", kind, make())
+        fit.materialize_(model, made, seed=4)
+        assert fit.verify_(model, made, seed=4)
+        models.append(model)
+        g, v = (
+            [model.parametrizations.weight.original0, model.parametrizations.weight.original1]
+            if kind == "new"
+            else [model.weight_g, model.weight_v]
+        )
+        name = "parametrizations.weight.original1" if kind == "new" else "weight_v"
+        drawn = fi.he_uniform(tuple(v.shape), negative_slope=5**0.5, seed=4, name=name)
+        assert torch.equal(v, torch.from_numpy(drawn))
+        assert torch.equal(g, torch.norm_except_dim(v, 2, 0))
+    for one, two in zip(*[model.parameters() for model in models], strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["new", "old"])
+def test_spectral_norm_has_vectors_from_meta_as_from_its_construction(kind):
+    models = []
+    for built in ("meta", "construction"):
+        if built == "meta":
+            model, made = on_meta(lambda: wrap("spectral_norm", kind, nn.Linear(20, 30))), None
+        else:
+            with fit.construction() as made:
+                model = wrap("spectral_norm", kind, nn.Linear(20, 30))
+        report = fit.materialize_(model, made, seed=4)
+        assert report.unknown == ()
+        for name, buffer in model.named_buffers():
+            assert buffer.norm().item() == pytest.approx(1.0, rel=1e-5), name
+        models.append(model.eval())
+        assert model(torch.ones(4, 20)).isfinite().all()
+    for one, two in zip(*[model.buffers() for model in models], strict=True):
+        assert one.shape == two.shape
+
+
 # ------------------------------------------------------------------------------------------- prefix
 
 
@@ -187,6 +273,18 @@ def test_a_prefix_draws_what_the_whole_models_call_draws():
         assert fit.verify_(block, seed=3, prefix=name)
     for one, two in zip(whole.parameters(), parts.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_streams_that_another_module_had_with_the_seed_are_told():
+    one, two = on_meta(lambda: nn.Linear(4, 4)), on_meta(lambda: nn.Linear(4, 4))
+    fit.materialize_(one, seed=987)
+    report = fit.materialize_(two, seed=987)
+    assert report.repeated == ("weight", "bias") and "prefix=" in str(report)
+    assert fit.materialize_(two, seed=988, overwrite=True).repeated == ()
+    del one, report
+    gc.collect()
+    three = on_meta(lambda: nn.Linear(4, 4))
+    assert fit.materialize_(three, seed=987, prefix="other").repeated == ()
 
 
 # ------------------------------------------------------------------------ layouts and torch.func

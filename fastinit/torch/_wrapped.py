@@ -1,0 +1,111 @@
+"""Modules under weight_norm, spectral_norm or another parametrization: what their construction does
+after the module's own.
+
+The module that was wrapped resets a weight that is no parameter any more.  So its reset is run with
+a plain weight in that place, and then the parameters that stand for the weight get what the
+wrapper's construction gives them.  Only used on the meta device, inside a Recorder's block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.graph import increment_version
+from torch.nn.functional import normalize
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+
+def reset(module: nn.Module, method: Callable[[nn.Module], Any]) -> None:
+    """Run a reset of the module as if it were not wrapped, then wrap what it has written."""
+    hooks = [one for one in module._forward_pre_hooks.values() if isinstance(one, _HOOKS)]
+    parametrized = list(_parametrizations(module))
+    if not (hooks or parametrized):
+        method(module)
+        return
+    weights = {name: _weight(getattr(module, name)) for name, _ in parametrized}
+    weights.update({one.name: _weight(_original(module, one)) for one in hooks})
+    method(_plain(module, weights))
+    for name, parametrization in parametrized:
+        _parametrize(parametrization, weights[name])
+    for hook in hooks:
+        _hook(module, hook, weights[hook.name])
+
+
+_HOOKS = (WeightNorm, SpectralNorm)
+
+
+def _parametrizations(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    if parametrize.is_parametrized(module):
+        yield from module.parametrizations.items()  # type: ignore[union-attr,operator]
+
+
+def _original(module: nn.Module, hook: Any) -> torch.Tensor:
+    suffix = "_v" if isinstance(hook, WeightNorm) else "_orig"
+    return module._parameters[hook.name + suffix]  # type: ignore[return-value]
+
+
+def _weight(like: torch.Tensor) -> nn.Parameter:
+    return nn.Parameter(torch.empty(like.shape, dtype=like.dtype), requires_grad=False)
+
+
+def _plain(module: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
+    """The same module with plain parameters of these names; everything else is shared."""
+    kind = type(module)
+    if parametrize.is_parametrized(module):
+        kind = kind.__mro__[1]  # of which parametrize made a class of its own
+    plain = object.__new__(kind)
+    plain.__dict__.update(module.__dict__)
+    for name in weights:
+        plain.__dict__.pop(name, None)
+    plain._parameters = {**module._parameters, **weights}
+    return plain
+
+
+def _parametrize(parametrization: Any, weight: torch.Tensor) -> None:
+    """As register_parametrization does."""
+    value: Any = weight
+    for one in reversed(list(parametrization)):
+        if isinstance(one, _SpectralNorm):
+            _vectors(one, weight)
+        if hasattr(one, "right_inverse"):
+            value = one.right_inverse(value)
+    if parametrization.is_tensor:
+        _give(parametrization.original, value)
+    else:
+        for number, part in enumerate(value):
+            _give(getattr(parametrization, f"original{number}"), part)
+
+
+def _vectors(one: Any, weight: torch.Tensor) -> None:
+    """The singular vectors that spectral_norm's constructor estimates."""
+    if weight.ndim > 1:
+        matrix = one._reshape_weight_to_matrix(weight)
+        for buffer, size in ((one._u, matrix.shape[0]), (one._v, matrix.shape[1])):
+            buffer.copy_(normalize(matrix.new_empty(size).normal_(0, 1), dim=0, eps=one.eps))
+        one._power_method(matrix, 15)
+
+
+def _hook(module: nn.Module, hook: Any, weight: torch.Tensor) -> None:
+    """As torch.nn.utils.weight_norm and spectral_norm do, without parametrizations."""
+    _give(_original(module, hook), weight)
+    if isinstance(hook, WeightNorm):
+        lengths = torch.norm_except_dim(weight, 2, hook.dim)
+        _give(module._parameters[hook.name + "_g"], lengths)
+        return
+    matrix = hook.reshape_weight_to_matrix(weight)
+    for suffix, size in (("_u", matrix.shape[0]), ("_v", matrix.shape[1])):
+        vector = normalize(matrix.new_empty(size).normal_(0, 1), dim=0, eps=hook.eps)
+        module._buffers[hook.name + suffix].copy_(vector)  # type: ignore[union-attr]
+
+
+def _give(parameter: Any, value: torch.Tensor) -> None:
+    """The parameter takes the memory of the value: so the draw of the weight is its own."""
+    parameter.data = value.detach() if value.dtype == parameter.dtype else value.to(parameter.dtype)
+    for _ in range(3):  # construction writes the parameter up to so many times
+        increment_version(parameter)

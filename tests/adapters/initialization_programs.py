@@ -1,0 +1,348 @@
+"""Random small programs of initialization code, run plainly on real memory and from the meta
+device.
+
+A program is a module whose constructor takes steps that a seeded generator chooses: each writes a
+parameter, a part of one or a buffer.  compare() runs one both ways and says what differs.  The
+plain run draws under a block that gives draw number n the stream that the record of the meta build
+gives it, so that values can be compared.  test_torch_programs.py runs some of them; many:
+
+    python tests/adapters/initialization_programs.py 20000
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import sys
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+
+import fastinit.torch as fit
+from fastinit._core.stream import stream_id
+from fastinit.torch import _defaults, _detours, _recipe
+from fastinit.torch._draw import draw
+from fastinit.torch._names import buffers, parameters
+from fastinit.torch._prove import prove
+from fastinit.torch._replay import Run, is_draw
+from fastinit.torch._translate import TRANSLATIONS
+
+SHAPES = [
+    (4, 1),
+    (1, 4),
+    (4, 6),
+    (6, 4),
+    (4, 4),
+    (3, 2, 2),
+    (2, 3, 4),
+    (5,),
+    (1,),
+    (),
+    (12,),
+    (2, 1, 3),
+]
+
+
+class Program(nn.Module):
+    """Runs one program in its constructor, or in reset_parameters that its constructor calls."""
+
+    def __init__(self, seed, in_reset):
+        super().__init__()
+        chance = random.Random(seed)
+        self.program = seed
+        self.in_reset = in_reset
+        self.names = []
+        for number in range(chance.randint(1, 3)):
+            self.names.append(f"p{number}")
+            setattr(self, f"p{number}", nn.Parameter(torch.empty(chance.choice(SHAPES))))
+        self.chance_state = chance.getstate()
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        chance = random.Random()
+        chance.setstate(self.chance_state)
+        with torch.no_grad():
+            for name in self.names:
+                first(chance, getattr(self, name))
+            for _ in range(chance.randint(0, 4)):
+                tensor = getattr(self, chance.choice(self.names))
+                step(chance, self, tensor)
+        if not self.in_reset:
+            after(chance, self)
+
+
+def number(chance):
+    return chance.choice([0.0, 1.0, -1.0, 0.5, 2.0, 0.02, 3.0])
+
+
+def first(chance, tensor):
+    """Write the whole."""
+    kinds = [
+        "normal",
+        "uniform",
+        "zeros",
+        "constant",
+        "kaiming",
+        "randn",
+        "arange",
+        "trunc",
+        "numpy",
+    ]
+    kind = chance.choice(kinds)
+    if kind == "kaiming" and tensor.ndim < 2:
+        kind = "normal"
+    if kind == "normal":
+        nn.init.normal_(tensor, 0.0, chance.choice([1.0, 0.02]))
+    elif kind == "uniform":
+        tensor.uniform_(-0.5, 1.0)
+    elif kind == "zeros":
+        nn.init.zeros_(tensor)
+    elif kind == "constant":
+        tensor.fill_(number(chance))
+    elif kind == "kaiming":
+        chance.choice([nn.init.kaiming_uniform_, nn.init.xavier_normal_, nn.init.orthogonal_])(
+            tensor
+        )
+    elif kind == "randn":
+        tensor.copy_(torch.randn(tensor.shape) * 0.5 + chance.choice([0.0, 1.0]))
+    elif kind == "arange":
+        tensor.copy_(torch.arange(float(tensor.numel())).view(tensor.shape))
+    elif kind == "trunc":
+        nn.init.trunc_normal_(tensor, std=0.5)
+    elif kind == "numpy":
+        table = np.sin(np.arange(tensor.numel(), dtype=np.float32)).reshape(tuple(tensor.shape))
+        tensor.data.copy_(torch.from_numpy(table))
+
+
+def part(chance, tensor):
+    """A view of the tensor."""
+    for _ in range(chance.randint(0, 2)):
+        if not tensor.ndim:
+            break
+        axis = chance.randrange(tensor.ndim)
+        size = tensor.shape[axis]
+        kind = chance.choice(
+            ["select", "slice", "stepped", "t", "chunk", "flatten", "unsqueeze", "permute"]
+        )
+        if kind == "select":
+            tensor = tensor.select(axis, chance.randrange(size))
+        elif kind == "slice":
+            start = chance.randrange(size)
+            tensor = tensor.narrow(axis, start, chance.randint(1, size - start))
+        elif kind == "stepped" and axis == 0:
+            tensor = tensor[:: chance.randint(1, 3)]
+        elif kind == "t":
+            tensor = tensor.transpose(0, tensor.ndim - 1)
+        elif kind == "chunk":
+            tensor = chance.choice(tensor.chunk(2, axis))
+        elif kind == "flatten" and tensor.is_contiguous():
+            tensor = tensor.view(-1)
+        elif kind == "unsqueeze":
+            tensor = tensor.unsqueeze(axis)
+        elif kind == "permute":
+            order = list(range(tensor.ndim))
+            chance.shuffle(order)
+            tensor = tensor.permute(order)
+    return tensor
+
+
+def values(chance, tensor, module):
+    """A tensor that broadcasts to the tensor's shape."""
+    kind = chance.choice(
+        ["number", "arange", "expanded", "linspace", "eye", "parameter", "rand", "list", "one_hot"]
+    )
+    if kind == "arange":
+        return (
+            torch.arange(float(tensor.numel())).view(tensor.shape).flip(0)
+            if tensor.ndim
+            else torch.tensor(2.0)
+        )
+    if kind == "expanded" and tensor.ndim:
+        return torch.linspace(0.0, 1.0, tensor.shape[-1]).expand(tensor.shape)
+    if kind == "linspace" and tensor.ndim:
+        return torch.linspace(-1.0, 1.0, tensor.shape[0]).view(-1, *[1] * (tensor.ndim - 1))
+    if kind == "eye" and tensor.ndim == 2:
+        return torch.eye(*tensor.shape)
+    if kind == "parameter":
+        other = getattr(module, chance.choice(module.names))
+        return other.mean() if other.shape != tensor.shape else other.detach().clone().abs()
+    if kind == "rand":
+        return torch.rand(tensor.shape)
+    if kind == "list" and tensor.ndim:
+        return torch.tensor([float(n * n % 5) for n in range(tensor.shape[-1])])
+    if kind == "one_hot" and tensor.ndim == 2:
+        hot = torch.arange(tensor.shape[0]) % tensor.shape[1]
+        return nn.functional.one_hot(hot, tensor.shape[1]).float()
+    return torch.full((), number(chance))
+
+
+def step(chance, module, tensor):
+    """Write a part, or change it."""
+    view = part(chance, tensor)
+    kind = chance.choice(
+        [
+            "fill",
+            "normal",
+            "uniform",
+            "copy",
+            "mul",
+            "add",
+            "clamp",
+            "item",
+            "mask",
+            "index",
+            "unary",
+            "init",
+            "scaled",
+        ]
+    )
+    if kind == "fill":
+        view.fill_(number(chance))
+    elif kind == "normal":
+        view.normal_(0.0, 0.5)
+    elif kind == "uniform":
+        nn.init.uniform_(view, -1.0, 1.0)
+    elif kind == "copy":
+        view.copy_(values(chance, view, module))
+    elif kind == "mul":
+        view.mul_(chance.choice([number(chance), values(chance, view, module)]))
+    elif kind == "add":
+        view += chance.choice([number(chance), values(chance, view, module)])
+    elif kind == "clamp":
+        view.clamp_(-0.25, 0.25)
+    elif kind == "item" and tensor.ndim:
+        tensor[chance.randrange(tensor.shape[0])] = number(chance)
+    elif kind == "mask":
+        view[view > 0] = number(chance)
+    elif kind == "index" and view.ndim:
+        view[torch.tensor([0, view.shape[0] - 1])] = number(chance)
+    elif kind == "unary":
+        chance.choice([view.exp_, view.abs_, view.neg_, view.tanh_])()
+    elif kind == "init" and view.ndim >= 2:
+        nn.init.xavier_uniform_(view)
+    elif kind == "scaled":
+        view.copy_(view.detach().clone() * 0.5)
+
+
+def after(chance, module):
+    """What constructors do beside filling: buffers, ties, new tensors in the places of old ones."""
+    kind = chance.choice(["buffer", "computed", "tie", "new", "log", "nothing", "late"])
+    name = chance.choice(module.names)
+    tensor = getattr(module, name)
+    if kind == "buffer":
+        module.register_buffer("b", torch.arange(6.0).view(2, 3).t().contiguous() / 3)
+    elif kind == "computed":
+        module.register_buffer(
+            "b", torch.outer(torch.arange(3.0), 1 / torch.linspace(1, 2, 4)).cos()
+        )
+    elif kind == "tie" and len(module.names) > 1:
+        module.p1 = module.p0
+    elif kind == "new":
+        setattr(module, name, nn.Parameter(torch.linspace(0, 1, 8).view(2, 4)[:, ::2].t()))
+    elif kind == "log":
+        setattr(
+            module,
+            name,
+            nn.Parameter(torch.log(torch.arange(1, 5, dtype=torch.float32)).repeat(2, 1)),
+        )
+    elif kind == "late":
+        with torch.no_grad():
+            first(chance, tensor)
+
+
+# ---------------------------------------------------------------------------------- the plain run
+
+
+class Named(_detours.Block):
+    """Draw number n of the block has the stream streams[n]; everything else is torch's."""
+
+    def __init__(self, seed, streams):
+        super().__init__()
+        self.seed, self.streams, self.count = seed, streams, 0
+
+    def take(self, generator):
+        self.count += 1
+        key = self.streams[self.count - 1] if self.count <= len(self.streams) else "more"
+        return self.seed, stream_id(key)
+
+    def called(self, name, args, kwargs):
+        return draw(TRANSLATIONS[name](*args, **kwargs), self.take)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.Tensor.normal_:
+            return self.called("normal_", args, kwargs)
+        if func is torch.Tensor.uniform_:
+            return self.called("uniform_", args, kwargs)
+        if func in (torch.randn, torch.rand):
+            name = "normal_" if func is torch.randn else "uniform_"
+            return self.called(name, (torch.empty(*args, **kwargs),), {})
+        return func(*args, **kwargs)
+
+
+def streams_of(record, model):
+    """The stream names of all draws of a record, in order."""
+    items = {item.name: item for item in (*parameters(model), *buffers(model))}
+    runs = {
+        name: Run(record.log, ref)
+        for name, ref in record.refs.items()
+        if items[name].tensor.numel()
+    }
+    runs = {name: run for name, run in runs.items() if not run.untouched}
+    keys = _recipe._keys(runs, {name: prove(run) for name, run in runs.items()})
+    draws = [number for number, one in enumerate(record.log.operations) if is_draw(one)]
+    return [keys.get(number, "dead") for number in draws]
+
+
+def compare(seed, way):
+    """'equal', 'refused: why' or 'plain fails: why'; an AssertionError where values differ."""
+    in_reset = way == "reset"
+
+    def build():
+        return Program(seed, in_reset)
+
+    made = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if in_reset:
+                with torch.device("meta"):
+                    model = build()
+                record = _defaults.record(model)
+            else:
+                with fit.construction() as made:
+                    model = build()
+                record = made.record((*parameters(model), *buffers(model)))
+    except (NotImplementedError, RuntimeError) as error:
+        return f"the build fails: {error}"[:100]
+    with Named(seed, streams_of(record, model)):
+        plain = build()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fit.materialize_(model, made, seed=seed)
+        except ValueError as error:
+            return f"refused: {str(error)[-80:]}"
+        assert fit.verify_(model, made, seed=seed), "verify_"
+    theirs = dict(plain.named_parameters()) | dict(plain.named_buffers())
+    ours = dict(model.named_parameters()) | dict(model.named_buffers())
+    assert theirs.keys() == ours.keys()
+    for name, tensor in theirs.items():
+        same = torch.allclose(ours[name], tensor, rtol=1e-4, atol=1e-6, equal_nan=True)
+        assert same, (seed, way, name, tensor, ours[name])
+    return "equal"
+
+
+def count(seeds):
+    """How many programs ended in which way; an AssertionError where values differ."""
+    ends = collections.Counter()
+    for seed in seeds:
+        for way in ("construction", "reset"):
+            ends[compare(seed, way).split(":")[0]] += 1
+    return ends
+
+
+if __name__ == "__main__":
+    print(count(range(int(sys.argv[1]))))
