@@ -25,6 +25,7 @@ ELSEWHERE = {
     "checkpoint/errors": "unit/checkpoint/test_spec.py",
     "checkpoint/expressions": "unit/checkpoint/test_spec.py",
     "checkpoint/source": "unit/checkpoint/test_spec.py",
+    "data_dependent/algorithms": "unit/data_dependent/test_methods.py",
     "data_dependent/network": "unit/data_dependent/test_methods.py",
     "recipes/_written": "unit/recipes/test_every_recipe.py",
     "reference/normal": "statistics/test_normal.py",
