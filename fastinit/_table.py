@@ -58,6 +58,7 @@ from .initializers.variance_scaling import (
 from .pretrained import pretrained, pretrained_rule
 from .recipes.alexnet import alexnet_bias, alexnet_bias_rule, alexnet_weight, alexnet_weight_rule
 from .recipes.bilinear import bilinear, bilinear_rule
+from .recipes.icnr import icnr, icnr_rule
 from .recipes.idinit import idinit, idinit_rule
 from .recipes.lstm import chrono_bias, chrono_bias_rule, lstm_bias, lstm_bias_rule
 from .recipes.prior_probability import prior_probability_bias, prior_probability_bias_rule
@@ -106,6 +107,7 @@ TABLE: dict[str, tuple[Initializer, Callable[..., Any]]] = {
     "idinit": (idinit, idinit_rule),
     "zero_hadamard": (zero_hadamard, zero_hadamard_rule),
     "bilinear": (bilinear, bilinear_rule),
+    "icnr": (icnr, icnr_rule),
     # from a file
     "pretrained": (pretrained, pretrained_rule),
 }

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from ..typing import Box, Sizes
+from ..typing import Array, Box, Sizes
 from .arguments import described, integer, is_boolean, shown
 from .dtypes import DType
 
@@ -119,3 +120,23 @@ def _part(entry: Any, size: int, axis: int) -> slice:
             "the shape; bounds count from the start, and negative ones are not allowed"
         )
     return slice(start, max(start, stop), 1)
+
+
+def split_part(view: Array, region: Box, axis: int, each: int) -> Iterator[tuple[Array, Box]]:
+    """The view of a region and the region, with `axis` split into (blocks, places of `each`).
+
+    Part of a block at either end makes a box of its own, so there are at most three.
+    """
+    start, stop = region[axis].start, region[axis].stop
+    while start < stop:
+        block, place = divmod(start, each)
+        if place or stop - start < each:  # a part of one block
+            blocks, places = slice(block, block + 1), slice(place, min(each, place + stop - start))
+        else:
+            blocks, places = slice(block, stop // each), slice(0, each)
+        count, size = blocks.stop - blocks.start, places.stop - places.start
+        first = start - region[axis].start
+        part = view[(slice(None),) * axis + (slice(first, first + count * size),)]
+        shape = (*view.shape[:axis], count, size, *view.shape[axis + 1 :])
+        yield part.reshape(shape), (*region[:axis], blocks, places, *region[axis + 1 :])
+        start += count * size

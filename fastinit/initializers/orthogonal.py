@@ -14,6 +14,7 @@ from .._core import draws
 from .._core.arguments import channel_layout, real, whole
 from .._core.dtypes import DType, is_finite, rounded
 from .._core.fill import apply, clear
+from .._core.shapes import split_part
 from .._orthogonal.convolution import write_kernel
 from .._orthogonal.matrix import write_matrices
 from ..fans import normalized
@@ -73,22 +74,11 @@ def orthogonal_rule(
     rows, columns = (free[:1], free[1:]) if layout == "oi" else (free[:-1], free[-1:])
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        before, out, after = (
-            target.region[:split],
-            target.region[split],
-            target.region[split + 1 :],
-        )
-        for group, part in _group_boxes(out, each):
-            count = group.stop - group.start
-            first = group.start * each + part.start - out.start
-            view = target.view[
-                (slice(None),) * split + (slice(first, first + count * (part.stop - part.start)),)
-            ]
-            shape_of_view = (*view.shape[:split], count, part.stop - part.start)
+        for view, region in split_part(target.view, target.region, split, each):
             write_matrices(
-                view.reshape(*shape_of_view, *view.shape[split + 1 :]),
+                view,
                 whole_shape,
-                (*before, group, part, *after),
+                region,
                 batch,
                 tuple(rows),
                 tuple(columns),
@@ -100,26 +90,6 @@ def orthogonal_rule(
             )
 
     return write
-
-
-def _group_boxes(out: slice, each: int) -> list[tuple[slice, slice]]:
-    """`out`, rows of groups of `each`, as at most three boxes (groups, rows of each of them)."""
-    if out.start >= out.stop:
-        return []
-    first, last = out.start // each, (out.stop - 1) // each
-    head, tail = out.start - first * each, out.stop - last * each
-    if first == last:
-        return [(slice(first, first + 1), slice(head, tail))]
-    boxes = []
-    if head:
-        boxes.append((slice(first, first + 1), slice(head, each)))
-        first += 1
-    middle = slice(first, last + (tail == each))
-    if middle.start < middle.stop:
-        boxes.append((middle, slice(0, each)))
-    if tail < each:
-        boxes.append((slice(last, last + 1), slice(0, tail)))
-    return boxes
 
 
 def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:

@@ -15,10 +15,13 @@ from .depth_scales import (
     fixup_attention_scale,
     fixup_scale,
     gpt2_scale,
+    gpt2_std,
     subln_scale,
     tfixup_scale,
 )
+from .icnr import icnr
 from .idinit import idinit
+from .lora import lora_orthogonal
 from .lstm import chrono_bias, lstm_bias
 from .mimetic import mimetic
 from .mup import mup_scale
@@ -38,7 +41,10 @@ __all__ = [
     "fixup_attention_scale",
     "fixup_scale",
     "gpt2_scale",
+    "gpt2_std",
+    "icnr",
     "idinit",
+    "lora_orthogonal",
     "lstm_bias",
     "mimetic",
     "mup_scale",

@@ -14,7 +14,7 @@ import math
 from typing import Any, Literal, NamedTuple, SupportsIndex
 
 from .._core import math as exact
-from .._core.arguments import whole
+from .._core.arguments import choice, whole
 from .._core.engine import guarded
 
 
@@ -64,6 +64,61 @@ def gpt2_scale(
     0.25
     """
     return 1.0 / math.sqrt(2.0 * whole(layers, "layers"))  # bits:
+
+
+_GPT2 = {"wte": 0.02, "wpe": 0.01, "weight": 0.02, "residual": 0.02}
+
+
+@guarded
+def gpt2_std(
+    tensor: Literal["wte", "wpe", "weight", "residual"],
+    layers: SupportsIndex | None = None,
+) -> float:
+    """0.02, but 0.01 for wpe and 0.02 / √(2·layers) for residual matrices: GPT-2's stds.
+
+    Parameters
+    ----------
+    tensor : {"wte", "wpe", "weight", "residual"}
+        The token embedding, the position embedding, a matrix, or one of the two matrices of each
+        layer that write to the residual stream.
+    layers : int, optional
+        Number of layers of the model, needed for "residual" only.
+
+    Returns
+    -------
+    float
+        The std of a `normal` with mean 0.
+
+    Raises
+    ------
+    ValueError
+        An unknown tensor; `layers` missing for "residual", or below 1.
+
+    See Also
+    --------
+    gpt2_scale : The factor of the residual matrices.
+    normal : The initializer.
+
+    Notes
+    -----
+    The stds are those of OpenAI's code (src/model.py), the factor is that of [1]_. transformers
+    draws wpe with 0.02.
+
+    References
+    ----------
+    .. [1] Radford et al., Language models are unsupervised multitask learners, 2019.
+
+    Examples
+    --------
+    >>> fi.gpt2_std("wpe"), fi.gpt2_std("residual", layers=8)
+    (0.01, 0.005)
+    """
+    choice(tensor, "tensor", _GPT2)
+    if tensor != "residual":
+        return _GPT2[tensor]
+    if layers is None:
+        raise ValueError("layers is missing; the std of a residual matrix depends on it")
+    return _GPT2[tensor] * gpt2_scale(layers)  # bits:
 
 
 @guarded

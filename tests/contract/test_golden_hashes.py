@@ -72,6 +72,8 @@ CASES = [
     ("idinit", (37, 41), {"tau": 0.3}),
     ("zero_hadamard", (41, 37), {}),
     ("bilinear", (6, 6, 4, 4), {"channels": "matched"}),
+    ("icnr", (24, 6, 3, 3), {"upscale": 2, "scale": 1.5, "mode": "fan_avg"}),
+    ("icnr", (3, 3, 6, 24), {"upscale": 2, "distribution": "uniform", "layout": "io"}),
 ]
 WITHOUT = {"pretrained"}  # its bits are a file's
 

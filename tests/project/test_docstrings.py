@@ -48,6 +48,7 @@ OWN = {
     ("dirac", "layout"),  # two layouts only
     ("dirac", "groups"),  # a convolution's
     ("bilinear", "layout"),
+    ("icnr", "layout"),  # names the order of outputs
     ("idinit", "layout"),
     ("zero_hadamard", "layout"),
     ("orthogonal", "layout"),

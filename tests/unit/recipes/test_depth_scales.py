@@ -52,3 +52,14 @@ def test_scales_of_encoder_decoders_are_their_formulas(encoder, decoder):
 @pytest.mark.parametrize("layers", [2, 3, 4, 7])
 def test_fixup_is_its_formula(branches, layers):
     assert close(r.fixup_scale(branches, layers), power(branches, -1 / mpmath.mpf(2 * layers - 2)))
+
+
+def test_gpt2_has_the_stds_of_its_code_and_paper():
+    assert [r.gpt2_std(tensor) for tensor in ("wte", "wpe", "weight")] == [0.02, 0.01, 0.02]
+    for layers in LAYERS:
+        expected = mpmath.mpf("0.02") / mpmath.sqrt(2 * mpmath.mpf(layers))
+        assert close(r.gpt2_std("residual", layers), expected)
+    with pytest.raises(ValueError, match="layers is missing"):
+        r.gpt2_std("residual")
+    with pytest.raises(ValueError, match="tensor"):
+        r.gpt2_std("lm_head")
