@@ -12,6 +12,7 @@ advances; its words (s0, s1) are the seed s0 + 2**32 * s1: SeedGenerator(7) star
 The one deliberate difference: seed=None draws a new seed in every call, where Keras repeats.  That
 seed comes from Python's random, so keras.utils.set_random_seed governs it and
 keras.distribution.initialize makes processes agree.  In all else each class is that of Keras.
+Complex dtypes have JAX's laws, on every backend: _complex.py.
 Next: jax.py, _core/fill.py.
 """
 
@@ -22,19 +23,26 @@ from typing import Any
 
 import numpy as np
 
-from . import _adapters
+from . import _adapters, _complex
+from ._adapters import Setting
 from ._core import dtypes, shapes
 from ._core.fill import apply as _apply
 from ._core.stream import check_seed
-from .typing import Sizes
+from .typing import Dtype, Shape, Sizes
 
 try:
     import keras
     from keras import initializers as _keras
 except ImportError as error:
+    backend = (error.name or "").partition(".")[0]
+    if backend in ("tensorflow", "jax", "torch", "openvino"):
+        raise ImportError(
+            f"fastinit.keras: Keras is here, but its backend {backend} is not ({error}); set "
+            "the environment variable KERAS_BACKEND to one that is installed (jax, torch, "
+            "tensorflow or numpy) before Python starts"
+        ) from error
     raise _adapters.missing("Keras", "keras", error) from error
 
-Setting = tuple[str, dict[str, Any]]  # an initializer of the core and its arguments
 
 _register = keras.saving.register_keras_serializable(package="fastinit")
 
@@ -46,16 +54,14 @@ def _draw(
     in the tensor's own memory.
     """
     dtype = keras.backend.standardize_dtype(dtype)
-    kind, backend = dtypes.resolve(dtype), keras.backend.backend()
+    backend = keras.backend.backend()
     if backend == "jax":
         from . import jax as adapter
 
         words = (
             np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32) if isinstance(seed, int) else seed
         )
-        return adapter._initialize(
-            name, arguments, None, None, words[::-1], shape, kind.numpy(), _sharding(layout)
-        )
+        return adapter.draw(name, arguments, words[::-1], shape, dtype, _sharding(layout))
     if layout is not None:
         raise ValueError(
             f"layout is given, but on the {backend} backend Keras has no sharded variables"
@@ -63,18 +69,25 @@ def _draw(
     if not isinstance(seed, int):
         s0, s1 = (int(word) & 0xFFFFFFFF for word in seed)
         seed = s0 | s1 << 32
-    rule = _adapters.rule(name)
+    parts, rule = _complex.parts_of(dtype), _adapters.rule(name)
+
+    def values(out: Any = None) -> Any:
+        if parts:
+            law = _complex.law(name, arguments, shape, parts)
+            return _complex.values(law, shape, parts, None, seed, None)
+        kind = dtypes.resolve(dtype)
+        return _apply(rule, arguments, shape, kind, out, None, seed, None, None)
+
     if backend != "torch":
-        return keras.ops.convert_to_tensor(
-            _apply(rule, arguments, shape, kind, None, None, seed, None, None), dtype
-        )
+        return keras.ops.convert_to_tensor(values(), dtype)
     tensor = keras.ops.empty(shape, dtype)  # on the device of Keras' scope
-    if not tensor.is_meta:
-        values = tensor if tensor.is_cpu else tensor.new_empty(shape, device="cpu")
-        _apply(rule, arguments, shape, kind, values, None, seed, None, None)
-        if values is not tensor:
-            tensor.copy_(values)
-    return tensor
+    if tensor.is_meta:
+        return tensor
+    if parts:
+        return tensor.copy_(keras.ops.convert_to_tensor(values(), dtype))
+    drawn = tensor if tensor.is_cpu else tensor.new_empty(shape, device="cpu")
+    values(drawn)
+    return tensor if drawn is tensor else tensor.copy_(drawn)
 
 
 def _sharding(layout: Any) -> Any:
@@ -85,7 +98,7 @@ def _sharding(layout: Any) -> Any:
         return None
     from . import jax as adapter
 
-    return adapter._concrete(getattr(layout, "backend_layout", layout))
+    return adapter.concrete_sharding(getattr(layout, "backend_layout", layout))
 
 
 class _Drawn:
@@ -97,10 +110,11 @@ class _Drawn:
     def _next_seed(self) -> Any:
         return 0
 
-    def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
-        shape = shapes.parse_shape(shape)
-        name, arguments = self._setting(shape)
-        return _draw(name, arguments, shape, dtype, self._next_seed(), layout)
+    # The result is a tensor of Keras' backend: any of four types. So is a layout.
+    def __call__(self, shape: Shape, dtype: Dtype | str | None = None, layout: Any = None) -> Any:
+        sizes = shapes.parse_shape(shape)
+        name, arguments = self._setting(sizes)
+        return _draw(name, arguments, sizes, dtype, self._next_seed(), layout)
 
 
 class _Random(_Drawn):
@@ -128,7 +142,12 @@ class _Random(_Drawn):
 
 @_register
 class Zeros(_Drawn, _keras.Zeros):
-    """All zeros."""
+    """All zeros.
+
+    See Also
+    --------
+    keras.initializers.Zeros : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         return "zeros", {}
@@ -136,7 +155,12 @@ class Zeros(_Drawn, _keras.Zeros):
 
 @_register
 class Ones(_Drawn, _keras.Ones):
-    """All ones."""
+    """All ones.
+
+    See Also
+    --------
+    keras.initializers.Ones : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         return "ones", {}
@@ -144,12 +168,22 @@ class Ones(_Drawn, _keras.Ones):
 
 @_register
 class Constant(_Drawn, _keras.Constant):
-    """`value` everywhere; an array is broadcast, by Keras."""
+    """`value` everywhere.
+
+    Parameters
+    ----------
+    value : number or array
+        An array is broadcast, by Keras.
+
+    See Also
+    --------
+    keras.initializers.Constant : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         return "constant", {"value": self.value}
 
-    def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
+    def __call__(self, shape: Shape, dtype: Dtype | str | None = None, layout: Any = None) -> Any:
         if type(self.value) in (int, float):
             return super().__call__(shape, dtype, layout)
         values = _keras.Constant.__call__(self, shape, dtype)
@@ -162,7 +196,17 @@ class Constant(_Drawn, _keras.Constant):
 
 @_register
 class Identity(_Drawn, _keras.Identity):
-    """`gain` on the diagonal of a matrix, square or not."""
+    """`gain` on the diagonal of a matrix, square or not.
+
+    Parameters
+    ----------
+    gain : float
+        The factor of the matrix.
+
+    See Also
+    --------
+    keras.initializers.Identity : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         if len(shape) != 2:
@@ -183,7 +227,22 @@ STFT = _keras.STFT  # Keras' own
 
 @_register
 class RandomNormal(_Random, _keras.RandomNormal):
-    """N(mean, stddev**2)."""
+    """N(mean, stddev**2).
+
+    Parameters
+    ----------
+    mean : float
+        The mean; of a complex dtype the real part's.
+    stddev : float
+        The standard deviation; of a complex dtype E|w - mean|**2 = stddev**2.
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+
+    See Also
+    --------
+    keras.initializers.RandomNormal : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         return "normal", {"mean": self.mean, "std": self.stddev}
@@ -191,7 +250,22 @@ class RandomNormal(_Random, _keras.RandomNormal):
 
 @_register
 class TruncatedNormal(_Random, _keras.TruncatedNormal):
-    """N(mean, stddev**2) cut at two stddev from the mean; its own std is 0.88 stddev."""
+    """N(mean, stddev**2) cut at two stddev from the mean; its own std is 0.88 stddev.
+
+    Parameters
+    ----------
+    mean : float
+        The mean.
+    stddev : float
+        The standard deviation before truncation, which is not corrected.
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+
+    See Also
+    --------
+    keras.initializers.TruncatedNormal : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         own = {"mean": self.mean, "std": self.stddev, "low": -2.0, "high": 2.0, "bounds": "sigma"}
@@ -200,7 +274,20 @@ class TruncatedNormal(_Random, _keras.TruncatedNormal):
 
 @_register
 class RandomUniform(_Random, _keras.RandomUniform):
-    """U[minval, maxval)."""
+    """U[minval, maxval).
+
+    Parameters
+    ----------
+    minval, maxval : float
+        The bounds.
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+
+    See Also
+    --------
+    keras.initializers.RandomUniform : Keras' own.
+    """
 
     def _setting(self, shape: Sizes) -> Setting:
         return "uniform", {"low": self.minval, "high": self.maxval}
@@ -208,11 +295,25 @@ class RandomUniform(_Random, _keras.RandomUniform):
 
 @_register
 class VarianceScaling(_Random, _keras.VarianceScaling):
-    """Variance scale / n, n = fan_in, fan_out or fan_avg by `mode`; "normal" is truncated,
-    "untruncated_normal" is not.
+    """Variance scale / n, n a fan of the shape.
 
-    Kernels are (*kernel, in, out); with `input_axes` and `output_axes` only those axes count in the
-    fans.
+    Parameters
+    ----------
+    scale : float
+        Of the variance, above 0.
+    mode : {"fan_in", "fan_out", "fan_avg"}
+        What n is.
+    distribution : {"truncated_normal", "untruncated_normal", "uniform"}
+        "normal" is truncated too, as in Keras.
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.VarianceScaling : Keras' own.
     """
 
     def _setting(self, shape: Sizes) -> Setting:
@@ -236,38 +337,127 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
 
 @_register
 class GlorotUniform(VarianceScaling, _keras.GlorotUniform):
-    """U(-b, b), b = sqrt(6 / (fan_in + fan_out))."""
+    """U(-b, b), b = sqrt(6 / (fan_in + fan_out)).
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.GlorotUniform : Keras' own.
+    """
 
 
 @_register
 class GlorotNormal(VarianceScaling, _keras.GlorotNormal):
-    """Truncated normal of variance 2 / (fan_in + fan_out)."""
+    """Truncated normal of variance 2 / (fan_in + fan_out).
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.GlorotNormal : Keras' own.
+    """
 
 
 @_register
 class LecunUniform(VarianceScaling, _keras.LecunUniform):
-    """U(-b, b), b = sqrt(3 / fan_in)."""
+    """U(-b, b), b = sqrt(3 / fan_in).
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.LecunUniform : Keras' own.
+    """
 
 
 @_register
 class LecunNormal(VarianceScaling, _keras.LecunNormal):
-    """Truncated normal of variance 1 / fan_in."""
+    """Truncated normal of variance 1 / fan_in.
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.LecunNormal : Keras' own.
+    """
 
 
 @_register
 class HeUniform(VarianceScaling, _keras.HeUniform):
-    """U(-b, b), b = sqrt(6 / fan_in)."""
+    """U(-b, b), b = sqrt(6 / fan_in).
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.HeUniform : Keras' own.
+    """
 
 
 @_register
 class HeNormal(VarianceScaling, _keras.HeNormal):
-    """Truncated normal of variance 2 / fan_in."""
+    """Truncated normal of variance 2 / fan_in.
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+    input_axes, output_axes : sequence of int, optional
+        The axes of the fans; without both of them kernels are (*kernel, in, out).
+
+    See Also
+    --------
+    keras.initializers.HeNormal : Keras' own.
+    """
 
 
 @_register
 class Orthogonal(_Random, _keras.Orthogonal):
-    """`gain` times a uniformly distributed (semi-)orthogonal matrix of shape (prod(shape[:-1]),
-    shape[-1]).
+    """`gain` times a uniformly distributed (semi-)orthogonal matrix, (prod(shape[:-1]), shape[-1]).
+
+    Parameters
+    ----------
+    gain : float
+        The factor of the matrix.
+    seed : int, keras.random.SeedGenerator or None
+        An int gives the same values in every call, a generator advances, None draws a new seed in
+        every call.
+
+    See Also
+    --------
+    keras.initializers.Orthogonal : Keras' own.
     """
 
     def _setting(self, shape: Sizes) -> Setting:

@@ -216,7 +216,8 @@ def _search(dtype: Any) -> DType:
             if array_dtype.kind in "cOmMSU" or array_dtype.subdtype is not None:
                 why = {
                     "c": (
-                        "complex dtypes have no draw; fill the .real and .imag views with two names"
+                        "complex dtypes have no draw; fill the .real and .imag views with two "
+                        "names, each with half the variance (std / sqrt(2))"
                     ),
                     "O": "object arrays hold no numbers",
                 }.get(array_dtype.kind, "it holds no plain numbers")

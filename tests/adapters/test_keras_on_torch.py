@@ -22,6 +22,7 @@ def test_tensors_on_the_meta_device_are_not_drawn():
 
     with keras.device("meta"), mock.patch.object(init, "_apply", never):
         drawn = init.HeNormal(seed=1)((1 << 20, 1 << 20), "bfloat16")
+        assert init.HeNormal(seed=1)((1 << 20, 1 << 20), "complex64").is_meta
     assert drawn.is_meta and drawn.dtype == torch.bfloat16
 
 

@@ -44,6 +44,7 @@ LAYERS = [
     ["fill", "explain"],
     ["__init__"],
     ["_adapters", "checkpoint", "diagnostics"],
+    ["_complex"],
     ["torch", "jax"],
     ["keras"],
     ["cli"],

@@ -3,6 +3,7 @@ missing.
 """
 
 import functools
+import os
 import subprocess
 import sys
 
@@ -61,6 +62,18 @@ def test_a_missing_framework_says_which_extra_to_install(framework, called):
     assert done.returncode == 1
     assert f"ImportError: fastinit.{framework} needs {called}, " in done.stderr
     assert f"pip install 'fastinit-weights[{framework}]'" in done.stderr
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_missing_backend_of_keras_is_named_and_how_to_choose_another(backend, tmp_path):
+    code = f"import sys; sys.modules[{backend!r}] = None; import fastinit.keras"
+    environ = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"Keras is here, but its backend {backend} is not (" in done.stderr
+    assert "set the environment variable KERAS_BACKEND to one that is installed" in done.stderr
+    assert "pip install" not in done.stderr
 
 
 @pytest.mark.frameworks
