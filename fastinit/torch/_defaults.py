@@ -97,6 +97,8 @@ def _standins(
             standins[item.name] = parameter = nn.Parameter(
                 tensor, requires_grad=item.tensor.requires_grad
             )
+            # Marks such as transformers' _is_hf_initialized, by which code leaves it alone.
+            parameter.__dict__.update(item.tensor.__dict__)
             for site in item.sites:
                 site.module._parameters[site.attribute] = parameter
         for item in buffers:

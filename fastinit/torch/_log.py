@@ -342,6 +342,13 @@ class _Dispatch(TorchDispatchMode):
         self._log, self._read = log, read
         self._generator: torch.Generator | None = None
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False, or torch would import torch._dynamo (more than a second) on the first operation:
+        nothing here is compiled.
+        """
+        return False
+
     def __enter__(self) -> Any:
         self._before = _states()
         return super().__enter__()

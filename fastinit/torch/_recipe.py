@@ -23,7 +23,7 @@ from . import _defaults, _memory
 from ._defaults import Record
 from ._names import Named
 from ._prove import Fill, View, prove
-from ._replay import Run, Unrunnable
+from ._replay import Run, Unrunnable, is_draw
 from .construct import construction
 
 Recipe = Mapping[Any, Any] | Callable[[str, torch.Tensor], Any] | construction | None
@@ -89,9 +89,7 @@ def plan(
         if not item.tensor.numel():
             plans.append(Plan(item.name, [], []))
         elif setting is not None:
-            shape = tuple(item.tensor.shape)
-            view = View(shape, (0,) * len(shape), shape, shape, tuple(range(len(shape))))
-            plans.append(Plan(item.name, [Fill(view, *setting)], [item.name]))
+            plans.append(_ruled(item, setting))
         elif item.name in kept:
             if doubt and record is not None and not made and _doubtful(item, record):
                 uncovered[item.name] = (
@@ -106,6 +104,28 @@ def plan(
         _warn_of_unseen(left, record)
     restored = [one for item in buffers if isinstance(one := own.get(item.name), Plan)]
     return plans, restored, uncovered
+
+
+def _ruled(item: Named, setting: _adapters.Setting) -> Plan:
+    """One fill, or one for each of the blocks that a rule asks for along the first axis."""
+    name, arguments = setting
+    count = arguments.get("blocks")
+    shape, axes = tuple(item.tensor.shape), tuple(range(item.tensor.ndim))
+    zeros = (0,) * len(shape)
+    if count is None:
+        view = View(shape, zeros, shape, shape, axes)
+        return Plan(item.name, [Fill(view, name, arguments)], [item.name])
+    if not shape or shape[0] % count:
+        raise ValueError(
+            f"blocks={count} of the rule for {item.name!r} does not divide its first axis; its "
+            f"shape is {shape}"
+        )
+    rows = shape[0] // count
+    size = (rows, *shape[1:])
+    own = {key: value for key, value in arguments.items() if key != "blocks"}
+    views = [View(shape, (number * rows, *zeros[1:]), size, size, axes) for number in range(count)]
+    fills = [Fill(view, name, own) for view in views]
+    return Plan(item.name, fills, [_stream(item.name, fills, n) for n in range(count)])
 
 
 def _own(
@@ -181,12 +201,14 @@ def _keys(runs: dict[str, Run], proofs: dict[str, list[Fill] | None]) -> dict[in
     by_memory = {run.result.storage: name for name, run in reversed(runs.items())}
     for name, run in runs.items():
         for number, one in run.operations:
-            if number in run.draws and number not in owners:
-                target = min(one.writes)
+            if is_draw(one) and number not in owners:
+                (target,) = one.writes
                 owners[number] = by_memory.get(target, name)
+    drawn: dict[str, list[int]] = {}
+    for number in sorted(owners):
+        drawn.setdefault(owners[number], []).append(number)
     keys: dict[int, str] = {}
-    for name in runs:
-        mine = [number for number in sorted(owners) if owners[number] == name]
+    for name, mine in drawn.items():
         fills = proofs[name]
         for place, fill in enumerate(fills or ()):
             if fill.draw in mine:
@@ -254,7 +276,20 @@ def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapters.Sett
 
 
 def _setting(value: Any, what: str) -> _adapters.Setting | None:
-    return None if value is None or value == "default" else _adapters.setting(value, what)
+    """An initializer and its arguments, of which "blocks" is this file's own."""
+    if value is None or isinstance(value, str) and value == "default":
+        return None
+    arguments = value
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        arguments = value[1]
+    if not isinstance(arguments, Mapping) or "blocks" not in arguments:
+        return _adapters.setting(value, what)
+    count = arguments["blocks"]
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"{what} has blocks={count!r}; give a positive integer")
+    rest = {key: one for key, one in arguments.items() if key != "blocks"}
+    name, own = _adapters.setting(rest if arguments is value else (value[0], rest), what)
+    return name, {**own, "blocks": count}
 
 
 def _by_mapping(

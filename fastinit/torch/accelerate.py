@@ -36,17 +36,20 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
 
     Parameters
     ----------
-    seed : None: every fill takes its seed from its `generator=`, or from torch's default generator,
-        by one `random_` of one int64, so torch.manual_seed governs. A number: fill k of the block
-        (0, 1, ... in the order of the calls, constants not counted) has this seed and the stream k,
-        as fi.normal(shape, seed=seed, name=k) has; a fill that is given a generator takes its seed
-        there all the same.
+    seed : int, optional
+        None takes the seed of each fill from its `generator=`, or from torch's default generator,
+        by one `random_` of one int64, so torch.manual_seed governs. With a number, fill k of the
+        block (0, 1, ... in the order of the calls, constants not counted) has this seed and the
+        stream k, as ``fi.normal(shape, seed=seed, name=k)`` has; a fill that is given a generator
+        takes its seed from that.
 
-    Also a decorator: each call is a block of its own. Blocks nest, the innermost counts; each
-    belongs to the thread that opened it. No fill is skipped, also not one that a later fill
+    Notes
+    -----
+    It is also a decorator: each call is a block of its own. Blocks nest, and the innermost counts;
+    each belongs to the thread that opened it. No fill is skipped, not even one that a later fill
     overwrites. Constants, torch.randn and its like, other devices and complex tensors stay with
-    torch; meta tensors stay as they are. `as block` gives counts: `.fills` and `.values` drawn
-    here, `.left` (by name) the draws left to torch.
+    torch; meta tensors stay as they are. ``as block`` gives counts: ``.fills`` and ``.values``
+    drawn here, ``.left`` (by name) the draws left to torch.
 
     Examples
     --------

@@ -23,13 +23,19 @@ from ._replay import read
 
 
 class construction:  # noqa: N801  a context manager is written as a function is
-    """Build a model on the meta device and write down what its own code would draw: the recipe of
+    """Build a model on the meta device and record what its own code does: a recipe of
     materialize_().
 
-    Everything inside the block counts, in constructors and after them, in its order; the last
-    writer has the last word. No parameter takes memory, and none is drawn. The model may be
+    See Also
+    --------
+    fastinit.torch.materialize_ : takes the block as its recipe.
+
+    Notes
+    -----
+    Everything inside the block counts, in constructors and after them, in its order: the last
+    write of a value decides it. Nothing is drawn, and parameters take no memory. The model may be
     sharded, compiled or wrapped before materialize_(). transformers runs its _init_weights in the
-    block as it does on the CPU.
+    block as it does on the CPU. Values that NumPy or Python draw are refused by name.
 
     Examples
     --------

@@ -18,7 +18,6 @@ from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.placement_types import _StridedShard
 
 from .._core.dtypes import DType
-from .._core.stream import STREAM_VERSION
 from ..typing import Array, Box
 from . import _memory
 
@@ -169,52 +168,3 @@ def write(tensor: DTensor, dtype: DType, result: Any, seed: int, stream: int) ->
             _memory.write(view, dtype, result, seed, stream, shape, region)
 
         _memory.into(own[here], dtype, part)
-
-
-# -------------------------------------------------------------------------------------------- ranks
-
-
-def world() -> int:
-    """How many ranks run; 1 where torch.distributed is not in use."""
-    distributed = torch.distributed
-    return (
-        distributed.get_world_size()
-        if distributed.is_available() and distributed.is_initialized()
-        else 1
-    )
-
-
-def agree(seed: int, parts: Mapping[str, str]) -> None:
-    """Exchange a 16-byte digest of the seed, the stream version and `parts`; say which rank
-    differs, and in what.
-    """
-    from _blake2 import blake2b
-
-    everything = {"seed": str(seed), "stream version": str(STREAM_VERSION), **parts}
-
-    def digest(text: str) -> bytes:
-        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-    mine = digest("\0".join([f"{key}={value}" for key, value in everything.items()]))
-    digests: list[Any] = [None] * world()
-    torch.distributed.all_gather_object(digests, mine)
-    # Take the majority digest as correct; the first one on a tie.
-    right = max(digests, key=digests.count)
-    differing = [rank for rank, other in enumerate(digests) if other != right]
-    if not differing:
-        return
-    details: list[Any] = [None] * world()  # every rank sees it, so all get here
-    torch.distributed.all_gather_object(
-        details, {key: digest(value) for key, value in everything.items()}
-    )
-    model = details[digests.index(right)]
-    what = {
-        rank: [key for key in everything if details[rank][key] != model[key]] for rank in differing
-    }
-    told = ", ".join([f"rank {rank} ({', '.join(keys)})" for rank, keys in what.items()])
-    raise ValueError(
-        f"the ranks do not agree on what to draw: {told} "
-        f"{'differs' if len(differing) == 1 else 'differ'} from rank {digests.index(right)}; give "
-        "every rank the same model, recipe and seed, or check=False where ranks hold different "
-        "models"
-    )

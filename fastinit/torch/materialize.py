@@ -23,7 +23,7 @@ from .._core import engine
 from .._core.stream import check_seed
 from ..fill import fill as fill_many
 from ..typing import Box, Seed
-from . import _memory, _names, _recipe, construct
+from . import _memory, _names, _ranks, _recipe, construct
 from ._names import Named
 from ._prove import Fill
 from ._recipe import Plan, Recipe
@@ -54,25 +54,45 @@ class Filled(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What materialize_ did."""
+    """What materialize_ did.
+
+    Attributes
+    ----------
+    filled : tuple of Filled
+        Every fill, in the order of the parameters.
+    skipped : tuple of str
+        Parameters that were real already.
+    unknown : tuple of str
+        Buffers, and parameters of dtypes without a draw, that stay as they were: nothing says what
+        they hold.
+    computed : tuple of str
+        Parameters that the model's own code computes, from draws or without.
+    restored : tuple of str
+        Buffers that have the values that the model's own code gives them.
+    repeated : tuple of str
+        Streams that an earlier call drew with this seed for another module that still exists: both
+        have equal weights where the shapes are equal. ``prefix=`` tells them apart.
+    tied : dict
+        Other names of a parameter, and the name that it is drawn by.
+    seed : int
+        The seed that was used.
+    values : int
+        How many were filled on this rank.
+    bytes : int
+        The size of the new parameters on this rank.
+    seconds : float
+        How long it took.
+    """
 
     filled: tuple[Filled, ...]
-    skipped: tuple[str, ...]  # parameters that were real already
-    # buffers, and parameters of dtypes without a draw, that stay as they were: nothing says what
-    # they hold
+    skipped: tuple[str, ...]
     unknown: tuple[str, ...]
-    computed: tuple[
-        str, ...
-    ]  # parameters that only the model's own code can compute, with draws or without
-    restored: tuple[
-        str, ...
-    ]  # buffers to which the model's own code gives constants or computed values
-    # streams that an earlier call drew with this seed for another module that still lives: its
-    # weights are equal where shapes are; prefix= tells them apart
+    computed: tuple[str, ...]
+    restored: tuple[str, ...]
     repeated: tuple[str, ...]
-    tied: dict[str, str]  # other names of a parameter → the name it is drawn by
+    tied: dict[str, str]
     seed: int
-    values: int  # filled on this rank
+    values: int
     bytes: int
     seconds: float
 
@@ -102,12 +122,26 @@ class Report(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What verify_ found; true where every parameter was compared and none differs."""
+    """What verify_ found; true where every parameter was compared and none differs.
+
+    Attributes
+    ----------
+    equal : tuple of str
+        Parameters that have the values of materialize_.
+    different : dict
+        For each other parameter, how many of its values differ on this rank.
+    skipped : tuple of str
+        Parameters on the meta device.
+    unknown : dict
+        Parameters that no rule covers, and why.
+    seed : int
+        The seed that was used.
+    """
 
     equal: tuple[str, ...]
-    different: dict[str, int]  # name → how many values differ on this rank
-    skipped: tuple[str, ...]  # parameters on the meta device
-    unknown: dict[str, str]  # parameters that no rule covers, and why
+    different: dict[str, int]
+    skipped: tuple[str, ...]
+    unknown: dict[str, str]
     seed: int
 
     def __bool__(self) -> bool:
@@ -137,7 +171,8 @@ def materialize_(
         construction() adds what constructors do beyond that. A mapping has name patterns (fnmatch)
         or module types as keys, the first match counts, "default" is the module's own. A callable
         takes (name, parameter). An initializer is a name, a function, a number, (name, arguments)
-        or {"initializer": name, ...}; for a type also {"weight": ..., ...}.
+        or {"initializer": name, ...}; for a type also {"weight": ..., ...}. The argument
+        ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's gates, a packed qkv.
     seed : int, optional
         One for all; None draws one, on a single rank only.
     device : torch.device, optional
@@ -327,14 +362,11 @@ def _repeated(
 
 
 def _seed(seed: Seed | None) -> int:
-    if seed is None:
-        from . import dtensor
-
-        if dtensor.world() > 1:
-            raise ValueError(
-                f"seed=None on {dtensor.world()} ranks: each would draw another seed; give every "
-                "rank the same number"
-            )
+    if seed is None and _ranks.world() > 1:
+        raise ValueError(
+            f"seed=None on {_ranks.world()} ranks: each would draw another seed; give every rank "
+            "the same number"
+        )
     return check_seed(seed)
 
 
@@ -383,14 +415,12 @@ def _refuse_uncovered(uncovered: dict[str, str]) -> None:
 
 
 def _agree(seed: int, todo: list[Named], plans: dict[str, Plan], dtype: torch.dtype | None) -> None:
-    from . import dtensor
-
-    if dtensor.world() > 1:
+    if _ranks.world() > 1:
         tensors = [
             f"{item.name} {tuple(item.tensor.shape)} {dtype or item.tensor.dtype}" for item in todo
         ]
         recipe = [plans[item.name].fingerprint(seed) for item in todo]
-        dtensor.agree(
+        _ranks.agree(
             seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(recipe)}
         )
 

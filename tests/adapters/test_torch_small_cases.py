@@ -1,6 +1,8 @@
 """Parameters of unusual shapes, dtypes and layouts; real models; parts of models."""
 
 import gc
+import random
+import threading
 import warnings
 
 import numpy as np
@@ -122,6 +124,31 @@ def test_a_draw_for_an_integer_parameter_is_refused_by_name():
 def test_integer_parameters_that_the_module_clears_are_cleared():
     model = on_meta(lambda: Reset((4, 4), lambda value: value.zero_(), torch.int8))
     assert fit.materialize_(model).unknown == () and not model.value.any()
+
+
+# ------------------------------------------------------------------------------- blocks of a rule
+
+
+@pytest.mark.parametrize(
+    "rule", [("orthogonal", {"blocks": 4}), {"initializer": "orthogonal", "blocks": 4}]
+)
+def test_a_rule_fills_blocks_of_rows_each_alone(rule):
+    model = on_meta(lambda: nn.LSTM(5, 8))
+    recipe = {"weight_hh_l0": rule}
+    report = fit.materialize_(model, recipe, seed=6)
+    for number, gate in enumerate(model.weight_hh_l0.detach().chunk(4)):
+        expected = fi.orthogonal((8, 8), seed=6, name=f"weight_hh_l0[{number}]")
+        assert torch.equal(gate, torch.from_numpy(expected))
+    assert report.names[1:5] == tuple(f"weight_hh_l0[{number}]" for number in range(4))
+    assert fit.verify_(model, recipe, seed=6)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "text"), [(3, "does not divide"), (0, "positive"), (True, "po")]
+)
+def test_blocks_that_do_not_fit_are_refused(blocks, text):
+    with pytest.raises(ValueError, match=text):
+        fit.materialize_(on_meta(lambda: nn.LSTM(5, 8)), {"*": ("normal", {"blocks": blocks})})
 
 
 # -------------------------------------------------------------------------- models that are real
@@ -325,3 +352,59 @@ def test_vmap_draws_as_torch_does(name, block):
         assert torch.equal(found[0], found[1]) == (randomness == "same")
     with pytest.raises(RuntimeError, match="randomness"):
         drawn("error", module)
+
+
+# ------------------------------------------------------------------------------------ global state
+
+
+class Drawn(nn.Module):
+    """Draws in every way that torch has."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = nn.Parameter(torch.empty(30))
+        self.mask = nn.Parameter(torch.empty(30))
+        self.host = nn.Parameter(torch.empty(30))
+        self.lin = nn.Linear(3, 3)
+
+    def reset_parameters(self):
+        with torch.no_grad():
+            self.log.uniform_(1, 16).log_()
+            self.mask.copy_(torch.randint(0, 5, (30,)) + torch.randperm(30) + torch.rand(30))
+            self.mask.mul_(torch.bernoulli(torch.full((30,), 0.5)))
+            self.host.copy_(torch.randn(30, device="cpu").exponential_())
+
+
+def test_other_threads_draw_what_they_would_have_drawn():
+    def numbers():
+        torch.manual_seed(5)
+        return [torch.rand(4).tolist() for _ in range(400)]
+
+    expected = numbers()
+    stop, errors = threading.Event(), []
+
+    def fill():
+        try:
+            while not stop.is_set():
+                model = on_meta(Drawn)
+                fit.materialize_(model, seed=1)
+                with fit.construction() as made:
+                    model = Drawn()
+                    model.reset_parameters()
+                fit.materialize_(model, made, seed=1)
+                values.append(model.mask.tolist())
+        except Exception as error:
+            errors.append(error)
+
+    values = []
+    thread = threading.Thread(target=fill)
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    thread.start()
+    try:
+        while len(values) < 3 and not errors:
+            assert numbers() == expected
+    finally:
+        stop.set()
+        thread.join()
+    assert not errors and all(one == values[0] for one in values)
+    assert before == (random.getstate(), np.random.get_state()[1].tolist())

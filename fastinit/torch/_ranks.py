@@ -1,0 +1,60 @@
+"""Ranks of torch.distributed: how many there are, and whether they are about to draw the same.
+
+It does not import torch.distributed.tensor, which takes more than a second: a model without
+DTensors needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from .._core.stream import STREAM_VERSION
+
+
+def world() -> int:
+    """How many ranks run; 1 where torch.distributed is not in use."""
+    distributed = torch.distributed
+    return (
+        distributed.get_world_size()
+        if distributed.is_available() and distributed.is_initialized()
+        else 1
+    )
+
+
+def agree(seed: int, parts: Mapping[str, str]) -> None:
+    """Exchange a 16-byte digest of the seed, the stream version and `parts`; say which rank
+    differs, and in what.
+    """
+    from _blake2 import blake2b
+
+    everything = {"seed": str(seed), "stream version": str(STREAM_VERSION), **parts}
+
+    def digest(text: str) -> bytes:
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    mine = digest("\0".join([f"{key}={value}" for key, value in everything.items()]))
+    digests: list[Any] = [None] * world()
+    torch.distributed.all_gather_object(digests, mine)
+    # Take the majority digest as correct; the first one on a tie.
+    right = max(digests, key=digests.count)
+    differing = [rank for rank, other in enumerate(digests) if other != right]
+    if not differing:
+        return
+    details: list[Any] = [None] * world()  # every rank sees it, so all get here
+    torch.distributed.all_gather_object(
+        details, {key: digest(value) for key, value in everything.items()}
+    )
+    model = details[digests.index(right)]
+    what = {
+        rank: [key for key in everything if details[rank][key] != model[key]] for rank in differing
+    }
+    told = ", ".join([f"rank {rank} ({', '.join(keys)})" for rank, keys in what.items()])
+    raise ValueError(
+        f"the ranks do not agree on what to draw: {told} "
+        f"{'differs' if len(differing) == 1 else 'differ'} from rank {digests.index(right)}; give "
+        "every rank the same model, recipe and seed, or check=False where ranks hold different "
+        "models"
+    )
