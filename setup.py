@@ -8,7 +8,6 @@ same bits, slower); FASTINIT_REQUIRE_NATIVE=1 makes a failed build an error inst
 import glob
 import os
 import sys
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,7 +36,7 @@ native = Extension(
 
 
 class WithKernels(build_py):
-    """Puts the sources of the CUDA kernels into the package, which compiles them where there is a GPU."""
+    """Puts the sources of the CUDA kernels into the package, which compiles them on a GPU."""
 
     PLACE = "fastinit/_cuda/source"
 
@@ -62,7 +61,7 @@ class WithKernels(build_py):
 
 
 class InParallel(build_ext):
-    """Compiles the sources of the one extension side by side: setuptools would take them one after another."""
+    """Compiles the sources of the one extension side by side; setuptools would not."""
 
     def build_extension(self, ext):
         compile_all = self.compiler.compile

@@ -9,7 +9,7 @@ framework's adapter.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import _table
@@ -71,11 +71,3 @@ def setting(value: Any, what: str) -> Setting:
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from None
     return function.__name__, dict(arguments)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'; did you mean …?' for the known names nearest to one that is not known, or nothing."""
-    from difflib import get_close_matches  # only on the way to an error
-
-    near = get_close_matches(name, list(known), 3, 0.4)
-    return f"; did you mean {', '.join(map(repr, near))}?" if near else ""

@@ -34,6 +34,8 @@ _BLOCK = (
 )  # words and normals of one task: enough not to wait on Python, few enough to stay in cache
 
 
+_PAGE, _TOUCHED = 1 << 12, 1 << 23  # bytes: the smallest page; what one task touches
+
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
@@ -169,6 +171,27 @@ def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]
         yield start, min(start + size, stop)
 
 
+def _touch(view: Array, threads: int | None) -> None:
+    """Write one element of every page, a few MiB at a time.
+
+    A block of columns reaches every page of the matrix.  In fresh memory it would have the system
+    provide all of them in one call, which no Ctrl-C ends (up to 14 s for 1.6 GB).
+    """
+    if view.nbytes < _TOUCHED:
+        return
+    if abs(view.strides[0]) < abs(view.strides[1]):
+        view = view.T
+    rows = max(1, len(view) * _TOUCHED // view.nbytes)
+    step = max(1, _PAGE // max(1, abs(view.strides[1])))
+
+    def touch(start: int) -> None:
+        part = view[start : start + rows]
+        part[:, ::step] = 0
+        part[:, -1:] = 0
+
+    engine.map_tasks(touch, range(0, len(view), rows), threads)
+
+
 def fill_dense(
     pattern: Pattern, draw: Draw, target: Any, seed: int, stream: int, threads: int | None
 ) -> None:
@@ -183,6 +206,8 @@ def fill_dense(
         clear(target, threads)
         if not pattern.kept:
             return
+    else:
+        _touch(view, threads)
 
     scratch = _Scratch()
 

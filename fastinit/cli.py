@@ -24,7 +24,7 @@ from . import checkpoint
 from ._core import engine as _engine
 from ._core.arguments import shown
 from ._core.draws import Draw
-from ._core.dtypes import CONSTANT, NORMAL, UNIFORM, DType, decode
+from ._core.dtypes import CONSTANT, TRUNCATED_NORMAL, UNIFORM, DType, decode
 from .checkpoint.expressions import evaluate
 
 EPILOG = """examples:
@@ -507,17 +507,14 @@ def _described(rule: Any, dtype: DType) -> str:
     """The numbers of a draw, short; `fastinit explain` has them in full."""
     if not isinstance(rule, Draw):
         return "drawn whole"
-    numbers = rule.parameters
+    numbers = rule.numbers()
     if rule.draw == CONSTANT:
-        return f"{decode(numbers[0], dtype):g}"
+        return f"{decode(numbers['bits'], dtype):g}"
     if rule.draw == UNIFORM:
-        return f"in [{numbers[0]:.6g}, {numbers[0] + numbers[1]:.6g})"
-    mean, std = numbers[:2] if rule.draw == NORMAL else numbers[1:3]
-    return (
-        (f"mean {mean:.6g}, " if mean else "")
-        + f"std {std:.6g}"
-        + ("" if rule.draw == NORMAL else ", truncated")
-    )
+        return f"in [{numbers['low']:.6g}, {numbers['low'] + numbers['span']:.6g})"
+    mean, std = numbers["mean"], numbers["std"]
+    cut = ", truncated" if rule.draw == TRUNCATED_NORMAL else ""
+    return (f"mean {mean:.6g}, " if mean else "") + f"std {std:.6g}{cut}"
 
 
 def _presets(options: argparse.Namespace) -> int:

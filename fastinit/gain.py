@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from ._core.arguments import described, nearest, real, shown
 from ._core.engine import guarded
-from ._core.math import exp
 from .typing import Real
 
 _LINEAR = (
@@ -171,6 +170,8 @@ _SQRT_2_PI = 2.5066282746310007
 
 
 def _gain_by_quadrature(activation: Callable[[float], float]) -> float:
+    from ._core.math import exp  # on demand: names need no exact functions
+
     total = 0.0
     for panel in _PANELS:
         middle = 0.5 * panel + 0.25

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._core import dtypes, engine, fill, safetensors
+from ._core import dtypes, engine, fill
 from ._core.dtypes import DType
-from ._core.fill import apply
+from ._core.fill import Rule, apply
 from .typing import (
     Array,
     Box,
@@ -38,6 +38,19 @@ from .typing import (
 
 _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 _AT_ONCE = 1 << 20  # values that one task converts
+
+
+_rest_rule: Callable[[Any], Rule]
+
+
+def find_rest_by(find: Callable[[Any], Rule]) -> None:
+    """Set what gives the rule of rest=; called by _table.py once.
+
+    `rest` may be any initializer of the table, and the table lists this module's function, so the
+    import points from there to here.
+    """
+    global _rest_rule
+    _rest_rule = find
 
 
 class Source(NamedTuple):
@@ -119,6 +132,8 @@ def _extent(box: Box) -> Sizes:
 
 
 def _find_safetensors(name: str, tensor: str | None) -> Source:
+    from ._core import safetensors  # on demand: json takes a millisecond
+
     layout, _ = safetensors.read_header(name)
     tensor = _choose(name, tensor, [each.name for each in layout.tensors])
     found = next(each for each in layout.tensors if each.name == tensor)
@@ -363,16 +378,12 @@ def pretrained_rule(
         raise TypeError("rest_arguments are the arguments of rest, which is not given")
     filler = None
     if rest is not None:
-        from . import _table  # which lists this module's function too
-
-        function = _table.lookup(rest)
         if rest_arguments is not None and not isinstance(rest_arguments, Mapping):
             raise TypeError(
                 f"rest_arguments must be a mapping, not {type(rest_arguments).__name__}"
             )
         arguments = dict(rest_arguments or {})
-        _table.check_arguments(function, arguments)
-        filler = fill.decide(_table.RULES[function], shape, dtype, arguments)
+        filler = fill.decide(_rest_rule(rest), shape, dtype, arguments)
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         source = find(path, tensor)

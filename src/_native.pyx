@@ -347,6 +347,8 @@ cdef class Batch:
         work.first = job[7]
         work.per_tile = 32 if storage == FI_F64 or draw == FI_WORDS64 else 64
         if draw == FI_CONSTANT:
+            if len(parameters) != 1:
+                raise ValueError(f"{len(parameters)} parameters of a constant, which has one")
             work.constant = parameters[0]
         else:
             work.tiles = _isa.tiles[draw][storage]

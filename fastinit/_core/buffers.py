@@ -1,4 +1,4 @@
-"""`out=` → an array over the same memory, after every check; and new memory that can really be had.
+"""Validate `out=` and lend its memory as an array; allocate new arrays.
 
 Anything on the CPU that can lend its memory is taken: NumPy and ml_dtypes arrays, memmaps, the
 buffer protocol, the array interface, DLPack.  Memory of a GPU becomes a CudaView (_cuda/), which
@@ -17,9 +17,6 @@ import numpy as np
 from ..typing import Array
 from .dtypes import KNOWN, DType, resolve
 
-# Devices whose memory the CPU may write: kDLCPU, and the pinned host memory of CUDA and ROCm.
-_CPU_DEVICES = (1, 3, 11)
-_CUDA_DEVICES = (2, 13)  # kDLCUDA, kDLCUDAManaged
 # Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may
 # promise memory that it does not have, and kill the process while it is being filled.
 _LARGE = 1 << 30
@@ -45,7 +42,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
     if dtype is not None and found is not dtype:
         raise TypeError(
             f"out has dtype {found.name}, but dtype={dtype.name!r} was asked for; "
-            "leave dtype away, or give an out of that dtype"
+            "omit dtype, or give an out of that dtype"
         )
     flags = array.flags
     if not flags.writeable:
@@ -73,7 +70,8 @@ def on_gpu(array: Any) -> bool:
 
 def _base_array(out: Any) -> Array:
     ma = sys.modules.get("numpy.ma")
-    if ma is not None and isinstance(out, ma.MaskedArray):
+    # Another thread may be importing numpy.ma just now.
+    if isinstance(out, getattr(ma, "MaskedArray", ())):
         raise TypeError("out is a masked array, and a fill has no mask; give its .data")
     return out.view(np.ndarray)
 
@@ -111,8 +109,10 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
     on_cuda = getattr(out, "__cuda_array_interface__", None)
     if isinstance(on_cuda, dict):
         return _by_cuda_interface(out, on_cuda), None
-    if isinstance(getattr(out, "__array_interface__", None), dict):
-        return _by_interface(out), None
+    # Read once: an object may make a new buffer at each access.
+    interface = getattr(out, "__array_interface__", None)
+    if isinstance(interface, dict):
+        return _by_interface(out, interface), None
     try:
         view = memoryview(out)
     except (TypeError, ValueError, BufferError):
@@ -165,13 +165,13 @@ class _Interface:
     __array__.
     """
 
-    def __init__(self, out: Any):
-        self.owner, self.__array_interface__ = out, out.__array_interface__
+    def __init__(self, out: Any, interface: dict[str, Any]):
+        self.owner, self.__array_interface__ = out, interface
 
 
-def _by_interface(out: Any) -> Array:
+def _by_interface(out: Any, interface: dict[str, Any]) -> Array:
     try:
-        return np.asarray(_Interface(out))
+        return np.asarray(_Interface(out, interface))
     except Exception as error:
         raise TypeError(f"out has an __array_interface__ that NumPy refuses: {error}") from None
 
@@ -205,11 +205,13 @@ def is_flat(out: Any, dtype: DType) -> bool:
     """Whether `out` is memory with a length and no shape (array.array, bytearray, mmap), so that
     any shape will do.
     """
-    if isinstance(out, np.ndarray) or hasattr(out, "__array_interface__"):
+    if isinstance(out, np.ndarray):
         return False
     try:
         view = memoryview(out)
     except (TypeError, ValueError, BufferError):
+        return False
+    if hasattr(out, "__array_interface__"):
         return False
     return _is_raw(view, dtype) or (view.ndim == 1 and not hasattr(out, "shape"))
 
@@ -221,43 +223,43 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
             "(torch.empty_like(out, device='cpu')), or make a whole model real by "
             "fastinit.torch.materialize_"
         )
+    if getattr(out, "requires_grad", False) and hasattr(out, "detach"):
+        # A torch parameter: filled as torch's own in-place operations fill it under no_grad.
+        out = out.detach()
+        try:
+            out[None][:0].zero_()  # tells autograd of the write, as those do
+        except RuntimeError as error:
+            raise ValueError(f"out cannot be written in place: {error}") from None
     try:
-        device = int(out.__dlpack_device__()[0])
+        kind, number = out.__dlpack_device__()
+        device = int(kind), int(number)
     except Exception as error:
         raise ValueError(
             f"out does not say on which device it lies ({error}); fastinit fills CPU memory"
         ) from None
-    if device in _CUDA_DEVICES:
-        return _by_dlpack_on_gpu(out)
-    if device not in _CPU_DEVICES:
+    from . import dlpack
+
+    on_gpu = device[0] in dlpack.CUDA_DEVICES
+    if not on_gpu and device[0] not in dlpack.CPU_DEVICES:
         raise ValueError(
-            f"out lies on a device (DLPack type {device}); fastinit fills memory of the CPU and of "
-            "NVIDIA GPUs: fill a CPU buffer and copy it, or use the framework's adapter"
+            f"out lies on a device (DLPack type {device[0]}); fastinit fills memory of the CPU and "
+            "of NVIDIA GPUs: fill a CPU buffer and copy it, or use the framework's adapter"
         )
+    options: dict[str, Any] = {"max_version": (1, 0)}
+    if on_gpu:
+        options["stream"] = 1  # the legacy default stream
     try:
-        return np.from_dlpack(out), None
-    except Exception as error:
-        # bfloat16 and the 8-bit floats, among others: a RuntimeError, since NumPy 2.5 a BufferError
-        if "dtype" not in str(error):
-            raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
-    from . import dlpack
-
-    try:
-        return dlpack.borrow(out.__dlpack__(max_version=(1, 0)))
-    except (TypeError, ValueError, BufferError, RuntimeError) as error:
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"out: {error}") from None
-
-
-def _by_dlpack_on_gpu(out: Any) -> tuple[Array, DType]:
-    from . import dlpack
-
-    try:
-        capsule = out.__dlpack__(stream=1, max_version=(1, 0))  # 1: the legacy default stream
+        try:
+            capsule = out.__dlpack__(**options)
+        except TypeError:  # written before DLPack 1.0
+            capsule = out.__dlpack__()
     except Exception as error:
         raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
     try:
-        with _explained():
-            return dlpack.borrow(capsule, on_gpu=True)
+        if on_gpu:
+            with _explained():
+                return dlpack.borrow(capsule, device)
+        return dlpack.borrow(capsule, device)
     except (TypeError, ValueError) as error:
         raise type(error)(f"out: {error}") from None
 

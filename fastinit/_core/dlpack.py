@@ -1,9 +1,9 @@
-"""DLPack by hand, for the dtypes that numpy.from_dlpack does not know: bfloat16 and the 8-bit
-floats.
+"""DLPack by hand: what a capsule says is checked before anything is done with it.
 
-It reads the capsule's structure through ctypes and lends the memory as bare bits; nothing is copied
-and the capsule is not consumed, only kept alive.  Imported by buffers.py when it is needed,
-because ctypes costs milliseconds.
+It reads the capsule's structure through ctypes.  bfloat16 and the 8-bit floats, which
+numpy.from_dlpack does not know, are lent as bare bits; nothing is copied and the capsule is not
+consumed, only kept alive.  Imported by buffers.py when it is needed, because ctypes costs
+milliseconds.
 """
 
 import ctypes
@@ -24,6 +24,10 @@ _DTYPES_ON_GPU = _DTYPES | {
 _DTYPES_ON_GPU |= {(2, bits): DTYPES[f"float{bits}"] for bits in (16, 32, 64)}
 _DTYPES_ON_GPU[6, 8] = DTYPES["bool"]
 _READ_ONLY = 1
+# Devices whose memory the CPU may write: kDLCPU, and the pinned host memory of CUDA and ROCm.
+CPU_DEVICES = (1, 3, 11)
+CUDA_DEVICES = (2, 13)  # kDLCUDA, kDLCUDAManaged
+_MOST_AXES = 64
 
 
 class _Tensor(ctypes.Structure):
@@ -67,15 +71,68 @@ class _Lender:
         self.capsule, self.__array_interface__ = capsule, interface
 
 
-def borrow(capsule: Any, on_gpu: bool = False) -> "tuple[np.ndarray[Any, Any], DType]":
-    """The memory of a versioned capsule as an array of bare bits, and its dtype: of the CPU, or of
-    a GPU as a CudaView.
+class _Given:
+    """Gives NumPy a capsule that was already asked for: a second one might differ."""
+
+    def __init__(self, capsule: Any, device: tuple[int, int]):
+        self._capsule, self._device = capsule, device
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._device
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self._capsule
+
+
+def _checked(tensor: _Tensor, devices: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and strides in elements of a tensor whose description can be true."""
+    if tensor.device_type not in devices:
+        raise ValueError(
+            f"its DLPack capsule lies on a device (DLPack type {tensor.device_type}) that is not "
+            "the one __dlpack_device__ says; fill a CPU buffer and copy it, or use the framework's "
+            "adapter"
+        )
+    if not 0 <= tensor.ndim <= _MOST_AXES:
+        raise ValueError(f"its DLPack capsule has {tensor.ndim} axes; 0 to {_MOST_AXES} may be")
+    if tensor.ndim and not tensor.shape:
+        raise ValueError("its DLPack capsule has axes, but its shape is a NULL pointer")
+    shape = tuple([tensor.shape[axis] for axis in range(tensor.ndim)])
+    if any(size < 0 for size in shape):
+        raise ValueError(f"its DLPack capsule has the shape {shape}; sizes must be >= 0")
+    if tensor.strides:
+        strides = tuple([tensor.strides[axis] for axis in range(tensor.ndim)])
+    else:  # C order
+        strides, step = (), 1
+        for size in reversed(shape):
+            strides, step = (step, *strides), step * size
+    if 0 in shape:
+        return shape, strides
+    if not tensor.data:
+        raise ValueError("its DLPack capsule has elements, but its data is a NULL pointer")
+    itemsize = -(-tensor.bits * tensor.lanes // 8)
+    ends = [(size - 1) * step * itemsize for size, step in zip(shape, strides, strict=True)]
+    begin = tensor.data + tensor.byte_offset
+    low = begin + sum([end for end in ends if end < 0])
+    high = begin + sum([end for end in ends if end > 0]) + itemsize
+    if low < 0 or high >= 1 << 63:
+        raise ValueError(
+            f"its DLPack capsule has shape {shape} and strides {strides}, which reach beyond the "
+            "address space"
+        )
+    return shape, strides
+
+
+def borrow(capsule: Any, device: tuple[int, int]) -> "tuple[np.ndarray[Any, Any], DType | None]":
+    """The memory of a versioned capsule as an array, of its own dtype and None, or of bare bits and
+    its dtype.  That of a GPU is a CudaView of bare bits.
     """
     if not _is_valid(capsule, b"dltensor_versioned"):
+        if not _is_valid(capsule, b"dltensor"):
+            raise ValueError("its __dlpack__ gives something that is not a DLPack capsule")
         raise ValueError(
             "its DLPack capsule is of the old, unversioned kind, which cannot say whether the "
-            "memory may be written; pass a view with a buffer (tensor.numpy()), or use the "
-            "framework's own adapter"
+            "memory may be written and so counts as read-only; pass a view with a buffer "
+            "(tensor.numpy()), or use the framework's own adapter"
         )
     managed = _Managed.from_address(_pointer(capsule, b"dltensor_versioned"))
     if managed.major != 1:
@@ -83,41 +140,37 @@ def borrow(capsule: Any, on_gpu: bool = False) -> "tuple[np.ndarray[Any, Any], D
             f"its DLPack version is {managed.major}.{managed.minor}; fastinit knows version 1"
         )
     tensor = managed.tensor
+    on_gpu = device[0] in CUDA_DEVICES
+    shape, steps = _checked(tensor, CUDA_DEVICES if on_gpu else CPU_DEVICES)
     dtypes = _DTYPES_ON_GPU if on_gpu else _DTYPES
     dtype = dtypes.get((tensor.code, tensor.bits)) if tensor.lanes == 1 else None
+    unknown = TypeError(
+        f"its DLPack dtype (code {tensor.code}, {tensor.bits} bits, {tensor.lanes} lanes) cannot "
+        "be filled"
+    )
     if dtype is None:
-        raise TypeError(
-            f"its DLPack dtype (code {tensor.code}, {tensor.bits} bits, {tensor.lanes} lanes) "
-            "cannot be filled"
-        )
-    shape = tuple(tensor.shape[axis] for axis in range(tensor.ndim))
+        if on_gpu:
+            raise unknown
+        try:
+            return np.from_dlpack(_Given(capsule, device)), None
+        except (RuntimeError, BufferError):  # of an unknown dtype; BufferError since NumPy 2.5
+            raise unknown from None
     if 0 in shape:
         return np.empty(shape, dtype.unsigned), dtype
-    strides = (
-        tuple(tensor.strides[axis] * dtype.itemsize for axis in range(tensor.ndim))
-        if tensor.strides
-        else None
-    )
+    strides = tuple([step * dtype.itemsize for step in steps])
+    address, read_only = tensor.data + tensor.byte_offset, bool(managed.flags & _READ_ONLY)
     if on_gpu:
         from .._cuda import lend
 
-        return lend.of_dlpack(
-            tensor.data + tensor.byte_offset,
-            shape,
-            strides,
-            dtype.unsigned,
-            tensor.device_id,
-            bool(managed.flags & _READ_ONLY),
-            capsule,
-        ), dtype
-    lender = _Lender(
-        capsule,
-        {
-            "data": (tensor.data + tensor.byte_offset, bool(managed.flags & _READ_ONLY)),
-            "shape": shape,
-            "strides": strides,
-            "typestr": dtype.unsigned.str,
-            "version": 3,
-        },
-    )
-    return np.asarray(lender), dtype
+        view = lend.of_dlpack(
+            address, shape, strides, dtype.unsigned, tensor.device_id, read_only, capsule
+        )
+        return view, dtype
+    interface = {
+        "data": (address, read_only),
+        "shape": shape,
+        "strides": strides,
+        "typestr": dtype.unsigned.str,
+        "version": 3,
+    }
+    return np.asarray(_Lender(capsule, interface)), dtype

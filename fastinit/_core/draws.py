@@ -18,6 +18,8 @@ from .dtypes import (
     NORMAL,
     TRUNCATED_NORMAL,
     UNIFORM,
+    WORDS,
+    WORDS64,
     DType,
     decode,
     encode,
@@ -30,6 +32,18 @@ from .dtypes import (
 REACH, REACH_FLOAT64 = 6.77, 9.5
 
 
+# The first parameters of each draw, in the engines' order: lowest and highest clamp what is
+# drawn, and span is high - low.
+_NUMBERS = {
+    CONSTANT: ("bits",),
+    UNIFORM: ("low", "span", "lowest", "highest"),
+    NORMAL: ("mean", "std"),
+    TRUNCATED_NORMAL: ("form", "mean", "std", "lowest", "highest"),
+    WORDS: (),
+    WORDS64: (),
+}
+
+
 class Draw(NamedTuple):
     """What an engine needs to know of an elementwise draw: codes of dtypes.py and parameters as
     doubles.
@@ -38,6 +52,10 @@ class Draw(NamedTuple):
     draw: int
     storage: int
     parameters: tuple[Any, ...]
+
+    def numbers(self) -> dict[str, Any]:
+        """The parameters by name; those of the truncated normal's own form are left out."""
+        return dict(zip(_NUMBERS[self.draw], self.parameters, strict=False))
 
 
 def floating(dtype: DType, what: str) -> None:

@@ -20,7 +20,7 @@ from .._jit import orthogonal as jit
 from .._jit import stores
 from .._jit.tiles import NARROW, ROWS
 from ..typing import Array
-from .problem import BLOCK, Draw, Place, Problem
+from .problem import BLOCK, DrawNormals, Place, Problem
 
 # Bytes, at most 256 MiB together beside T: reflectors kept between the panels (8192 by 8192 in
 # float32 still fits), and all panels of Q at work; or, where reflectors are drawn again, wider
@@ -106,7 +106,9 @@ class _Memory:
 class _Former:
     """One Problem being worked off."""
 
-    def __init__(self, problem: Problem, place: Place, draw: Draw, threads: int | None) -> None:
+    def __init__(
+        self, problem: Problem, place: Place, draw: DrawNormals, threads: int | None
+    ) -> None:
         self.problem, self.place, self.draw = problem, place, draw
         self.working, self.p, self.q = problem.working, problem.p, problem.q
         self.itemsize = self.working.itemsize
@@ -474,7 +476,7 @@ class _Former:
         self.place.keep(to, slice(m, m + 1), panel)
 
 
-def form(problem: Problem, place: Place, draw: Draw, threads: int | None) -> None:
+def form(problem: Problem, place: Place, draw: DrawNormals, threads: int | None) -> None:
     """Work off a problem, with the bits of numpy_form.py."""
     former = _Former(problem, place, draw, threads)
     try:

@@ -20,7 +20,7 @@ from .._core.dtypes import U32, WORDS, DType
 from .._core.jobs import draw_job
 from .._core.stream import PLANE_PROJECTION
 from ..typing import Array, Sizes
-from . import forms, numpy_form
+from . import forms
 from .problem import BLOCK
 
 CHUNK = 64  # input channels that one task carries through all convolutions
@@ -51,6 +51,8 @@ def write_kernel(
     what: str,
 ) -> None:
     """`view` is the region `parts` of (*kernel, in, out)."""
+    from . import numpy_form  # on demand, with the reference engine that it uses
+
     axes, side = len(kernel), kernel[0]
     working = dtype.working
     draw = forms.draws(dtype.wide, seed, stream)
@@ -105,17 +107,22 @@ def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Siz
 class _Numpy:
     """The products in NumPy."""
 
+    def __init__(self) -> None:
+        from . import numpy_form
+
+        self._chain = numpy_form.chain
+
     def projection(self, columns: Array) -> tuple[Array, Array]:
-        p = numpy_form.chain(columns, columns)
+        p = self._chain(columns, columns)
         return np.eye(len(p), dtype=p.dtype) - p, p
 
     def convolved(self, first: Array, factors: list[Any], axes: int) -> dict[Sizes, Array]:
         def step(before: Array | None, same: Array | None, factor: tuple[Array, Array]) -> Array:
             total = np.zeros_like(first)
             if before is not None:
-                numpy_form.chain(before.T, factor[0], total)
+                self._chain(before.T, factor[0], total)
             if same is not None:
-                numpy_form.chain(same.T, factor[1], total)
+                self._chain(same.T, factor[1], total)
             return total
 
         return _convolved(first, factors, axes, step)

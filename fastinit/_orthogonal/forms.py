@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from typing import Any
 
 import numpy as np
 
+from .._core import draws as _draws
 from .._core import engine
-from .._core.dtypes import F32, F64, NORMAL, DType
-from .._core.jobs import Job
-from .._core.stream import PLANE_VALUES
+from .._core.dtypes import FLOAT32, FLOAT64, DType
+from .._core.jobs import draw_job
 from ..typing import Array
-from . import numpy_form
-from .problem import Draw, Place, Problem
+from .problem import DrawNormals, Place, Problem
 
 STEPS = {
     False: 1e8,
@@ -29,32 +27,23 @@ IMPORTING = 0.25  # seconds of NumPy in one process that are worth importing num
 PATIENCE = 60.0  # seconds that a call may take in NumPy without having been asked for
 
 _spent = 0.0
+_compiled: Any = None  # the compiled form's module, set once its import is complete
 _missing: Exception | None = None  # why numba cannot be had, once that was found out
 
 
-def draws(wide: bool, seed: int, stream: int) -> Draw:
-    """The standard normals of plane 0; see Draw.  The one place where the family draws values."""
-    storage, unsigned = (F64, np.uint64) if wide else (F32, np.uint32)
+def draws(wide: bool, seed: int, stream: int) -> DrawNormals:
+    """The standard normals of plane 0; see DrawNormals.  The one place where the family draws
+    values.
+    """
+    dtype = FLOAT64 if wide else FLOAT32
+    standard = _draws.normal(0.0, 1.0, dtype)
 
     def draw(parts: Any) -> None:
-        plane, standard = PLANE_VALUES, (0.0, 1.0)
-        engine.run(
-            [
-                Job(
-                    out.view(unsigned),
-                    NORMAL,
-                    storage,
-                    seed,
-                    stream,
-                    plane,
-                    standard,
-                    first,
-                    strides,
-                )
-                for out, first, strides in parts
-            ],
-            threads=1,
-        )
+        jobs = [
+            draw_job(out.view(dtype.unsigned), standard, seed, stream, first, strides)
+            for out, first, strides in parts
+        ]
+        engine.run(jobs, threads=1)
 
     return draw
 
@@ -63,19 +52,20 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
     """The module of the compiled form, or None where NumPy's is as good, or was asked for, or is
     all there is.
     """
-    global _missing, _spent
+    global _compiled, _missing, _spent
     seconds = steps / STEPS[wide]
     if os.environ.get("FASTINIT_ENGINE") == "reference":
         return None
-    module = sys.modules.get(__package__ + ".compiled")
-    if module is not None:
-        return module
+    if _compiled is not None:
+        return _compiled
     if _spent + seconds < IMPORTING:
         _spent += seconds
         return None
     if _missing is None:
         try:
-            return importlib.import_module(".compiled", __package__)
+            # Not from sys.modules: there it stands before another thread has finished importing it.
+            _compiled = importlib.import_module(".compiled", __package__)
+            return _compiled
         except (
             ImportError,
             OSError,
@@ -91,12 +81,14 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
     ) from _missing
 
 
-def form(problem: Problem, place: Place, draw: Draw, threads: int | None, what: str) -> None:
+def form(problem: Problem, place: Place, draw: DrawNormals, threads: int | None, what: str) -> None:
     """Write the problem's part of W to its place."""
     module = compiled(problem.steps, problem.dtype.wide, what)
     if module is not None:
         module.form(problem, place, draw, threads)
         return
+    from . import numpy_form  # on demand, with the reference engine that it uses
+
     every = slice(0, len(problem.columns))
     for m, matrix in enumerate(problem.matrices):
         q = numpy_form.columns_of_q(
@@ -113,7 +105,7 @@ def columns(
     matrix: int,
     wanted: Array,
     dtype: DType,
-    draw: Draw,
+    draw: DrawNormals,
     threads: int | None,
     what: str,
 ) -> Array:

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import reference
 from .._core.dtypes import DType
 from ..typing import Array
-from .problem import BLOCK, Draw
+from .problem import BLOCK, DrawNormals
 
 TILE = (
     1 << 15
@@ -175,7 +174,9 @@ def triangle(v: Array, tau: Array) -> Array:
     return t
 
 
-def columns_of_q(draw: Draw, p: int, q: int, matrix: int, columns: Array, dtype: Any) -> Array:
+def columns_of_q(
+    draw: DrawNormals, p: int, q: int, matrix: int, columns: Array, dtype: Any
+) -> Array:
     """Q[:, columns] (q by their number, in the working type) of matrix number `matrix`; `columns`
     ascend.
     """
@@ -205,6 +206,8 @@ def columns_of_q(draw: Draw, p: int, q: int, matrix: int, columns: Array, dtype:
 
 def stored(values: Array, gain: float, dtype: DType) -> Array:
     """The destination's bits of working values times gain."""
+    from .. import reference  # on demand: the native engine does without it
+
     working = values.dtype.type
     return reference.store(
         np.ascontiguousarray(values * working(gain) + working(0)), dtype.code

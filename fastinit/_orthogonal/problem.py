@@ -17,7 +17,7 @@ from ..typing import Array
 
 # draw([(out, first, strides), ...]) fills each `out` with standard normals: value index first +
 # sum(i_k * strides[k])
-Draw = Callable[[Sequence[tuple[Array, int, tuple[int, ...]]]], None]
+DrawNormals = Callable[[Sequence[tuple[Array, int, tuple[int, ...]]]], None]
 
 BLOCK = 64  # consecutive reflectors applied together; part of the contract
 

@@ -15,7 +15,6 @@ from .._core.arguments import bound, choice, real
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
-from .._core.math import truncated_std
 from ..typing import Bounds, Dtype, Name, Out, Real, Region, Seed, Shape, Sizes
 
 
@@ -69,6 +68,8 @@ def truncated_normal_rule(
             )
         return draws.normal(mean, 0.0, dtype)  # the mean everywhere
     if correct_std:
+        from .._core.math import truncated_std  # on demand: exact functions, a millisecond to load
+
         std = std / truncated_std(low, high)  # bits: the std before truncation
     return draws.truncated_normal(
         mean, std, mean + low * std, mean + high * std, dtype
@@ -79,6 +80,8 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
     """The sigma whose normal, cut at fixed bounds, has the given std: that grows with sigma, so
     halving finds it.
     """
+
+    from .._core.math import truncated_std
 
     def reached(sigma: float) -> bool:
         return sigma * truncated_std((low - mean) / sigma, (high - mean) / sigma) >= std

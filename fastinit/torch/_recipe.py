@@ -19,6 +19,7 @@ from torch import nn
 
 from .. import _adapters
 from .._core import first_match
+from .._core.arguments import nearest
 from . import _defaults, _memory
 from ._defaults import Record
 from ._names import Named
@@ -352,7 +353,7 @@ def _check_attributes(key: type, settings: dict[str, Any], parameters: list[Name
         if name != "*" and known and name not in known:
             raise ValueError(
                 f"recipe[{key.__name__}] names {name!r}, which no {key.__name__} of this model has"
-                f"{_adapters.nearest(name, known) or f'; they have {sorted(known)}'}"
+                f"; {nearest(name, known) or f'they have {sorted(known)}'}"
             )
 
 
@@ -360,8 +361,9 @@ def _unmatched(key: Any, parameters: list[Named]) -> str:
     if isinstance(key, str):
         names = [site.name for item in parameters for site in item.sites]
         return (
-            f"recipe key {key!r} matches no "
-            f"parameter{_adapters.nearest(key, names) or ' of this model'}"
+            f"recipe key {key!r} matches no parameter of this model; {nearest(key, names)}".rstrip(
+                "; "
+            )
         )
     kinds = sorted({type(item.sites[0].module).__name__ for item in parameters})
     return (

@@ -51,11 +51,10 @@ LAYERS = [
     ["__main__"],
 ]
 LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
-# Imports that point up, all inside functions: `rest=` of pretrained may be any initializer of the
-# table, pretrained among them.
-UPWARD = {("pretrained", "_table")}
+# Imports that point up, all inside functions.
+UPWARD: set[tuple[str, str]] = set()
 # Modules of one room that import each other, the second inside a function.
-CIRCLES = {("_table", "pretrained")}
+CIRCLES: set[tuple[str, str]] = set()
 # Who may import what beside NumPy and the standard library.
 PACKAGES = {
     "typing": {"typing_extensions"},  # for type checkers only

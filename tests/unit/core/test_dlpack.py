@@ -101,7 +101,8 @@ def test_dlpack_flags_versions_and_devices_are_honoured():
         (Exporter(capsule_of(owner, 6)), TypeError, "code 6"),
         (Exporter(fixed), ValueError, "read-only"),
         (Old(np.zeros(4, np.float32)), ValueError, "read-only"),
-        (Exporter(np.zeros(4, np.float32), device=(2, 0)), ValueError, "lies on a device"),
+        (Exporter(np.zeros(4, np.float32), device=(2, 0)), ValueError, "does not lend its memory"),
+        (Exporter(np.zeros(4, np.float32), device=(4, 0)), ValueError, "lies on a device"),
         (Exporter(np.zeros(4, np.float32), device=None), ValueError, "which device"),
     ]
     for out, error, message in cases:
@@ -132,11 +133,109 @@ def test_torch_tensors_are_filled_through_dlpack():
                 )
                 == expected
             )
-    with pytest.raises(
-        ValueError, match=r"require gradient.*tensor\.detach\(\), or fastinit\.torch"
-    ):
-        draw(out=torch.zeros(3, requires_grad=True))
     with pytest.raises(ValueError, match="device"):
         draw(out=torch.zeros(3, device="meta"))
     with pytest.raises(ValueError, match="overlaps itself"):
         draw(out=torch.zeros(3, 1).expand(3, 4))
+
+
+# -------------------------------------------------------------------------- capsules that lie
+
+
+def lying(values, code, change, name=b"dltensor_versioned"):
+    """A capsule whose tensor was changed after it was made."""
+    give = capsule_of(values, code, name=name)
+
+    def changed(**options):
+        capsule = give(**options)
+        managed = dlpack._Managed.from_address(dlpack._pointer(capsule, name))
+        change(managed.tensor)
+        return capsule
+
+    return changed
+
+
+def set_to(**fields):
+    def change(tensor):
+        for field, value in fields.items():
+            setattr(tensor, field, value)
+
+    return change
+
+
+def set_item(field, value):
+    def change(tensor):
+        getattr(tensor, field)[0] = value
+
+    return change
+
+
+NULL = ctypes.POINTER(ctypes.c_int64)()
+LIES = {
+    "on a GPU": (set_to(device_type=2), "lies on a device"),
+    "fewer than no axes": (set_to(ndim=-1), "has -1 axes"),
+    "too many axes": (set_to(ndim=1 << 20), "axes"),
+    "no shape": (set_to(shape=NULL), "shape is a NULL pointer"),
+    "no memory": (set_to(data=None, byte_offset=0), "data is a NULL pointer"),
+    "a negative size": (set_item("shape", -5), "sizes must be >= 0"),
+    "a stride beyond the address space": (set_item("strides", 1 << 62), "address space"),
+    "a size beyond the address space": (set_item("shape", 1 << 62), "address space"),
+    "an offset beyond the address space": (set_to(byte_offset=1 << 63), "address space"),
+    "a negative stride below zero": (set_item("strides", -(1 << 62)), "address space"),
+}
+
+
+@pytest.mark.parametrize("code", [4, 2], ids=["bfloat16", "float16"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_capsule_that_lies_is_refused_in_words_and_nothing_is_written(lie, code):
+    change, message = LIES[lie]
+    values = np.full((6, 8), 7, np.uint16)
+    with pytest.raises(ValueError, match=message):
+        draw(None, out=Exporter(lying(values, code, change)))
+    assert (values == 7).all()
+
+
+def test_a_capsule_is_asked_for_once():
+    asked = []
+    array = np.zeros((6, 8), np.float32)
+
+    def give(**options):
+        asked.append(options)
+        return array.__dlpack__(**options)
+
+    draw(None, out=Exporter(give))
+    assert len(asked) == 1 and array.any()
+
+
+def test_an_array_interface_is_read_once():
+    class Fresh:
+        """Makes new memory at each access."""
+
+        made: list = []
+
+        @property
+        def __array_interface__(self):
+            self.made.append(np.zeros((6, 8), np.float32))
+            return self.made[-1].__array_interface__
+
+    out = Fresh()
+    draw(None, out=out)
+    assert len(out.made) == 1 and out.made[0].any()
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_torch_parameter_is_filled_as_under_no_grad(dtype):
+    import torch
+
+    import fastinit as fi
+
+    parameter = torch.nn.Parameter(torch.zeros(6, 8, dtype=getattr(torch, dtype)))
+    scalar = torch.nn.Parameter(torch.zeros((), dtype=getattr(torch, dtype)))
+    before = parameter._version, scalar._version
+    fi.fill({"w": (parameter, "he_normal"), "s": (scalar, "ones")}, seed=3)
+    want = fi.he_normal((6, 8), seed=3, name="w", dtype=dtype)
+    assert parameter.requires_grad and parameter.grad is None
+    assert np.array_equal(parameter.detach().float().numpy(), want.astype(np.float32))
+    assert scalar.item() == 1.0
+    assert parameter._version > before[0] and scalar._version > before[1]  # autograd is told

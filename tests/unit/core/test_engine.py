@@ -5,6 +5,7 @@ is left changed.  Forks and signals: processes/test_forks_and_signals.py.
 import _thread
 import mmap
 import os
+import textwrap
 import threading
 import time
 
@@ -14,7 +15,7 @@ from children import growth, python
 from engine_jobs import job
 
 import fastinit as fi
-from fastinit._core import dtypes, engine
+from fastinit._core import draws, dtypes, engine
 
 FLOAT32, FLOAT64 = dtypes.FLOAT32, dtypes.FLOAT64
 
@@ -348,3 +349,62 @@ def test_without_the_extension_the_same_bits_come_from_the_reference_engine(tmp_
     assert python(code, PYTHONPATH=str(tmp_path)).stdout.split() == ["reference", want]
     run = python(code, check=False, PYTHONPATH=str(tmp_path), FASTINIT_ENGINE="native")
     assert run.returncode and "FASTINIT_REQUIRE_NATIVE=1" in run.stderr
+
+
+@pytest.mark.native
+def test_a_constant_without_its_parameter_is_refused():
+    from fastinit import _native
+
+    for parameters in ((), (0, 0)):
+        one = job(4, draws.constant(1.0, FLOAT32))._replace(parameters=parameters)
+        with pytest.raises(ValueError, match="parameters of a constant, which has one"):
+            _native.Batch([one])
+
+
+# -------------------------------------------------------------------------------------- from cold
+
+COLD = """
+    import os, sys, tempfile, threading
+    import numpy as np, fastinit as fi
+    sys.setswitchinterval(1e-6)
+    path = os.path.join(tempfile.mkdtemp(), "w.npz")
+    np.savez(path, w=np.ones((4, 4), np.float32))
+    calls = [
+        lambda: fi.orthogonal((300, 300), seed=3),
+        lambda: fi.convolutional_orthogonal((8, 8, 3, 3), seed=3),
+        lambda: fi.sparse((900, 900), n_nonzero=300, seed=3),
+        lambda: fi.truncated_normal((50,), correct_std=True, seed=3),
+        lambda: fi.normal((600_000,), seed=3, threads=4),
+        lambda: fi.he_normal((64, 64), seed=3, dtype="bfloat16"),
+        lambda: fi.pretrained(path),
+        lambda: fi.gain(lambda z: max(z, 0.0)),
+        lambda: fi.explain("he_normal", (3, 3)),
+        lambda: fi.fill({"w": (np.ma.array(np.zeros(3)).data, "ones")}, seed=0),
+        lambda: fi.info()["version"],
+        lambda: fi.philox4x32((0, 0, 0, 0), (0, 0)),
+    ]
+    count = int(sys.argv[1])
+    start, results, errors = threading.Barrier(count), {}, []
+    def race(first):
+        start.wait()
+        for k in range(len(calls)):
+            k = (first + k) % len(calls)
+            try:
+                value = calls[k]()
+                text = value.tobytes() if isinstance(value, np.ndarray) else repr(value)
+                if k != 9:  # a report holds its seconds
+                    results.setdefault(k, set()).add(text)
+            except BaseException as error:
+                errors.append((k, repr(error)[:200]))
+    threads = [threading.Thread(target=race, args=(0 if count == 2 else k,)) for k in range(count)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    print(errors[:3], {k: len(found) for k, found in results.items() if len(found) != 1})
+"""
+
+
+@pytest.mark.parametrize("count", [2, 200])
+def test_first_uses_may_race(count):
+    """Imports on demand, caches and the pool, all cold, by threads that start together."""
+    code = textwrap.dedent(COLD).replace("sys.argv[1]", str(count))
+    assert python(code).stdout.strip() == "[] {}"

@@ -322,7 +322,7 @@ def test_without_numba_minutes_are_refused_and_seconds_are_not(monkeypatch):
 
     monkeypatch.setattr(forms.importlib, "import_module", no_numba)
     monkeypatch.setattr(forms, "_missing", None)
-    monkeypatch.delitem(forms.sys.modules, "fastinit._orthogonal.compiled", raising=False)
+    monkeypatch.setattr(forms, "_compiled", None)
     monkeypatch.delenv("FASTINIT_ENGINE", raising=False)
     out = np.full((8192, 8192), 3.0, np.float32)
     with pytest.raises(
