@@ -127,6 +127,17 @@ def test_weight_normalization_starts_every_unit_alike():
     assert torch.allclose(first.mean(0), torch.zeros(9), atol=1e-4)
 
 
+def test_between_layers_reports_the_moments_before_and_after():
+    model = nn.Sequential(nn.Linear(5, 6), nn.Linear(6, 3))
+    x = torch.from_numpy(fi.normal((32, 5), seed=1))
+    before = [y.std(correction=0).item() for y in outputs(model, x).values()]
+    report = fit.normalize_between_layers_(model, x)
+    after = [y.std(correction=0).item() for y in outputs(model, x).values()]
+    assert [line.std_before for line in report.layers] == pytest.approx(before)
+    assert [line.std for line in report.layers] == pytest.approx(after)
+    assert after[0] != pytest.approx(before[0])
+
+
 def test_between_layers_all_change_at_one_rate_and_compute_the_same():
     model = nn.Sequential(nn.Linear(7, 9), nn.ReLU(), nn.Linear(9, 9), nn.ReLU(), nn.Linear(9, 4))
     with torch.no_grad():
