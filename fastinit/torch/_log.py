@@ -312,11 +312,15 @@ class Recorder(_detours.Block):
         kwargs = kwargs or {}
         if func in _READING and args and args[0].is_meta:
             return func(args[0].cpu(), *args[1:], **kwargs)
-        if func not in _device_constructors() or kwargs.get("device") is not None:
+        if func is torch.Tensor.new_tensor and args[0].is_meta:
+            func, like, args = torch.tensor, args[0], args[1:]
+            kwargs = {"dtype": like.dtype, **kwargs}
+        if func not in _device_constructors():
             return func(*args, **kwargs)
-        if func in _FROM_VALUES:
-            if args and isinstance(args[0], torch.Tensor):
-                return func(*args, **kwargs)
+        device = kwargs.get("device")
+        if device is not None and torch.device(device).type != "meta":
+            return func(*args, **kwargs)
+        if func in _FROM_VALUES and not (args and isinstance(args[0], torch.Tensor)):
             # On the meta device these make a tensor without an operation, so its values would be
             # lost.  Without elements it stays on the CPU: by torch.tensor([]) transformers asks
             # whether initialization is worth while.
@@ -374,8 +378,13 @@ class _Dispatch(TorchDispatchMode):
         if leaves_meta and given and self._log.knows(given[0]):
             with _disable_current_modes():
                 values = self._read(self._log, self._log.ref(given[0]))
-            if values is not None:
-                return func(values, *args[1:], **kwargs)
+            if values is None:
+                raise RuntimeError(
+                    "initialization code reads values that are drawn or not yet written, which a "
+                    "record on the meta device does not have; build that part outside of "
+                    "construction(), or give a recipe for its parameters"
+                )
+            return func(values, *args[1:], **kwargs)
         meta = any(one.is_meta for one in given)
         if meta and not all(one.is_meta for one in given):
             target: Any = args[0] if args else None

@@ -151,6 +151,47 @@ def test_blocks_that_do_not_fit_are_refused(blocks, text):
         fit.materialize_(on_meta(lambda: nn.LSTM(5, 8)), {"*": ("normal", {"blocks": blocks})})
 
 
+# ------------------------------------------------------------------------ values from elsewhere
+
+
+class Table(nn.Module):
+    """A table of positions that NumPy computes, as DiT and MAE have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, 10, 8), requires_grad=False)
+        self.lin = nn.Linear(8, 8)
+        self.table.data.copy_(torch.from_numpy(positions()).float().unsqueeze(0))
+        widths = [width.item() for width in torch.linspace(1, 3, 3)]
+        self.scale = nn.Parameter(torch.tensor(widths).repeat(2, 1)[:, ::2] * 2)
+        self.flags = nn.Parameter(torch.tensor(torch.arange(4).tolist(), dtype=torch.float32))
+        # As RWKV does: the device is that of a parameter.
+        time = torch.tensor([n / 8 for n in range(8)], device=self.lin.weight.device)
+        self.decay = nn.Parameter(torch.pow(time, 0.5) + self.lin.weight.new_tensor([2.0]))
+
+
+def positions():
+    angle = np.arange(10)[:, None] / 10000 ** (np.arange(4)[None] / 4)
+    return np.concatenate([np.sin(angle), np.cos(angle)], 1)
+
+
+def test_values_that_a_constructor_computes_without_drawing_are_its_values():
+    with fit.construction() as made:
+        model = Table()
+    report = fit.materialize_(model, made)
+    plain = Table()
+    for name in ("table", "scale", "flags", "decay"):
+        assert torch.equal(getattr(model, name), getattr(plain, name)), name
+    assert set(report.computed) == {"table", "scale", "flags", "decay"} and fit.verify_(model, made)
+    with torch.device("meta"), pytest.raises((RuntimeError, NotImplementedError)):
+        Table()  # torch's own refusal: a meta tensor has no item
+
+
+def test_code_that_reads_a_drawn_value_is_told():
+    with fit.construction(), pytest.raises(RuntimeError, match="reads values that are drawn"):
+        nn.Linear(3, 3).weight.max().item()
+
+
 # -------------------------------------------------------------------------- models that are real
 
 

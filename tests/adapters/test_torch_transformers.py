@@ -227,6 +227,66 @@ def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
         assert one.__dict__.get("_is_hf_initialized") == two.__dict__.get("_is_hf_initialized")
 
 
+def test_what_is_written_after_a_transformers_constructor_has_the_last_word():
+    config = CONFIGS["LlamaForCausalLM"]()
+    with fit.construction() as made:
+        model = transformers.LlamaForCausalLM(config)
+        torch.nn.init.zeros_(model.lm_head.weight)
+        torch.nn.init.orthogonal_(model.model.layers[0].self_attn.o_proj.weight)
+        model.adapter = torch.nn.Linear(64, 8)
+        torch.nn.init.constant_(model.adapter.weight, 0.5)
+        whole = torch.nn.Sequential(model)
+    report = fit.materialize_(whole, made, seed=2)
+    name = "0.model.layers.0.self_attn.o_proj.weight"
+    expected = torch.from_numpy(fi.orthogonal((64, 64), seed=2, name=name))
+    assert torch.equal(model.model.layers[0].self_attn.o_proj.weight, expected)
+    assert not model.lm_head.weight.any() and model.adapter.weight.eq(0.5).all()
+    assert model.model.layers[1].self_attn.o_proj.weight.std().item() == pytest.approx(
+        0.02, rel=0.1
+    )
+    assert report.unknown == () and fit.verify_(whole, made, seed=2)
+
+
+@pytest.mark.parametrize("marked", ["module", "tensors"])
+def test_what_a_constructor_marks_as_initialized_keeps_its_values(marked):
+    class Gated(transformers.LlamaModel):
+        def __init__(self, config):
+            super().__init__(config)
+            self.gate = torch.nn.Linear(64, 64)
+            torch.nn.init.zeros_(self.gate.weight)
+            torch.nn.init.constant_(self.gate.bias, 3.0)
+            for one in [self.gate] if marked == "module" else self.gate.parameters():
+                one._is_hf_initialized = True
+            self.post_init()
+
+    config = CONFIGS["LlamaForCausalLM"]()
+    with fit.construction() as made:
+        model = Gated(config)
+    fit.materialize_(model, made, seed=2)
+    assert not model.gate.weight.any() and model.gate.bias.eq(3.0).all()
+    assert model.layers[0].mlp.up_proj.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    with torch.device("meta"):
+        model = Gated(config)
+    with pytest.warns(UserWarning, match=r"write gate\.weight, gate\.bias more often"):
+        fit.materialize_(model, seed=2)
+
+
+def test_parameters_that_xlnet_makes_as_real_memory_are_refused_or_filled():
+    def make():
+        with torch.device("meta"):
+            return transformers.XLNetModel(
+                transformers.XLNetConfig(d_model=64, n_layer=1, n_head=4, d_inner=96, vocab_size=50)
+            )
+
+    with pytest.raises(ValueError, match=r"rel_attn\.q: it is real memory.*overwrite=True"):
+        fit.materialize_(make())
+    model = make()
+    fit.materialize_(model, overwrite=True)
+    name = "layer.0.rel_attn.q"
+    drawn = fi.normal((64, 4, 16), std=0.02, seed=0, name=name)
+    assert torch.equal(model.get_parameter(name), torch.from_numpy(drawn))
+
+
 def test_a_materialized_llama_computes():
     model = on_meta("LlamaForCausalLM")
     fit.materialize_(model, seed=1, dtype=torch.bfloat16)
