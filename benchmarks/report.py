@@ -136,6 +136,56 @@ def others() -> list[str]:
     return lines
 
 
+def cards() -> list[str]:
+    """Fills of each card that benchmarks/cuda.py was run on, beside its memset and torch."""
+    found = [
+        json.loads(path.read_text()) for path in sorted((HERE / "results").glob("cuda-*.json"))
+    ]
+    wanted = [
+        (draw, dtype)
+        for draw in ("uniform", "normal", "truncated ±2σ")
+        for dtype in ("float32", "bfloat16")
+    ]
+    lines = [
+        "| 2^28 values | " + " | ".join(card["card"] for card in found) + " |",
+        "|---" * (len(found) + 1) + "|",
+    ]
+    fills = [{(row["draw"], row["dtype"]): row for row in card["fills"]} for card in found]
+    for draw, dtype in wanted:
+        cells = [
+            f"{row['milliseconds']:.2f} ms: {row['of_memset']:.2f} of memset, torch "
+            f"{row['torch_milliseconds']:.2f} ms ({row['of_torch']:.1f}×)"
+            for row in (card[draw, dtype] for card in fills)
+        ]
+        lines.append(f"| {draw} {dtype} | " + " | ".join(cells) + " |")
+    name = "llama, times faster than the host path"
+    lines.append(
+        "| Llama of 1.2 billion weights, bfloat16, from meta by `materialize_` | "
+        + " | ".join(f"{card[name]:.1f}× the host path" for card in found)
+        + " |"
+    )
+    for key, label in (("compiled", "compiled anew"), ("cached", "from the cache")):
+        name = f"first use, {key}, s"
+        cells = [f"{card[name]:.2f} s" for card in found]
+        lines.append(f"| first use, {label} | " + " | ".join(cells) + " |")
+    versions = {f"torch {card['torch']}, driver {card['driver']}" for card in found}
+    checks = {len(card["checks"]) for card in found}
+    bad = [card["card"] for card in found if card["refused"] or not _clean(card)]
+    verdict = (
+        f"each card passed {max(checks)} checks of equal bits, 10⁹ values of every draw and dtype "
+        "among them"
+    )
+    if bad:
+        verdict = f"{', '.join(bad)} failed a check of equal bits"
+    text = f"{'; '.join(sorted(versions))}; medians, by the device's events. In the same run "
+    text += f"{verdict}."
+    return [*lines, "", *textwrap.wrap(text, 100, break_on_hyphens=False)]
+
+
+def _clean(card: dict[str, Any]) -> bool:
+    return not any(check["difference"] for check in card["checks"].values())
+
+
 # Where See Also of a docstring points, and what the README calls it.
 FRAMEWORKS = {"torch": "torch", "keras": "Keras", "jax": "JAX"}
 
@@ -176,7 +226,12 @@ def names() -> list[str]:
 
 def main() -> int:
     before = after = README.read_text()
-    for name, lines in (("speed", [*fills(), "", *others()]), ("names", names())):
+    parts = (
+        ("speed", [*fills(), "", *others()]),
+        ("cards", cards()),
+        ("names", names()),
+    )
+    for name, lines in parts:
         begin = f"<!-- report.py: {name} -->"
         head, rest = after.split(begin)
         after = head + begin + "\n" + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1]
