@@ -59,6 +59,11 @@ def test_vmap_draws_what_each_key_draws():
     )
 
 
+def test_a_traced_number_draws_what_it_draws_eagerly():
+    drawn = jax.jit(lambda key, std: init.normal(std)(key, (5, 7), "float32"))(KEY, 0.5)
+    assert bits(drawn) == bits(init.normal(0.5)(KEY, (5, 7), "float32"))
+
+
 def test_many_callbacks_in_one_program_do_not_hang():
     keys = jax.random.split(KEY, 40)
     draw = jax.jit(lambda keys: [init.normal()(key, (300, 1000), "float32") for key in keys])

@@ -8,7 +8,7 @@ from jax_cases import DTYPES, KEY, bits
 
 import fastinit.jax as init
 
-PROCESSES = ("jax_32_bits", "jax_64_bits", "jax_reference_engine")
+PROCESSES = ("jax_32_bits", "jax_64_bits")
 
 KEYS = jax.random.split(KEY, 3)
 NUMBERS = np.array([0.125, 0.5, 3.0], np.float32)
