@@ -114,6 +114,9 @@ TABLE: dict[str, tuple[Initializer, Callable[..., Any]]] = {
 INITIALIZERS: dict[str, Initializer] = {name: function for name, (function, _) in TABLE.items()}
 RULES: dict[Initializer, Callable[..., Any]] = dict(TABLE.values())
 
+# What neither seed nor name changes, beside draws of a constant.
+SEEDLESS = ("eye", "dirac", "idinit", "zero_hadamard", "bilinear", "lstm_bias")
+
 # Pure aliases: the same function object under another name.
 ALIASES: dict[str, str] = {
     "identity": "eye",

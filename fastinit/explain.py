@@ -13,7 +13,7 @@ from ._core.draws import Draw
 from ._core.dtypes import (
     CONSTANT,
     FLOAT64,
-    NORMAL,
+    TRUNCATED_NORMAL,
     UNIFORM,
     DType,
     decode,
@@ -86,15 +86,36 @@ def explain(
             _numbers(draw, rule(shape, FLOAT64, **arguments) if dtype.is_float else draw, dtype)
         )
     stream = stream_id(name)
-    parts.append(f"stream {stream:#018x} ({'no name' if name is None else f'name {name!r}'})")
-    parts.append("a new seed every call" if seed is None else f"seed {check_seed(seed)}")
+    if seed is not None:
+        seed = check_seed(seed)
+    if not _is_seeded(function, draw, arguments):
+        parts.append("no seed is used")
+    else:
+        parts.append(f"stream {stream:#018x} ({'no name' if name is None else f'name {name!r}'})")
+        parts.append("a new seed every call" if seed is None else f"seed {seed}")
     return "; ".join(parts)
 
 
 def _formula(function: Any) -> str:
     """The first sentence of the docstring, which is the formula."""
-    first = (function.__doc__ or function.__name__).split("\n\n", 1)[0]
-    return " ".join(first.split()).rstrip(".")
+    text = function.__doc__
+    if text is None:  # python -OO takes docstrings away; the source has them
+        import ast
+        import inspect
+        import textwrap
+
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        text = ast.get_docstring(tree.body[0]) or function.__name__  # type: ignore[arg-type]
+    return " ".join(text.split("\n\n", 1)[0].split()).rstrip(".")
+
+
+def _is_seeded(function: Any, result: Any, arguments: dict[str, Any]) -> bool:
+    """Whether the seed and the name change what is filled."""
+    if isinstance(result, Draw):
+        return result.draw != CONSTANT
+    if function is _table.pretrained:
+        return arguments.get("rest") is not None
+    return function.__name__ not in _table.SEEDLESS
 
 
 def _numbers(draw: Draw, exact: Draw, dtype: DType) -> str:
@@ -102,20 +123,26 @@ def _numbers(draw: Draw, exact: Draw, dtype: DType) -> str:
     unrounded doubles.
     """
     if draw.draw == CONSTANT:
-        value = decode(draw.parameters[0], dtype)
+        value = decode(draw.numbers()["bits"], dtype)
         return f"value {value!r}" + (f" ({float(value).hex()})" if dtype.is_float else "")
     note = ""
+    numbers = exact.numbers()
+    named: dict[str, float] = {
+        what: numbers[what] for what in ("mean", "std", "low") if what in numbers
+    }
     if draw.draw == UNIFORM:
-        low, _, _, largest = exact.parameters
-        named = {"low": low, "high": smallest_above(largest, FLOAT64)}
-    elif draw.draw == NORMAL:
-        named = dict(zip(("mean", "std"), exact.parameters, strict=True))
-    else:
-        _, mean, std, smallest, largest, *_ = exact.parameters
-        low, high = largest_below(smallest, FLOAT64), smallest_above(largest, FLOAT64)
-        named = {"mean": mean, "std": std, "low": low, "high": high}
+        named["high"] = smallest_above(numbers["highest"], FLOAT64)
+    elif draw.draw == TRUNCATED_NORMAL:
+        low = named["low"] = largest_below(numbers["lowest"], FLOAT64)
+        high = named["high"] = smallest_above(numbers["highest"], FLOAT64)
+        mean, std = named["mean"], named["std"]
         if min(mean - low, high - mean) > 10.0 * std:
             note = " (bounds beyond 10 std: nothing is truncated)"
+        else:
+            from ._core.math import truncated_std
+
+            left = std * truncated_std((low - mean) / std, (high - mean) / std)
+            note = f" (std after truncation {left:.6g})"
     shown = {
         what: f"{value!r} ({_hex(value, dtype)})" if value else "0" for what, value in named.items()
     }

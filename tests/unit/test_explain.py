@@ -67,3 +67,38 @@ def test_explain_raises_what_the_fill_would(arguments, error, message):
     *positional, keywords = arguments if isinstance(arguments[-1], dict) else (*arguments, {})
     with pytest.raises(error, match=message):
         fi.explain(*positional, **keywords)
+
+
+def test_explain_says_what_std_a_truncated_normal_has():
+    found = fi.explain("truncated_normal", 3, std=0.02)
+    assert "std 0.02 " in found and "(std after truncation 0.0175925)" in found
+
+
+@pytest.mark.parametrize("name", ["zeros", "constant", "eye", "dirac", "idinit", "zero_hadamard"])
+def test_explain_names_no_seed_where_none_is_used(name):
+    shape = (3, 3, 3) if name == "dirac" else (3, 3)
+    found = fi.explain(name, shape, seed=5, name="w")
+    assert found.endswith("; no seed is used") and "stream" not in found
+    function = getattr(fi, name)
+    assert function(shape, seed=1).tobytes() == function(shape, seed=2).tobytes()
+
+
+def test_every_initializer_that_uses_no_seed_is_said_to():
+    from fastinit import _table
+
+    for name, shape in {"bilinear": (2, 2, 4), "lstm_bias": (8,)}.items():
+        assert name in _table.SEEDLESS
+        function = getattr(fi, name)
+        assert function(shape, seed=1).tobytes() == function(shape, seed=2).tobytes()
+    assert set(_table.SEEDLESS) <= set(_table.TABLE)
+
+
+def test_explain_keeps_its_formula_without_docstrings():
+    import subprocess
+    import sys
+
+    code = "import fastinit as fi; print(fi.explain('he_normal', (4, 4), seed=1))"
+    run = subprocess.run(
+        [sys.executable, "-P", "-OO", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.rstrip("\n") == fi.explain("he_normal", (4, 4), seed=1)
