@@ -1,4 +1,4 @@
-"""The command `fastinit`: materialize, verify, presets, explain, picture, info.
+"""The command `fastinit`: materialize, verify, spec, presets, explain, picture, info.
 
 Only this file and __main__.py print and exit.  Exit status: 0 done; 1 it could not be done (file,
 disk, memory), or verify found a difference; 2 the command line or the spec is wrong; 130, 143, 129
@@ -32,6 +32,7 @@ EPILOG = """examples:
   fastinit materialize model.toml -o model.safetensors --dtype bfloat16 --dry-run
   fastinit verify gpt2
   fastinit presets gpt2 > model.toml
+  fastinit spec path/to/config.json > model.toml
   fastinit explain he_normal 3072 768 mode=fan_out --name mlp.up.weight
 """
 
@@ -135,7 +136,7 @@ def _signals() -> Iterator[None]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastinit",
-        description="Neural-network weights filled at memory speed, with the same bits everywhere.",
+        description="Initial weights of neural networks: fast, and the same bits on every machine.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -146,7 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     text = "draw a whole model into a safetensors file or a folder that from_pretrained loads"
     one = commands.add_parser("materialize", help=text, description=text)
     one.add_argument(
-        "spec", metavar="SPEC", help="a preset (see: fastinit presets), or a .toml or .json file"
+        "spec",
+        metavar="SPEC",
+        help="a preset (see: fastinit presets), a .toml or .json file, or a Hugging Face model's "
+        "folder or config.json",
     )
     one.add_argument(
         "-o",
@@ -162,6 +166,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--dtype",
         help="in place of the spec's dtype; tensors and rules that name their own keep it",
+    )
+    one.add_argument(
+        "--recipe",
+        metavar="FILE",
+        help="a .toml or .json file of rules; what they match is drawn as they say",
     )
     _add_threads(one)
     one.add_argument(
@@ -196,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what the tensors should be (a preset, or a .toml or .json file); the default is what "
         "the files say",
     )
+    one.add_argument("--recipe", metavar="FILE", help="rules that change the spec")
     one.add_argument("--seed", type=_seed, help="the default is the files' own")
     one.add_argument("--dtype", help="in place of the spec's dtype")
     one.add_argument(
@@ -206,6 +216,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_threads(one)
     one.set_defaults(command=_verify)
+
+    text = "write the spec of a model's config, of a checkpoint or of a preset as TOML"
+    one = commands.add_parser("spec", help=text, description=text)
+    one.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a model's folder or config.json, a checkpoint of fastinit, or a spec",
+    )
+    one.add_argument("--dtype", help="in place of the source's dtype")
+    one.set_defaults(command=_spec)
 
     text = "list the specs that come with fastinit, or print one to copy and change"
     one = commands.add_parser("presets", help=text, description=text)
@@ -334,7 +354,8 @@ def _materialize(options: argparse.Namespace) -> int:
             "--seed"
         )
     size = options.shard_size or (checkpoint.SHARD_SIZE if folder else None)
-    plan = checkpoint.plan(options.spec, seed, options.dtype, shard_size=size)
+    spec = checkpoint.load(options.spec, options.dtype, recipe=options.recipe)
+    plan = checkpoint.plan(spec, seed, shard_size=size)
     if options.dry_run:
         _print_plan(plan)
         return 0
@@ -432,12 +453,17 @@ def _verify(options: argparse.Namespace) -> int:
         for file in checkpoint.files(options.path)
         for tensor in file.layout.tensors
     )
+    spec = options.spec
+    if options.recipe is not None:
+        if spec is None:
+            raise ValueError("--recipe changes a spec, and none is given; give --spec too")
+        spec = checkpoint.load(spec, options.dtype, recipe=options.recipe)
     with _progress(total) as progress:
         found = checkpoint.verify(
             options.path,
-            options.spec,
+            spec,
             seed=options.seed,
-            dtype=options.dtype,
+            dtype=None if options.recipe else options.dtype,
             sample=options.sample,
             threads=threads,
             progress=progress,
@@ -475,7 +501,7 @@ def _print_plan(plan: checkpoint.Plan) -> None:
     for file in plan.files:
         for tensor, rule in zip(file.layout.tensors, file.rules, strict=True):
             shape = "×".join(map(str, tensor.shape)) or "()"
-            if not isinstance(rule, Draw):
+            if not isinstance(rule, (Draw, checkpoint.Patched)):
                 largest = max(largest, tensor.end - tensor.begin)
             rows.append(
                 (
@@ -505,6 +531,8 @@ def _print_plan(plan: checkpoint.Plan) -> None:
 
 def _described(rule: Any, dtype: DType) -> str:
     """The numbers of a draw, short; `fastinit explain` has them in full."""
+    if isinstance(rule, checkpoint.Patched):
+        return f"{_described(rule.draw, dtype)}, with constants over parts"
     if not isinstance(rule, Draw):
         return "drawn whole"
     numbers = rule.numbers()
@@ -515,6 +543,21 @@ def _described(rule: Any, dtype: DType) -> str:
     mean, std = numbers["mean"], numbers["std"]
     cut = ", truncated" if rule.draw == TRUNCATED_NORMAL else ""
     return (f"mean {mean:.6g}, " if mean else "") + f"std {std:.6g}{cut}"
+
+
+def _spec(options: argparse.Namespace) -> int:
+    """A checkpoint by its files' metadata, anything else by what describes it."""
+    source = options.source
+    folder = os.path.isdir(source)
+    if source.endswith(".safetensors") or (
+        folder and any(name.endswith(".safetensors") for name in os.listdir(source))
+    ):
+        if options.dtype is not None:
+            raise ValueError("--dtype is for a config or a spec; a checkpoint has its dtypes")
+        print(checkpoint.describe(checkpoint.spec_of(source)), end="")
+    else:
+        print(checkpoint.describe(checkpoint.load(source, options.dtype)), end="")
+    return 0
 
 
 def _presets(options: argparse.Namespace) -> int:

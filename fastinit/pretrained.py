@@ -10,6 +10,7 @@ bfloat16 and no float8.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import stat
@@ -203,6 +204,7 @@ def _zip_errors(name: str) -> Iterator[None]:
     """What zipfile and zlib raise for a damaged archive, as one clear ValueError; a real I/O error
     stays what it is.
     """
+    import struct
     import zipfile
     import zlib
 
@@ -211,14 +213,18 @@ def _zip_errors(name: str) -> Iterator[None]:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        struct.error,
         NotImplementedError,
         RuntimeError,
         EOFError,
+        IndexError,
+        OverflowError,
         OSError,
     ) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        # A damaged offset may lead before the file's start, and then seek() says EINVAL.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ValueError(f"{name!r} is no readable npz file: {error}") from None
+        raise ValueError(f"{name!r} is not a readable npz file: {str(error):.200}") from None
 
 
 def _find_npz(name: str, tensor: str | None) -> Source:

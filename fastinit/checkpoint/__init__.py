@@ -5,12 +5,14 @@ Not imported by `import fastinit`.  The spec's language: spec.py.  The jobs: mat
 verify.py.  Specs that come with the package: presets/*.toml.
 """
 
+from .describe import describe, spec_of
 from .errors import SpecError
 from .index import files
+from .load import load
 from .materialize import Report, is_folder, materialize
 from .plan import SHARD_SIZE, File, Plan, plan
 from .source import preset, presets
-from .spec import Entry, Spec, load
+from .spec import Entry, Patched, Spec
 from .verify import Checked, Verified, verify
 from .write import seed_of
 
@@ -19,11 +21,13 @@ __all__ = [
     "Checked",
     "Entry",
     "File",
+    "Patched",
     "Plan",
     "Report",
     "Spec",
     "SpecError",
     "Verified",
+    "describe",
     "files",
     "is_folder",
     "load",
@@ -32,5 +36,6 @@ __all__ = [
     "preset",
     "presets",
     "seed_of",
+    "spec_of",
     "verify",
 ]

@@ -11,7 +11,7 @@ import sys
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .._core.jobs import Job, draw_job
 from .._core.safetensors import Tensor
 from ..typing import Array
 from .plan import File
+from .spec import Patched
 
 # Bytes.  Writers of one file exclude each other, so a write must be worth the wait: on a machine
 # with other work, spans of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones
@@ -53,6 +54,7 @@ class _Drawn(NamedTuple):
     tensor: Tensor
     draw: Draw
     stream: int
+    patches: tuple[tuple[int, int, Any], ...]  # constants over it: flat indices and bits
 
 
 def _spans(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
@@ -78,11 +80,16 @@ def _spans_apart(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
             yield begin, min(begin + length, one.tensor.end)
 
 
+def _parts(rule: Draw | Patched, stream: int) -> tuple[Draw, int, Any]:
+    draw, patches = (rule, ()) if isinstance(rule, Draw) else rule
+    return draw, stream, patches
+
+
 def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample | None) -> None:
     drawn = [
-        _Drawn(tensor, rule, stream)
+        _Drawn(tensor, *_parts(rule, stream))
         for tensor, rule, stream in zip(file.layout.tensors, file.rules, file.streams, strict=True)
-        if isinstance(rule, Draw) and tensor.end > tensor.begin
+        if isinstance(rule, (Draw, Patched)) and tensor.end > tensor.begin
     ]
     begins = [one.tensor.begin for one in drawn]
     # A power of two: no value is cut.
@@ -102,8 +109,11 @@ def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample 
         if buffer is None:
             buffer = local.buffer = np.empty(length, np.uint8)
         jobs = _jobs(drawn, bisect_right(begins, begin) - 1, begin, end, buffer, seed)
-        engine.run(jobs, threads=1)
-        _little_endian(jobs)
+        engine.run([job for job, _ in jobs], threads=1)
+        for job, patches in jobs:
+            for first, stop, bits in patches:
+                job.out[max(first - job.first, 0) : max(stop - job.first, 0)] = bits
+        _little_endian([job for job, _ in jobs])
         take(begin, buffer[: end - begin])
 
     engine.map_tasks(work, spans, threads)
@@ -111,17 +121,17 @@ def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample 
 
 def _jobs(
     drawn: list[_Drawn], at: int, begin: int, end: int, buffer: Array, seed: int
-) -> list[Job]:
-    """Bytes begin … end of the file as draws into the front of `buffer`; `at` is the tensor that
-    has the first.
+) -> list[tuple[Job, tuple[tuple[int, int, Any], ...]]]:
+    """Bytes begin … end of the file as draws into the front of `buffer`, each with the constants
+    over it; `at` is the tensor that has the first byte.
     """
     jobs = []
     while at < len(drawn) and drawn[at].tensor.begin < end:
-        tensor, draw, stream = drawn[at]
+        tensor, draw, stream, patches = drawn[at]
         low, high = max(begin, tensor.begin), min(end, tensor.end)
         out = buffer[low - begin : high - begin].view(tensor.dtype.unsigned)
         first = (low - tensor.begin) // tensor.dtype.itemsize
-        jobs.append(draw_job(out, draw, seed, stream, first, (1,)))
+        jobs.append((draw_job(out, draw, seed, stream, first, (1,)), patches))
         at += 1
     return jobs
 
@@ -140,7 +150,7 @@ def _draw_whole(file: File, seed: int, threads: int, take: Take) -> None:
     a whole.
     """
     for tensor, rule, stream in zip(file.layout.tensors, file.rules, file.streams, strict=True):
-        if isinstance(rule, Draw) or tensor.begin == tensor.end:
+        if isinstance(rule, (Draw, Patched)) or tensor.begin == tensor.end:
             continue
         # Only the bits are wanted: an array of the dtype itself would load ml_dtypes.
         target = fill.target(tensor.shape, tensor.dtype.unsigned, None, None)._replace(

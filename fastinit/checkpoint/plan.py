@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .._core import engine, safetensors
+from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.stream import STREAM_VERSION, check_seed, stream_id
 from ..typing import Dtype, Seed, Write
+from .load import load
 from .source import AnySpec
-from .spec import Entry, Spec, load
+from .spec import Entry, Patched, Spec, not_here
 
 SHARD_SIZE = 5_000_000_000  # bytes of a file's tensors; transformers 4's own default
 WHOLE = "model.safetensors"
@@ -32,7 +34,7 @@ class File(NamedTuple):
 
     name: str
     layout: safetensors.Layout
-    rules: tuple[Draw | Write, ...]  # of layout.tensors
+    rules: tuple[Draw | Patched | Write, ...]  # of layout.tensors
     streams: tuple[int, ...]
 
     @property
@@ -121,6 +123,12 @@ def plan(
         raise ValueError(
             f"shard_size is {shard_size!r:.80}; it must be a number of bytes, at least 1"
         )
+    for entry in spec.entries:
+        if entry.rule is not_here:
+            raise ValueError(
+                f"{shown(entry.name)} is computed by the model's own code, which a spec does not "
+                "hold; give the model's config.json in place of the spec"
+            )
     seed = check_seed(seed)
     shards = list(_shards(spec, shard_size))
     common = {

@@ -12,6 +12,9 @@ resolved entries out.
     [tensors]     "h.{layer}.w" = ["width", "3 * width"]
                   "head" = { shape = [8, 8], dtype = "bfloat16", initializer = "normal",
                              std = 0.02 }
+                  "pad" = { shape = [9, 8], initializer = "normal", blocks = [
+                            { start = [0, 0], size = [1, 8], value = 0 }] }
+                                                   # then constants over boxes of it
     [[rules]]     match = "h.*.w"                  # fnmatch, or a list of them; the first rule that
                                                    # matches counts, and one that never does is an
                                                    # error
@@ -35,16 +38,23 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .. import _table
-from .._core import dtypes, engine, fill, first_match, shapes
+from .._core import dtypes, fill, first_match, shapes
 from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
 from ..typing import Dtype, Write
 from .expressions import RESERVED, Number, evaluate
-from .source import AnySpec, Source, nearest, read
+from .source import Source, nearest
 
 _KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "rules")
 _MOST_TENSORS = 1_000_000
+
+
+class Patched(NamedTuple):
+    """A draw with constants over parts of it: (first, stop, bits) of flat indices, in order."""
+
+    draw: Draw
+    patches: tuple[tuple[int, int, Any], ...]
 
 
 class Entry(NamedTuple):
@@ -55,7 +65,7 @@ class Entry(NamedTuple):
     dtype: DType
     initializer: str
     arguments: dict[str, Any]
-    rule: Draw | Write  # what the initializer makes of them
+    rule: Draw | Patched | Write  # what the initializer makes of them
 
     @property
     def nbytes(self) -> int:
@@ -101,46 +111,17 @@ class _Rule(NamedTuple):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)  # "inf" and "-inf" are expressions; JSON has no such numbers
     return value
 
 
-@engine.guarded
-def load(spec: AnySpec, dtype: Dtype | None = None) -> Spec:
-    """Read and resolve a spec.
-
-    Parameters
-    ----------
-    spec : str, path or mapping
-        A preset's name ("gpt2"), a path that ends in .toml or .json, or a mapping of that form.
-    dtype : Dtype, optional
-        In place of the spec's top-level dtype; a tensor or a rule that names its own keeps it.
-
-    Returns
-    -------
-    Spec
-        The entries in the spec's order.
-
-    Raises
-    ------
-    SpecError
-        A mistake, with the file, the line and, for a name, the nearest one that is known.
-
-    Examples
-    --------
-    >>> from fastinit import checkpoint
-    >>> entry = checkpoint.load("gpt2").entries[0]
-    >>> entry.name, entry.shape, entry.initializer, entry.arguments
-    ('transformer.wte.weight', (50257, 768), 'normal', {'std': 0.02})
-    """
-    return resolve(read(spec), dtype)
-
-
 def resolve(source: Source, dtype: Dtype | None = None) -> Spec:
-    """Resolve a parsed spec; see load()."""
+    """Resolve a parsed spec; see load.py."""
     content = source.content
     _known(source, content, _KEYS, "key")
     for key, kind in (
@@ -159,16 +140,13 @@ def resolve(source: Source, dtype: Dtype | None = None) -> Spec:
         default = _dtype(source, content.get("dtype", "float32"), "dtype")
     else:
         default = dtypes.resolve(dtype)
-    constants: dict[str, Number] = {}
-    for name, value in content.get("constants", {}).items():
-        _check_name(source, name, "constants")
-        constants[name] = _number(source, value, constants, "constants", name)
+    constants = _constants(source)
     tensors = list(_expand(source, content, constants))
     if not tensors:
         raise source.error(
             "the spec has no tensors; add a table 'tensors' of names and shapes", "tensors"
         )
-    rules = [_rule(source, number, body) for number, body in enumerate(content.get("rules", []))]
+    rules = [_rule(source, number, body) for number, body in enumerate(_rules(source))]
     entries = _resolve(source, tensors, rules, default)
     config = None
     if "config" in content:
@@ -242,6 +220,33 @@ def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
         return dtypes.resolve(dtype)
     except (ValueError, TypeError) as error:
         raise source.error(str(error), *where) from None
+
+
+def _constants(source: Source) -> dict[str, Number]:
+    table = source.content.get("constants", {})
+    if not isinstance(table, dict):
+        raise source.error("'constants' must be a table", "constants")
+    constants: dict[str, Number] = {}
+    for name, value in table.items():
+        _check_name(source, name, "constants")
+        constants[name] = _number(source, value, constants, "constants", name)
+    return constants
+
+
+def _rules(source: Source) -> list[Any]:
+    rules = source.content.get("rules", [])
+    if not isinstance(rules, list):
+        raise source.error("'rules' must be a list of tables", "rules")
+    return rules
+
+
+def _check_matches(
+    source: Source, rule: _Rule, matches: Mapping[str, list[str]], names: Iterable[str]
+) -> None:
+    for pattern, found in matches.items():
+        if not found:
+            likely = _likely(pattern, list(itertools.islice(names, 2000)))
+            raise source.error(f"{shown(pattern)} matches no tensor{likely}", rule.number, pattern)
 
 
 def _metadata(source: Source, table: Mapping[str, Any]) -> dict[str, str]:
@@ -416,11 +421,11 @@ def _resolve(
     }
     names = {tensor.name: None for tensor in tensors}
     first: dict[str, _Rule] = {}
-    useless: list[tuple[_Rule, str]] = []
+    found_by: list[tuple[_Rule, dict[str, list[str]]]] = []
     matches: dict[int, dict[str, None]] = {}
     for rule in rules:
         by_pattern = _matches(rule.patterns, names)
-        useless += [(rule, pattern) for pattern, found in by_pattern.items() if not found]
+        found_by.append((rule, by_pattern))
         matched = (name for found in by_pattern.values() for name in found if name in without)
         matches[rule.number] = dict.fromkeys(matched)
         for name in matches[rule.number]:
@@ -451,11 +456,44 @@ def _resolve(
         except ValueError as error:
             raise source.error(f"{shown(tensor.name)}: {error}", *at_tensor) from None
         entries.append(_entry(source, tensor, shape, dtype, body, where, known))
-    for rule, pattern in useless:
-        likely = _likely(pattern, [tensor.name for tensor in tensors[:2000]])
-        raise source.error(f"{shown(pattern)} matches no tensor{likely}", rule.number, pattern)
+    for rule, by_pattern in found_by:
+        _check_matches(source, rule, by_pattern, names)
     _check_used(source, rules, matches)
     return tuple(entries)
+
+
+def override(spec: Spec, source: Source) -> Spec:
+    """Draw what a recipe's rules match as they say: a recipe has the keys constants and rules of a
+    spec, and its first rule that matches a tensor counts.
+    """
+    _known(source, source.content, ("constants", "rules"), "key of a recipe")
+    constants = _constants(source)
+    names = {entry.name: None for entry in spec.entries}
+    rules = [_rule(source, number, body) for number, body in enumerate(_rules(source))]
+    if not rules:
+        raise source.error("the recipe has no rules")
+    first: dict[str, _Rule] = {}
+    matches: dict[int, dict[str, None]] = {}
+    for rule in rules:
+        by_pattern = _matches(rule.patterns, names)
+        _check_matches(source, rule, by_pattern, names)
+        matched = (name for found in by_pattern.values() for name in found)
+        matches[rule.number] = dict.fromkeys(matched)
+        for name in matches[rule.number]:
+            first.setdefault(name, rule)
+    _check_used(source, rules, matches)
+    known: dict[str, Any] = {}
+    entries = []
+    for entry in spec.entries:
+        if entry.name in first:
+            rule = first[entry.name]
+            dtype, where = entry.dtype, (rule.number,)
+            if "dtype" in rule.body:
+                dtype = _dtype(source, rule.body["dtype"], *where, "dtype")
+            tensor = _Tensor(entry.name, entry.name, None, constants)
+            entry = _entry(source, tensor, entry.shape, dtype, rule.body, where, known)
+        entries.append(entry)
+    return spec._replace(entries=tuple(entries))
 
 
 def _entry(
@@ -468,6 +506,8 @@ def _entry(
     known: dict[str, Any],
 ) -> Entry:
     given = body["initializer"]
+    if given == "computed":
+        return Entry(tensor.name, shape, dtype, given, {}, not_here)
     if not isinstance(given, str) or given not in _table.INITIALIZERS | _table.ALIASES:
         hint = nearest(str(given), (*_table.INITIALIZERS, *_table.ALIASES))
         raise source.error(
@@ -475,7 +515,9 @@ def _entry(
         )
     initializer = _table.ALIASES.get(given, given)
     function = _table.lookup(initializer)
-    raw = {key: value for key, value in body.items() if key not in ("initializer", "dtype")}
+    raw = {
+        key: value for key, value in body.items() if key not in ("initializer", "dtype", "blocks")
+    }
     _known(source, raw, tuple(_table.own_parameters(function)), f"argument of {given}", *where)
     arguments = {
         key: _argument(source, value, tensor.names, *where, key) for key, value in raw.items()
@@ -502,7 +544,92 @@ def _entry(
             "tensors",
             tensor.template,
         )
-    return Entry(tensor.name, shape, dtype, initializer, arguments, known[key])
+    if "blocks" in body:
+        blocks = _blocks(source, body["blocks"], shape, tensor.names, *where)
+        rule = block_rule(rule, shape, dtype, blocks)
+        if rule is None:
+            raise source.error(
+                f"{shown(tensor.name)}: blocks are for an initializer that draws each value alone, "
+                f"and at most {_MOST_PATCHES} rows of them",
+                *where,
+                "blocks",
+            )
+        arguments = {**arguments, "blocks": blocks}
+    return Entry(tensor.name, shape, dtype, initializer, arguments, rule)
+
+
+def not_here(target: Any, seed: int, stream: int, threads: int | None) -> None:
+    """The rule of a tensor that a model's own code computes, where there is only its spec."""
+    raise ValueError(
+        "a tensor with the initializer 'computed' is computed by the model's own code; give the "
+        "model's config.json in place of a spec"
+    )
+
+
+def _blocks(
+    source: Source, blocks: Any, shape: tuple[int, ...], names: Mapping[str, Number], *where: Any
+) -> list[dict[str, Any]]:
+    """Blocks with numbers in the places of expressions, each within the shape."""
+    found = []
+    for block in blocks if isinstance(blocks, list) else [None]:
+        if not isinstance(block, dict) or block.keys() != {"start", "size", "value"}:
+            raise source.error(
+                "blocks must be a list of tables {start = […], size = […], value = …}",
+                *where,
+                "blocks",
+            )
+        start, size = (
+            [_whole(source, item, names, *where, "blocks") for item in block[key]]
+            if isinstance(block[key], list)
+            else []
+            for key in ("start", "size")
+        )
+        inside = len(start) == len(size) == len(shape) and all(
+            first + count <= whole for first, count, whole in zip(start, size, shape, strict=True)
+        )
+        if not inside:
+            raise source.error(
+                f"a block of size {shown(size)} at {shown(start)} is not within shape {shape}",
+                *where,
+                "blocks",
+            )
+        value = _argument(source, block["value"], names, *where, "blocks")
+        found.append({"start": start, "size": size, "value": value})
+    return found
+
+
+_MOST_PATCHES = 4096
+
+
+def block_rule(
+    rule: Draw | Write, shape: tuple[int, ...], dtype: DType, blocks: list[dict[str, Any]]
+) -> Patched | None:
+    """The rule with constant blocks over it, None where that cannot be drawn value by value."""
+    if not isinstance(rule, Draw):
+        return None
+    patches: list[tuple[int, int, Any]] = []
+    for block in blocks:
+        start, size = block["start"], block["size"]
+        constant = _table.RULES[_table.INITIALIZERS["constant"]]
+        filled = fill.decide(constant, shape, dtype, {"value": block["value"]})
+        bits = filled.parameters[0]  # type: ignore[union-attr]  # constant gives a Draw
+        # Axes after the last one that is not whole are one run of indices.
+        partial = [axis for axis, whole in enumerate(shape) if size[axis] != whole]
+        outer = partial[-1] if partial else 0
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        if math.prod(size[:outer]) + len(patches) > _MOST_PATCHES:
+            return None
+        length = size[outer] * strides[outer] if shape else 1
+        for index in itertools.product(
+            *(
+                range(first, first + count)
+                for first, count in zip(start[:outer], size[:outer], strict=True)
+            )
+        ):
+            place = (*index, *start[outer : outer + 1])
+            first = sum(one * stride for one, stride in zip(place, strides, strict=False))
+            patches.append((first, first + length, bits))
+    return Patched(rule, tuple(patches))
 
 
 def _argument(source: Source, value: Any, names: Mapping[str, Number], *where: Any) -> Any:

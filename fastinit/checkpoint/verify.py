@@ -25,9 +25,10 @@ from .._core.stream import STREAM_VERSION, check_seed
 from ..typing import Array, Dtype, PathLike, Seed
 from . import index
 from .draw import Sample, draw_file
+from .load import load
 from .plan import File, file_of
 from .source import AnySpec, read_text
-from .spec import Entry, Spec, load, resolve
+from .spec import Entry, Spec, not_here, resolve
 
 
 class Checked(NamedTuple):
@@ -162,7 +163,7 @@ def verify(
                 progress(size)
 
     for one in found:
-        described = given if given is not None else _own_spec(one)
+        described = given if given is not None else own_spec(one)
         entries = {entry.name: entry for entry in described.entries}
         expected |= entries.keys()
         wrong, file = match(one, entries)
@@ -192,7 +193,7 @@ def seed_of(file: index.Found) -> int:
     return int(text)
 
 
-def _own_spec(file: index.Found) -> Spec:
+def own_spec(file: index.Found) -> Spec:
     """The spec in a file's metadata, which may not make us read other files."""
     seed_of(file)  # which says what is wrong with a file that is not ours
     text = file.metadata.get("fastinit.spec")
@@ -222,6 +223,8 @@ def match(found: index.Found, entries: dict[str, Entry]) -> tuple[list[Checked],
                 f"the file has {tensor.dtype.name} {tensor.shape}, the spec {entry.dtype.name} "
                 f"{entry.shape}"
             )
+        elif entry.rule is not_here:
+            reason = "computed by the model's own code; give its config (--spec config.json)"
         if reason:
             wrong.append(Checked(tensor.name, os.path.basename(found.path), 0, 0, reason=reason))
         else:

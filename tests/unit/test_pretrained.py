@@ -2,12 +2,14 @@
 refused.
 """
 
+import errno
 import io
 import json
 import os
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 
 import ml_dtypes
@@ -484,3 +486,46 @@ def test_our_own_files_are_found_where_their_header_says(tmp_path):
     layout, _ = _safetensors.read_header(tmp_path / "x.safetensors")
     assert {each.name for each in layout.tensors} == {"a", "b"}
     assert find(tmp_path / "x.safetensors", "b").shape == CUBE.shape
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_npz_is_read_or_refused_in_words(tmp_path, save, seed):
+    """Before, a third of such files gave a bare OSError: Invalid argument."""
+    path = tmp_path / "x.npz"
+    save(path, w=MATRIX, other=np.arange(3))
+    whole = path.read_bytes()
+    random = np.random.default_rng(seed)
+    refused = 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(random.integers(1, 4)):
+            at, way = int(random.integers(0, len(content))), random.integers(0, 3)
+            if way == 0:
+                content[at] = int(random.integers(0, 256))
+            elif way == 1:
+                del content[at : at + int(random.integers(1, 30))]
+            else:
+                content[at:at] = random.bytes(int(random.integers(1, 30)))
+        path.write_bytes(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zipfile warns of names that appear twice
+            try:
+                pretrained(path, "w")
+            except ValueError as error:
+                refused += 1
+                assert "x.npz" in str(error)
+                assert len(str(error).replace(str(tmp_path), "")) < 500
+    assert refused > 30
+
+
+def test_an_error_of_the_disk_stays_what_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "x.npz"
+    np.savez(path, w=MATRIX)
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        pretrained(path, "w")

@@ -200,7 +200,7 @@ def test_a_plan_is_drawn_as_planned(tmp_path):
 
 
 def test_examples_print_what_they_say():
-    modules = ("materialize", "plan", "verify", "spec")
+    modules = ("materialize", "plan", "verify", "load", "describe")
     found = [doctest.testmod(sys.modules["fastinit.checkpoint." + one]) for one in modules]
     assert all(one.attempted for one in found)
     assert not any(one.failed for one in found)
@@ -256,6 +256,52 @@ def test_tensors_drawn_whole_stand_between_others(tmp_path, short_spans):
     found = read(tmp_path / "x")
     for entry in checkpoint.load(spec).entries:
         np.testing.assert_array_equal(found[entry.name][1], facade(entry, 2))
+
+
+BLOCKS = [
+    ([9, 7], [{"start": [2, 0], "size": [1, 7], "value": 0}]),  # a padding row
+    ([9, 7], [{"start": [0, 3], "size": [9, 2], "value": 1.5}]),  # columns
+    ([4, 5, 6], [{"start": [1, 2, 3], "size": [2, 3, 1], "value": -0.0}]),
+    ([33], [{"start": [0], "size": [33], "value": 2}, {"start": [5], "size": [9], "value": 3}]),
+    ([], [{"start": [], "size": [], "value": 7}]),
+    ([3, 3], [{"start": [1, 1], "size": [0, 2], "value": 7}]),
+]
+
+
+@pytest.mark.parametrize("span", [8, 64, 1 << 22])
+@pytest.mark.parametrize(("shape", "blocks"), BLOCKS)
+def test_blocks_of_constants_lie_over_the_draw_by_any_span(
+    tmp_path, monkeypatch, shape, blocks, span
+):
+    monkeypatch.setattr(draw, "SPAN", span)
+    spec = {"tensors": {"a": [3], "w": {"shape": shape, "initializer": "normal", "blocks": blocks}}}
+    spec["rules"] = [{"match": "a", "initializer": "normal"}]
+    path = tmp_path / "x.safetensors"
+    checkpoint.materialize(spec, path, seed=4, threads=2)
+    expected = fi.normal(tuple(shape), seed=4, name="w")
+    for block in blocks:
+        box = zip(block["start"], block["size"], strict=True)
+        expected[tuple(slice(first, first + size) for first, size in box)] = block["value"]
+    np.testing.assert_array_equal(read(path)["w"][1], expected.reshape(-1).view(np.uint32))
+    assert checkpoint.verify(path)  # the metadata say the blocks too
+
+
+@pytest.mark.parametrize(
+    ("initializer", "blocks", "words"),
+    [
+        ("normal", 3, "must be a list of tables"),
+        ("normal", [{"start": [0, 0]}], "must be a list of tables"),
+        ("normal", [{"start": [0], "size": [1], "value": 0}], "is not within shape"),
+        ("normal", [{"start": [0, 0], "size": [5, 1], "value": 0}], "is not within shape"),
+        ("normal", [{"start": [-1, 0], "size": [1, 1], "value": 0}], "at least 0"),
+        ("normal", [{"start": 0, "size": 1, "value": 0}], "is not within shape"),
+        ("orthogonal", [{"start": [0, 0], "size": [1, 1], "value": 0}], "draws each value alone"),
+    ],
+)
+def test_blocks_that_are_not_within_the_tensor_are_mistakes(initializer, blocks, words):
+    tensor = {"shape": [4, 4], "initializer": initializer, "blocks": blocks}
+    with pytest.raises(checkpoint.SpecError, match=words):
+        checkpoint.load({"tensors": {"w": tensor}})
 
 
 # -------------------------------------------------------------------------------------------- GPT-2

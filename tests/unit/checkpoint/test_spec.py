@@ -639,3 +639,45 @@ def test_the_config_is_kept_with_its_expressions_computed():
     assert loaded.canonical() == checkpoint.load(without).canonical()
     spec["config"]["n"] = "{2 * layer}"
     assert "did you mean 'layers'" in str(mistake(spec))
+
+
+# --------------------------------------------------------------------------------------- recipes
+
+
+def test_a_recipe_changes_what_its_rules_match_and_nothing_else(tmp_path):
+    recipe = {
+        "constants": {"width": 8},
+        "rules": [
+            {"match": "h.0.w", "initializer": "zeros"},
+            {"match": "h.*.w", "initializer": "normal", "std": "1 / width", "dtype": "float16"},
+        ],
+    }
+    before = entries(write(tmp_path, GOOD))
+    after = {
+        entry.name: entry for entry in checkpoint.load(write(tmp_path, GOOD), recipe=recipe).entries
+    }
+    assert list(after) == list(before)
+    assert (after["h.0.w"].initializer, after["h.0.w"].dtype.name) == ("zeros", "float32")
+    assert (after["h.1.w"].arguments, after["h.1.w"].dtype.name) == ({"std": 0.125}, "float16")
+    for name in before.keys() - {"h.0.w", "h.1.w"}:
+        assert after[name] == before[name]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ({}, "has no rules"),
+        ({"tensors": {}}, "unknown key of a recipe 'tensors'"),
+        ({"rules": 3}, "must be a list"),
+        ({"constants": 3, "rules": []}, "must be a table"),
+        ({"rules": [{"match": "h.9.w", "initializer": "zeros"}]}, "matches no tensor; the nearest"),
+        ({"rules": [{"match": "*", "initializer": "zeroes"}]}, "did you mean 'zeros'"),
+        (
+            {"rules": [{"match": m, "initializer": "zeros"} for m in ("*", "h.0.w")]},
+            "the rule for 'h.0.w' is never used",
+        ),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_told(tmp_path, recipe, words):
+    with pytest.raises(SpecError, match=words):
+        checkpoint.load(write(tmp_path, GOOD), recipe=recipe)

@@ -1,0 +1,179 @@
+"""A model that transformers knows → a spec: its config.json, the model on the meta device, and what
+its own code would initialize.
+
+Nothing is drawn here and no memory is taken for weights.  How the model's code is read:
+../torch/_describe.py.  torch and transformers are imported on demand.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+from .. import _table
+from .._core import dtypes, fill
+from .._core.arguments import shown
+from .._core.draws import Draw
+from .._core.dtypes import DType
+from ..typing import Dtype, PathLike, Write
+from .errors import SpecError
+from .spec import Entry, Patched, Spec, block_rule
+
+if TYPE_CHECKING:
+    from ..torch._describe import Described
+
+CONFIG = "config.json"
+_COPIED = ("generation_config.json",)
+_CONSTANTS = {"zeros": 0, "ones": 1}
+
+
+def is_config(path: object) -> bool:
+    """Whether a path is a model's folder or its config: a JSON file with the key model_type or
+    architectures.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        return False
+    name = os.fsdecode(path)
+    if os.path.isdir(name):
+        return os.path.isfile(os.path.join(name, CONFIG))
+    return name.lower().endswith(".json") and bool(_content(name).keys() & _MARKS)
+
+
+_MARKS = {"model_type", "architectures"}
+
+
+def _content(name: str) -> dict[str, Any]:
+    try:
+        with open(name, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}  # whoever reads it as a spec says what is wrong
+    return content if isinstance(content, dict) and "tensors" not in content else {}
+
+
+def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
+    """Resolve a Hugging Face model's config to a spec of the weights that its code initializes.
+
+    Raises
+    ------
+    SpecError
+        transformers does not know the model, or a tensor that nothing covers.
+    ImportError
+        torch or transformers is missing.
+    """
+    name = os.fsdecode(path)
+    name = os.path.join(name, CONFIG) if os.path.isdir(name) else name
+    try:
+        import torch
+        import transformers
+
+        from ..torch._describe import describe
+    except ImportError as error:
+        raise ImportError(
+            f"{name!r} is a model's config, which needs torch and transformers ({error}); install "
+            "'fastinit-weights[torch]' and transformers"
+        ) from None
+    kind = None if dtype is None else dtypes.resolve(dtype)
+    if kind is not None and not kind.is_float:
+        raise ValueError(f"dtype is {kind.name}; weights have a floating one")
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, local_files_only=True)
+        architecture = (config.architectures or [None])[0]
+        model_class = getattr(transformers, str(architecture), None)
+        if model_class is None:
+            raise SpecError(
+                f"names the architecture {shown(architecture)}, which transformers "
+                f"{transformers.__version__} does not have",
+                name,
+            )
+        with torch.device("meta"):
+            model = model_class._from_config(config)
+    except SpecError:
+        raise
+    except Exception as error:
+        # Whatever transformers raises: a config can be wrong in as many ways as there are models.
+        raise SpecError(
+            f"transformers {transformers.__version__} builds no model of it: "
+            f"{type(error).__name__}: {str(error):.300}",
+            name,
+        ) from error
+    described, uncovered = describe(
+        model, None, None if kind is None else getattr(torch, kind.name)
+    )
+    if uncovered:
+        first, why = next(iter(uncovered.items()))
+        raise SpecError(
+            f"nothing says how {len(uncovered)} tensors of {architecture} are initialized, such as "
+            f"{shown(first)}: {why}",
+            name,
+        )
+    entries = tuple(_entry(one) for one in described)
+    return Spec(name, entries, {"format": "pt"}, None, _others(name, kind))
+
+
+def _others(name: str, kind: DType | None) -> dict[str, bytes]:
+    """The config and what belongs to it, as they are but for the dtype."""
+    with open(name, "rb") as file:
+        content = file.read()
+    if kind is not None:
+        config = json.loads(content)
+        key = "dtype" if "dtype" in config else "torch_dtype"
+        if config.get(key) != kind.name:
+            config[key] = kind.name
+            content = (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
+    others = {}
+    for other in _COPIED:
+        path = os.path.join(os.path.dirname(os.path.abspath(name)), other)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                others[other] = file.read()
+    return {**others, CONFIG: content}
+
+
+# ------------------------------------------------------------------------------------- the entries
+
+
+def _entry(one: Described) -> Entry:
+    """One initializer, perhaps with constant blocks over it; else what torch's code computes."""
+    found = None if one.fills is None else _as_initializer(one)
+    if found is not None:
+        return found
+
+    def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
+        one.write(target.view, seed, threads)
+
+    return Entry(one.name, one.shape, one.dtype, "computed", {}, write)
+
+
+def _as_initializer(one: Described) -> Entry | None:
+    fills = one.fills or ()
+    if not math.prod(one.shape):
+        return _simple(one, "zeros", {}, [])
+    if not fills or not fills[0].view.plain:
+        return None
+    blocks = []
+    for part in fills[1:]:
+        value = part.arguments.get("value", _CONSTANTS.get(part.initializer))
+        if value is None or part.initializer not in ("constant", *_CONSTANTS):
+            return None
+        blocks.append(
+            {"start": list(part.view.starts), "size": list(part.view.sizes), "value": value}
+        )
+    return _simple(one, fills[0].initializer, dict(fills[0].arguments), blocks)
+
+
+def _simple(
+    one: Described, initializer: str, arguments: dict[str, Any], blocks: list[dict[str, Any]]
+) -> Entry | None:
+    initializer = _table.ALIASES.get(initializer, initializer)
+    function = _table.INITIALIZERS[initializer]
+    decided = fill.decide(_table.RULES[function], one.shape, one.dtype, arguments)
+    rule: Draw | Patched | Write = decided
+    if blocks:
+        patched = block_rule(decided, one.shape, one.dtype, blocks)
+        if patched is None:
+            return None
+        rule, arguments = patched, {**arguments, "blocks": blocks}
+    return Entry(one.name, one.shape, one.dtype, initializer, arguments, rule)

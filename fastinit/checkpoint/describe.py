@@ -1,0 +1,194 @@
+"""A spec as text that people read and edit: TOML, with the tensors that differ by a number alone
+folded into one line.
+
+It is the way back from spec.py: loading the text gives the same tensors, in another order, which
+decides only how a folder is cut into shards.  A checkpoint is described by its files' metadata.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..typing import PathLike
+from . import index
+from .load import load
+from .source import AnySpec
+from .spec import Entry, Spec
+from .verify import own_spec
+
+_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a part of a name that is a number
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def spec_of(path: PathLike) -> Spec:
+    """The spec of a checkpoint that is there: a file or a folder that fastinit wrote.
+
+    Raises
+    ------
+    ValueError
+        A file of another writer: its names and shapes do not say how its tensors are drawn.
+    """
+    found = index.files(path)
+    parts = [own_spec(one) for one in found]
+    entries = tuple(entry for part in parts for entry in part.entries)
+    return Spec(str(path), entries, parts[0].metadata)
+
+
+def describe(spec: AnySpec | Spec) -> str:
+    """Write a spec as TOML that resolves to the same tensors.
+
+    Parameters
+    ----------
+    spec : str, path, mapping or Spec
+        What load() takes, or what it gave.
+
+    Returns
+    -------
+    str
+        The text of a .toml file.
+
+    Raises
+    ------
+    ValueError
+        A tensor that a model's own code computes, which no spec can say.
+
+    Examples
+    --------
+    >>> from fastinit import checkpoint
+    >>> text = checkpoint.describe("gpt2")
+    >>> checkpoint.load("gpt2").canonical().count("transformer"), text.count("transformer")
+    (148, 16)
+    """
+    spec = spec if isinstance(spec, Spec) else load(spec)
+    for entry in spec.entries:
+        if entry.initializer == "computed":
+            raise ValueError(
+                f"{entry.name!r:.80} is computed by the model's own code, which no spec can say; "
+                "materialize the config itself"
+            )
+    default = _most(entry.dtype.name for entry in spec.entries)
+    folded, ranges = _fold(spec.entries)
+    lines = [f"dtype = {_toml(default)}", ""]
+    if ranges:
+        lines += ["[repeat]", *(f"{name} = {_toml(_ends(ends))}" for name, ends in ranges.items())]
+        lines.append("")
+    lines += ["[metadata]", *(f"{_toml(k)} = {_toml(v)}" for k, v in spec.metadata.items()), ""]
+    if spec.config is not None:
+        lines += ["[config]", *_table(spec.config), ""]
+    lines.append("[tensors]")
+    for name, entry in folded:
+        content: dict[str, Any] = {"shape": list(entry.shape)}
+        if entry.dtype.name != default:
+            content["dtype"] = entry.dtype.name
+        content |= {"initializer": entry.initializer, **entry.arguments}
+        lines.append(f"{_toml(name)} = {_toml(content)}")
+    return "\n".join(lines) + "\n"
+
+
+def _most(names: Iterable[str]) -> str:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return max(counts, key=lambda name: counts[name])
+
+
+def _ends(ends: tuple[int, int]) -> Any:
+    return ends[1] if ends[0] == 0 else list(ends)
+
+
+# ------------------------------------------------------------------------------------------ folding
+
+
+def _fold(
+    entries: Iterable[Entry],
+) -> tuple[list[tuple[str, Entry]], dict[str, tuple[int, int]]]:
+    """Names with {index} in the place of numbers, each with one entry that stands for all; and the
+    range of each index.
+    """
+    groups: dict[tuple[str, str], list[tuple[tuple[int, ...], Entry]]] = {}
+    for entry in entries:
+        texts = _NUMBER.findall(entry.name)
+        numbers = tuple(int(text) for text in texts if len(text) < 10)
+        plain = [str(number) for number in numbers] == texts  # "007" is not 7
+        template = _NUMBER.sub("\0", entry.name) if plain else entry.name
+        drawn = entry.initializer, sorted(entry.arguments.items())
+        key = template, repr((entry.shape, entry.dtype.name, drawn))
+        groups.setdefault(key, []).append((numbers, entry))
+    ranges: dict[str, tuple[int, int]] = {}
+    folded: list[tuple[str, Entry]] = []
+    for (template, _), members in groups.items():
+        ends = _full([numbers for numbers, _ in members])
+        if "\0" not in template or ends is None or len(members) == 1:
+            folded += [(_escaped(entry.name), entry) for _, entry in members]
+            continue
+        name, *rest = template.split("\0")
+        text = _escaped(name)
+        for (first, stop), after in zip(ends, rest, strict=True):
+            if stop - first == 1:
+                text += str(first)
+            else:
+                text += "{" + _index(ranges, text, (first, stop)) + "}"
+            text += _escaped(after)
+        folded.append((text, members[0][1]))
+    return folded, ranges
+
+
+def _full(numbers: list[tuple[int, ...]]) -> list[tuple[int, int]] | None:
+    """The range on each axis, if the numbers are all of their product in order."""
+    ends = [(min(axis), max(axis) + 1) for axis in zip(*numbers, strict=True)]
+    if math.prod(stop - first for first, stop in ends) != len(numbers):
+        return None
+    whole = itertools.product(*(range(first, stop) for first, stop in ends))
+    return ends if set(numbers) == set(whole) else None
+
+
+def _index(ranges: dict[str, tuple[int, int]], before: str, ends: tuple[int, int]) -> str:
+    """The name of an index with a range: after the part of the name before it."""
+    part = before.rstrip(".").rsplit(".", 1)[-1]
+    base = part if _WORD.fullmatch(part) and part not in _RESERVED else "index"
+    for number in itertools.count(1):
+        name = base if number == 1 else f"{base}{number}"
+        # An index appears once in a name: two parts that are numbered alike have two.
+        if ranges.setdefault(name, ends) == ends and "{" + name + "}" not in before:
+            return name
+    raise AssertionError("unreachable")
+
+
+_RESERVED = {"sqrt", "min", "max", "inf"}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+# --------------------------------------------------------------------------------------------- TOML
+
+
+def _table(content: dict[str, Any]) -> list[str]:
+    return [f"{_toml(key)} = {_toml(value)}" for key, value in content.items() if value is not None]
+
+
+def _toml(value: Any) -> str:
+    """A value in one line of TOML."""
+    if isinstance(value, str):
+        # JSON's escapes are TOML's, but for the delete character and surrogate pairs.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'"{value!r}"'  # an expression: "inf"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    return f"[{', '.join(_toml(item) for item in value)}]"
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)

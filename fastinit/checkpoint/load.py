@@ -1,0 +1,52 @@
+"""load(): whatever describes a model, resolved: a preset, a spec, or a model's config.
+
+Specs: spec.py.  Configs that transformers knows: config.py.
+"""
+
+from __future__ import annotations
+
+from .._core import engine
+from ..typing import Dtype
+from . import config
+from .source import AnySpec, read
+from .spec import Spec, override, resolve
+
+
+@engine.guarded
+def load(spec: AnySpec, dtype: Dtype | None = None, *, recipe: AnySpec | None = None) -> Spec:
+    """Read and resolve a spec.
+
+    Parameters
+    ----------
+    spec : str, path or mapping
+        A preset's name ("gpt2"), a path that ends in .toml or .json, or a mapping of that form.  Or
+        a Hugging Face model's folder or config.json, of any architecture that transformers builds:
+        its weights are initialized as its own code does.
+    dtype : Dtype, optional
+        In place of the spec's top-level dtype; a tensor or a rule that names its own keeps it.
+
+    recipe : str, path or mapping, optional
+        A spec with the keys constants and rules only: what its rules match is drawn as they say.
+
+    Returns
+    -------
+    Spec
+        The entries in the spec's order.
+
+    Raises
+    ------
+    SpecError
+        A mistake, with the file, the line and, for a name, the nearest one that is known.
+
+    Examples
+    --------
+    >>> from fastinit import checkpoint
+    >>> entry = checkpoint.load("gpt2").entries[0]
+    >>> entry.name, entry.shape, entry.initializer, entry.arguments
+    ('transformer.wte.weight', (50257, 768), 'normal', {'std': 0.02})
+    """
+    if config.is_config(spec):
+        resolved = config.load_config(spec, dtype)  # type: ignore[arg-type]
+    else:
+        resolved = resolve(read(spec), dtype)
+    return resolved if recipe is None else override(resolved, read(recipe))

@@ -1,0 +1,89 @@
+"""What materialize_ would give a model, described tensor by tensor and not done, for files of
+models that no memory holds.
+
+checkpoint/config.py makes entries of it.  The plans are _recipe.py's, the filling materialize.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .._core.dtypes import DType, resolve
+from ..typing import Array, Sizes
+from . import _memory, _names, _recipe, materialize
+from ._names import Named
+from ._prove import Fill
+from ._recipe import Plan, Recipe
+
+
+class Described(NamedTuple):
+    """A tensor of a model's state: what is filled into it in order, or None where the model's own
+    code computes it.
+    """
+
+    name: str
+    shape: Sizes
+    dtype: DType
+    fills: tuple[Fill, ...] | None
+    write: Callable[[Array, int, int | None], None]  # the bits of the whole: (view, seed, threads)
+
+
+def describe(
+    model: nn.Module, recipe: Recipe, dtype: torch.dtype | None = None
+) -> tuple[list[Described], dict[str, str]]:
+    """Describe every parameter and saved buffer of a model on the meta device, each tied one once;
+    and for each name that nothing covers the reason.
+    """
+    parameters = _names.parameters(model)
+    buffers = [item for item in _names.buffers(model) if _is_saved(item)]
+    plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype)
+    given = {plan.name: plan for plan in (*plans, *restored)}
+    found = []
+    for item in (*parameters, *buffers):
+        kind = item.tensor.dtype
+        if dtype is not None and kind.is_floating_point and isinstance(item.tensor, nn.Parameter):
+            kind = dtype
+        if item.name not in given:
+            uncovered.setdefault(item.name, "no code that was seen says what it holds")
+        elif kind.is_complex or (kind not in _memory.DTYPES and _is_drawn(given[item.name])):
+            uncovered[item.name] = f"{kind} has no draw"
+        else:
+            found.append(_described(item, given[item.name], kind))
+    return found, uncovered
+
+
+def _is_saved(item: Named) -> bool:
+    return any(site.attribute not in site.module._non_persistent_buffers_set for site in item.sites)
+
+
+def _is_drawn(plan: Plan) -> bool:
+    return plan.run is not None or any(
+        fill.initializer not in materialize.CONSTANTS for fill in plan.fills
+    )
+
+
+def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
+    shape, dtype = tuple(item.tensor.shape), resolve(kind)
+
+    def write(view: Array, seed: int, threads: int | None) -> None:
+        memory = torch.empty(shape, dtype=kind)
+        materialize._run(list(materialize._entries(item, plan, memory)), seed, threads)
+        materialize._write_constants(item, plan, memory)
+        materialize._write_computed(item, plan.computed(seed), memory)
+        view[...] = memory.view(_UNSIGNED[dtype.itemsize]).numpy().view(dtype.unsigned)
+
+    # What a façade call by the tensor's own name gives, or else what _entries() writes.
+    own = plan.run is None and all(
+        stream == item.name or fill.initializer in materialize.CONSTANTS
+        for fill, stream in zip(plan.fills, plan.streams, strict=True)
+    )
+    fills = tuple(plan.fills) if own else None
+    return Described(item.name, shape, dtype, fills, write)
+
+
+# By item size, dtypes that NumPy has too.
+_UNSIGNED = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

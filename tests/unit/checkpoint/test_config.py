@@ -1,0 +1,177 @@
+"""Checkpoints of models that transformers knows: from_pretrained finds every key, and every tensor
+is what materialize_ gives the model.
+"""
+
+import json
+
+import pytest
+
+from fastinit import checkpoint
+from fastinit.checkpoint import SpecError
+
+pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("default")]
+
+SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 99}
+HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+# One of each kind: tied weights, (1 + w) norms, padding rows, experts, biases, encoder and decoder,
+# buffers that are saved, parameters that only the model's own code computes.
+CONFIGS = {
+    "GPT2LMHeadModel": {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 99},
+    "LlamaForCausalLM": {**SMALL, **HEADS},
+    "Gemma2ForCausalLM": {**SMALL, **HEADS},
+    "Qwen3ForCausalLM": {**SMALL, **HEADS},
+    "MixtralForCausalLM": {**SMALL, **HEADS, "num_local_experts": 3},
+    "BertForMaskedLM": {**SMALL, "num_attention_heads": 4, "max_position_embeddings": 40},
+    "T5ForConditionalGeneration": {
+        "d_model": 32,
+        "d_kv": 8,
+        "d_ff": 48,
+        "num_layers": 2,
+        "num_heads": 4,
+        "vocab_size": 99,
+    },
+    "ViTForImageClassification": {**SMALL, "num_attention_heads": 4, "image_size": 32},
+    "MambaForCausalLM": {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 99},
+    "ResNetForImageClassification": {
+        "embedding_size": 8,
+        "hidden_sizes": [8, 16],
+        "depths": [1, 1],
+        "layer_type": "basic",
+    },
+}
+
+
+def config_of(architecture, folder, **more):
+    import transformers
+
+    model_class = getattr(transformers, architecture)
+    config = model_class.config_class(**CONFIGS[architecture], architectures=[architecture], **more)
+    config.save_pretrained(folder)
+    return model_class, config
+
+
+def materialized(model_class, config, seed, dtype=None):
+    """The model as fastinit.torch makes it."""
+    import torch
+
+    import fastinit.torch as fit
+
+    with torch.device("meta"):
+        model = model_class._from_config(config)
+    fit.materialize_(model, seed=seed, dtype=dtype)
+    return model
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_a_model_of_transformers_is_written_as_its_own_code_initializes_it(tmp_path, architecture):
+    import torch
+
+    model_class, config = config_of(architecture, tmp_path / "config")
+    folder = tmp_path / "model"
+    report = checkpoint.materialize(tmp_path / "config", f"{folder}/", seed=5, shard_size=20_000)
+    assert (folder / "config.json").read_bytes() == (
+        tmp_path / "config" / "config.json"
+    ).read_bytes()
+    loaded, told = model_class.from_pretrained(folder, output_loading_info=True)
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        assert not told[kind], (kind, told[kind])
+    expected = materialized(model_class, config, 5).state_dict()
+    found = loaded.state_dict()
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+    assert len(report.written) > 3
+    again = checkpoint.verify(folder, tmp_path / "config" / "config.json")
+    assert again, [str(one) for one in again.tensors if not one]
+    other = checkpoint.verify(folder, tmp_path / "config", seed=6)
+    assert not other
+
+
+def test_from_its_own_metadata_only_what_torch_computes_cannot_be_verified(tmp_path):
+    config_of("MambaForCausalLM", tmp_path / "config")
+    checkpoint.materialize(tmp_path / "config", tmp_path / "x.safetensors", seed=5)
+    found = checkpoint.verify(tmp_path / "x.safetensors")
+    wrong = {one.name.rsplit(".", 1)[-1]: one.reason for one in found.tensors if not one}
+    assert all("computed by the model's own code" in reason for reason in wrong.values())
+    assert "A_log" in wrong and "weight" not in wrong
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn"])
+def test_the_dtype_is_the_callers(tmp_path, dtype):
+    import torch
+
+    model_class, config = config_of("BertForMaskedLM", tmp_path / "config")
+    folder = tmp_path / "model"
+    checkpoint.materialize(tmp_path / "config", f"{folder}/", seed=5, dtype=dtype)
+    content = json.loads((folder / "config.json").read_text())
+    assert dtype in (content.get("dtype"), content.get("torch_dtype"))
+    expected = materialized(model_class, config, 5, getattr(torch, dtype)).state_dict()
+    from safetensors.torch import load_file
+
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        assert tensor.dtype == expected[name].dtype
+        assert torch.equal(tensor.view(torch.uint8), expected[name].view(torch.uint8)), name
+
+
+def test_a_padding_row_is_zero_and_is_said_in_the_metadata(tmp_path):
+    CONFIGS["BertModel"] = CONFIGS["BertForMaskedLM"]
+    config_of("BertModel", tmp_path / "config")
+    spec = checkpoint.load(tmp_path / "config" / "config.json")
+    entries = {entry.name: entry for entry in spec.entries}
+    entry = entries["embeddings.word_embeddings.weight"]
+    assert entry.arguments["blocks"] == [{"start": [0, 0], "size": [1, 32], "value": 0.0}]
+    path = tmp_path / "x.safetensors"
+    checkpoint.materialize(spec, path, seed=0)
+    assert checkpoint.verify(path)
+
+
+def test_a_recipe_overrides_the_models_own_code(tmp_path):
+    config_of("LlamaForCausalLM", tmp_path / "config")
+    recipe = {"rules": [{"match": "*.mlp.*", "initializer": "orthogonal"}]}
+    own = checkpoint.load(tmp_path / "config").entries
+    changed = checkpoint.load(tmp_path / "config", recipe=recipe).entries
+    assert [entry.name for entry in own] == [entry.name for entry in changed]
+    for before, after in zip(own, changed, strict=True):
+        assert (after.initializer == "orthogonal") == (".mlp." in after.name)
+        assert after == before or ".mlp." in after.name
+
+
+def test_the_generation_config_is_copied(tmp_path):
+    config_of("GPT2LMHeadModel", tmp_path / "config")
+    (tmp_path / "config" / "generation_config.json").write_text('{"do_sample": true}')
+    checkpoint.materialize(tmp_path / "config", f"{tmp_path}/model/", seed=0)
+    assert (tmp_path / "model" / "generation_config.json").read_text() == '{"do_sample": true}'
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            {"model_type": "no such model", "architectures": ["X"]},
+            ("no such model", "transformers"),
+        ),
+        ({"model_type": "gpt2"}, ("names the architecture None",)),
+        ({"model_type": "gpt2", "architectures": ["NoModel"]}, ("'NoModel'",)),
+        ({"architectures": ["GPT2LMHeadModel"]}, ("transformers",)),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": "x"}, ("transf",)),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_head": 7}, ("transf",)),
+    ],
+)
+def test_a_config_that_transformers_does_not_build_is_refused_in_its_words(
+    tmp_path, content, words
+):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SpecError) as caught:
+        checkpoint.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_a_spec_in_json_is_no_config(tmp_path):
+    path = tmp_path / "spec.json"
+    path.write_text('{"config": {"model_type": "x"}, "tensors": {"a": [1]}}')
+    with pytest.raises(SpecError, match="no rule matches 'a'"):
+        checkpoint.load(path)
+    with pytest.raises(SpecError, match="must end in"):
+        checkpoint.load(tmp_path)
