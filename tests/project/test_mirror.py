@@ -24,6 +24,7 @@ ELSEWHERE = {
     "checkpoint/draw": "unit/checkpoint/test_materialize.py",
     "checkpoint/errors": "unit/checkpoint/test_spec.py",
     "checkpoint/expressions": "unit/checkpoint/test_spec.py",
+    "checkpoint/load": "unit/checkpoint/test_config.py",
     "checkpoint/source": "unit/checkpoint/test_spec.py",
     "data_dependent/algorithms": "unit/data_dependent/test_methods.py",
     "data_dependent/network": "unit/data_dependent/test_methods.py",
