@@ -4,7 +4,7 @@ open in any thread.
 Not all of them report to a TorchFunctionMode, and a name bound elsewhere (from torch.nn.init import
 trunc_normal_) holds the function object.  So the code of the objects is exchanged, and put back
 when the last block closes; the copies in ORIGINALS keep the code that torch wrote.  Blocks:
-accelerate.py, which draws, and _record.py, which writes down what would be drawn.
+accelerate.py, which draws, and _log.py, which writes down what would be drawn.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from ._memory import DTYPES
 
 
 class Unknown(Exception):
-    """Something that no initializer stands for was done; the text says what."""
+    """Something that no initializer describes was done; the text says what."""
 
 
 class View(NamedTuple):
@@ -190,7 +190,7 @@ class Contents:
         view = view_of(part, self.base)
         touched = [fill for fill in self.fills if fill.view.overlaps(view)]
         if not touched or not all(_covers(view, fill.view) for fill in touched):
-            raise Unknown("a part of it that no fill stands for was changed in place")
+            raise Unknown("a part of it that no fill covers was changed in place")
         self.fills = [
             fill.affine(factor, shift) if fill in touched else fill for fill in self.fills
         ]

@@ -51,9 +51,9 @@ def agree(seed: int, parts: Mapping[str, str]) -> None:
     what = {
         rank: [key for key in everything if details[rank][key] != model[key]] for rank in differing
     }
-    told = ", ".join([f"rank {rank} ({', '.join(keys)})" for rank, keys in what.items()])
+    named = ", ".join([f"rank {rank} ({', '.join(keys)})" for rank, keys in what.items()])
     raise ValueError(
-        f"the ranks do not agree on what to draw: {told} "
+        f"the ranks do not agree on what to draw: {named} "
         f"{'differs' if len(differing) == 1 else 'differ'} from rank {digests.index(right)}; give "
         "every rank the same model, recipe and seed, or check=False where ranks hold different "
         "models"

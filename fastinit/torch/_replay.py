@@ -119,7 +119,7 @@ class Run:
             for number, one in self.operations:
                 args, kwargs = tree_map(real, one.args), tree_map(real, one.kwargs)
                 last = uniform
-                uniform = {key: told for key, told in last.items() if key not in one.writes}
+                uniform = {key: fill for key, fill in last.items() if key not in one.writes}
                 key = keys.get(number, "") if is_draw(one) else ""
                 if one.kind in ("literal", "before"):
                     view(one.results[0]).copy_(args[0])

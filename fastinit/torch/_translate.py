@@ -2,7 +2,7 @@
 arguments.
 
 Each function here has the name and the arguments of one of torch.nn.init and returns a Call; it
-draws nothing.  init.py and accelerate.py draw calls (_draw.py), _record.py writes them down.  What
+draws nothing.  init.py and accelerate.py draw calls (_draw.py), _log.py writes them down.  What
 cannot be translated (arguments that torch refuses, nothing to fill) is a Call without an
 initializer: torch's own function then does everything, so its errors are torch's.
 """

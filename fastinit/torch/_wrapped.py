@@ -2,7 +2,7 @@
 after the module's own.
 
 The module that was wrapped resets a weight that is no parameter any more.  So its reset is run with
-a plain weight in that place, and then the parameters that stand for the weight get what the
+a plain weight in that place, and then the parameters that replace the weight get what the
 wrapper's construction gives them.  Only used on the meta device, inside a Recorder's block.
 """
 

@@ -404,13 +404,13 @@ def _check_dtype(item: Named, plan: Plan | None) -> None:
 
 def _refuse_uncovered(uncovered: dict[str, str]) -> None:
     if uncovered:
-        told = "\n".join([f"  {name}: {why}" for name, why in list(uncovered.items())[:20]])
+        listed = "\n".join([f"  {name}: {why}" for name, why in list(uncovered.items())[:20]])
         more = f"\n  and {len(uncovered) - 20} more" if len(uncovered) > 20 else ""
         raise ValueError(
             f"no rule covers {len(uncovered)} of the parameters; nothing was changed.  Build the "
             "model inside fastinit.torch.construction() and give that as the recipe, or give a "
             "recipe for them, such as "
-            f'{{{next(iter(uncovered))!r}: ("normal", {{"std": 0.02}})}}:\n{told}{more}'
+            f'{{{next(iter(uncovered))!r}: ("normal", {{"std": 0.02}})}}:\n{listed}{more}'
         )
 
 
