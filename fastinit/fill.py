@@ -132,6 +132,9 @@ def fill_entries(
         [(f"entry {line.name!r}", item[0].view) for line, item in zip(report, todo, strict=True)]
     )
 
+    for where, result, _ in todo:
+        if not isinstance(result, Draw) and buffers.on_gpu(where.view) and where.view.size:
+            engine.check_through_host(where.view)
     draws = [
         job(where, result, seed, stream)
         for where, result, stream in todo

@@ -48,7 +48,8 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
     if not flags.writeable:
         raise ValueError("out is read-only; give memory that may be written" + _advice(out))
     if array.size:
-        if not flags.aligned:
+        # Void items, as foreign arrays lend what NumPy cannot name, have no alignment of their own.
+        if not (flags if array.dtype.kind != "V" else array.view(found.unsigned).flags).aligned:
             raise ValueError(
                 f"out is misaligned: its elements do not start at multiples of {found.itemsize} "
                 "bytes; copy it to an aligned array"
@@ -139,7 +140,9 @@ def _by_torch_on_gpu(out: Any) -> tuple[Array, DType]:
     with _explained():
         from .._cuda import lend
 
-        return lend.of_torch(out), resolve(out.dtype)
+        kind = resolve(out.dtype)  # first: a complex dtype has no view
+        lend.driver()
+        return lend.of_torch(out), kind
 
 
 def _by_cuda_interface(out: Any, interface: dict[str, Any]) -> Array:

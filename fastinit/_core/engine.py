@@ -379,6 +379,13 @@ def _run_on_gpus(jobs: Sequence[Job], progress: Callable[[int], None] | None) ->
     return here
 
 
+def check_through_host(view: Array) -> None:
+    """Raise what would keep through_host() from the memory of a GPU; nothing is written."""
+    from .._cuda import device
+
+    device.device(view.ordinal, run).check_copies(view.stream)  # type: ignore[attr-defined]
+
+
 def through_host(view: Array, write: Callable[[Array], None]) -> None:
     """Let `write` fill bits of the CPU, in C order, and copy them to the memory of a GPU."""
     from .._cuda import device

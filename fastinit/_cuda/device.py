@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .._core.jobs import Job
 
 _address, _Byte, _Pointer = ctypes.addressof, ctypes.c_char, ctypes.c_void_p
+# What the driver says of machine code that it does not take (CUresult): an invalid image, no binary
+# for this GPU, invalid or too new PTX, an invalid source, a kernel that is not in it.
+_NOT_LOADED = (200, 209, 218, 222, 300, 500)
+_NOT_INITIALIZED = 3
 Host = Callable[[Sequence["Job"]], None]  # draws jobs on the CPU
 
 
@@ -53,7 +57,12 @@ def driver() -> Any:
 def _name(cuda: Any, status: Any) -> str:
     _, name = cuda.cuGetErrorName(status)
     _, text = cuda.cuGetErrorString(status)
-    return f"{(name or b'?').decode()}: {(text or b'').decode()}"
+    hint = (
+        " (a process forked after CUDA was used cannot use it: start it by spawn or forkserver)"
+        if status.value == _NOT_INITIALIZED
+        else ""
+    )
+    return f"{(name or b'?').decode()}: {(text or b'').decode()}{hint}"
 
 
 def check(result: tuple[Any, ...]) -> Any:
@@ -113,6 +122,8 @@ class Device:
         self.missing: str | None = None  # why there are no kernels
         try:
             code = program.machine_code(self.architecture)
+            with self.current():
+                self.kernels = self._load(code)
         except Unavailable as error:
             self.missing = str(error)
             warnings.warn(
@@ -123,11 +134,25 @@ class Device:
             )
             return
         with self.current():
-            for number, part in enumerate(code):
-                module = check(cuda.cuModuleLoadData(part))
-                for name in program.kernels(number):
-                    self.kernels[name] = check(cuda.cuModuleGetFunction(module, name.encode()))
             self.refused = self._ask(host)
+
+    def _load(self, code: Sequence[bytes]) -> dict[str, Any]:
+        cuda, found = self.cuda, {}
+        for number, part in enumerate(code):
+            status, module = cuda.cuModuleLoadData(part)
+            for name in program.kernels(number):
+                if not status.value:
+                    status, found[name] = cuda.cuModuleGetFunction(module, name.encode())
+            if status.value in _NOT_LOADED:  # most often NVRTC of a newer major version
+                version = check(cuda.cuDriverGetVersion())
+                raise Unavailable(
+                    f"the driver, for CUDA {version // 1000}.{version % 1000 // 10}, does not load "
+                    f"the kernels that NVRTC compiled for {self.architecture} "
+                    f"({_name(cuda, status)}); install a newer driver, or the package "
+                    "nvidia-cuda-nvrtc of the driver's major version"
+                )
+            check((status, None))
+        return found
 
     def current(self) -> _Current:
         """This GPU's context, for the calls of this thread; what was current before comes back."""
@@ -187,8 +212,17 @@ class Device:
         ]
         return run not in self.refused and region not in self.refused
 
-    def capturing(self, stream: int) -> bool:
-        return bool(check(self.cuda.cuStreamIsCapturing(stream)).value)
+    def check_copies(self, stream: int) -> None:
+        """RuntimeError while a CUDA graph captures the stream: a copy from the host cannot be
+        captured.
+        """
+        with self.current():
+            capturing = check(self.cuda.cuStreamIsCapturing(stream)).value
+        if capturing:
+            raise RuntimeError(
+                "these values are drawn on the host, which a CUDA graph cannot capture; draw "
+                "them before the capture, or capture elementwise draws alone"
+            )
 
     def copy(self, source: np.ndarray[Any, Any], out: CudaView) -> None:
         """Copy values of the host, in C order, to `out`; they may go once this returns."""
@@ -197,23 +231,23 @@ class Device:
             return
         job = launch.copied(out)
         place = launch.place_of(job)
+        self.check_copies(stream)
         with self.current():
-            if self.capturing(stream):
-                raise RuntimeError(
-                    "these values are drawn on the host, which a CUDA graph cannot capture; draw "
-                    "them before the capture, or capture elementwise draws alone"
-                )
             if len(place.axes) == 1 and place.axes[0][2] == out.itemsize:
                 data = source.ctypes.data
                 check(cuda.cuMemcpyHtoDAsync(place.address, data, source.nbytes, stream))
                 return
-            if "region_copy" not in self.kernels or "region_copy" in self.refused:
+            memory = None
+            if "region_copy" in self.kernels and "region_copy" not in self.refused:
+                status, memory = cuda.cuMemAllocAsync(source.nbytes, stream)
+                if status.value:  # the GPU is full, or has no memory pools
+                    memory = None
+            if memory is None:
                 for address, first, count in rows(out):
                     data = source.ctypes.data + first * out.itemsize
                     size = count * out.itemsize
                     check(cuda.cuMemcpyHtoDAsync(address, data, size, stream))
                 return
-            memory = check(cuda.cuMemAllocAsync(source.nbytes, stream))
             try:
                 check(cuda.cuMemcpyHtoDAsync(memory, source.ctypes.data, source.nbytes, stream))
                 self.start(launch.copy(int(memory), job, self.processors), stream)
@@ -304,8 +338,13 @@ def draw(jobs: Sequence[Job], host: Host) -> None:
     together: dict[tuple[int, int], list[Job]] = {}
     for job in jobs:
         together.setdefault((job.out.ordinal, job.out.stream), []).append(job)  # type: ignore[attr-defined]
+    # Whatever may fail before a launch comes before the first.
+    gpus = {ordinal: device(ordinal, host) for ordinal, _ in together}
     for (ordinal, stream), group in together.items():
-        gpu = device(ordinal, host)
+        if not all(gpus[ordinal].draws(job) for job in group):
+            gpus[ordinal].check_copies(stream)
+    for (ordinal, stream), group in together.items():
+        gpu = gpus[ordinal]
         gpu.run([job for job in group if gpu.draws(job)], stream)
         for job in group:
             if not gpu.draws(job) and job.out.size:

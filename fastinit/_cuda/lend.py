@@ -41,7 +41,9 @@ def of_interface(out: Any, interface: dict[str, Any]) -> CudaView:
         shape = tuple([int(size) for size in interface["shape"]])
         dtype = np.dtype(interface["typestr"])
         strides = interface.get("strides")
-        stream = interface.get("stream")
+        strides = None if strides is None else tuple([int(step) for step in strides])
+        stream = int(interface.get("stream") or 0)  # None and 0 are the legacy default stream
+        address = 0 if 0 in shape else int(address)
     except (KeyError, TypeError, ValueError) as error:
         raise TypeError(
             f"out has a __cuda_array_interface__ that cannot be read: {error}"
@@ -51,12 +53,12 @@ def of_interface(out: Any, interface: dict[str, Any]) -> CudaView:
     if 0 in shape:
         return view(0, shape, None, dtype, ordinal=0, stream=0, owner=out)
     return view(
-        int(address),
+        address,
         shape,
-        None if strides is None else tuple([int(step) for step in strides]),
+        strides,
         dtype,
-        ordinal=ordinal_of(int(address)),
-        stream=0 if stream is None else int(stream),  # 0 is the legacy default stream
+        ordinal=ordinal_of(address),
+        stream=stream,
         owner=out,
         readonly=bool(readonly),
     )
@@ -72,6 +74,7 @@ def of_dlpack(
     owner: Any,
 ) -> CudaView:
     """The memory of a DLPack tensor that was asked for on the legacy default stream."""
+    driver()  # Unavailable here is an error about `out`, before anything is written
     return view(
         address, shape, strides, dtype, ordinal=ordinal, stream=0, owner=owner, readonly=readonly
     )

@@ -108,9 +108,15 @@ def build(
         nvrtc.nvrtcDestroyProgram(program)
 
 
-def folder() -> Path:
-    """Where machine code is kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastinit"
+def folder() -> Path | None:
+    """Where machine code is kept; None for a user without a home."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(named):  # by its specification a relative one does not count
+        return Path(named) / "fastinit"
+    try:
+        return Path.home() / ".cache" / "fastinit"
+    except RuntimeError:
+        return None
 
 
 def _digest(architecture: str) -> str:
@@ -126,24 +132,50 @@ def _digest(architecture: str) -> str:
 
 def machine_code(architecture: str) -> list[bytes]:
     """All parts for an architecture, from the disk or compiled now."""
-    path = folder() / f"cuda-{architecture}-{_digest(architecture)}.bin"
-    with contextlib.suppress(OSError, ValueError):
-        return _unpack(path.read_bytes())
+    place, name = folder(), f"cuda-{architecture}-{_digest(architecture)}.bin"
+    if place is not None:
+        with contextlib.suppress(OSError, ValueError):
+            return _unpack(_read(place / name))
     with ThreadPoolExecutor(PARTS) as pool:
         parts = list(pool.map(lambda part: build(architecture, part), range(PARTS)))
-    with contextlib.suppress(
-        OSError
-    ):  # a folder that cannot be written costs the compilation each time
-        _keep(path, b"".join([len(part).to_bytes(8, "little") + part for part in parts]))
+    if place is not None:
+        with contextlib.suppress(OSError):  # without it, each process compiles
+            _keep(place / name, _pack(parts))
     return parts
+
+
+def _read(path: Path) -> bytes:
+    """A file's bytes, if nobody but this user and root can have written them.
+
+    Machine code can do to this process's GPU memory whatever it likes, and the folder may be one
+    that others write to.
+    """
+    with path.open("rb") as file:
+        if hasattr(os, "getuid"):
+            status = os.fstat(file.fileno())
+            if status.st_uid not in (0, os.getuid()) or status.st_mode & 0o022:
+                raise ValueError("another user may have written it")
+        return file.read()
+
+
+def _checksum(data: bytes) -> bytes:
+    from _blake2 import blake2b
+
+    return blake2b(data, digest_size=16).digest()
+
+
+def _pack(parts: list[bytes]) -> bytes:
+    data = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
+    return _checksum(data) + data
 
 
 def _unpack(data: bytes) -> list[bytes]:
     parts = []
+    checksum, data = data[:16], data[16:]
+    if checksum != _checksum(data):
+        raise ValueError("cut short or changed")
     while data:
         size = int.from_bytes(data[:8], "little")
-        if len(data) < 8 + size:
-            raise ValueError("cut short")
         parts.append(data[8 : 8 + size])
         data = data[8 + size :]
     if len(parts) != PARTS:

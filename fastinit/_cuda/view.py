@@ -66,8 +66,13 @@ def view(
     readonly: bool = False,
 ) -> CudaView:
     """Device memory at `address`; strides in bytes, None for C order.  Nothing is touched."""
-    if 0 in shape or not address:
+    if 0 in shape:
         array = np.empty(shape, dtype)
+    elif not address:
+        raise ValueError(
+            f"a tensor of shape {shape} on a GPU has no memory; its storage was freed, or it only "
+            "stands for another tensor"
+        )
     else:
         interface = {
             "data": (address, readonly),

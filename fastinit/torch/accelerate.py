@@ -216,14 +216,13 @@ def ours(tensor: Any) -> bool:
     """
     if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
         return False
-    if tensor.is_cuda:
-        if engine.gpu(tensor.device.index) is None:
-            return False
-    elif tensor.device.type != "cpu":
-        return False
-    return _memory.is_dtensor(tensor) or (
+    if not _memory.is_dtensor(tensor) and not (
         _memory.is_plain(type(tensor)) and _memory.has_elements(tensor)
-    )
+    ):
+        return False
+    if tensor.is_cuda:
+        return engine.gpu(tensor.device.index) is not None
+    return tensor.device.type == "cpu"
 
 
 @functools.lru_cache(maxsize=256)

@@ -56,6 +56,9 @@ def build(folder: Path, *options: str) -> ctypes.CDLL:
 class Status(IntEnum):
     CUDA_SUCCESS = 0
     CUDA_ERROR_INVALID_VALUE = 1
+    CUDA_ERROR_OUT_OF_MEMORY = 2
+    CUDA_ERROR_NOT_INITIALIZED = 3
+    CUDA_ERROR_INVALID_IMAGE = 200
 
 
 OK = Status.CUDA_SUCCESS
@@ -79,11 +82,15 @@ class Driver:
         self.captured = False
         self.foreign: set[int] = set()  # addresses that CUDA does not know
         self.ordinals: dict[int, int] = {}  # of addresses on another GPU than the first
+        self.fails: dict[str, Status] = {}  # calls that only return an error
 
     def __getattribute__(self, name):
         if name.startswith("cu") and name[2:3].isupper():
             calls = object.__getattribute__(self, "calls")
             calls[name] = calls.get(name, 0) + 1
+            if name in self.fails:
+                error = self.fails[name]
+                return lambda *given: (error,) if name == "cuLaunchKernel" else (error, None)
         return object.__getattribute__(self, name)
 
     def cuGetErrorName(self, status):
@@ -98,6 +105,9 @@ class Driver:
         if address in self.foreign:
             return Status.CUDA_ERROR_INVALID_VALUE, None
         return OK, self.ordinals.get(address, 0)
+
+    def cuDriverGetVersion(self):
+        return OK, 12040
 
     def cuDeviceGet(self, ordinal):
         return OK, ordinal

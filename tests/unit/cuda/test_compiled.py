@@ -109,25 +109,6 @@ def test_the_machine_code_is_kept_and_read_again(tmp_path, monkeypatch):
     assert program.machine_code("sm_90") == built
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda data: data[:-1], lambda data: b"", lambda data: data + b"x" * 9]
-)
-def test_a_damaged_file_is_compiled_anew(tmp_path, monkeypatch, damage):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(program, "build", lambda architecture, part: bytes([part]) * 100)
-    built = program.machine_code("sm_90")
-    (file,) = (tmp_path / "fastinit").iterdir()
-    file.write_bytes(damage(file.read_bytes()))
-    assert program.machine_code("sm_90") == built == program._unpack(file.read_bytes())
-
-
-def test_a_folder_that_cannot_be_written_costs_only_the_compilation(tmp_path, monkeypatch):
-    (tmp_path / "fastinit").write_text("a file, not a folder")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(program, "build", lambda architecture, part: bytes([part]))
-    assert program.machine_code("sm_90") == [bytes([part]) for part in range(program.PARTS)]
-
-
 def test_an_architecture_that_nvrtc_does_not_know_is_a_clear_message():
     with pytest.raises(
         program.Unavailable, match=r"NVRTC \(\d+, \d+\) does not compile the kernels for sm_12"

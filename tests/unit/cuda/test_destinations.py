@@ -4,6 +4,7 @@ The GPU is emulated; the bits must be those of the host, and of the golden hashe
 """
 
 import importlib.util
+import threading
 from pathlib import Path
 
 import emulated
@@ -202,6 +203,93 @@ def test_the_cpu_cannot_touch_a_view():
             touch()
 
 
+def test_misaligned_memory_is_refused_whatever_its_dtype_is_called(driver):
+    memory = np.zeros(18, np.uint8)
+    for typestr in ("<u2", "|V2"):
+        out = OnGpu(memory, data=(memory.ctypes.data + 1, False), shape=(8,), typestr=typestr)
+        with pytest.raises(ValueError, match="out is misaligned"):
+            fi.zeros(out=out, dtype="uint16" if typestr == "<u2" else "bfloat16")
+
+
+@pytest.mark.parametrize("change", [{"data": (None, False)}, {"strides": 3}, {"stream": "now"}])
+def test_an_interface_with_wrong_entries_is_refused_in_words(driver, change):
+    with pytest.raises(TypeError, match="__cuda_array_interface__ that cannot be read"):
+        fi.normal(out=OnGpu(array_of(8, "float32"), **change), seed=1)
+
+
+def test_a_tensor_without_memory_is_refused():
+    from fastinit._cuda.view import view
+
+    with pytest.raises(ValueError, match="has no memory"):
+        view(0, (3,), None, np.dtype("u4"), ordinal=0, stream=0, owner=None)
+
+
+class torch_tensor:
+    """What a torch tensor on a GPU answers."""
+
+    __module__ = "torch"
+    is_cuda, requires_grad, layout = True, False, "torch.strided"
+    is_neg = is_conj = staticmethod(lambda: False)
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+
+def test_a_complex_torch_tensor_is_refused_in_words(driver):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="unknown dtype 'complex128'"):
+        fi.zeros(out=torch_tensor(torch.complex128))
+
+
+def test_a_fill_that_needs_a_gpu_that_fails_writes_nothing(driver):
+    one, two = array_of(8, "float32"), array_of(8, "float32")
+    driver.ordinals[two.ctypes.data] = 1
+    fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+    driver.fails["cuDevicePrimaryCtxRetain"] = emulated.Status.CUDA_ERROR_OUT_OF_MEMORY
+    with pytest.raises(RuntimeError, match="OUT_OF_MEMORY"):
+        fi.fill({"a": (OnGpu(one), "ones"), "b": (OnGpu(two), "ones")}, seed=0)
+    assert (bits(one) == 0xAA).all()
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "refused"])
+def test_a_fill_that_needs_the_host_inside_a_capture_writes_nothing(driver, name):
+    one, two = array_of((4, 4), "float32"), array_of((4, 4), "float64")
+    fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+    driver.captured = True
+    device._devices[0].refused = frozenset(["runs_normal_FI_F64"])
+    entries = {"a": (OnGpu(one), "ones")}
+    entries["b"] = (OnGpu(two), "normal" if name == "refused" else name)
+    with pytest.raises(RuntimeError, match="a CUDA graph cannot capture"):
+        fi.fill(entries, seed=0)
+    assert (bits(one) == 0xAA).all()
+
+
+@pytest.mark.parametrize("call", ["cuLaunchKernel", "cuMemcpyHtoDAsync", "cuStreamIsCapturing"])
+def test_a_call_that_fails_leaves_the_context_as_it_was(driver, call):
+    fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+    driver.contexts.append(5)
+    driver.fails[call] = emulated.Status.CUDA_ERROR_INVALID_VALUE
+    function = fi.normal if call == "cuLaunchKernel" else fi.orthogonal
+    with pytest.raises(RuntimeError, match="CUDA failed with CUDA_ERROR_INVALID_VALUE"):
+        function(out=OnGpu(array_of((4, 4), "float32")), seed=1)
+    assert driver.contexts == [0, 5]
+
+
+def test_a_full_gpu_is_filled_from_the_host_without_memory_beside(driver):
+    memory = array_of((6, 10), "float32", "F")
+    driver.fails["cuMemAllocAsync"] = emulated.Status.CUDA_ERROR_OUT_OF_MEMORY
+    fi.orthogonal(out=OnGpu(memory), seed=4)
+    assert (bits(memory) == bits(fi.orthogonal((6, 10), seed=4))).all()
+
+
+def test_a_forked_process_is_told_to_spawn(driver):
+    fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+    for call in ("cuCtxGetCurrent", "cuCtxPushCurrent"):
+        driver.fails[call] = emulated.Status.CUDA_ERROR_NOT_INITIALIZED
+    with pytest.raises(RuntimeError, match="forked after CUDA was used"):
+        fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+
+
 # -------------------------------------------------------------------------------- what is not there
 
 
@@ -211,8 +299,53 @@ def test_without_a_driver_the_message_says_what_is_missing(monkeypatch):
 
     monkeypatch.setattr(device, "driver", missing)
     monkeypatch.setattr(lend, "driver", missing)
-    with pytest.raises(ValueError, match="out lies on a GPU, which fastinit cannot reach: there"):
-        fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+    memory = array_of((8, 8), "float32")
+    outs = [OnGpu(memory), ByDlpack(memory)]
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        outs.append(torch_tensor(torch.float32))
+    for out in outs:
+        for function in (fi.normal, fi.orthogonal):
+            with pytest.raises(ValueError, match="out lies on a GPU, which fastinit cannot reach"):
+                function(out=out, seed=1)
+
+
+def test_a_driver_too_old_for_the_compiler_means_the_host_draws(driver):
+    driver.fails["cuModuleLoadData"] = emulated.Status.CUDA_ERROR_INVALID_IMAGE
+    memory = array_of((6, 10), "float32")
+    with pytest.warns(RuntimeWarning, match=r"driver, for CUDA 12\.4, does not load the kernels"):
+        fi.he_normal(out=OnGpu(memory), seed=4)
+    assert (bits(memory) == bits(fi.he_normal((6, 10), seed=4))).all()
+    assert "does not load the kernels" in fi.info()["cuda"]["cuda:0"]
+
+
+def test_a_gpu_that_is_full_at_first_use_is_tried_again(driver):
+    driver.fails["cuModuleLoadData"] = emulated.Status.CUDA_ERROR_OUT_OF_MEMORY
+    memory = array_of(8, "float32")
+    with pytest.raises(RuntimeError, match="OUT_OF_MEMORY"):
+        fi.normal(out=OnGpu(memory), seed=1)
+    assert driver.contexts == [0] and not device._devices
+    driver.fails.clear()
+    fi.normal(out=OnGpu(memory), seed=1)
+    assert (bits(memory) == bits(fi.normal(8, seed=1))).all()
+
+
+def test_many_threads_may_be_the_first(driver):
+    memory = array_of((200, 40), "float32")
+    barrier = threading.Barrier(200)
+
+    def first(row):
+        barrier.wait()
+        fi.normal(out=OnGpu(row), seed=1)
+
+    threads = [threading.Thread(target=first, args=(row,)) for row in memory]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert driver.calls["cuDevicePrimaryCtxRetain"] == 1
+    assert (bits(memory) == bits(fi.normal(40, seed=1))).all()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
