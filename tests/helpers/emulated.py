@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastinit._core import engine
+from fastinit._core import dlpack, engine
 from fastinit._cuda import device, lend, program
 
 COMPILER = next((name for name in ("gcc", "cc", "clang") if shutil.which(name)), None)
@@ -224,4 +224,7 @@ class ByDlpack:
 
     def __dlpack__(self, *, stream=None, max_version=None):
         assert stream == 1 and max_version == (1, 0)
-        return self.array.__dlpack__(max_version=max_version)
+        capsule = self.array.__dlpack__(max_version=max_version)
+        managed = dlpack._Managed.from_address(dlpack._pointer(capsule, b"dltensor_versioned"))
+        managed.tensor.device_type = 2
+        return capsule
