@@ -341,8 +341,3 @@ def smallest_above(value: float, dtype: DType) -> float:
 def largest_below(value: float, dtype: DType) -> float:
     """The largest value of `dtype` that is < `value`; -inf if there is none.  A zero is +0."""
     return _step(value, dtype, False, True) + 0.0
-
-
-def largest_at_most(value: float, dtype: DType) -> float:
-    """The largest value of `dtype` that is <= `value`; -inf if there is none.  A zero is +0."""
-    return _step(value, dtype, False, False) + 0.0

@@ -1,13 +1,13 @@
-"""log, exp, pow, erf, Φ, Φ⁻¹ and the std of a truncated normal: correctly rounded doubles, from
-Python integers alone.
+"""exp, log, pow, Φ⁻¹, the upper tail and the std of a truncated normal, in Python integers only.
+What is returned as a double is correctly rounded.
 
 A parameter of a draw is part of the stream (stream-v1.md section 3), so it may not come from a libm
 that differs by a bit between machines.  Everything here is exact integer arithmetic on numbers
 scaled by 2^bits ("fixed"), about 100 bits finer than a double, rounded once at the end; hence also
 independent of the caller's rounding mode.  The specification of each function is therefore its
-mathematical value, to nearest even.  tests/unit/core/test_math.py holds them against mpmath.
-It may not import NumPy or call libm.  Used by truncated.py (kernel parameters),
-../gain.py and ../recipes.
+mathematical value, to nearest even.  tests/unit/core/test_math.py compares them with mpmath.
+It may not import NumPy or call libm.  Used by truncated.py (kernel parameters), ../gain.py,
+../recipes and ../torch/accelerate.py.
 """
 
 import math
@@ -197,77 +197,6 @@ def pow(x: float, y: float) -> float:  # noqa: A001
     return to_double(m, k - bits)
 
 
-def _tail(x: float) -> tuple[int, int]:
-    """Q(x) of any finite or infinite x, as sf_fixed gives it."""
-    if abs(x) > 40.0:
-        return (0, 0) if x > 0.0 else (1, 0)
-    m, e = sf_fixed(fixed(abs(x)))
-    if x >= 0.0:
-        return m, e
-    return (1 << 2 * BITS) - (
-        m << (e + 2 * BITS) if e + 2 * BITS >= 0 else m >> -(e + 2 * BITS)
-    ), -2 * BITS
-
-
-def norm_sf(x: float) -> float:
-    """Q(x) = 1 - Φ(x), the upper tail of the standard normal, to full relative precision."""
-    return to_double(*_tail(x))
-
-
-def norm_cdf(x: float) -> float:
-    """Φ(x), the lower tail of the standard normal, to full relative precision."""
-    return norm_sf(-x)
-
-
-def log_norm_sf(x: float) -> float:
-    """ln Q(x), for any finite x however far out."""
-    if x < 0.0:
-        m, e = _tail(-x)  # ln(1 - s) = -s - s²/2 - s³/3 where s is small, by log_fixed elsewhere
-        if x < -9.0:
-            half = m >> (1 - e - BITS) if 1 - e - BITS >= 0 else m << (e + BITS - 1)
-            return to_double(-(m + (m * half >> BITS)), e)
-        return to_double(log_fixed(_tail(x)[0], 2 * BITS), -2 * BITS)
-    bits = BITS + max(0, 2 * math.frexp(x)[1])
-    at = fixed(x, bits)
-    constant = log_fixed(sqrt_two_pi(bits), bits)
-    return to_double(
-        log_fixed(mills_fixed(at, bits), bits) - constant - (at * at >> (bits + 1)), -bits
-    )
-
-
-def erfc(x: float) -> float:
-    """1 - erf(x), to full relative precision."""
-    if x > 28.0:
-        return 0.0
-    if x < -7.0:
-        return 2.0
-    root = math.isqrt(2 << 2 * BITS)
-    m, e = sf_fixed(abs(fixed(x)) * root >> BITS)
-    return (
-        to_double(m, e + 1)
-        if x >= 0.0
-        else to_double((2 << 2 * BITS) - (m << (e + 2 * BITS + 1)), -2 * BITS)
-    )
-
-
-def erf(x: float) -> float:
-    """(2/√π) ∫₀ˣ exp(-t²) dt, to full relative precision."""
-    if abs(x) > 7.0:
-        return math.copysign(1.0, x)
-    numerator, denominator = x.as_integer_ratio()
-    square = numerator * numerator * (1 << BITS) // (denominator * denominator)
-    # erf(x) = (2 x / √π) exp(-x²) Σ (2x²)^n / (2n+1)!!: all terms positive
-    total, term, n = 0, 1 << BITS, 1
-    while term:
-        total += term
-        n += 2
-        term = (term * 2 * square >> BITS) // n
-    m, k = exp_fixed(-square)
-    scale = total * m // sqrt_two_pi(BITS)  # bits; √(2π) is √2 · √π
-    value = numerator * scale * math.isqrt(8 << 2 * BITS)
-    return to_double(value, k - 2 * BITS - (denominator.bit_length() - 1))
-
-
 def isf_fixed(m: int, e: int, bits: int = BITS) -> int:
     """The fixed x >= 0 with Q(x) = m * 2^e <= 1/2: a rough start, then Halley's iteration."""
     level = log_fixed(m << bits, bits) + e * ln2(bits)  # ln Q
@@ -292,24 +221,15 @@ def isf_fixed(m: int, e: int, bits: int = BITS) -> int:
     return x
 
 
-def _ppf(p: float, what: str) -> float:
+def norm_ppf(p: float) -> float:
+    """Φ⁻¹(p): the z with lower tail p."""
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"{what} is {p}; it must be in [0, 1]")
+        raise ValueError(f"p is {p}; it must be in [0, 1]")
     if p in (0.0, 1.0):
         return math.copysign(math.inf, p - 0.5)
     numerator, denominator = min(p, 1.0 - p).as_integer_ratio()  # bits: 1 - p is exact from 1/2 up
     x = isf_fixed(numerator, 1 - denominator.bit_length())
     return to_double(x if p > 0.5 else -x, -BITS)
-
-
-def norm_ppf(p: float) -> float:
-    """Φ⁻¹(p): the z with lower tail p."""
-    return _ppf(p, "p")
-
-
-def norm_isf(q: float) -> float:
-    """The z with upper tail q."""
-    return -_ppf(q, "q") + 0.0
 
 
 def truncated_std(alpha: float, beta: float) -> float:
