@@ -25,36 +25,55 @@ from ._core.dtypes import (
 from ._core.shapes import parse_shape
 from ._core.stream import check_seed, stream_id
 from .fans import fans
+from .typing import Dtype, Initializer, Name, Seed, Shape
 
 _AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
 
 
 @engine.guarded
 def explain(
-    initializer: Any,
-    shape: Any,
+    initializer: Initializer,
+    shape: Shape,
     *,
-    name: Any = None,
-    seed: Any = None,
-    dtype: Any = "float32",
+    name: Name | None = None,
+    seed: Seed | None = None,
+    dtype: Dtype = "float32",
     **arguments: Any,
 ) -> str:
-    """One line on what initializer(shape, **arguments) fills: formula, fans, std or bounds, stream.
+    """One line on what an initializer fills: formula, fans, std or bounds, stream.
 
-    Numbers stand as doubles, then as hexadecimal floats: of the double, and as rounded to the type
-    it is drawn in.
+    Numbers are written as doubles, then as hexadecimal floats: of the double, and as rounded to the
+    type it is drawn in.
 
     Parameters
     ----------
-    initializer : a name, an alias, or the function.
-    shape : the global shape.
-    name, seed, dtype : of the tensor.
-    arguments : the initializer's own.
+    initializer : str or function
+        Name, alias or function of an initializer.
+    shape : int or sequence of int
+        Sizes of the whole tensor.
+    name : str or int, optional
+        Name of the tensor.
+    seed : int, optional
+        Seed of the fill.
+    dtype : str or dtype, default "float32"
+        Dtype of the tensor.
+    **arguments : any
+        The initializer's own arguments.
+
+    Returns
+    -------
+    str
+        The line, its parts separated by semicolons.
 
     Raises
     ------
-    ValueError, TypeError
+    TypeError, ValueError
         All that the fill would raise.
+
+    See Also
+    --------
+    fill : Fills tensors and reports what it did.
+    info : What draws here.
 
     Examples
     --------
@@ -70,20 +89,20 @@ def explain(
     """
     function = _table.lookup(initializer)
     _table.check_arguments(function, arguments)
-    shape, dtype, rule = parse_shape(shape), resolve(dtype), _table.RULES[function]
+    sizes, kind, rule = parse_shape(shape), resolve(dtype), _table.RULES[function]
     used = {**_table.own_parameters(function), **arguments}
-    parts = [f"{function.__name__} {shape} {dtype.name}: {_formula(function)}"]
+    parts = [f"{function.__name__} {sizes} {kind.name}: {_formula(function)}"]
     given = {key: value for key, value in used.items() if key not in _AXES or key in arguments}
     if given:
         parts.append(", ".join(f"{key}={value!r}" for key, value in given.items()))
-    if "in_axis" in used and 0 not in shape and used.get("fan_in") is None:
+    if "in_axis" in used and 0 not in sizes and used.get("fan_in") is None:
         parts.append(
-            "fan_in {}, fan_out {}".format(*fans(shape, **{key: used[key] for key in _AXES}))
+            "fan_in {}, fan_out {}".format(*fans(sizes, **{key: used[key] for key in _AXES}))
         )
-    draw = rule(shape, dtype, **arguments)
+    draw = rule(sizes, kind, **arguments)
     if isinstance(draw, Draw):
         parts.append(
-            _numbers(draw, rule(shape, FLOAT64, **arguments) if dtype.is_float else draw, dtype)
+            _numbers(draw, rule(sizes, FLOAT64, **arguments) if kind.is_float else draw, kind)
         )
     stream = stream_id(name)
     if seed is not None:

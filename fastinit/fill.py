@@ -6,7 +6,7 @@ One tensor is _core/fill.py's; the initializers' names are _table.py's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._core import buffers, engine
@@ -15,7 +15,7 @@ from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
 from ._core.stream import check_seed, stream_id
 from ._table import checked_rule, lookup
-from .typing import Box, Sizes, Write
+from .typing import Box, Seed, Sizes, Write
 
 
 class Filled(NamedTuple):
@@ -43,34 +43,47 @@ class Report(NamedTuple):
 
 @guarded
 def fill(
-    entries: Any,
+    entries: Mapping[str, Sequence[Any]] | Iterable[Sequence[Any]],
     *,
-    seed: Any = None,
+    seed: Seed | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Fill many tensors in one parallel batch, each as its initializer would with seed=seed,
-    name=its name.
+    """Fill many tensors in one parallel batch, each as its initializer alone would.
 
     Parameters
     ----------
-    entries : a mapping name -> (buffer, initializer[, arguments]), or an iterable of (buffer,
+    entries : mapping or iterable
+        A mapping of names to (buffer, initializer[, arguments]), or an iterable of (buffer,
         initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
-        the function; arguments are a dict of its own; a region needs shape.
-    seed : one for all tensors; None draws one, which the report holds.
-    progress : called repeatedly with the number of values drawn since the last call.
+        the function; arguments are a dict of its own; a region needs the shape.
+    seed : int, optional
+        One seed for all. None draws one, and the report has it.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+    progress : callable, optional
+        Called now and then with the number of values drawn since.
 
     Returns
     -------
     Report
-        filled, values, bytes, seconds, seed, entries (name, initializer, shape, region, dtype,
-        stream, values of each).
+        What was filled, the seed, and one entry a tensor: name, initializer, shape, region, dtype,
+        stream, values.
 
     Raises
     ------
-    ValueError, TypeError
+    TypeError, ValueError
         Before a byte is written, with the entry: whatever its initializer would raise; buffers that
         overlap.
+
+    See Also
+    --------
+    explain : What one initializer would fill.
+    fastinit.torch.materialize_ : Fills the parameters of a torch module.
+
+    Notes
+    -----
+    The bits are those of single calls with the same seed and names.
 
     Examples
     --------
