@@ -202,8 +202,6 @@ def equals(docstring: str) -> str:
             text = re.sub(r"^Equal( in law)?( to)?[,;]? ?", "", text).replace("``", "`")
             note = f" ({text[0].lower()}{text[1:]})" if text else ""
             found.append(f"{FRAMEWORKS[framework]} `{short.rpartition('.')[2]}`{note}")
-    if not section and (same := re.search(r"Same as:?(.*?)(?:\n\s*\n|\Z)", docstring, re.S)):
-        return " ".join(same.group(1).split()).split(" Source:")[0].rstrip(".")
     return ", ".join(found) or "—"
 
 
