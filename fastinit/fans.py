@@ -1,6 +1,6 @@
 """Shape, layout, groups → fans, which scale an initializer.
 
-It may not draw, round to a dtype or know an initializer: the formulas that use fans stand in
+It may not draw, round to a dtype or know an initializer: the formulas that use fans are in
 initializers/variance_scaling.py.  Fans are exact integers, always of the global shape, never of a
 shard's.
 """
@@ -65,7 +65,7 @@ def fans(
         Keras; or one capital an axis: O out, I in, B batch, D H W kernel. "IOHW" is torch's
         transposed convolution, "IOO" (dim, heads, head_dim).
     in_axis, out_axis : int or sequence of int, optional
-        Input and output axes; give both or neither. They override `layout`; () stands for no axis.
+        Input and output axes; give both or neither. They override `layout`; () means no axis.
     batch_axis : int or sequence of int, default ()
         Axes of independent weights (experts, heads, channels of a depthwise kernel); no fan counts
         them.
@@ -136,7 +136,7 @@ def _axes(
         if in_axis is None or out_axis is None:
             missing = "out_axis" if out_axis is None else "in_axis"
             raise ValueError(
-                f"{missing} is missing; give both axes (() stands for no axis), or a layout alone"
+                f"{missing} is missing; give both axes (() means no axis), or a layout alone"
             )
         ins, outs, spelled = (
             normalized(in_axis, shape, "in_axis"),
@@ -187,7 +187,7 @@ def _spelled(layout: object, shape: tuple[int, ...]) -> str:
     if "O" not in layout or "I" not in layout:
         raise ValueError(
             f"layout {layout!r} names no {'out axis O' if 'O' not in layout else 'in axis I'}; "
-            "give in_axis and out_axis (() stands for no axis) where there is none"
+            "give in_axis and out_axis (() means no axis) where there is none"
         )
     return layout
 

@@ -82,7 +82,7 @@ def find(path: Any, tensor: str | None) -> Source:
     if tensor is not None and not isinstance(tensor, str):
         raise TypeError(f"tensor must be a name, not {type(tensor).__name__} {tensor!r:.80}")
     if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ValueError(f"{name!r} is no regular file")
+        raise ValueError(f"{name!r} is not a regular file")
     return _READERS[ending](name, tensor)
 
 
@@ -166,7 +166,7 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
         raise
     # NumPy leaks what its parser raises: SyntaxError, TokenError, RecursionError, KeyError
     except Exception as error:
-        raise ValueError(f"{name!r} is no npy file of plain numbers: {error}") from None
+        raise ValueError(f"{name!r} is not an npy file of plain numbers: {error}") from None
     try:
         kind = dtypes.resolve(stored.newbyteorder("="))
     except (TypeError, ValueError):

@@ -1,9 +1,9 @@
 """Initialization by data: the weights are scaled until a batch, run forward, has the wanted
 statistics in every layer.
 
-A network is a plain sequence of Layer, arrays and callables, nothing of any framework (network.py);
-the methods stand in methods.py.  Everything is computed on copies, and the layers' own arrays are
-written only when all of it has succeeded.  Outside the stream contract, for the products are
+A network is a plain sequence of Layer, arrays and callables, without any framework (network.py);
+the methods: methods.py.  Everything is computed on copies, and the layers' own arrays are
+written only when all of it has succeeded.  Outside the stream contract, because the products are
 NumPy's.
 """
 

@@ -1,6 +1,6 @@
-"""The façade: every initializer is a plain documented function, here only gathered.
+"""The façade: every initializer is a plain documented function; this file only collects them.
 
-Values drawn alone: basic.py.  Scaled by fans: variance_scaling.py.  Identities: identity.py.  The
+Elementwise: basic.py.  Scaled by fans: variance_scaling.py.  Identities: identity.py.  The
 orthogonal family: orthogonal.py.  Sparse: sparse.py.  A new initializer needs a public function, a
 rule, its line in ../_table.py and its name in fastinit/__init__.py; a test compares all of them.
 """

@@ -1,8 +1,8 @@
-"""zeros, ones, constant, uniform, normal, truncated_normal: every value drawn alone, no fans.
+"""zeros, ones, constant, uniform, normal, truncated_normal: elementwise, without fans.
 
-Each public function hands its own parameters to its rule, which turns them into a draw; all else is
-_core/fill.py's. What is rounded, refused and clamped stands in _core/draws.py; initializers scaled
-by fans stand in variance_scaling.py.
+Each public function passes its own parameters to its rule, which turns them into a draw;
+_core/fill.py does the rest.  Rounding, refusals and clamping: _core/draws.py; initializers scaled
+by fans: variance_scaling.py.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def zeros(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -196,7 +196,7 @@ def ones(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -260,7 +260,7 @@ def constant(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -324,7 +324,7 @@ def uniform(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -391,7 +391,7 @@ def normal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -472,7 +472,7 @@ def truncated_normal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

@@ -1,4 +1,4 @@
-"""eye and dirac: identities, written where they stand and not drawn.
+"""eye and dirac: identities, which are written and not drawn.
 
 Their rules return a Write: a function that fills the target's region, whatever part of the global
 tensor that is. Nothing here depends on the seed.  Elementwise initializers: basic.py; sparse:
@@ -107,7 +107,7 @@ def eye(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -175,7 +175,7 @@ def dirac(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

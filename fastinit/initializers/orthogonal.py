@@ -98,7 +98,7 @@ def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:
     if not 3 <= len(shape) <= 5:
         raise ValueError(
             f"{what} needs the 3 to 5 axes of a convolution's weight, not shape {shape}; "
-            "orthogonal does matrices"
+            "for a matrix use orthogonal"
         )
     outputs, inputs = (shape[0], shape[1]) if layout == "oi" else (shape[-1], shape[-2])
     if inputs > outputs:
@@ -211,7 +211,7 @@ def orthogonal(
     batch_axis : int or sequence of int, default ()
         Axes of independent matrices, such as heads or experts, formed in parallel.
     groups : int, default 1
-        Equal blocks stacked along the out axis, each an orthogonal matrix of its own: 4 for the
+        Equal blocks stacked along the out axis, each a separate orthogonal matrix: 4 for the
         gates of an LSTM, 3 for fused q, k and v.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
@@ -222,7 +222,7 @@ def orthogonal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -311,7 +311,7 @@ def delta_orthogonal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -385,7 +385,7 @@ def convolutional_orthogonal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

@@ -1,7 +1,7 @@
 """sparse: in each unit (a column, or a row) a uniformly chosen set of non-zeros.
 
-Here stand the public function and its rule: the arguments' checks, and which form is asked for.
-Who chooses the places and fills: ../_sparse.py.  The promise: section 9 of stream-v1.md.
+The public function and its rule, which checks the arguments and chooses dense or scipy.sparse.
+The choice of the places and the fill: ../_sparse.py.  The promise: section 9 of stream-v1.md.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def sparse(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

@@ -2,8 +2,8 @@
 
 All are v = scale / n with n from the fans of the global shape; one function, scaled, computes them,
 and its operation order is part of the contract (stream-v1.md, section 3).  The named cases have
-their authors' meaning: the normals are not truncated, as in the papers; a framework's own meaning
-stands under that framework's names.  Fans: ../fans.py.  Aliases (glorot, kaiming, msra):
+their authors' meaning: the normals are not truncated, as in the papers.  A framework's own meaning
+is in that framework's adapter.  Fans: ../fans.py.  Aliases (glorot, kaiming, msra):
 ../_table.py.
 """
 
@@ -242,7 +242,7 @@ def variance_scaling(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -337,7 +337,7 @@ def fan_in_uniform(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -423,7 +423,7 @@ def xavier_uniform(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -511,7 +511,7 @@ def xavier_normal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -608,7 +608,7 @@ def he_uniform(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -706,7 +706,7 @@ def he_normal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -794,7 +794,7 @@ def lecun_uniform(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -877,7 +877,7 @@ def lecun_normal(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

@@ -1,7 +1,7 @@
 """bilinear: linear interpolation, for a transposed convolution that up-samples.
 
-Its rule returns a Write that computes any region of the global tensor alone, from the indices of
-its elements.  It does not depend on the seed.
+Its rule returns a Write that computes any region of the global tensor from the indices of its
+elements.  It does not depend on the seed.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def bilinear(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

@@ -22,12 +22,12 @@ def _gates(shape: Sizes, gates: Any) -> int:
     """The width of one gate of a bias that holds all gates in the order of `gates`."""
     if not isinstance(gates, str) or not gates:
         raise TypeError(
-            f"gates must be a text with one letter a gate, such as 'ifgo', not {gates!r:.80}"
+            f"gates must be a string with one letter per gate, such as 'ifgo', not {gates!r:.80}"
         )
     if gates.count("f") != 1:
-        raise ValueError(f"gates is {gates!r:.80}; the forget gate must stand there once, as 'f'")
+        raise ValueError(f"gates is {gates!r:.80}; it must hold the forget gate once, as 'f'")
     if gates.count("i") > 1:
-        raise ValueError(f"gates is {gates!r:.80}; the input gate 'i' may stand there once")
+        raise ValueError(f"gates is {gates!r:.80}; it may hold the input gate 'i' once")
     if len(shape) != 1 or shape[0] % len(gates):
         raise ValueError(
             f"a bias of {len(gates)} gates ({gates!r}) has shape ({len(gates)}·hidden,), not "
@@ -90,7 +90,7 @@ def lstm_bias(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -201,7 +201,7 @@ def chrono_bias(
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
-        The part of `shape` to fill, one entry an axis; its bits are those in the whole.
+        The part of `shape` to fill, one entry per axis; it has the bits it has in the whole.
     threads : int, optional
         The most threads to use; their number does not change the bits.
 

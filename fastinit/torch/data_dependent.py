@@ -462,7 +462,7 @@ class _Network:
         for module in layers or ():
             if id(module) not in names or not isinstance(module, (*LINEAR, *TRANSPOSED)):
                 raise ValueError(
-                    f"{type(module).__name__} is no linear or convolutional module of this model"
+                    f"{type(module).__name__} is not a linear or convolutional module of this model"
                 )
         wanted = (
             list(layers)

@@ -192,7 +192,7 @@ def test_tied_layers_and_foreign_modules_are_refused():
     model[1].weight = model[0].weight
     with pytest.raises(ValueError, match="share a parameter"):
         fit.lsuv_(model, torch.rand(4, 3))
-    with pytest.raises(ValueError, match="no linear or convolutional module of this model"):
+    with pytest.raises(ValueError, match="not a linear or convolutional module of this model"):
         fit.lsuv_(model, torch.rand(4, 3), layers=[nn.Linear(3, 3)])
     with pytest.raises(ValueError, match="std is 0"):
         fit.lsuv_(model, torch.rand(4, 3), std=0.0)

@@ -325,7 +325,7 @@ def test_pickles_inside_npy_and_npz_are_never_loaded(tmp_path):
     with pytest.raises(ValueError, match="Python objects"):
         pretrained(tmp_path / "bomb.npz", "w")
     (tmp_path / "plain.npy").write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ValueError, match="no npy file"):
+    with pytest.raises(ValueError, match="not an npy file"):
         pretrained(tmp_path / "plain.npy")
 
 
@@ -458,10 +458,10 @@ def test_other_files_folders_and_pipes_are_refused(tmp_path, folder):
     with pytest.raises(FileNotFoundError):
         pretrained(tmp_path / "absent.safetensors", "w")
     os.mkfifo(tmp_path / "pipe.safetensors")
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         pretrained(tmp_path / "pipe.safetensors", "w")
     os.mkdir(tmp_path / "folder.npy")
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         pretrained(tmp_path / "folder.npy")
 
 

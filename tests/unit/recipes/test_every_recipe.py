@@ -96,7 +96,7 @@ def test_large_structured_weights_are_written_in_blocks(monkeypatch):
         (lambda: r.lstm_bias((4, 4)), ValueError, "hidden"),
         (lambda: r.lstm_bias(8, gates="igo"), ValueError, "forget gate"),
         (lambda: r.lstm_bias(8, gates="iifo"), ValueError, "input gate"),
-        (lambda: r.lstm_bias(8, gates=4), TypeError, "one letter a gate"),
+        (lambda: r.lstm_bias(8, gates=4), TypeError, "one letter per gate"),
         (lambda: r.lstm_bias(8, forget=math.inf), ValueError, "finite"),
         (lambda: r.chrono_bias(8, t_max=1.5), ValueError, "at least 2"),
         (lambda: r.chrono_bias(8, t_max=math.inf), ValueError, "finite"),
