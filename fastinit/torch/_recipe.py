@@ -360,6 +360,8 @@ def _check_attributes(key: type, settings: dict[str, Any], parameters: list[Name
 def _unmatched(key: Any, parameters: list[Named]) -> str:
     if isinstance(key, str):
         names = [site.name for item in parameters for site in item.sites]
+        if "*" in key:  # a pattern is near to a pattern
+            names = list(dict.fromkeys(f"*.{name.rpartition('.')[2]}" for name in names))
         return (
             f"recipe key {key!r} matches no parameter of this model; {nearest(key, names)}".rstrip(
                 "; "
