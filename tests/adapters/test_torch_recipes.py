@@ -84,7 +84,7 @@ def test_a_callable_recipe_sees_names_and_parameters():
         (
             {"*.wieght": 0},
             ValueError,
-            r"'\*\.wieght' matches no parameter; did you mean '\*\.weight'",
+            r"'\*\.wieght' matches no parameter of this model; did you mean '\*\.weight'",
         ),
         ({nn.GRU: 0}, ValueError, "GRU matches no module.*Conv1d, LayerNorm, Linear"),
         ({nn.Linear: {"wight": 0}}, ValueError, "'wight', which no Linear.*did you mean 'weight'"),
