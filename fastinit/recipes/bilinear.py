@@ -13,7 +13,7 @@ import numpy as np
 from .._core import draws
 from .._core.arguments import channel_layout
 from .._core.dtypes import DType
-from .._core.fill import apply
+from .._core.fill import apply, clear
 from ..typing import Dtype, Layout, Name, Out, Region, Seed, Shape, Sizes, Write
 from ._written import channels_first
 
@@ -63,7 +63,7 @@ def bilinear_rule(
         if channels == "all" or depthwise:
             view[...] = part
             return
-        target.view[...] = 0
+        clear(target, threads)
         diagonal = np.arange(max(out.start, into.start), min(out.stop, into.stop))
         view[diagonal - out.start, diagonal - into.start] = part
 

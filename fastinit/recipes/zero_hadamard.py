@@ -14,7 +14,7 @@ import numpy as np
 from .._core import draws
 from .._core.arguments import channel_layout
 from .._core.dtypes import DType
-from .._core.fill import apply
+from .._core.fill import apply, clear
 from ..typing import Dtype, Layout, Name, Out, Region, Seed, Shape, Sizes, Write
 from ._written import blocks, channels_first
 
@@ -35,7 +35,7 @@ def zero_hadamard_rule(shape: Sizes, dtype: DType, *, layout: str = "oi") -> Wri
     )
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        target.view[...] = 0
+        clear(target, threads)
         view, (out, into, *middle) = channels_first(target, layout)
         if not all(
             part.start <= size // 2 < part.stop for part, size in zip(middle, kernel, strict=True)
