@@ -25,6 +25,7 @@ from ._core.dtypes import (
 from ._core.shapes import parse_shape
 from ._core.stream import check_seed, stream_id
 from .fans import fans
+from .pretrained import find_for
 from .typing import Dtype, Initializer, Name, Seed, Shape
 
 _AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
@@ -100,6 +101,8 @@ def explain(
             "fan_in {}, fan_out {}".format(*fans(sizes, **{key: used[key] for key in _AXES}))
         )
     draw = rule(sizes, kind, **arguments)
+    if function is _table.pretrained:  # its rule does not open the file
+        find_for(sizes, kind, used["path"], used["tensor"], used["rest"])
     if isinstance(draw, Draw):
         parts.append(
             _numbers(draw, rule(sizes, FLOAT64, **arguments) if kind.is_float else draw, kind)

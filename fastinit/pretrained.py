@@ -326,7 +326,9 @@ def convert(values: Array, kind: DType, dtype: DType) -> Array:
     return result.view(dtype.unsigned)
 
 
-def _check(source: Source, shape: Sizes, dtype: DType, rest: Any) -> None:
+def find_for(shape: Sizes, dtype: DType, path: Any, tensor: str | None, rest: Any) -> Source:
+    """The tensor in the file, if it can fill one of `shape` and `dtype`."""
+    source = find(path, tensor)
     if source.dtype is not dtype and not (source.dtype.is_float and dtype.is_float):
         raise TypeError(
             f"{source.label} is {source.dtype.name}, which is not converted to {dtype.name}; only "
@@ -342,6 +344,7 @@ def _check(source: Source, shape: Sizes, dtype: DType, rest: Any) -> None:
                 f"{source.label} has shape {source.shape}, not {shape}; give rest= an initializer "
                 "to copy what the two have in common and draw the rest"
             )
+    return source
 
 
 def _within(target: Any, box: Box) -> Array:
@@ -392,8 +395,7 @@ def pretrained_rule(
         filler = fill.decide(_rest_rule(rest), shape, dtype, arguments)
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
-        source = find(path, tensor)
-        _check(source, shape, dtype, rest)
+        source = find_for(shape, dtype, path, tensor, rest)
         common = tuple(
             slice(0, min(own, size), 1) for own, size in zip(source.shape, shape, strict=True)
         )

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 
 import fastinit as fi
@@ -67,6 +68,37 @@ def test_explain_raises_what_the_fill_would(arguments, error, message):
     *positional, keywords = arguments if isinstance(arguments[-1], dict) else (*arguments, {})
     with pytest.raises(error, match=message):
         fi.explain(*positional, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [
+        ((2, 2), {"path": "missing.npy"}),
+        ((2, 2), {"path": "w.pt"}),
+        ((3, 2), {"path": "w.npy"}),
+        ((2, 2), {"path": "w.npz", "tensor": "c"}),
+        ((2, 2), {"path": "whole.npy"}),
+        ((3, 2), {"path": "w.npy", "rest": "he_nromal"}),
+    ],
+)
+def test_explain_of_a_file_raises_what_the_fill_raises(tmp_path, monkeypatch, shape, arguments):
+    monkeypatch.chdir(tmp_path)
+    np.save("w.npy", np.ones((2, 2), np.float32))
+    np.save("whole.npy", np.ones((2, 2), np.int32))
+    np.savez("w.npz", a=np.ones((2, 2)), b=np.ones(3))
+    with pytest.raises((OSError, ValueError, TypeError)) as of_the_fill:
+        fi.pretrained(**arguments, shape=shape, dtype="float32")
+    with pytest.raises(of_the_fill.type) as of_explain:
+        fi.explain("pretrained", shape, **arguments)
+    assert str(of_explain.value) == str(of_the_fill.value)
+
+
+def test_explain_of_a_file_that_fits_says_whether_a_seed_is_used(tmp_path):
+    path = tmp_path / "w.npy"
+    np.save(path, np.ones((2, 2), np.float32))
+    assert fi.explain("pretrained", (2, 2), path=path).endswith("; no seed is used")
+    grown = fi.explain("pretrained", (3, 2), path=path, rest="normal", seed=4)
+    assert grown.endswith("; seed 4")
 
 
 def test_explain_says_what_std_a_truncated_normal_has():
