@@ -21,6 +21,10 @@ PLANE_VALUES = 0
 PLANE_SPARSE = 1
 PLANE_PROJECTION = 2
 
+# Reflectors applied together (section 8).  Here because _jit, which must not depend on _orthogonal,
+# needs it as well.
+ORTHOGONAL_BLOCK = 64
+
 _WORD64 = (1 << 64) - 1
 
 

@@ -7,8 +7,9 @@ to the destination: stores.py.
 
 import numpy as np
 
+from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from . import Entry, inner
-from .tiles import BLOCK, NARROW, ROWS, across, along, step, transpose
+from .tiles import NARROW, ROWS, across, along, step, transpose
 
 # steps between two visits of an accumulator: both operands then stay in the first-level cache
 DEEP = 64

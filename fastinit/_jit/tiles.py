@@ -10,9 +10,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from . import inner
 
-BLOCK = 64
 ROWS = 4  # rows of one register tile: strips are allocated in multiples of it
 NARROW = 16  # columns of a narrow tile
 

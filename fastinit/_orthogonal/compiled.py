@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from .._core import engine
+from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from .._jit import orthogonal as jit
 from .._jit import stores
 from .._jit.tiles import NARROW, ROWS
 from ..typing import Array
-from .problem import BLOCK, DrawNormals, Place, Problem
+from .problem import DrawNormals, Place, Problem
 
 # Bytes, at most 256 MiB together beside T: reflectors kept between the panels (8192 by 8192 in
 # float32 still fits), and all panels of Q at work; or, where reflectors are drawn again, wider

@@ -18,10 +18,10 @@ from .._core import engine
 from .._core.draws import Draw
 from .._core.dtypes import U32, WORDS, DType
 from .._core.jobs import draw_job
+from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from .._core.stream import PLANE_PROJECTION
 from ..typing import Array, Sizes
 from . import forms
-from .problem import BLOCK
 
 CHUNK = 64  # input channels that one task carries through all convolutions
 

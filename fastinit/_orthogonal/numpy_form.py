@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .._core.dtypes import DType
+from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from ..typing import Array
-from .problem import BLOCK, DrawNormals
+from .problem import DrawNormals
 
 TILE = (
     1 << 15

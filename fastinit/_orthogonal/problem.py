@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core.dtypes import DType
+from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from ..typing import Array
 
 # draw([(out, first, strides), ...]) fills each `out` with standard normals: value index first +
 # sum(i_k * strides[k])
 DrawNormals = Callable[[Sequence[tuple[Array, int, tuple[int, ...]]]], None]
-
-BLOCK = 64  # consecutive reflectors applied together; part of the contract
 
 
 class Problem(NamedTuple):
