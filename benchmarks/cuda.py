@@ -56,6 +56,20 @@ def first_use(found):
             say(f"first use, {what}: {found[f'first use, {what}, s']:.3f} s")
 
 
+def first_use_in_a_capture():
+    """The first fill of a process inside a capture: what it loads and asks is not captured."""
+    code = (
+        "import torch, fastinit.torch as fit\n"
+        "w, g = torch.zeros(64, 64, device='cuda'), torch.cuda.CUDAGraph()\n"
+        "torch.cuda.synchronize(); torch.manual_seed(1)\n"
+        "with torch.cuda.graph(g): fit.normal_(w)\n"
+        "w.zero_(); g.replay(); torch.cuda.synchronize(); torch.manual_seed(1)\n"
+        "assert torch.equal(w.cpu(), fit.normal_(torch.empty(64, 64)))\n"
+    )
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
 def selftest(found, quick):
     from fastinit._core import engine
     from fastinit._cuda import device, selftest
@@ -193,6 +207,12 @@ def frameworks():
     equal(
         "out= on a side stream", out, torch.from_numpy(fi.he_normal((1000, 300), seed=1, name="w"))
     )
+
+    parameter = torch.nn.Parameter(torch.empty(30, 40, device="cuda"))
+    version = parameter._version
+    fi.he_normal(out=parameter, seed=3)
+    assert parameter._version > version
+    equal("a parameter as out=", parameter, torch.from_numpy(fi.he_normal((30, 40), seed=3)))
 
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize()
@@ -461,6 +481,7 @@ def main():
         "vectors": vectors,
         "frameworks": lambda: len(frameworks()),
         "sharded": sharded,
+        "first use in a capture": first_use_in_a_capture,
         "sanitizer": sanitizer,
     }
     bad = False

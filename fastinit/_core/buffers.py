@@ -130,8 +130,7 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
 
 
 def _by_torch_on_gpu(out: Any) -> tuple[Array, DType]:
-    if out.requires_grad:
-        raise ValueError("out is a tensor that requires grad" + _advice(out))
+    out = _without_grad(out)
     if str(out.layout) != "torch.strided" or out.is_neg() or out.is_conj():
         raise TypeError(
             "out is a torch tensor whose values do not lie in its memory as they are (a sparse "
@@ -219,6 +218,18 @@ def is_flat(out: Any, dtype: DType) -> bool:
     return _is_raw(view, dtype) or (view.ndim == 1 and not hasattr(out, "shape"))
 
 
+def _without_grad(out: Any) -> Any:
+    """A torch parameter as torch's own in-place operations fill it under no_grad."""
+    if not (getattr(out, "requires_grad", False) and hasattr(out, "detach")):
+        return out
+    out = out.detach()
+    try:
+        out[None][:0].zero_()  # tells autograd of the write, as those do
+    except RuntimeError as error:
+        raise ValueError(f"out cannot be written in place: {error}") from None
+    return out
+
+
 def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
     if getattr(out, "is_meta", False):
         raise ValueError(
@@ -226,13 +237,7 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
             "(torch.empty_like(out, device='cpu')), or make a whole model real by "
             "fastinit.torch.materialize_"
         )
-    if getattr(out, "requires_grad", False) and hasattr(out, "detach"):
-        # A torch parameter: filled as torch's own in-place operations fill it under no_grad.
-        out = out.detach()
-        try:
-            out[None][:0].zero_()  # tells autograd of the write, as those do
-        except RuntimeError as error:
-            raise ValueError(f"out cannot be written in place: {error}") from None
+    out = _without_grad(out)
     try:
         kind, number = out.__dlpack_device__()
         device = int(kind), int(number)

@@ -7,10 +7,11 @@ only launches: on the caller's stream, without waiting, without memory of its ow
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ class Device:
         self.missing: str | None = None  # why there are no kernels
         try:
             code = program.machine_code(self.architecture)
-            with self.current():
+            with self.current(), self._beside_captures():
                 self.kernels = self._load(code)
         except Unavailable as error:
             self.missing = str(error)
@@ -133,7 +134,7 @@ class Device:
                 stacklevel=2,
             )
             return
-        with self.current():
+        with self.current(), self._beside_captures():
             self.refused = self._ask(host)
 
     def _load(self, code: Sequence[bytes]) -> dict[str, Any]:
@@ -153,6 +154,19 @@ class Device:
                 )
             check((status, None))
         return found
+
+    @contextlib.contextmanager
+    def _beside_captures(self) -> Iterator[None]:
+        """Let this thread load, allocate and wait although a stream is being captured, as torch's
+        allocator does: the first use may lie inside a capture, and none of it is of that stream.
+        """
+        cuda = self.cuda
+        relaxed = cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+        before = check(cuda.cuThreadExchangeStreamCaptureMode(relaxed))
+        try:
+            yield
+        finally:
+            check(cuda.cuThreadExchangeStreamCaptureMode(before))
 
     def current(self) -> _Current:
         """This GPU's context, for the calls of this thread; what was current before comes back."""

@@ -50,7 +50,8 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
                 for method in ("reset_parameters", "_reset_parameters"):
                     _reset(log, module, getattr(type(module), method, None))
             writes = {name: standin._version for name, standin in standins.items()}
-            _init_weights(log, model)
+            with _untied(parameters):
+                _init_weights(log, model)
         now = [_now(item) for item in (*parameters, *buffers)]
         for name, standin in standins.items():
             # What transformers writes comes last, so that earlier writes do not matter.
@@ -182,6 +183,30 @@ def _init_weights(log: Log, model: nn.Module) -> None:
     finally:
         for module in marked:
             del module.__dict__["_is_hf_initialized"]
+
+
+@contextlib.contextmanager
+def _untied(parameters: list[Named]) -> Iterator[None]:
+    """transformers initializes a model before it ties it, so that what it draws for the other
+    places of a tied parameter is lost: they get tensors of their own for that time.
+    """
+    others = [
+        site
+        for item in parameters
+        for site in item.sites[1:]
+        if (site.module, site.attribute) != (item.sites[0].module, item.sites[0].attribute)
+    ]
+    before = [(site, site.module._parameters[site.attribute]) for site in others]
+    for site, tensor in before:
+        if tensor is not None:
+            own = nn.Parameter(torch.empty_like(tensor), requires_grad=tensor.requires_grad)
+            own.__dict__.update(tensor.__dict__)
+            site.module._parameters[site.attribute] = own
+    try:
+        yield
+    finally:
+        for site, tensor in before:
+            site.module._parameters[site.attribute] = tensor
 
 
 def _attempt(log: Log, module: nn.Module, what: str, call: Callable[[], Any]) -> None:

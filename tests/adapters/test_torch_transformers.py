@@ -247,6 +247,28 @@ def test_what_is_written_after_a_transformers_constructor_has_the_last_word():
     assert report.unknown == () and fit.verify_(whole, made, seed=2)
 
 
+@pytest.mark.parametrize("way", ["plain meta", "construction"])
+def test_a_tied_embedding_keeps_its_padding_row(way):
+    """transformers initializes before it ties: what it draws for the tied decoder is lost."""
+    config = transformers.BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32,
+    )  # fmt: skip
+    if way == "construction":
+        with fit.construction() as recipe:
+            model = transformers.BertForMaskedLM(config)
+    else:
+        recipe = None
+        with torch.device("meta"):
+            model = transformers.BertForMaskedLM(config)
+    fit.materialize_(model, recipe, seed=0)
+    weight = model.bert.embeddings.word_embeddings.weight
+    assert model.cls.predictions.decoder.weight is weight
+    assert not weight[0].any() and weight[1:].any(1).all()
+    drawn = fi.normal((50, 16), std=0.02, seed=0, name="bert.embeddings.word_embeddings.weight")
+    assert np.array_equal(weight.detach().numpy()[1:], drawn[1:])
+
+
 @pytest.mark.parametrize("marked", ["module", "tensors"])
 def test_what_a_constructor_marks_as_initialized_keeps_its_values(marked):
     class Gated(transformers.LlamaModel):

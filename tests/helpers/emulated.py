@@ -79,7 +79,7 @@ class Driver:
         self.memory: dict[int, np.ndarray] = {}
         self.calls: dict[str, int] = {}
         self.contexts: list[int] = [0]
-        self.captured = False
+        self.captured, self.mode = False, 0
         self.foreign: set[int] = set()  # addresses that CUDA does not know
         self.ordinals: dict[int, int] = {}  # of addresses on another GPU than the first
         self.fails: dict[str, Status] = {}  # calls that only return an error
@@ -98,6 +98,12 @@ class Driver:
 
     def cuGetErrorString(self, status):
         return OK, b"emulated"
+
+    CUstreamCaptureMode = types.SimpleNamespace(CU_STREAM_CAPTURE_MODE_RELAXED=2)
+
+    def cuThreadExchangeStreamCaptureMode(self, mode):
+        before, self.mode = self.mode, mode
+        return OK, before
 
     CUpointer_attribute = types.SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL=9)
 

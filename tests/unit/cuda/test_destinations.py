@@ -184,6 +184,15 @@ def test_values_of_the_host_inside_a_capture_are_refused_and_draws_are_not(drive
         fi.orthogonal(out=OnGpu(array_of((4, 4), "float32")), seed=1)
 
 
+def test_the_first_use_may_lie_inside_a_capture(driver):
+    seen = []
+    load = driver.cuModuleLoadData
+    driver.cuModuleLoadData = lambda part: seen.append(driver.mode) or load(part)
+    driver.captured = True
+    fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
+    assert set(seen) == {2} and driver.mode == 0
+
+
 def test_the_cpu_cannot_touch_a_view():
     from fastinit._cuda.view import view
 
