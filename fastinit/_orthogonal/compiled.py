@@ -1,9 +1,9 @@
-"""The Numba form's driver: memory, threads and order of work; every product stands in
+"""The driver of the Numba form: memory, threads and order of work.  The products themselves are in
 _jit/orthogonal.py.
 
 Each strip of 64 columns of Q needs all reflectors and no other strip, so strips run in parallel on
-our own pool. Reflectors are kept where they fit, else drawn again for every panel of strips.  It
-may change no bit: the NumPy form is its oracle.
+our own pool.  Reflectors are kept where they fit; otherwise every panel of strips draws them again.
+Nothing here may change a bit: the tests compare it with the NumPy form.
 """
 
 from __future__ import annotations
@@ -23,47 +23,60 @@ from .._jit.tiles import NARROW, ROWS
 from ..typing import Array
 from .problem import DrawNormals, Place, Problem
 
-# Bytes, at most 256 MiB together beside T: reflectors kept between the panels (8192 by 8192 in
-# float32 still fits), and all panels of Q at work; or, where reflectors are drawn again, wider
-# panels, which save drawing, and what is drawn. (Longer than 2^21 rows, float64 2^20, the narrowest
-# panel needs more: a quarter of the matrix or less.)
+# Bytes, together at most 256 MiB in addition to T.  KEPT: reflectors kept between the panels (8192
+# by 8192 in float32 still fits); PANELS: all panels of Q in progress.  Where reflectors are drawn
+# again: PANELS_DRAWN, wider panels, which need fewer draws, and DRAWN, the drawn reflectors.  (The
+# narrowest panel exceeds this beyond 2^21 rows, 2^20 in float64; it is then at most a quarter of the
+# matrix.)
 KEPT, PANELS = 144 << 20, 64 << 20
 PANELS_DRAWN, DRAWN = 144 << 20, 64 << 20
-SCRATCH = 192 << 20  # where each thread forms matrices of its own
-MOST_THREADS = 64  # each has scratch of up to half a MiB besides
-SHELF = 96 << 20  # bytes of scratch kept between calls: that of 16384 by 1024 in float32 fits
+SCRATCH = 192 << 20  # bytes for all threads, where each forms whole matrices
+MOST_THREADS = 64  # each needs up to half a MiB of further scratch
+POOLED = 96 << 20  # bytes of scratch kept between calls: that of 16384 by 1024 in float32 fits
 CHUNK = 1 << 10  # rows gathered or stored at a time: 256 KiB, in a core's L2 cache
 SMALL = 3 << 19  # elements of reflectors and Q up to which one thread forms a whole matrix
-PARALLEL = 3e7  # multiply-adds from which one such matrix is still worth a second thread
-
-_shelf: dict[int, Array] = {}  # oldest first; by id, so that pop() settles who gets a piece
+PARALLEL = 3e7  # multiply-adds from which a second thread pays off for one such matrix
 
 
 def _up(count: int, to: int) -> int:
     return -(-count // to) * to
 
 
-def _take(size: int) -> Array:
-    """That many bytes, from the shelf if it has them.
+class ScratchPool:
+    """Scratch kept between calls, up to POOLED bytes, for all threads.
 
     Fresh memory costs more to touch than to fill with draws.
     """
-    for key, piece in list(_shelf.items()):
-        if piece.nbytes == size and _shelf.pop(key, None) is not None:
-            return piece
-    return np.empty(size, np.uint8)
+
+    def __init__(self) -> None:
+        # Oldest first.  By id, so that pop() decides which thread gets a piece.
+        self._pieces: dict[int, Array] = {}
+
+    @property
+    def nbytes(self) -> int:
+        return sum(piece.nbytes for piece in list(self._pieces.values()))
+
+    def acquire(self, size: int) -> Array:
+        """An array of that many bytes: a kept one of this size, or a new one."""
+        for key, piece in list(self._pieces.items()):
+            if piece.nbytes == size and self._pieces.pop(key, None) is not None:
+                return piece
+        return np.empty(size, np.uint8)
+
+    def release(self, piece: Array) -> None:
+        """Keep a piece for later calls; drop the oldest beyond POOLED bytes."""
+        if piece.nbytes > POOLED:
+            return
+        self._pieces[id(piece)] = piece
+        while self.nbytes > POOLED:
+            self._pieces.pop(next(iter(list(self._pieces)), 0), None)
 
 
-def _give(piece: Array) -> None:
-    if piece.nbytes > SHELF:
-        return
-    _shelf[id(piece)] = piece
-    while sum(kept.nbytes for kept in list(_shelf.values())) > SHELF:
-        _shelf.pop(next(iter(list(_shelf)), 0), None)
+_pool = ScratchPool()
 
 
-class _Spare:
-    """Scratch of one kind, as many pieces as threads ask for at once."""
+class _PerThread:
+    """Scratch of one kind within a call: as many pieces as threads use at once."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -80,7 +93,7 @@ class _Spare:
 
 
 class _Strips:
-    """Which columns of Q stand where: strips of `width`, the last one perhaps not full."""
+    """The columns of Q in strips of `width`; the last strip may be partly used."""
 
     def __init__(self, columns: Array, width: int) -> None:
         self.width = width
@@ -94,8 +107,8 @@ class _Strips:
 
 
 class _Memory:
-    """Scratch of one thread that forms reflectors: what is drawn at once, and a piece of a strip
-    where none is kept.
+    """Scratch of one thread that forms reflectors: the draws of one step, and a piece of a strip
+    where reflectors are not kept.
     """
 
     def __init__(self, empty: Callable[[int], Array], drawn: int, piece: int = 0) -> None:
@@ -104,8 +117,8 @@ class _Memory:
         self.drawn, self.piece = empty(drawn), empty(piece)
 
 
-class _Former:
-    """One Problem being worked off."""
+class _OrthogonalFill:
+    """The fill of one Problem: its sizes, its scratch, and the order of its work."""
 
     def __init__(
         self, problem: Problem, place: Place, draw: DrawNormals, threads: int | None
@@ -114,12 +127,11 @@ class _Former:
         self.working, self.p, self.q = problem.working, problem.p, problem.q
         self.itemsize = self.working.itemsize
         self.threads = min(engine.thread_count(threads), MOST_THREADS)
-        self.lent: list[Array] = []
-        self.stopped = (
-            False  # by Ctrl-C or an error: the other threads need not finish their panels
-        )
+        self.acquired: list[Array] = []
+        # Set on Ctrl-C or an error, so that the other threads do not finish their panels.
+        self.stopped = False
         self.tall = _up(self.q, ROWS)
-        # Flat offsets: row j of block b's strip of reflectors stands at starts[b] + j * 64.
+        # Flat offsets: row j of block b's strip of reflectors is at starts[b] + j * 64.
         heights = [_up(self.q - block * BLOCK, ROWS) * BLOCK for block in range(problem.blocks)]
         bases = [sum(heights[:block]) for block in range(problem.blocks)]
         self.starts = np.array(
@@ -128,11 +140,11 @@ class _Former:
         self.kept = sum(heights)
 
     def _empty(self, count: int) -> Array:
-        """Scratch in the working type, from a cache line on: a load of a whole vector register must
-        not cross one.
+        """Scratch in the working type, aligned to a cache line: a load of a whole vector register
+        must not cross one.
         """
-        raw = _take(count * self.itemsize + 64)
-        self.lent.append(raw)
+        raw = _pool.acquire(count * self.itemsize + 64)
+        self.acquired.append(raw)
         start = -raw.ctypes.data % 64
         return raw[start : start + count * self.itemsize].view(self.working)
 
@@ -174,7 +186,7 @@ class _Former:
         )
 
     def form_small(self) -> None:
-        """A few matrices a task, each by one thread."""
+        """Several matrices per task; one thread forms each."""
         problem, p, q = self.problem, self.p, self.q
         strips = _Strips(problem.columns, BLOCK if len(problem.columns) > NARROW else NARROW)
         size = self.tall * strips.width
@@ -195,11 +207,11 @@ class _Former:
                 self._empty(strips.count * BLOCK * strips.width),
             )
 
-        spare = _Spare(make)
+        scratch_of = _PerThread(make)
 
         def form(group: slice) -> None:
             first, count = int(problem.matrices[group.start]), group.stop - group.start
-            with spare() as (memory, v, t, d, out, y, z):
+            with scratch_of() as (memory, v, t, d, out, y, z):
                 draws = []
                 for k, start, stop in zip(blocks, drawn[:-1], drawn[1:], strict=True):
                     g = memory.drawn[start * count : stop * count].reshape(
@@ -233,13 +245,11 @@ class _Former:
                 to = self.place.lend(group, columns)
                 rows = problem.rows.stop - problem.rows.start
                 self._store(out, strips, size, count, problem.rows.start, rows, to)
-                self.place.keep(to, group, columns)
+                self.place.commit(to, group, columns)
 
         groups = []
         start = 0
-        for stop in range(
-            1, len(problem.matrices) + 1
-        ):  # consecutive numbers, at most `most` of them
+        for stop in range(1, len(problem.matrices) + 1):  # consecutive numbers, at most `most`
             ends = (
                 stop == len(problem.matrices)
                 or problem.matrices[stop] != problem.matrices[stop - 1] + 1
@@ -254,22 +264,22 @@ class _Former:
     # ----------------------------------------------------------------------------- one large matrix
 
     def form_large(self) -> None:
-        """One matrix after another, by all threads: first the blocks of reflectors, then the panels
-        of Q.
+        """One matrix after another, each by all threads: first the blocks of reflectors, then the
+        panels of Q.
         """
         problem = self.problem
         columns, keeps = len(problem.columns), self.kept * self.itemsize <= KEPT
         allowed = PANELS if keeps else PANELS_DRAWN
-        # With one block of reflectors a panel passes through memory row by row; else it stays until
-        # all are applied.
+        # With one block of reflectors a panel is formed a few rows at a time; otherwise it stays in
+        # memory until all blocks are applied.
         self.height = min(CHUNK, self.tall) if problem.blocks == 1 else self.tall
         self.width = (
             BLOCK if columns > NARROW and self.height * BLOCK * self.itemsize <= allowed else NARROW
         )
         strip = self.height * self.width * self.itemsize
-        # Fewer threads where their panels would not fit.  Several strips a panel read each
-        # reflector once for all (a tenth), and save drawing where reflectors are drawn again; but
-        # all the threads must find some to do.
+        # Fewer threads where their panels would not fit.  A panel of several strips reads each
+        # reflector once for all of them (10% faster) and draws less where reflectors are drawn
+        # again; but every thread must get a panel.
         threads = max(1, min(self.threads, allowed // strip))
         spread = columns // ((4 if keeps else 2) * threads * self.width)
         together = max(1, min(allowed // (threads * strip), spread, 4 if keeps else spread))
@@ -281,16 +291,16 @@ class _Former:
         self.d, self.pivots = (np.empty(problem.blocks * BLOCK, self.working) for _ in range(2))
         self.v = self._empty(self.kept + ROWS * BLOCK) if keeps else None
         piece = 0 if keeps else (self.piece + ROWS) * BLOCK
-        self.memory = _Spare(lambda: _Memory(self._empty, BLOCK * CHUNK, piece))
+        self.memory = _PerThread(lambda: _Memory(self._empty, BLOCK * CHUNK, piece))
         scratch = together * BLOCK * self.width
         sizes = (together * self.height * self.width, scratch, scratch)
-        self.panels = _Spare(lambda: [self._empty(size) for size in sizes])
+        self.panels = _PerThread(lambda: [self._empty(size) for size in sizes])
         step = together * self.width
         panels = [slice(start, min(start + step, columns)) for start in range(0, columns, step)]
         for m, matrix in enumerate(problem.matrices):
             self.first = int(matrix) * self.p * self.q
             engine.map_tasks(partial(self._run, self._reflect), range(problem.blocks), threads)
-            # The last columns need the most blocks: they begin first.
+            # The last columns need the most blocks, so they start first.
             engine.map_tasks(
                 partial(self._run, partial(self._form_panel, m)), panels[::-1], threads
             )
@@ -303,7 +313,7 @@ class _Former:
             raise
 
     def _pieces(self, block: int) -> list[tuple[int, int]]:
-        """The rows of Q (from, to) of a block's strip, cut where only so many fit."""
+        """The rows of Q (from, to) of a block's strip, in pieces that fit into the scratch."""
         k = block * BLOCK
         step = self.q if self.v is not None else self.piece
         return [(start, min(start + step, self.q)) for start in range(k, self.q, step)]
@@ -311,7 +321,7 @@ class _Former:
     def _gather(
         self, memory: _Memory, block: int, rows: tuple[int, int], v: Array, v_at: int
     ) -> None:
-        """Draw these rows of a block's strip to v[v_at] and on; add their squares."""
+        """Draw these rows of a block's strip into v from v_at on, and add their squares."""
         k = block * BLOCK
         count = min(BLOCK, self.p - k)
         for row in range(*rows, CHUNK):
@@ -329,9 +339,7 @@ class _Former:
             )
 
     def _reflect(self, block: int) -> None:
-        """All there is to know of a block: its T, d and pivots, and the reflectors themselves where
-        they are kept.
-        """
+        """Compute T, d and the pivots of a block, and its reflectors where they are kept."""
         k = block * BLOCK
         count = min(BLOCK, self.p - k)
         with self.memory() as memory:
@@ -369,7 +377,7 @@ class _Former:
                 reflect(self.q - k, jit.PIVOT | jit.GRAM | jit.TRIANGLE)
                 return
             squares = memory.squares.copy()
-            for rows in pieces:  # all squares are known: once more for the products
+            for rows in pieces:  # all squares are known: a second pass for the products
                 self._gather(memory, block, rows, v, at)
                 if rows[0] == k:
                     memory.squares[:] = squares
@@ -460,7 +468,7 @@ class _Former:
                     return
                 pieces = self._pieces(block)
                 reflectors: Any = self.v, self.starts
-                # The first block that a strip meets needs no rows but its own; see _open.
+                # The first block applied to a strip needs only the rows of that block; see _open.
                 for rows in pieces[
                     : 0 if self.v is not None else 1 if problem.blocks == 1 else None
                 ]:
@@ -474,17 +482,17 @@ class _Former:
                         apply(reflectors, (block, block), rows, jit.ACROSS)
                     else:
                         finish(reflectors, rows)
-        self.place.keep(to, slice(m, m + 1), panel)
+        self.place.commit(to, slice(m, m + 1), panel)
 
 
 def form(problem: Problem, place: Place, draw: DrawNormals, threads: int | None) -> None:
-    """Work off a problem, with the bits of numpy_form.py."""
-    former = _Former(problem, place, draw, threads)
+    """Fill the problem's part of W, with the bits of numpy_form.py."""
+    fill = _OrthogonalFill(problem, place, draw, threads)
     try:
-        if former.small():
-            former.form_small()
+        if fill.small():
+            fill.form_small()
         else:
-            former.form_large()
+            fill.form_large()
     finally:
-        for piece in former.lent:
-            _give(piece)
+        for piece in fill.acquired:
+            _pool.release(piece)

@@ -1,7 +1,7 @@
-"""Which form works a problem off: NumPy's or Numba's.  Both give the same bits, so the choice is
-one of time alone.
+"""Chooses the form that computes a problem: NumPy or Numba.  Both give the same bits, so only time
+decides.
 
-Importing numba takes a third of a second, a matrix of 64 by 64 in NumPy a hundredth.
+Importing numba takes 1/3 s; a matrix of 64 by 64 in NumPy takes 1/100 s.
 """
 
 from __future__ import annotations
@@ -19,21 +19,19 @@ from .._core.jobs import draw_job
 from ..typing import Array
 from .problem import DrawNormals, Place, Problem
 
-STEPS = {
-    False: 1e8,
-    True: 4e8,
-}  # of chains that NumPy makes in a second at least, in float32 and in float64
-IMPORTING = 0.25  # seconds of NumPy in one process that are worth importing numba for
-PATIENCE = 60.0  # seconds that a call may take in NumPy without having been asked for
+# Multiply-adds per second of NumPy's chains, at least, by whether the dtype is float64.
+STEPS = {False: 1e8, True: 4e8}
+IMPORTING = 0.25  # seconds of NumPy work in one process after which numba is imported
+PATIENCE = 60.0  # seconds a call may take in NumPy before it is refused, if nobody chose NumPy
 
 _spent = 0.0
 _compiled: Any = None  # the compiled form's module, set once its import is complete
-_missing: Exception | None = None  # why numba cannot be had, once that was found out
+_missing: Exception | None = None  # why numba cannot be imported, once that is known
 
 
 def draws(wide: bool, seed: int, stream: int) -> DrawNormals:
-    """The standard normals of plane 0; see DrawNormals.  The one place where the family draws
-    values.
+    """The standard normals of plane 0; see DrawNormals.  All orthogonal initializers draw their
+    values here.
     """
     dtype = FLOAT64 if wide else FLOAT32
     standard = _draws.normal(0.0, 1.0, dtype)
@@ -49,8 +47,8 @@ def draws(wide: bool, seed: int, stream: int) -> DrawNormals:
 
 
 def compiled(steps: float, wide: bool, what: str) -> Any:
-    """The module of the compiled form, or None where NumPy's is as good, or was asked for, or is
-    all there is.
+    """The module of the compiled form; None where NumPy is as fast, was requested, or is all that
+    is available.
     """
     global _compiled, _missing, _spent
     seconds = steps / STEPS[wide]
@@ -63,7 +61,7 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
         return None
     if _missing is None:
         try:
-            # Not from sys.modules: there it stands before another thread has finished importing it.
+            # Not from sys.modules, which has it before another thread has finished importing it.
             _compiled = importlib.import_module(".compiled", __package__)
             return _compiled
         except (
@@ -82,7 +80,7 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
 
 
 def form(problem: Problem, place: Place, draw: DrawNormals, threads: int | None, what: str) -> None:
-    """Write the problem's part of W to its place."""
+    """Write the problem's part of W to the destination."""
     module = compiled(problem.steps, problem.dtype.wide, what)
     if module is not None:
         module.form(problem, place, draw, threads)
@@ -96,7 +94,7 @@ def form(problem: Problem, place: Place, draw: DrawNormals, threads: int | None,
         )
         to = place.lend(slice(m, m + 1), every)
         to[0] = numpy_form.stored(q[problem.rows].T, problem.gain, problem.dtype)
-        place.keep(to, slice(m, m + 1), every)
+        place.commit(to, slice(m, m + 1), every)
 
 
 def columns(

@@ -1,8 +1,7 @@
-"""What is to be formed and where it goes: matrices, columns and rows of Q, and the destination's
-strides.
+"""Which matrices, columns and rows of Q to form, and where they go in the destination.
 
-Holds no arithmetic.  matrix.py makes a Problem and a Place from shape, layout and region;
-numpy_form.py and compiled.py work them off.
+It holds no arithmetic.  matrix.py makes a Problem and a Place from shape, layout and region;
+numpy_form.py and compiled.py compute them.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ class Problem(NamedTuple):
 
     @property
     def blocks(self) -> int:
-        """Blocks of reflectors that the wanted columns need: those up to the last column's own."""
+        """Blocks of reflectors that the wanted columns need: up to the last column's block."""
         return int(self.columns[-1]) // BLOCK + 1
 
     @property
     def steps(self) -> float:
-        """Multiply-adds of all chains, roughly."""
+        """Approximate number of multiply-adds in all chains."""
         total = 0.0
         for block in range(self.blocks):
             k = block * BLOCK
@@ -55,10 +54,10 @@ class Problem(NamedTuple):
 
 
 class Place:
-    """The destination's bits as (matrix, column of Q, row of Q), whatever axes and strides it has.
+    """The destination's bits as (matrix, column of Q, row of Q), for any axes and strides.
 
-    view: (matrices' axes, columns' axes, rows' axes), `batch` and `across` of the first two kinds;
-    `index` lists the rows of Q that are wanted where they are not all of problem.rows.
+    The axes of `view` are those of the matrices (`batch` of them), of the columns (`across` of
+    them) and of the rows.  `index` lists the wanted rows of Q if they are not all of problem.rows.
     """
 
     def __init__(
@@ -75,8 +74,8 @@ class Place:
         self._whole = flat if index is None and np.may_share_memory(flat, view) else None
 
     def lend(self, matrices: slice, columns: slice) -> Array:
-        """Memory for these matrices and columns and the problem's rows: the destination's own where
-        strides allow.
+        """Memory for these matrices and columns and the problem's rows: the destination itself if
+        its strides allow, else scratch for commit().
         """
         if self._whole is not None:
             return self._whole[matrices, columns]
@@ -85,8 +84,8 @@ class Place:
             (matrices.stop - matrices.start, columns.stop - columns.start, rows), self._view.dtype
         )
 
-    def keep(self, array: Array, matrices: slice, columns: slice) -> None:
-        """What lend() gave is written."""
+    def commit(self, array: Array, matrices: slice, columns: slice) -> None:
+        """Copy the scratch that lend() returned back to the destination."""
         if self._whole is not None:
             return
         if self._index is not None:

@@ -125,27 +125,26 @@ def test_thread_counts_and_batches_of_small_matrices(monkeypatch):
 def test_the_workspace_stays_below_256_mib_beside_the_t_factors(monkeypatch, shape, threads, wide):
     """What form_large would allocate, with every thread at work; nothing is computed."""
     monkeypatch.setattr(compiled.engine, "map_tasks", lambda *arguments: None)
-    monkeypatch.setattr(compiled, "_take", lambda size: np.empty(size, np.uint8))
+    monkeypatch.setattr(compiled._pool, "acquire", lambda size: np.empty(size, np.uint8))
     p, q = sorted(shape)
     problem = Problem(
         p, q, np.zeros(1, np.int64), np.arange(p), slice(0, q), FLOAT64 if wide else FLOAT32, 1.0
     )
-    former = compiled._Former(problem, None, None, threads)
-    former.form_large()
-    for _ in range(former.at_work):
-        former.memory._make(), former.panels._make()
-    assert sum(piece.nbytes for piece in former.lent) - former.t.nbytes <= 256 << 20
+    filling = compiled._OrthogonalFill(problem, None, None, threads)
+    filling.form_large()
+    for _ in range(filling.at_work):
+        filling.memory._make(), filling.panels._make()
+    assert sum(piece.nbytes for piece in filling.acquired) - filling.t.nbytes <= 256 << 20
 
 
 def test_scratch_is_kept_between_calls_but_not_much(monkeypatch):
-    monkeypatch.setattr(compiled, "_shelf", {})
+    monkeypatch.setattr(compiled, "_pool", compiled.ScratchPool())
     for n in (700, 900, 700, 1100):
         fi.orthogonal((n, n), seed=0, threads=2)
-    kept = sum(piece.nbytes for piece in compiled._shelf.values())
-    assert 0 < kept <= compiled.SHELF
-    monkeypatch.setattr(compiled, "SHELF", 1 << 20)
+    assert 0 < compiled._pool.nbytes <= compiled.POOLED
+    monkeypatch.setattr(compiled, "POOLED", 1 << 20)
     fi.orthogonal((700, 700), seed=0)
-    assert sum(piece.nbytes for piece in compiled._shelf.values()) <= 1 << 20
+    assert compiled._pool.nbytes <= 1 << 20
 
 
 # --------------------------------------------------------------------- one step of a chain, exactly
