@@ -1,8 +1,8 @@
 """Sparse matrices, section 9 of stream-v1.md: in each unit (a column, or a row) a uniformly chosen
 set of non-zeros.
 
-Here stand the NumPy form of the choice (Floyd's algorithm), the fill of dense destinations and the
-scipy.sparse formats; the Numba form, of the same bits, stands in _jit/sparse.py, the public
+This file has the NumPy form of the choice (Floyd's algorithm), the fill of dense destinations and
+the scipy.sparse formats.  The Numba form, with the same bits, is in _jit/sparse.py, the public
 function in initializers/sparse.py.  No other file may choose places.  The words come from plane 1,
 the normals from plane 0, both through _core/engine.py.
 """
@@ -26,22 +26,17 @@ from ._core.jobs import draw_job
 from ._core.stream import PLANE_SPARSE
 from .typing import Array, Sizes
 
-PICKS_FOR_JIT = 1 << 18  # with fewer words the NumPy form takes less time than importing numba does
-
-
-_BLOCK = (
-    1 << 17
-)  # words and normals of one task: enough not to wait on Python, few enough to stay in cache
-
-
+PICKS_FOR_JIT = 1 << 18  # below this many words NumPy takes less time than importing numba
+# Words and normals of one task: enough to hide the cost of Python, few enough to stay in cache.
+_BLOCK = 1 << 17
 _PAGE, _TOUCHED = 1 << 12, 1 << 23  # bytes: the smallest page; what one task touches
 
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 class Pattern(NamedTuple):
-    """How many units, how many places in each and how many of those are non-zero; `per` says what a
-    unit is.
+    """How many units there are, how many places each has and how many of those are non-zero; `per`
+    is "column" or "row", the unit.
     """
 
     per: str
@@ -51,8 +46,8 @@ class Pattern(NamedTuple):
 
     @property
     def picks(self) -> int:
-        """Words drawn per unit: the smaller set is chosen, the non-zeros if they are no more than
-        the zeros.
+        """Words drawn per unit.  The smaller set is chosen: the non-zeros, unless there are more of
+        them than zeros.
         """
         return min(self.kept, self.places - self.kept)
 
@@ -99,8 +94,8 @@ def positions(words: Array, pattern: Pattern) -> Array:
 
 
 def _jit(pattern: Pattern, units: int) -> Any:
-    """The module of Numba forms; None where NumPy's is as fast, the reference engine was asked for,
-    or no numba is.
+    """The module of the Numba forms; None where NumPy is as fast, where the reference engine was
+    requested, or without numba.
     """
     if pattern.picks * units < PICKS_FOR_JIT or os.environ.get("FASTINIT_ENGINE") == "reference":
         return None
@@ -111,7 +106,7 @@ def _jit(pattern: Pattern, units: int) -> Any:
 
 
 class _Scratch(threading.local):
-    """Work arrays of a thread, kept for its next block: fresh memory would cost more than the words
+    """Work arrays of a thread, kept for its next block: fresh memory costs more than the words
     drawn into it.
     """
 
@@ -126,7 +121,7 @@ class _Scratch(threading.local):
 
 
 def _draw_words(words: Array, pattern: Pattern, seed: int, stream: int, first: int) -> None:
-    """Fill words (units, picks) with those of the units from `first` on."""
+    """Fill `words` (units, picks) with the words of the units from `first` on."""
     draw = Draw(WORDS64, U64, ())
     index, strides = first * pattern.picks, (pattern.picks, 1)
     job = draw_job(words, draw, seed, stream, index, strides, PLANE_SPARSE)
@@ -142,15 +137,15 @@ def _normals(
     first: int,
     threads: int | None,
 ) -> None:
-    """Fill out (units, kept) with the bits of the normals of the units from `first` on, in order of
-    rank.
+    """Fill `out` (units, kept) with the bits of the normals of the units from `first` on, in order
+    of rank.
     """
     job = draw_job(out, draw, seed, stream, first * pattern.kept, (pattern.kept, 1))
     engine.run([job], threads)
 
 
 def _choose(pattern: Pattern, words: Array, jit: Any, where: Array) -> None:
-    """positions() by either form, into where (units, kept)."""
+    """Write positions(), by either form, into `where` (units, kept)."""
     if jit is None:
         where[...] = positions(words, pattern)
     elif pattern.listed:
@@ -160,8 +155,8 @@ def _choose(pattern: Pattern, words: Array, jit: Any, where: Array) -> None:
 
 
 def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Runs of units for one task each: a multiple of 128, which _jit marks together, where that
-    many fit.
+    """Runs of units, one per task: multiples of 128, which _jit marks together, where that many
+    fit.
     """
     work = max(1, pattern.picks + pattern.kept, 0 if pattern.listed else pattern.places // 64)
     size = max(1, _BLOCK // work)
@@ -175,7 +170,7 @@ def _touch(view: Array, threads: int | None) -> None:
     """Write one element of every page, a few MiB at a time.
 
     A block of columns reaches every page of the matrix.  In fresh memory it would have the system
-    provide all of them in one call, which no Ctrl-C ends (up to 14 s for 1.6 GB).
+    provide all of them in one call, which Ctrl-C cannot interrupt (up to 14 s for 1.6 GB).
     """
     if view.nbytes < _TOUCHED:
         return
@@ -246,8 +241,8 @@ def matrix(
     threads: int | None,
     form: str,
 ) -> Any:
-    """The region as scipy.sparse, its memory a few times the non-zeros' and never the dense
-    matrix's.
+    """The region as a scipy.sparse array.  It takes a few times the memory of the non-zeros, never
+    that of the dense matrix.
     """
     try:
         import scipy.sparse
@@ -259,8 +254,8 @@ def matrix(
     units, places = (columns, rows) if pattern.per == "column" else (rows, columns)
     count = units.stop - units.start
     extent = (rows.stop - rows.start, columns.stop - columns.start)
-    # scipy wants one index dtype for both; places are still counted from the whole unit's first
-    # when they are chosen.
+    # scipy wants one index dtype for both arrays.  It must hold any place of a whole unit, because
+    # places are chosen before the region is cut out.
     index = np.int32 if max(*extent, pattern.places, count * pattern.kept) < 2**31 else np.int64
     values = np.empty((count, pattern.kept), dtype.unsigned)
     where = np.empty((count, pattern.kept), index)

@@ -1,6 +1,6 @@
 """explain: what an initializer would fill, in one line, for people and for the command line.
 
-It computes what a fill would use, by the same rules, and draws nothing.
+It computes what a fill would use, with the same rules, and draws nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def explain(
     Raises
     ------
     TypeError, ValueError
-        All that the fill would raise.
+        All that the fill would raise before it reads values from a file.
+    OSError
+        A file that cannot be opened.
 
     See Also
     --------
@@ -119,9 +121,9 @@ def explain(
 
 
 def _formula(function: Any) -> str:
-    """The first sentence of the docstring, which is the formula."""
+    """The first paragraph of the docstring, which is the formula."""
     text = function.__doc__
-    if text is None:  # python -OO takes docstrings away; the source has them
+    if text is None:  # python -OO removes docstrings; the source has them
         import ast
         import inspect
         import textwrap
@@ -132,7 +134,7 @@ def _formula(function: Any) -> str:
 
 
 def _is_seeded(function: Any, result: Any, arguments: dict[str, Any]) -> bool:
-    """Whether the seed and the name change what is filled."""
+    """Whether the seed and the name affect the values."""
     if isinstance(result, Draw):
         return result.draw != CONSTANT
     if function is _table.pretrained:

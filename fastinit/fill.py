@@ -1,6 +1,6 @@
-"""fill: many tensors in one parallel batch, each as its initializer would fill it alone.
+"""fill: many tensors in one parallel batch, each with the bits of a single call.
 
-One tensor is _core/fill.py's; the initializers' names are _table.py's.
+_core/fill.py fills one tensor; _table.py knows the initializers by name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def fill(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Fill many tensors in one parallel batch, each as its initializer alone would.
+    """Fill many tensors in one parallel batch, each with the bits of a single call.
 
     Parameters
     ----------
@@ -58,23 +58,23 @@ def fill(
         initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
         the function; arguments are a dict of its own; a region needs the shape.
     seed : int, optional
-        One seed for all. None draws one, and the report has it.
+        One seed for all tensors. None draws one, which the report holds.
     threads : int, optional
         The most threads to use; their number does not change the bits.
     progress : callable, optional
-        Called now and then with the number of values drawn since.
+        Called repeatedly with the number of values drawn since the last call.
 
     Returns
     -------
     Report
-        What was filled, the seed, and one entry a tensor: name, initializer, shape, region, dtype,
-        stream, values.
+        What was filled, the seed, and one entry for each tensor: name, initializer, shape, region,
+        dtype, stream, values.
 
     Raises
     ------
     TypeError, ValueError
-        Before a byte is written, with the entry: whatever its initializer would raise; buffers that
-        overlap.
+        Whatever an initializer would raise, with the entry named; buffers that overlap. Raised
+        before a byte is written.
 
     See Also
     --------
@@ -166,7 +166,7 @@ def fill_entries(
 
 
 def _entries(entries: Any) -> Iterable[tuple[Any, ...]]:
-    """(buffer, initializer, arguments, name, region, shape) of every entry of either form."""
+    """(buffer, initializer, arguments, name, region, shape) of every entry, in either form."""
     if isinstance(entries, Mapping):
         return [
             (*_entry(entry, 3, f"entry {name!r}"), name, None, None)

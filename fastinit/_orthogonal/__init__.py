@@ -1,6 +1,6 @@
 """Orthogonal matrices and convolutions: how they are formed, and where their parts go.
 
-Regions: matrix.py, convolution.py.  Which form computes: forms.py; NumPy's: numpy_form.py; Numba's:
-compiled.py (memory and threads) and ../_jit (products).  The public functions and their rules:
-../initializers/orthogonal.py.  The promise: section 8 of stream-v1.md.
+matrix.py and convolution.py handle regions.  forms.py chooses between NumPy (numpy_form.py) and
+Numba (compiled.py for memory and threads, ../_jit for the products).  The public functions and
+their rules are in ../initializers/orthogonal.py, the contract in section 8 of stream-v1.md.
 """

@@ -26,7 +26,7 @@ from .problem import DrawNormals, Place, Problem
 # Bytes, together at most 256 MiB in addition to T.  KEPT: reflectors kept between the panels (8192
 # by 8192 in float32 still fits); PANELS: all panels of Q in progress.  Where reflectors are drawn
 # again: PANELS_DRAWN, wider panels, which need fewer draws, and DRAWN, the drawn reflectors.  (The
-# narrowest panel exceeds this beyond 2^21 rows, 2^20 in float64; it is then at most a quarter of the
+# narrowest panel exceeds this beyond 2^21 rows, 2^20 in float64; it is at most a quarter of the
 # matrix.)
 KEPT, PANELS = 144 << 20, 64 << 20
 PANELS_DRAWN, DRAWN = 144 << 20, 64 << 20

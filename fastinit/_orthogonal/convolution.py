@@ -1,9 +1,9 @@
 """delta_orthogonal and convolutional_orthogonal: kernels whose circular convolution is an isometry
 times gain.
 
-Built of the matrices of matrix.py and of chains (section 8 of stream-v1.md); projections take their
-masks from plane 2. Source: Xiao, Bahri, Sohl-Dickstein, Schoenholz, Pennington, ICML 2018,
-algorithms 1 and 2.
+They are built from the matrices of matrix.py and from chains (section 8 of stream-v1.md); the masks
+of the projections come from plane 2.  Source: Xiao, Bahri, Sohl-Dickstein, Schoenholz, Pennington,
+ICML 2018, algorithms 1 and 2.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .._core.stream import PLANE_PROJECTION
 from ..typing import Array, Sizes
 from . import forms
 
-CHUNK = 64  # input channels that one task carries through all convolutions
+CHUNK = 64  # input channels that one task takes through all convolutions
 
 
 def _masks(count: int, outputs: int, seed: int, stream: int) -> Array:
@@ -129,8 +129,8 @@ class _Numpy:
 
 
 def _strips(array: Array, height: int) -> Array:
-    """(rows, columns) as strips of 64 columns with `height` rows each: the form of
-    _jit/orthogonal.py's products.
+    """A matrix as strips of 64 columns and `height` rows each, as the products of
+    _jit/orthogonal.py take it.
     """
     count = -(-array.shape[1] // BLOCK)
     padded = np.zeros((height, count * BLOCK), array.dtype)
@@ -141,7 +141,7 @@ def _strips(array: Array, height: int) -> Array:
 class _Compiled:
     """The products in Numba.
 
-    I - P is -P off its diagonal: its chains take -K and P's blocks but for those on it.
+    I - P equals -P off the diagonal, so its chains take -K and P's blocks, except on the diagonal.
     """
 
     def __init__(self, module: Any, threads: int | None) -> None:

@@ -1,8 +1,8 @@
 """Matrices: from shape, axes and region to the columns of Q that a region needs, and where they go.
 
-Matrix W is R by C: shape[0] by the rest ("oi") or the rest by shape[-1] ("io"), batch axes taken
-out first.  What is computed stands in numpy_form.py and stream-v1.md, section 8; delta and
-convolutional kernels: convolution.py.
+After the batch axes are taken out, W is R by C: shape[0] by the rest ("oi"), or the rest by
+shape[-1] ("io").  numpy_form.py and section 8 of stream-v1.md say what is computed; convolution.py
+has the delta and convolutional kernels.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .problem import Place, Problem
 
 
 def _span(sizes: Sizes, parts: Sequence[slice]) -> tuple[slice, bool]:
-    """From the first to the last flat index of a box within `sizes`, and whether it holds them
-    all.
+    """The slice from the first to the last flat index of a box within `sizes`, and whether the box
+    holds every index in it.
     """
     first = last = 0
     for size, part in zip(sizes, parts, strict=True):
@@ -62,9 +62,8 @@ def write_matrices(
         return [region[axis] for axis in axes]
 
     r, c = math.prod(sizes(rows)), math.prod(sizes(columns))
-    across, along = (
-        (rows, columns) if r <= c else (columns, rows)
-    )  # axes of Q's columns and rows: W is Qᵀ if r <= c
+    # The axes of Q's columns and rows: W is Qᵀ if r <= c.
+    across, along = (rows, columns) if r <= c else (columns, rows)
     span, dense = _span(sizes(along), parts(along))
     matrices, wanted = _flat(sizes(batch), parts(batch)), _flat(sizes(across), parts(across))
     problem = Problem(min(r, c), max(r, c), matrices, wanted, span, dtype, gain)

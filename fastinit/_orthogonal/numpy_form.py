@@ -1,9 +1,9 @@
 """Section 8 of stream-v1.md in NumPy: columns of Q from random Householder reflectors, every
 product in fixed order.
 
-The readable form, the oracle of the Numba one (compiled.py, ../_jit), and what runs for small
-matrices and without numba.  No BLAS, no np.sum, no np.dot: their order varies with the CPU.  Who
-asks for which columns: matrix.py.
+This is the readable form.  It runs for small matrices and without numba, and the Numba form
+(compiled.py, ../_jit) is tested against it.  It may not use BLAS, np.sum or np.dot, because their
+order varies with the CPU.  matrix.py decides which columns are needed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,11 @@ from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from ..typing import Array
 from .problem import DrawNormals
 
-TILE = (
-    1 << 15
-)  # elements of a chain's result at once: its five working arrays stay in a core's L2 cache
+# Elements of a chain's result computed together: its five working arrays fit into an L2 cache.
+TILE = 1 << 15
 
-_LOW_BITS, _HALF = (
-    np.uint64((1 << 29) - 1),
-    np.uint64(1 << 28),
-)  # of float64, beyond float32's mantissa; a tie
+# The bits of a float64 beyond float32's mantissa, and their value in a tie.
+_LOW_BITS, _HALF = np.uint64((1 << 29) - 1), np.uint64(1 << 28)
 _SMALLEST_NORMAL = 2.0**-126
 
 
@@ -104,8 +101,8 @@ def chain(a: Array, b: Array, acc: Array | None = None) -> Array:
     """
     if acc is None:
         acc = np.zeros((a.shape[1], b.shape[1]), a.dtype)
-    # All terms are multiples of the least bits of both factors, and so are all sums: mostly none
-    # can be subnormal.
+    # All terms, and so all sums, are multiples of the product of the factors' least bits.  In most
+    # calls none of them can be subnormal.
     careful = min(_least_power(a) + _least_power(b), _least_power(acc) + 24) < -126 + 48 + 2
     # float64 holds the exact products of float32.
     a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
@@ -140,8 +137,8 @@ def _squares(g: Array) -> Array:
 
 
 def reflectors(g: Array) -> tuple[Array, Array, Array]:
-    """(v, tau, d) of one block from its draws g (reflectors, values from the block's first diagonal
-    on).
+    """(v, tau, d) of one block from its draws g: a row for each reflector, starting at the block's
+    first diagonal element.
     """
     working = g.dtype.type
     v = np.triu(g)
@@ -194,8 +191,8 @@ def columns_of_q(
     for block in range(len(blocks) - 1, -1, -1):
         v, t = blocks.pop()
         k = block * BLOCK
-        # Columns before k are still zero from row k on.  Those of this block are d_c e_c, and Y has
-        # but one term.
+        # Columns before k are still zero from row k on.  Those of this block are d_c e_c, so Y has
+        # a single term.
         old, new = np.searchsorted(columns, [k + len(v), k])
         y = np.empty((len(v), len(columns) - new), dtype)
         y[:, : old - new] = v[:, columns[new:old] - k] * d[columns[new:old]]
@@ -207,7 +204,7 @@ def columns_of_q(
 
 def stored(values: Array, gain: float, dtype: DType) -> Array:
     """The destination's bits of working values times gain."""
-    from .. import reference  # on demand: the native engine does without it
+    from .. import reference  # on demand: the native engine does not need it
 
     working = values.dtype.type
     return reference.store(
