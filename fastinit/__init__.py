@@ -1,5 +1,5 @@
-"""Neural-network weights filled at memory speed, with the same bits on every machine, thread count
-and shard layout.
+"""Fills neural-network weights many times faster than torch, with the same bits on every machine,
+thread count, shard layout and engine.
 
 Every initializer is called as f(shape, *, <its own>, seed, name, dtype, out, region, threads):
 

@@ -155,7 +155,7 @@ def verify(
     compared = 0
     lock = threading.Lock()
 
-    def told(size: int) -> None:
+    def advance(size: int) -> None:
         nonlocal compared
         with lock:
             compared += size
@@ -167,7 +167,7 @@ def verify(
         entries = {entry.name: entry for entry in described.entries}
         expected |= entries.keys()
         wrong, file = match(one, entries)
-        tensors += [*wrong, *check_file(one.path, file, drawn_by, count, told, sample)]
+        tensors += [*wrong, *check_file(one.path, file, drawn_by, count, advance, sample)]
     names = {tensor.name for one in found for tensor in one.layout.tensors}
     return Verified(
         os.fsdecode(path), drawn_by, tuple(tensors), tuple(sorted(expected - names)), compared

@@ -64,13 +64,13 @@ def file(job: Writing, path: PathLike) -> tuple[Names, Names]:
 def _write(job: Writing, planned: File, path: str) -> None:
     # A file that is there has been looked at: with resume it was found to be another.
     with NewFile(path, planned.size, job.force) as new:
-        told = _LockedProgress(job.progress)
+        progress = _LockedProgress(job.progress)
         new.write(0, planned.layout.header)
-        told(len(planned.layout.header))
+        progress(len(planned.layout.header))
 
         def take(begin: int, data: object) -> None:
             new.write(begin, data)
-            told(memoryview(data).nbytes)  # type: ignore[arg-type]
+            progress(memoryview(data).nbytes)  # type: ignore[arg-type]
 
         draw_file(planned, job.plan.seed, job.threads, take)
         new.commit()
@@ -82,9 +82,9 @@ def _is_whole(job: Writing, planned: File, path: str) -> bool:
     """
     wrong = _other_header(job.plan, planned, path)
     if not wrong:
-        told = _LockedProgress(job.progress)
-        told(len(planned.layout.header))
-        for checked in verify.check_file(path, planned, job.plan.seed, job.threads, told):
+        progress = _LockedProgress(job.progress)
+        progress(len(planned.layout.header))
+        for checked in verify.check_file(path, planned, job.plan.seed, job.threads, progress):
             if not checked:
                 wrong = f"holds other bytes than this call would write: {checked}"
                 break
