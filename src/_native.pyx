@@ -24,7 +24,7 @@ cdef extern from "fastinit.h" nogil:
         uint64_t seed, stream
         uint32_t plane
         double parameters[1]  # FI_PARAMETERS of them
-        int around
+        int non_temporal
     ctypedef void (*fi_tiles)(const fi_draw *, uint64_t, size_t, void *) noexcept nogil
     ctypedef struct fi_isa:
         const char *name
@@ -43,7 +43,7 @@ cdef enum:
     CHUNK = 1 << 18
     SMALL = 1 << 14        # values: some microseconds
     LARGE = 1 << 22        # bytes: two huge pages, of which one lies inside; NumPy's threshold too
-    AROUND = 1 << 25       # bytes: beyond the caches; below, what is read soon after is still there
+    NON_TEMPORAL = 1 << 25  # bytes: larger than the caches; below, what is read soon is still there
     SCRATCH = 32           # tiles
     SCRATCH_BYTES = SCRATCH * 64 * 8
     CARRY = 1 << 28        # tiles: where the low word of the block counter is full
@@ -63,7 +63,7 @@ cdef struct Work:
     int64_t inner          # values whose indices run on without a gap
     int axes, outer        # axes[outer:] make up `inner`
     int itemsize, per_tile
-    bint direct            # and whose memory does too
+    bint direct            # `inner` is contiguous in memory as well
     Axis axis[AXES]
 
 
@@ -395,7 +395,7 @@ cdef class Batch:
         work.direct = work.outer == axes - 1 and axis[axes - 1].memory == work.itemsize
         if work.direct and work.outer == 0 and work.values * work.itemsize >= LARGE:
             fi_advise(work.memory, work.values * work.itemsize)
-            work.draw.around = work.values * work.itemsize >= AROUND
+            work.draw.non_temporal = work.values * work.itemsize >= NON_TEMPORAL
         # Chunks begin on whole tiles where the job is one run.
         work.shift = work.first % work.per_tile if work.outer == 0 else 0
         work.chunks = (work.values + work.shift + CHUNK - 1) / CHUNK if work.values else 0

@@ -28,8 +28,8 @@ typedef struct {
     uint64_t seed, stream;
     uint32_t plane;
     double parameters[FI_PARAMETERS];
-    /* whether float32 may go around the caches, into memory that is larger than they are */
-    int around;
+    /* whether float32 may be stored past the caches, into memory that is larger than they are */
+    int non_temporal;
 } fi_draw;
 
 /* Draw `tiles` whole tiles from number `first` on into contiguous memory of any alignment.  The
@@ -58,7 +58,7 @@ const fi_isa *fi_isa_neon(void);
 /* The floating-point state of this thread: fi_enter() sets round-to-nearest, no flush to zero,
  * exceptions masked, and returns what was; fi_leave() puts that back bit for bit, the sticky flags
  * too. */
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(__x86_64__)
 #include <xmmintrin.h>
 static inline uint64_t fi_enter(void) {
     uint32_t was = _mm_getcsr();
@@ -85,16 +85,9 @@ static inline void fi_leave(uint64_t was) { fesetround((int)was); }
 #endif
 
 /* What several threads count together. */
-#if defined(_MSC_VER)
-#include <intrin.h>
-static inline int64_t fi_add(int64_t *counter, int64_t n) {
-    return _InterlockedExchangeAdd64(counter, n);
-}
-#else
 static inline int64_t fi_add(int64_t *counter, int64_t n) {
     return __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
-#endif
 
 int fi_isas(const fi_isa **list);
 const char *fi_rejected(void);

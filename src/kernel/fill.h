@@ -57,8 +57,8 @@ OP void run32(const int draw, const int storage, const size_t width, const fi_dr
     const round_keys keys = make_keys(d->seed);
     schedule s;
     make_schedule(&s, &keys, d->stream, d->plane, first);
-    if (storage == FI_F32 && goes_around(d, out)) {
-        loop32(draw, F32_AROUND, width, &s, p, tiles, out);
+    if (storage == FI_F32 && is_non_temporal(d, out)) {
+        loop32(draw, F32_NON_TEMPORAL, width, &s, p, tiles, out);
         store_fence();
     } else {
         loop32(draw, storage, width, &s, p, tiles, out);
