@@ -27,7 +27,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Files that import at their top what may be missing are left out then, not skipped: the first lines
 # of the run say so, and .ci/run checks that its environment has everything.
-NEEDS = {"*/test_torch_*.py": "torch", "*/unit/orthogonal/test_forms.py": "numba"}
+NEEDS = {"*/test_torch_*.py": "torch", "unit/orthogonal/test_forms.py": "numba"}
 collect_ignore_glob = [
     glob for glob, package in NEEDS.items() if importlib.util.find_spec(package) is None
 ]

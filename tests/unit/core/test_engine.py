@@ -403,7 +403,8 @@ COLD = """
 """
 
 
-@pytest.mark.parametrize("count", [2, 200])
+# The reference engine draws in Python, and 200 threads of it that switch every µs take minutes.
+@pytest.mark.parametrize("count", [2, pytest.param(200, marks=pytest.mark.native)])
 def test_first_uses_may_race(count):
     """Imports on demand, caches and the pool, all cold, by threads that start together."""
     code = textwrap.dedent(COLD).replace("sys.argv[1]", str(count))
