@@ -94,7 +94,7 @@ STORM = """
 """
 
 
-# The reference engine's workers are Python code, and a second interrupt between two of its bytecodes
+# The reference engine's workers are Python code: a second interrupt between two of its bytecodes
 # can end the join early.  With the native engine that place is about 100 ns wide.
 @pytest.mark.native
 @pytest.mark.parametrize(
