@@ -11,11 +11,12 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..typing import PathLike
 from . import index
+from .config import CONFIG
 from .load import load
 from .source import AnySpec
 from .spec import Entry, Spec
@@ -77,9 +78,10 @@ def describe(spec: AnySpec | Spec) -> str:
     if ranges:
         lines += ["[repeat]", *(f"{name} = {_toml(_ends(ends))}" for name, ends in ranges.items())]
         lines.append("")
-    lines += ["[metadata]", *(f"{_toml(k)} = {_toml(v)}" for k, v in spec.metadata.items()), ""]
-    if spec.config is not None:
-        lines += ["[config]", *_table(spec.config), ""]
+    lines += ["[metadata]", *_table(spec.metadata), ""]
+    config = _config(spec, default)
+    if config:
+        lines += ["[config]", *_table(config), ""]
     lines.append("[tensors]")
     for name, entry in folded:
         content: dict[str, Any] = {"shape": list(entry.shape)}
@@ -88,6 +90,16 @@ def describe(spec: AnySpec | Spec) -> str:
         content |= {"initializer": entry.initializer, **entry.arguments}
         lines.append(f"{_toml(name)} = {_toml(content)}")
     return "\n".join(lines) + "\n"
+
+
+def _config(spec: Spec, default: str) -> dict[str, Any]:
+    """The content of config.json, but for the dtype, which resolve() adds."""
+    config: dict[str, Any] = spec.config or json.loads(spec.others.get(CONFIG, b"{}"))
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in ("dtype", "torch_dtype") or value != default
+    }
 
 
 def _most(names: Iterable[str]) -> str:
@@ -152,7 +164,8 @@ def _index(ranges: dict[str, tuple[int, int]], before: str, ends: tuple[int, int
     part = before.rstrip(".").rsplit(".", 1)[-1]
     base = part if _WORD.fullmatch(part) and part not in _RESERVED else "index"
     for number in itertools.count(1):
-        name = base if number == 1 else f"{base}{number}"
+        apart = "_" if base[-1].isdigit() else ""  # layer1_2 is not layer12
+        name = base if number == 1 else f"{base}{apart}{number}"
         # An index appears once in a name: two parts that are numbered alike have two.
         if ranges.setdefault(name, ends) == ends and "{" + name + "}" not in before:
             return name
@@ -169,12 +182,12 @@ def _escaped(text: str) -> str:
 # --------------------------------------------------------------------------------------------- TOML
 
 
-def _table(content: dict[str, Any]) -> list[str]:
-    return [f"{_toml(key)} = {_toml(value)}" for key, value in content.items() if value is not None]
+def _table(content: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_toml(value)}" for key, value in content.items() if value is not None]
 
 
 def _toml(value: Any) -> str:
-    """A value in one line of TOML."""
+    """A value in one line of TOML, which has no null: a key without a value is left out."""
     if isinstance(value, str):
         # JSON's escapes are TOML's, but for the delete character and surrogate pairs.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -183,9 +196,11 @@ def _toml(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f'"{value!r}"'  # an expression: "inf"
     if isinstance(value, (int, float)):
-        return repr(value)
+        return (int if isinstance(value, int) else float).__repr__(
+            value
+        )  # NumPy's floats are floats
     if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items())
+        inner = ", ".join(_table(value))
         return f"{{ {inner} }}" if inner else "{}"
     return f"[{', '.join(_toml(item) for item in value)}]"
 

@@ -34,6 +34,7 @@ ELSEWHERE = {
 }
 # Test files about a whole package.
 ROOMS = {
+    "checkpoint/test_presets.py",
     "initializers/test_bad_arguments.py",
     "initializers/test_every_initializer.py",
     "recipes/test_every_recipe.py",

@@ -228,7 +228,7 @@ def test_the_order_of_tensors_does_not_change_the_canonical_spec():
 
 
 def test_presets_are_specs_to_copy(tmp_path):
-    assert checkpoint.presets() == ("gpt2", "gpt2-xl")
+    assert {"gpt2", "gpt2-xl", "llama-3.2-1b"} <= set(checkpoint.presets())
     for name in checkpoint.presets():
         copy = write(tmp_path, checkpoint.preset(name), name + ".toml")
         assert checkpoint.load(copy).canonical() == checkpoint.load(name).canonical()
