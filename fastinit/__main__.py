@@ -1,4 +1,4 @@
-"""python -m fastinit: the same as the command `fastinit`; see cli.py."""
+"""python -m fastinit: the same as the command `fastinit`; see cli/program.py."""
 
 import sys
 

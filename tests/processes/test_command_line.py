@@ -101,6 +101,18 @@ def test_the_command_loads_nothing_heavy(tmp_path, spec):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("arguments", [["--version"], []])
+def test_the_version_and_the_help_load_no_command_s_library(arguments):
+    program = (
+        "import atexit, sys; from fastinit.cli import main; atexit.register(lambda: print(sorted("
+        "name for name in sys.modules if name in ('tomllib', 'json', 'numba', 'tqdm') "
+        "or name.startswith('fastinit.checkpoint')))); sys.exit(main(sys.argv[1:]))"
+    )
+    command = [*PYTHON, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_closed_standard_files_change_nothing(tmp_path, spec, closed):

@@ -200,7 +200,7 @@ def test_only_the_program_prints_and_exits(path):
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    assert module(path) in ("cli", "__main__") or not calls & {"print", "exit", "quit"}
+    assert room(module(path)) in ("cli", "__main__") or not calls & {"print", "exit", "quit"}
 
 
 HEAVY = [

@@ -27,6 +27,8 @@ ELSEWHERE = {
     "checkpoint/expressions": "unit/checkpoint/test_spec.py",
     "checkpoint/load": "unit/checkpoint/test_config.py",
     "checkpoint/source": "unit/checkpoint/test_spec.py",
+    "cli/progress": "processes/test_command_line.py",
+    "cli/selftest": "unit/cuda/test_selftest.py",
     "data_dependent/algorithms": "unit/data_dependent/test_methods.py",
     "data_dependent/network": "unit/data_dependent/test_methods.py",
     "recipes/_written": "unit/recipes/test_every_recipe.py",

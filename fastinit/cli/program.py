@@ -1,0 +1,177 @@
+"""The program: its commands, its help, signals, standard files and the exit status.
+
+Exit status: 0 done; 1 it could not be done (file, disk, memory, a missing package), or a check
+found a difference; 2 the command line or the spec is wrong; 130, 143, 129 stopped by Ctrl-C,
+SIGTERM, SIGHUP.  Errors are one line on stderr.
+
+A command is a module of this package, named after it, with SUMMARY (its line in the help, at most
+60 characters), EXAMPLE (lines for its own help), add_options(parser) and run(options), which
+returns the exit status.  Every start imports all of them, so they import inside run what takes more
+than a millisecond.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+from .._core.arguments import nearest, shown
+from ..info import VERSION
+from . import explain, info, materialize, picture, presets, selftest, spec, verify
+from .output import Failed
+
+# In the order of the help, which must fit a terminal of 24 lines by 80 columns.
+GROUPS: dict[str, tuple[ModuleType, ...]] = {
+    "make": (materialize, spec, presets),
+    "look": (explain, picture, info),
+    "check": (verify, selftest),
+}
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks the program to end: a KeyboardInterrupt, so that everything is cleaned up
+    as after Ctrl-C.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return the exit status."""
+    _occupy_standard_files()
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show must not stop the job.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _signals():
+            status = options.run(options)
+            if sys.stdout is not None:  # as it is when the shell has closed it (>&-)
+                sys.stdout.flush()
+            return status  # type: ignore[no-any-return]
+    except BrokenPipeError:  # the reader of the output (head, less) has all it wanted and is gone
+        _drop_output()
+        return 1
+    except Stopped as stop:
+        return _fail(f"stopped by {stop}", 128 + stop.number)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except OSError as error:
+        if error.filename is None:  # raised by a print, for example on a full disk
+            _drop_output()
+        named = error.filename and error.strerror
+        return _fail(f"{error.filename}: {error.strerror}" if named else str(error), 1)
+    except MemoryError as error:
+        return _fail(f"not enough memory{f': {error}' if str(error) else ''}", 1)
+    except (Failed, ImportError, FloatingPointError) as error:
+        return _fail(str(error), 1)
+    except (ValueError, TypeError) as error:
+        return _fail(str(error), 2)
+
+
+def _occupy_standard_files() -> None:
+    """Open /dev/null in the place of standard files that the shell has closed. Otherwise the next
+    file to be opened would get their number, and whatever prints would write into it.
+    """
+    with contextlib.suppress(OSError):
+        while (file := os.open(os.devnull, os.O_RDWR)) < 3:
+            pass
+        os.close(file)
+
+
+def _drop_output() -> None:
+    """Discard what is not printed yet, or the flush at exit would raise the error again."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _fail(message: str, status: int) -> int:
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print("fastinit: error:", message.replace("\n", " "), file=sys.stderr)
+    return status
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the job as Ctrl-C does, unless the caller has set them otherwise
+    (nohup does).
+    """
+
+    def stop(number: int, _: Any) -> None:
+        raise Stopped(number)
+
+    changed = []
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
+                changed.append(number)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+# --------------------------------------------------------------------------------- the command line
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="fastinit",
+        usage="fastinit COMMAND ...  (or --help, --version)",
+        description=_overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--version", action="version", version=f"fastinit {VERSION}", help=argparse.SUPPRESS
+    )
+    parser.set_defaults(run=lambda _: print(parser.format_help(), end="") or 0)
+    commands = parser.add_subparsers(prog="fastinit", metavar="COMMAND", help=argparse.SUPPRESS)
+    for module in (module for group in GROUPS.values() for module in group):
+        one = commands.add_parser(
+            _name(module),
+            description=module.SUMMARY,
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_options(one)
+        one.set_defaults(run=module.run)
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in commands.choices:
+        hint = nearest(arguments[0], commands.choices) or "give one of " + ", ".join(
+            commands.choices
+        )
+        parser.error(f"there is no command {shown(arguments[0])}; {hint}")
+    return parser.parse_args(arguments)
+
+
+def _name(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def _overview() -> str:
+    """The help below the usage: every command, by group."""
+    lines = ["Initial weights of neural networks: fast, and the same bits on every machine.", ""]
+    for group, modules in GROUPS.items():
+        for number, module in enumerate(modules):
+            heading = "" if number else group
+            lines.append(f"{heading:6}{_name(module):13}{module.SUMMARY}")
+    lines += [
+        "",
+        "example: fastinit materialize gpt2 -o gpt2 --seed 0",
+        "fastinit COMMAND --help shows the options of a command and an example.",
+    ]
+    return "\n".join(lines)

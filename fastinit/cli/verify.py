@@ -1,0 +1,70 @@
+"""fastinit verify: draw a checkpoint again and compare; see checkpoint/verify.py."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from .options import add_threads, seed, share
+from .progress import progress
+
+SUMMARY = "compare a checkpoint with its initial draw, bit for bit"
+EXAMPLE = "  fastinit verify gpt2 --sample 0.01"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="a safetensors file, or a folder of them")
+    parser.add_argument(
+        "--spec",
+        help="what the tensors should be (a preset, or a .toml or .json file); the default is what "
+        "the files say",
+    )
+    parser.add_argument("--recipe", metavar="FILE", help="rules that change the spec")
+    parser.add_argument("--seed", type=seed, help="the default is the files' own")
+    parser.add_argument("--dtype", help="in place of the spec's dtype")
+    parser.add_argument(
+        "--sample",
+        type=share,
+        metavar="P",
+        help="compare about this share of the bytes, in (0, 1]",
+    )
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from .. import checkpoint
+    from .._core import engine
+
+    began = time.perf_counter()
+    threads = engine.thread_count(options.threads)
+    total = sum(
+        tensor.end - tensor.begin
+        for file in checkpoint.files(options.path)
+        for tensor in file.layout.tensors
+    )
+    spec = options.spec
+    if options.recipe is not None:
+        if spec is None:
+            raise ValueError("--recipe changes a spec, and none is given; give --spec too")
+        spec = checkpoint.load(spec, options.dtype, recipe=options.recipe)
+    with progress(total) as advance:
+        found = checkpoint.verify(
+            options.path,
+            spec,
+            seed=options.seed,
+            dtype=None if options.recipe else options.dtype,
+            sample=options.sample,
+            threads=threads,
+            progress=advance,
+        )
+    for tensor in found.tensors:
+        print(tensor)
+    for name in found.missing:
+        print(f"{name}: missing")
+    equal = sum(map(bool, found.tensors))
+    print(
+        f"{found.path}: {equal} of {len(found.tensors) + len(found.missing)} tensors are their "
+        f"initial draw, seed {found.seed}; {found.size} bytes compared, "
+        f"{time.perf_counter() - began:.2f} s"
+    )
+    return 0 if found else 1

@@ -1,0 +1,26 @@
+"""fastinit verify: a line a tensor, and the exit status."""
+
+from fastinit.cli import main
+
+
+def test_verify_prints_each_tensor_and_has_a_status(tmp_path, capsys, spec):
+    path = tmp_path / "x.safetensors"
+    main(["materialize", spec, "-o", str(path), "--seed", "3"])
+    capsys.readouterr()
+    assert main(["verify", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "layer.weight: initial draw" in lines
+    assert lines[-1].startswith(f"{path}: 5 of 5 tensors are their initial draw, seed 3; ")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # of the last tensor, "identity"
+    path.write_bytes(content)
+    assert main(["verify", str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.startswith("identity: 1 of 16 values differ, first at [3, 3]: expected 1.0, found ")
+        for line in lines
+    )
+    assert main(["verify", str(path), "--spec", spec, "--sample", "0.5"]) == 1
+    assert main(["verify", str(tmp_path)]) == 1
+    assert main(["verify", str(tmp_path / "absent.safetensors")]) == 1
+    assert main(["verify", spec]) == 2
