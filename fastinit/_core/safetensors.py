@@ -306,6 +306,24 @@ def _lock(file: int) -> bool:
     return True
 
 
+# Whole pages are written past the system's cache (O_DIRECT).  Measured on two busy CPUs, 512 MiB to
+# an ext4 disk: 0.2 s of CPU time in place of 1.2 s, and 0.7 to 1.4 GB/s in place of 0.1: to find
+# memory for the cache takes longer than to draw.
+PAGE = 1 << 12  # bytes; a multiple of every device's block
+_DIRECT = 1 << 16  # below this many bytes the cache is as fast
+
+
+def _open_direct(file: int) -> int:
+    """Open a file once more, for writes past the cache; -1 where that is not possible."""
+    if not hasattr(os, "O_DIRECT"):
+        return -1
+    try:
+        # By its descriptor: it may have no name.
+        return os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_DIRECT | _FLAGS)
+    except OSError:
+        return -1
+
+
 # What link() of a nameless file says where the file system or a sandbox does not allow it.
 _NO_LINK = {
     errno.EPERM,
@@ -333,7 +351,7 @@ class NewFile:
         self._folder, base = os.path.split(self._target)
         name = f"{_temporary_prefix(base)}{os.urandom(8).hex()}.tmp"
         self._temporary = os.path.join(self._folder, name)
-        self._file = -1
+        self._file = self._direct = -1
         self._named = False
         self._lock = threading.Lock()
 
@@ -342,6 +360,7 @@ class NewFile:
             clear_temporaries(self._target)
             self._open()
             self._reserve()
+            self._direct = _open_direct(self._file)
         except BaseException as error:
             self._discard()
             raise self._explained(error) from None
@@ -422,16 +441,50 @@ class NewFile:
                     raise
         os.truncate(self._file, self.size)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a writer waits for the device, and not only for a copy into the system's cache:
+        then more writers than CPUs are of use.
+        """
+        return self._direct >= 0
+
     def write(self, offset: int, data: Any) -> None:
         """Write the bytes of a buffer at `offset`; safe from any thread."""
         view = memoryview(data).cast("B")
         try:
-            while view:
-                written = self._write_some(view, offset)
-                offset += written
-                view = view[written:]
+            if self._direct >= 0 and len(view) >= _DIRECT:
+                head = -offset % PAGE
+                body = (len(view) - head) // PAGE * PAGE
+                self._write_all(view[:head], offset)
+                self._write_direct(view[head : head + body], offset + head)
+                self._write_all(view[head + body :], offset + head + body)
+            else:
+                self._write_all(view, offset)
         except OSError as error:
             raise self._explained(error) from None
+
+    def _write_direct(self, view: memoryview, offset: int) -> None:
+        """Write whole pages past the cache, or through it where the file system or the buffer's
+        address does not allow that.
+        """
+        while view:
+            try:
+                written = os.pwrite(self._direct, view, offset)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                break
+            offset += written
+            view = view[written:]
+            if written % PAGE:
+                break
+        self._write_all(view, offset)
+
+    def _write_all(self, view: memoryview, offset: int) -> None:
+        while view:
+            written = self._write_some(view, offset)
+            offset += written
+            view = view[written:]
 
     def _write_some(self, view: memoryview, offset: int) -> int:
         if hasattr(os, "pwrite"):
@@ -499,7 +552,10 @@ class NewFile:
 
     def _discard(self) -> None:
         file, self._file = self._file, -1
+        direct, self._direct = self._direct, -1
         try:
+            if direct >= 0:
+                os.close(direct)
             if self._named and os.name == "posix":
                 # While the lock is held: nobody else may take it for abandoned and race with this.
                 with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ import numpy as np
 from .._core import engine, fill
 from .._core.draws import Draw
 from .._core.jobs import Job, draw_job
-from .._core.safetensors import Tensor
+from .._core.safetensors import PAGE, Tensor
 from ..typing import Array
 from .plan import File
 from .spec import Patched
@@ -36,12 +36,18 @@ Sample = Callable[[int, int], bool]  # whether bytes begin … end of a file are
 
 
 def draw_file(
-    file: File, seed: int, threads: int, take: Take, sample: Sample | None = None
+    file: File,
+    seed: int,
+    threads: int,
+    take: Take,
+    sample: Sample | None = None,
+    waits: bool = False,
 ) -> None:
     """Draw the tensors of a file and hand their bytes to `take`, in any order; with `sample` only
-    the spans for which it is true.
+    the spans for which it is true.  Where `take` waits for a device, two threads share a CPU.
     """
-    _draw_spans(file, seed, threads, take, sample)
+    # With one thread everything runs on the caller's.
+    _draw_spans(file, seed, threads * 2 if waits and threads > 1 else threads, take, sample)
     _draw_whole(file, seed, threads, take)
 
 
@@ -107,7 +113,9 @@ def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample 
         begin, end = span
         buffer = getattr(local, "buffer", None)
         if buffer is None:
-            buffer = local.buffer = np.empty(length, np.uint8)
+            buffer = local.buffer = _aligned(length + PAGE)
+        # As far into a page as in the file: then whole pages can be written past the cache.
+        buffer = buffer[begin % PAGE :]
         jobs = _jobs(drawn, bisect_right(begins, begin) - 1, begin, end, buffer, seed)
         engine.run([job for job, _ in jobs], threads=1)
         for job, patches in jobs:
@@ -117,6 +125,13 @@ def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample 
         take(begin, buffer[: end - begin])
 
     engine.map_tasks(work, spans, threads)
+
+
+def _aligned(size: int) -> Array:
+    """Memory that starts on a page."""
+    memory = np.empty(size + PAGE, np.uint8)
+    start = -memory.ctypes.data % PAGE
+    return memory[start : start + size]
 
 
 def _jobs(

@@ -253,7 +253,7 @@ def check_file(
 
         def take(begin: int, expected: Array) -> None:
             there = read(begin, len(expected))
-            same = np.array_equal(there, expected)
+            same = _same(there, expected)
             with lock:
                 at = bisect_right(begins, begin) - 1
                 while at < len(tensors) and tensors[at].begin < begin + len(expected):
@@ -287,11 +287,14 @@ def _sampler(begins: Iterable[int], share: float) -> Sample:
 
 
 def _reader(stream: Any) -> Callable[[int, int], Array]:
-    """Reads bytes of a file, from any thread."""
-    lock = threading.Lock()
+    """Reads bytes of a file, from any thread, each into a buffer that its next read overwrites."""
+    lock, local = threading.Lock(), threading.local()
 
     def read(begin: int, size: int) -> Array:
-        buffer = np.empty(size, np.uint8)
+        buffer = getattr(local, "buffer", None)
+        if buffer is None or len(buffer) < size:
+            buffer = local.buffer = np.empty(size, np.uint8)
+        buffer = buffer[:size]
         view = memoryview(buffer)  # type: ignore[arg-type]
         done = 0
         while done < size:
@@ -307,6 +310,14 @@ def _reader(stream: Any) -> Callable[[int, int], Array]:
         return buffer
 
     return read
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether bytes are equal: by words, which take an eighth of the time."""
+    words = len(one) - len(one) % 8
+    return np.array_equal(
+        one[:words].view(np.uint64), other[:words].view(np.uint64)
+    ) and np.array_equal(one[words:], other[words:])
 
 
 def _compared(

@@ -72,7 +72,7 @@ def _write(job: Writing, planned: File, path: str) -> None:
             new.write(begin, data)
             progress(memoryview(data).nbytes)  # type: ignore[arg-type]
 
-        draw_file(planned, job.plan.seed, job.threads, take)
+        draw_file(planned, job.plan.seed, job.threads, take, waits=new.waits)
         new.commit()
 
 

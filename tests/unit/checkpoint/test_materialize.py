@@ -221,7 +221,7 @@ def test_progress_tells_every_byte(tmp_path, short_spans):
 
 
 def test_memory_stays_at_a_few_spans(tmp_path):
-    """64 MiB are written; a buffer a thread is held."""
+    """64 MiB are written; two buffers a thread are held, one of them on its way to the disk."""
     import tracemalloc
 
     spec = {"tensors": {"a": [1 << 12, 1 << 12]}, "rules": [{"match": "*", "initializer": "zeros"}]}
@@ -232,7 +232,7 @@ def test_memory_stays_at_a_few_spans(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 2 * draw.SPAN + (6 << 20 if REFERENCE else 1 << 20)
+    assert peak < 4 * draw.SPAN + (6 << 20 if REFERENCE else 1 << 20)
 
 
 def test_many_threads_share_the_room_for_buffers(tmp_path, monkeypatch):

@@ -317,6 +317,38 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
     assert (tmp_path / "x").read_bytes() == b"abcdefg"
 
 
+@pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="no writes past the cache")
+@pytest.mark.parametrize("refused", [False, True])
+def test_pages_that_go_past_the_cache_hold_the_same_bytes(tmp_path, monkeypatch, refused):
+    size = (1 << 20) + 77
+    content = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    page = _safetensors.PAGE
+    memory = np.empty(size + 2 * page, np.uint8)
+    start = -memory.ctypes.data % page
+    direct, real = 0, os.pwrite
+
+    def pwrite(file, data, offset):
+        nonlocal direct
+        if file == new._direct:
+            direct += len(data)
+            if refused:  # as a file system does that allows the flag and not the write
+                raise OSError(errno.EINVAL, "refused")
+        return real(file, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    for shift in (0, 5):  # memory that has the file's place in a page, and memory that has not
+        with NewFile(tmp_path / "x", size, force=True) as new:
+            can = new.waits
+            for begin, end in ((0, 200_001), (200_001, 900_000), (900_000, size)):
+                place = start + begin % page + shift
+                part = memory[place : place + end - begin]
+                part[:] = content[begin:end]
+                new.write(begin, part)
+            new.commit()
+        assert (tmp_path / "x").read_bytes() == content.tobytes()
+    assert (direct > 900_000) == can
+
+
 @pytest.mark.parametrize("step", ["posix_fallocate", "pwrite", "fsync", "link"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_an_error_of_the_system_names_the_users_path_and_leaves_nothing(
