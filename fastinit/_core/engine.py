@@ -147,6 +147,27 @@ def guarded(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
+# ---------------------------------------------------------------------- a pass over what is there
+
+
+def _scanner() -> Any:
+    return (
+        _ENGINE if hasattr(_ENGINE, "scan") else importlib.import_module("fastinit.reference.scan")
+    )
+
+
+def scan(
+    values: Array, code: int, start: int, width: int, table: Array, rows: Array, columns: Array
+) -> tuple[Any, ...]:
+    """Count and measure a chunk of a tensor: ../reference/scan.py says how."""
+    return _scanner().scan(values, code, start, width, table, rows, columns)  # type: ignore[no-any-return]
+
+
+def digest(values: Array, word: int) -> int:
+    """A number of the bytes and their places, likewise."""
+    return _scanner().digest(values, word)  # type: ignore[no-any-return]
+
+
 # ------------------------------------------------------------------------------------------ threads
 
 

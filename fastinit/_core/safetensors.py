@@ -45,6 +45,14 @@ class Tensor(NamedTuple):
     end: int
 
 
+class Unknown(NamedTuple):
+    """A tensor of a dtype that this library does not know, by the file's name for it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
 class Layout(NamedTuple):
     """A whole file except its values: the leading bytes, the tensors in file order, the size in
     bytes.
@@ -126,8 +134,13 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_header(path: str | os.PathLike[str]) -> tuple[Layout, dict[str, str]]:
+def read_header(
+    path: str | os.PathLike[str], unknown: list[Unknown] | None = None
+) -> tuple[Layout, dict[str, str]]:
     """Read the layout and the metadata of a file.
+
+    Tensors of dtypes that are not known are appended to `unknown`; without such a list they are an
+    error.
 
     Raises `ValueError` for a header that does not describe the file exactly: a length beyond the
     file, JSON that is not an object of tensors, a key given twice, offsets that do not fit the
@@ -146,7 +159,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[Layout, dict[str, str]]:
         text = file.read(length)
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
-        tensors, metadata = _read_tensors(content, 8 + length, size)
+        tensors, metadata = _read_tensors(content, 8 + length, size, unknown)
     except RecursionError:
         raise ValueError(
             f"{os.fspath(path)!r} has a bad safetensors header: it is nested too deeply"
@@ -158,7 +171,9 @@ def read_header(path: str | os.PathLike[str]) -> tuple[Layout, dict[str, str]]:
     return Layout(start + text, tensors, size), metadata
 
 
-def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ...], dict[str, str]]:
+def _read_tensors(
+    content: Any, start: int, size: int, unknown: list[Unknown] | None
+) -> tuple[tuple[Tensor, ...], dict[str, str]]:
     if not isinstance(content, dict):
         raise ValueError("it is not a JSON object")
     metadata = content.pop("__metadata__", {})
@@ -167,6 +182,7 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
     ):
         raise ValueError("its __metadata__ is not an object of strings")
     tensors = []
+    spans = []  # name, begin, end of every tensor
     for name, item in content.items():
         if not isinstance(item, dict) or set(item) != {"dtype", "shape", "data_offsets"}:
             raise ValueError(
@@ -186,6 +202,14 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
                 f"{_MOST_AXES}"
             )
         dtype = _BY_CODE.get(item["dtype"]) if isinstance(item["dtype"], str) else None
+        if dtype is None and unknown is not None and isinstance(item["dtype"], str):
+            if len(offsets) != 2 or offsets[1] < offsets[0]:
+                raise ValueError(
+                    f"tensor {shown(name)}: data_offsets {shown(offsets)} are no range"
+                )
+            unknown.append(Unknown(name, item["dtype"][:80], tuple(shape)))
+            spans.append((name, start + offsets[0], start + offsets[1]))
+            continue
         if dtype is None:
             raise ValueError(
                 f"tensor {shown(name)} has dtype {shown(item['dtype'])}; known are {_ORDER}"
@@ -196,15 +220,16 @@ def _read_tensors(content: Any, start: int, size: int) -> tuple[tuple[Tensor, ..
                 f"{shown(shape)}"
             )
         tensors.append(Tensor(name, dtype, tuple(shape), start + offsets[0], start + offsets[1]))
+        spans.append((name, start + offsets[0], start + offsets[1]))
     tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
     position = start
-    for tensor in tensors:
-        if tensor.begin != position:
+    for name, begin, end in sorted(spans, key=lambda span: span[1:]):
+        if begin != position:
             raise ValueError(
-                f"tensor {shown(tensor.name)} begins at byte {tensor.begin}, not at {position}: a "
-                "gap or an overlap"
+                f"tensor {shown(name)} begins at byte {begin}, not at {position}: a gap or an "
+                "overlap"
             )
-        position = tensor.end
+        position = end
     if position != size:
         raise ValueError(f"its tensors end at byte {position} of {size}")
     return tuple(tensors), metadata

@@ -26,10 +26,14 @@ class Found(NamedTuple):
     path: str
     layout: safetensors.Layout
     metadata: dict[str, str]
+    unknown: tuple[safetensors.Unknown, ...] = ()
 
 
-def files(path: PathLike) -> list[Found]:
+def files(path: PathLike, lenient: bool = False) -> list[Found]:
     """Read the headers of a checkpoint, a file or a folder.
+
+    With `lenient`, tensors of unknown dtypes are listed apart, and a folder of several files needs
+    no index.
 
     Raises
     ------
@@ -42,15 +46,19 @@ def files(path: PathLike) -> list[Found]:
     if not os.path.isdir(name):
         if os.path.splitext(name)[1].lower() in PICKLES:
             raise ValueError(_pickle(name))
-        return [_found(name)]
+        return [_found(name, lenient)]
     index = os.path.join(name, INDEX)
     if os.path.lexists(index):
-        return _indexed(name, index)
+        return _indexed(name, index, lenient)
     there = sorted(os.listdir(name))
     weights = [one for one in there if one.endswith(".safetensors")]
     if weights == [WHOLE] or len(weights) == 1:
         _check_name(weights[0], name, "the folder")
-        return [_found(os.path.join(name, weights[0]))]
+        return [_found(os.path.join(name, weights[0]), lenient)]
+    if weights and lenient:
+        for one in weights:
+            _check_name(one, name, "the folder")
+        return [_found(os.path.join(name, one), lenient) for one in weights]
     if weights:
         raise ValueError(
             f"{name!r} holds {len(weights)} safetensors files and no {INDEX}: it is not complete "
@@ -69,19 +77,22 @@ def _pickle(name: str) -> str:
     )
 
 
-def _found(path: str) -> Found:
+def _found(path: str, lenient: bool) -> Found:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{path!r} is not a regular file")
-    return Found(path, *safetensors.read_header(path))
+    unknown: list[safetensors.Unknown] | None = [] if lenient else None
+    layout, metadata = safetensors.read_header(path, unknown)
+    return Found(path, layout, metadata, tuple(unknown or ()))
 
 
-def _indexed(folder: str, path: str) -> list[Found]:
+def _indexed(folder: str, path: str, lenient: bool) -> list[Found]:
     weight_map = _weight_map(path)
     found = []
     for name in sorted(set(weight_map.values())):
         _check_name(name, folder, f"{path!r}")
-        one = _found(os.path.join(folder, name))
+        one = _found(os.path.join(folder, name), lenient)
         theirs = {tensor.name for tensor in one.layout.tensors}
+        theirs |= {tensor.name for tensor in one.unknown}
         ours = {tensor for tensor, file in weight_map.items() if file == name}
         if theirs != ours:
             wrong = sorted(theirs ^ ours)[0]

@@ -47,6 +47,7 @@ LAYERS = [
     ["_complex"],
     ["torch", "jax"],
     ["keras", "checkpoint"],
+    ["inspection"],
     ["cli"],
     ["__main__"],
 ]

@@ -1,0 +1,432 @@
+"""The numbers of one tensor: moments, range, norms, histogram, digest, from one pass in chunks.
+
+Chunks have one fixed size and are joined in order, so the number of threads and the size of what
+arrives change no bit.  It counts and measures only; what the numbers should be is for others to
+say.  The pass over one chunk: ../reference/scan.py and src/kernel/scan.h.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .._core import dtypes, engine
+from .._core.dtypes import DType
+from ..reference.scan import PATTERNS, Moments, join
+from ..typing import Array, Dtype
+
+# Values of a chunk: 1 MiB of bfloat16 stays in a core's cache between the parts of the pass, and
+# what a chunk costs in Python is a few percent of it.
+CHUNK = 1 << 19
+PAGE = 4096  # bytes: what an allocator hands out, and repeats where a file has only garbage
+BINS = 64  # of a histogram, at least where the dtype has so many values
+MOST_NORMS = 1 << 22  # rows or columns: 32 MiB of sums; of more no norms are kept
+
+Read = Callable[[int, int], Array]  # values begin … end in flat order, as unsigned integers
+
+
+class Spread(NamedTuple):
+    """The smallest, the median and the largest of some norms."""
+
+    min: float
+    median: float
+    max: float
+
+
+class Histogram(NamedTuple):
+    """Counts of values between edges.
+
+    Of dtypes of 8 and 16 bits an edge lies in the middle between two values, so a bin counts the
+    real numbers between its edges, rounded.  In wider dtypes an edge belongs to the bin that is
+    farther from zero.
+    """
+
+    edges: Array  # float64, one more than counts
+    counts: Array  # int64
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What one pass finds in a tensor.
+
+    Moments, range, zeros and subnormals are those of the finite values; nan where there are none.
+    `std` divides by the number of values.  Norms are Euclidean: of rows and columns of the matrix
+    that `matrix()` makes of the shape.
+    """
+
+    count: int
+    mean: float
+    std: float
+    min: float
+    max: float
+    skewness: float  # nan where std is 0
+    excess_kurtosis: float  # nan where std is 0
+    zeros: int
+    subnormals: int
+    nonfinite: int
+    distinct: int | None  # values, of dtypes of 8 and 16 bits; both zeros are one
+    row_norms: Spread | None
+    col_norms: Spread | None
+    histogram: Histogram
+    pages: int  # whole pages of 4 KiB
+    repeated_pages: int  # of them, equal to the first one, which does not count
+    digest: str  # of all bytes: equal tensors have equal ones
+
+
+def matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a tensor whose norms are kept, (0, 0) for none.
+
+    A kernel of a convolution, with three or more axes of which the last has fewer than 16, is
+    (first axis, all others); any other tensor (all others, last axis), so that a stack of matrices
+    gives the rows of each.
+    """
+    if len(shape) < 2 or 0 in shape:
+        return 0, 0
+    if len(shape) > 2 and shape[-1] < 16:
+        rows, columns = shape[0], math.prod(shape[1:])
+    else:
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+    if min(rows, columns) < 2 or max(rows, columns) > MOST_NORMS:
+        return 0, 0
+    return rows, columns
+
+
+class _Part(NamedTuple):
+    """What a chunk adds."""
+
+    moments: Moments
+    first_row: int
+    rows: Array
+    columns: Array
+    repeated: int
+    digest: int
+
+
+class Tally:
+    """A tensor that is being measured: chunks may come from any thread and in any order."""
+
+    def __init__(self, dtype: DType, shape: tuple[int, ...]):
+        self.dtype, self.shape = dtype, shape
+        self.count = math.prod(shape)
+        self.chunks = -(-self.count // CHUNK)
+        rows, self._width = matrix(shape) if dtype.is_float else (0, 0)
+        self._rows, self._columns = np.zeros(rows), np.zeros(self._width)
+        self._moments = Moments()
+        self._repeated = self._digest = 0
+        self._first_page: Array | None = None
+        self._waiting: dict[int, _Part] = {}  # parts whose turn has not come
+        self._next = 0
+        self._tables: list[
+            Array
+        ] = []  # counts of patterns, as many as threads were at work at once
+        self._lock = threading.Lock()
+
+    def span(self, chunk: int) -> tuple[int, int]:
+        """The values of a chunk."""
+        return chunk * CHUNK, min((chunk + 1) * CHUNK, self.count)
+
+    def begin(self, first_page: Array) -> None:
+        """Say the first page of bytes, before any chunk."""
+        self._first_page = first_page if len(first_page) == PAGE else None
+
+    def add(self, chunk: int, bits: Array) -> bool:
+        """Take the values of a chunk; True for the last one that comes."""
+        with self._lock:
+            table = self._tables.pop() if self._tables else np.zeros(PATTERNS, np.uint64)
+        part = self._measure(chunk, bits, table)
+        with self._lock:
+            self._tables.append(table)
+            self._waiting[chunk] = part
+            while self._next in self._waiting:  # bits: floating sums in the order of the chunks
+                self._join(self._waiting.pop(self._next))
+                self._next += 1
+            return self._next == self.chunks
+
+    def _measure(self, chunk: int, bits: Array, table: Array) -> _Part:
+        start, stop = self.span(chunk)
+        size, width = self.dtype.itemsize, self._width
+        first_row = start // width if width else 0
+        rows = np.zeros(-(-stop // width) - first_row if width else 0)
+        columns = np.zeros(width)
+        digest = engine.digest(bits, start * size // 8)
+        repeated = 0
+        if self._first_page is not None:
+            repeated = _repeats(bits, self._first_page) - (chunk == 0)
+        if self.dtype.is_float or size <= 2:
+            code = self.dtype.code
+        else:  # integers of 32 and 64 bits, as doubles
+            signed = f"{'u' if self.dtype.low == 0 else ''}int{8 * size}"
+            bits = bits.view(signed).astype(np.float64).view(np.uint64)
+            code = dtypes.F64
+        moments = engine.scan(bits, code, start, width, table, rows, columns)
+        return _Part(Moments(*moments), first_row, rows, columns, repeated, digest)
+
+    def _join(self, part: _Part) -> None:
+        self._moments = join(self._moments, part.moments)
+        with np.errstate(all="ignore"):
+            self._rows[part.first_row : part.first_row + len(part.rows)] += part.rows
+            self._columns += part.columns
+        self._repeated += part.repeated
+        self._digest = (self._digest + part.digest) % (1 << 64)
+
+    def result(self) -> Statistics:
+        """The numbers of the whole tensor."""
+        table = np.zeros(PATTERNS, np.uint64)
+        for one in self._tables:
+            table += one
+        scale = _scale(self.dtype)
+        counts = table[scale.patterns].astype(np.int64)
+        finite = int(counts.sum())
+        distinct = None
+        if self.dtype.itemsize <= 2:
+            moments, distinct = _exact_moments(counts, scale.values, self.dtype)
+        else:
+            moments, finite = self._moments, self._moments.values
+        std, skewness, kurtosis = _shape(moments)
+        none = math.nan
+        return Statistics(
+            count=self.count,
+            mean=moments.mean if finite else none,
+            std=std,
+            min=moments.low if finite else none,
+            max=moments.high if finite else none,
+            skewness=skewness,
+            excess_kurtosis=kurtosis,
+            zeros=moments.zeros,
+            subnormals=moments.subnormals,
+            nonfinite=self.count - finite,
+            distinct=distinct,
+            row_norms=_spread(self._rows),
+            col_norms=_spread(self._columns),
+            histogram=_histogram(counts, scale.edges, moments, std),
+            pages=self.count * self.dtype.itemsize // PAGE,
+            repeated_pages=self._repeated,
+            digest=f"{self._digest:016x}",
+        )
+
+
+def _repeats(bits: Array, page: Array) -> int:
+    """How many whole pages are equal to `page`."""
+    raw = bits.view(np.uint8)
+    pages = raw[: len(raw) // PAGE * PAGE].reshape(-1, PAGE)
+    likely = np.flatnonzero((pages[:, :8] == page[:8]).all(axis=1))
+    return sum(bool((pages[one] == page).all()) for one in likely)
+
+
+# --------------------------------------------------------------------------- from counts to numbers
+
+
+class _Scale(NamedTuple):
+    """The finite patterns of a dtype in the order of their values."""
+
+    patterns: Array
+    values: Array  # float64; of float32 and float64 the one nearest to zero of each pattern
+    edges: Array  # between the patterns, and around them
+
+
+@lru_cache(maxsize=16)
+def _scale(dtype: DType) -> _Scale:
+    if not dtype.is_float and dtype.itemsize <= 2:
+        values = np.arange(dtype.low, dtype.low + (1 << 8 * dtype.itemsize), dtype=np.int64)
+        patterns = values % (1 << 8 * dtype.itemsize)
+        edges = np.append(values - 0.5, values[-1] + 0.5)
+        return _Scale(patterns, values.astype(np.float64), edges)
+    narrow = dtype.is_float and dtype.itemsize <= 2
+    kind = dtype if narrow else dtypes.BFLOAT16  # the high half of a float32
+    magnitudes = np.arange(kind.top + 1)
+    sign = 1 << 8 * kind.itemsize - 1
+    exponent = np.maximum(magnitudes >> kind.mantissa, 1)
+    fraction = magnitudes - ((exponent - 1) << kind.mantissa)
+    positive = np.ldexp(fraction.astype(np.float64), exponent - kind.bias - kind.mantissa)
+    patterns = np.concatenate([magnitudes[::-1] | sign, magnitudes])
+    values = np.concatenate([-positive[::-1], positive])
+    if narrow:
+        middles = (values[1:] + values[:-1]) / 2
+        edges = np.concatenate([[2 * values[0]], middles, [2 * values[-1]]])
+    else:
+        beyond = np.ldexp(1.0, 128)
+        edges = np.concatenate([[-beyond], -positive[:0:-1], [0.0], positive[1:], [beyond]])
+    return _Scale(patterns, values, edges)
+
+
+def _exact_moments(counts: Array, values: Array, dtype: DType) -> tuple[Moments, int]:
+    """The moments that counts of exact values give, and the number of different values.
+
+    bits: math.fsum is exact, so no order matters.
+    """
+    there = np.flatnonzero(counts)
+    if not len(there):
+        return Moments(), 0
+    times, x = counts[there].astype(np.float64), values[there]
+    total = int(counts.sum())
+    mean = math.fsum((times * x).tolist()) / total
+    d = x - mean
+    d2 = d * d
+    m2, m3, m4 = (math.fsum((times * power).tolist()) for power in (d2, d2 * d, d2 * d2))
+    zeros = int(counts[there][x == 0].sum())
+    subnormals = 0
+    if dtype.is_float:
+        small = np.abs(x) < math.ldexp(1.0, 1 - dtype.bias)
+        subnormals = int(counts[there][small].sum()) - zeros
+    distinct = len(there) - (int((x == 0).sum()) == 2)
+    low, high = float(x[0]) + 0.0, float(x[-1]) + 0.0
+    return Moments(total, mean, m2, m3, m4, low, high, zeros, subnormals), distinct
+
+
+def _shape(moments: Moments) -> tuple[float, float, float]:
+    """Standard deviation, skewness and excess kurtosis."""
+    if not moments.values:
+        return math.nan, math.nan, math.nan
+    variance = moments.m2 / moments.values
+    if not 0 < variance < math.inf:
+        return math.sqrt(variance) if variance >= 0 else math.nan, math.nan, math.nan
+    std = math.sqrt(variance)
+    # Divided step by step: variance² may be too small for a double.
+    skewness = moments.m3 / moments.values / variance / std
+    return std, skewness, moments.m4 / moments.values / variance / variance - 3.0
+
+
+def _spread(squares: Array) -> Spread | None:
+    if not len(squares):
+        return None
+    norms = np.sqrt(squares)
+    return Spread(float(norms.min()), float(np.median(norms)), float(norms.max()))
+
+
+def _histogram(counts: Array, edges: Array, moments: Moments, std: float) -> Histogram:
+    """Bins whose width is a power of two, from BINS to 2 BINS between the ends of the values.
+
+    A bin ends where a pattern does, so its count and its edges are exact; values more than eight
+    standard deviations from the mean share the outermost bins.
+    """
+    there = np.flatnonzero(counts)
+    if not len(there):
+        return Histogram(np.zeros(1), np.zeros(0, np.int64))
+    first, last = int(there[0]), int(there[-1]) + 1
+    inner = np.zeros(0, np.int64)
+    low, high = moments.low, moments.high
+    if 0 < std < math.inf:
+        low, high = max(low, moments.mean - 8 * std), min(high, moments.mean + 8 * std)
+    if low < high:
+        width = math.ldexp(1.0, math.frexp((high - low) / BINS)[1] - 1)
+        grid = np.arange(math.floor(low / width) + 1, math.ceil(high / width)) * width
+        right = np.searchsorted(edges, grid).clip(1, len(edges) - 1)
+        near = right - (grid - edges[right - 1] < edges[right] - grid)
+        inner = np.unique(near[(near > first) & (near < last)])
+    ends = np.concatenate([[first], inner, [last]]).astype(np.int64)
+    total = np.concatenate([[0], np.cumsum(counts)])
+    return Histogram(edges[ends], np.diff(total[ends]))
+
+
+# -------------------------------------------------------------------------------------- the tensors
+
+
+def pieces(tally: Tally, read: Read) -> Iterator[tuple[int, Array | None]]:
+    """The numbers of a tensor's chunks, after its first page has been read."""
+    page = read(0, min(tally.count, PAGE // tally.dtype.itemsize))
+    tally.begin(page.view(np.uint8))
+    yield from ((chunk, None) for chunk in range(tally.chunks))
+
+
+def statistics(
+    values: Array | Iterable[Array],
+    dtype: Dtype | None = None,
+    shape: tuple[int, ...] | None = None,
+    *,
+    threads: int | None = None,
+) -> Statistics:
+    """Mean, std, skewness, excess kurtosis, range, norms, histogram and digest of a tensor.
+
+    Parameters
+    ----------
+    values : array or iterable of array
+        The tensor; or its parts in C order, of any sizes, of which one at a time is held.
+    dtype : str or dtype, optional
+        Of the values; needed for parts, and for an array that holds only the bits (uint16 for
+        bfloat16).
+    shape : tuple of int, optional
+        Of the whole; needed for parts.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+
+    Returns
+    -------
+    Statistics
+        Equal bits on every machine, for any number of threads and any cut into parts.
+
+    Raises
+    ------
+    ValueError
+        Parts that hold another number of values than the shape.
+    TypeError
+        A dtype that is not known; parts without dtype and shape.
+
+    See Also
+    --------
+    tensors : The tensors of a file, to measure without loading it.
+
+    Examples
+    --------
+    >>> found = statistics(fi.normal((300, 200), seed=0, dtype="bfloat16"))
+    >>> found.count, round(found.std, 3), found.nonfinite
+    (60000, 0.999, 0)
+    >>> halves = np.split(fi.normal((300, 200), seed=0), 2)
+    >>> statistics(halves, "float32", (300, 200)).mean == statistics(np.concatenate(halves)).mean
+    True
+    """
+    if isinstance(values, np.ndarray):
+        kind = dtypes.resolve(values.dtype if dtype is None else dtype)
+        sizes = values.shape if shape is None else tuple(shape)
+        parts: Iterable[Array] = (values,)
+    else:
+        if dtype is None or shape is None:
+            raise TypeError(
+                "parts of a tensor need its dtype and its shape: give dtype= and shape="
+            )
+        kind, sizes, parts = dtypes.resolve(dtype), tuple(shape), values
+    tally = Tally(kind, sizes)
+
+    def work(item: tuple[int, Array]) -> None:
+        tally.add(*item)
+
+    engine.map_tasks(work, _recut(parts, tally), threads)
+    return tally.result()
+
+
+def _recut(parts: Iterable[Array], tally: Tally) -> Iterator[tuple[int, Array]]:
+    """The parts as whole chunks."""
+    held: list[Array] = []
+    count = chunk = 0
+
+    def cut(size: int) -> Array:
+        nonlocal held, count, chunk
+        joined = np.concatenate(held) if len(held) != 1 else held[0]
+        held, count = [joined[size:]], count - size
+        if chunk == 0:
+            tally.begin(joined[:size].view(np.uint8)[:PAGE])
+        chunk += 1
+        return joined[:size]
+
+    seen = 0
+    for part in parts:
+        if part.dtype.itemsize != tally.dtype.itemsize:
+            raise ValueError(f"a part has dtype {part.dtype}, not {tally.dtype.name} or its bits")
+        flat = np.ascontiguousarray(part).reshape(-1).view(tally.dtype.unsigned)
+        held.append(flat)
+        count += len(flat)
+        seen += len(flat)
+        while count >= CHUNK:
+            yield chunk, cut(CHUNK)
+    if seen != tally.count:
+        raise ValueError(
+            f"the parts hold {seen} values and shape {tally.shape} takes {tally.count}; "
+            "give all parts of one tensor"
+        )
+    if count:
+        yield chunk, cut(count)

@@ -1,0 +1,126 @@
+"""The tensors of a file or folder, found without reading their values: safetensors and npz.
+
+What a stranger wrote is checked as everywhere: headers by _core/safetensors.py and pretrained.py,
+folders by checkpoint/index.py.  A tensor of a dtype that this library does not know is listed, and
+has no reader.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .._core.dtypes import DType
+from ..checkpoint import index
+from ..pretrained import Source, find, names
+from ..typing import Array, PathLike
+from .statistics import Read
+
+
+class Stored(NamedTuple):
+    """A tensor that lies in a file.
+
+    read(begin, end) gives those values, in flat order, as unsigned integers of the dtype's width;
+    any thread may call it.  It is None for a dtype that is not known, whose name is then `dtype`.
+    """
+
+    name: str
+    dtype: DType | str
+    shape: tuple[int, ...]
+    read: Read | None
+    file: str
+
+
+def tensors(path: PathLike) -> Iterator[Stored]:
+    """The tensors of a checkpoint in the order of its files, with what reads them.
+
+    Parameters
+    ----------
+    path : path
+        A .safetensors, .npz or .npy file; or a folder of safetensors files, with an index or
+        without.
+
+    Yields
+    ------
+    Stored
+        Name, dtype, shape, reader and file of each tensor.
+
+    Raises
+    ------
+    ValueError
+        A pickle; a damaged or hostile header or index.
+    OSError
+        A file that cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "w.npz")
+    >>> np.savez(path, a=np.ones((2, 3), np.float32))
+    >>> [(one.name, one.dtype.name, one.shape, one.read(1, 3).tolist()) for one in tensors(path)]
+    [('a', 'float32', (2, 3), [1065353216, 1065353216])]
+    """
+    name = os.fsdecode(path)
+    ending = os.path.splitext(name)[1].lower()
+    if ending in (".npz", ".npy") and not os.path.isdir(name):
+        yield from _arrays(name)
+        return
+    for found in index.files(name, lenient=True):
+        for tensor in found.layout.tensors:
+            read = _reader(found.path, tensor.dtype, tensor.begin)
+            yield Stored(tensor.name, tensor.dtype, tensor.shape, read, found.path)
+        for other in found.unknown:
+            yield Stored(other.name, other.dtype, other.shape, None, found.path)
+
+
+def _reader(path: str, dtype: DType, start: int) -> Read:
+    """Reads values from a file that holds them as they are.
+
+    The file is opened anew for each chunk: a folder may have more files than a process may open.
+    """
+
+    def read(begin: int, end: int) -> Array:
+        size = dtype.itemsize
+        buffer = np.empty((end - begin) * size, np.uint8)
+        view, done = memoryview(buffer), 0  # type: ignore[arg-type]
+        with open(path, "rb", buffering=0) as file:
+            file.seek(start + begin * size)
+            while done < len(buffer):
+                count = file.readinto(view[done:])
+                if not count:
+                    raise ValueError(f"{path!r} became shorter while it was read")
+                done += count
+        bits = buffer.view(dtype.unsigned.newbyteorder("<"))
+        return bits.astype(dtype.unsigned, copy=False)
+
+    return read
+
+
+def _arrays(path: str) -> Iterator[Stored]:
+    for name in names(path):
+        source = find(path, name)
+        label = os.path.splitext(os.path.basename(path))[0] if name is None else name
+        yield Stored(label, source.dtype, source.shape, _box_reader(source), path)
+
+
+def _box_reader(source: Source) -> Read:
+    """Reads the rows that hold the values."""
+    shape = source.shape
+    row = math.prod(shape[1:])
+
+    def read(begin: int, end: int) -> Array:
+        if not shape or begin == end:
+            box = tuple(slice(0, size) for size in shape)
+        else:
+            first = begin // row
+            begin, end = begin - first * row, end - first * row
+            box = (slice(first, first - -end // row), *(slice(0, size) for size in shape[1:]))
+        values = np.ascontiguousarray(source.read(box)).reshape(-1)[begin:end]
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        return values.view(source.dtype.unsigned)
+
+    return read
