@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .output import table
-from .progress import event
 
 if TYPE_CHECKING:
     from .._core.dtypes import DType
@@ -46,24 +45,6 @@ def show(plan: Plan) -> None:
         f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; "
         "nothing was written"
     )
-
-
-def show_events(plan: Plan) -> None:
-    """The same as events for programs: progress.py."""
-    entries = {entry.name: entry for entry in plan.spec.entries}
-    for file in plan.files:
-        event("file", file=file.name, bytes=file.size, state="planned")
-        for tensor in file.layout.tensors:
-            event(
-                "tensor",
-                name=tensor.name,
-                file=file.name,
-                shape=tensor.shape,
-                dtype=tensor.dtype.name,
-                initializer=entries[tensor.name].initializer,
-                bytes=tensor.end - tensor.begin,
-            )
-    event("done", seed=plan.seed, tensors=plan.tensors, values=plan.values, size=plan.size)
 
 
 def _values(rule: Any, dtype: DType) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from . import dry_run
 from .options import add_threads, seed, size, whole
-from .progress import add_json, event, progress
+from .progress import progress
 
 if TYPE_CHECKING:
-    from ..checkpoint import Plan, Report
+    from ..checkpoint import Report
 
 SUMMARY = "draw a model into a safetensors file or a model folder"
 EXAMPLE = """  fastinit materialize gpt2 -o gpt2 --seed 0
@@ -72,7 +72,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print what would be drawn, and write nothing"
     )
     parser.add_argument("--force", action="store_true", help="replace existing files")
-    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,21 +104,10 @@ def run(options: argparse.Namespace) -> int:
     spec = checkpoint.load(options.spec, options.dtype, recipe=options.recipe)
     plan = checkpoint.plan(spec, seed, shard_size=size)
     if options.dry_run:
-        dry_run.show_events(plan) if options.json else dry_run.show(plan)
+        dry_run.show(plan)
         return 0
-    own = plan.files[rank::world_size]
-    total = sum(file.size for file in own)
-    if options.json:
-        event(
-            "start",
-            command="materialize",
-            path=output,
-            seed=plan.seed,
-            tensors=sum(len(file.layout.tensors) for file in own),
-            files=len(own),
-            bytes=total,
-        )
-    with progress(total, options.json) as advance:
+    total = sum(file.size for file in plan.files[rank::world_size])
+    with progress(total) as advance:
         report = checkpoint.materialize(
             plan,
             str(output),
@@ -130,10 +118,6 @@ def run(options: argparse.Namespace) -> int:
             world_size=world_size,
             progress=advance,
         )
-    if options.json:
-        _file_events(plan, report)
-        event("done", **report._asdict())
-        return 0
     counts = (
         f"{report.tensors} tensors, {report.values} values, {report.size} bytes, seed {report.seed}"
     )
@@ -144,14 +128,6 @@ def run(options: argparse.Namespace) -> int:
     if folder and "config.json" not in plan.others:
         print("no config.json was written: the spec has no table [config]")
     return 0
-
-
-def _file_events(plan: Plan, report: Report) -> None:
-    sizes = {file.name: file.size for file in plan.files}
-    sizes |= {name: len(content) for name, content in plan.others.items()}
-    for state in ("written", "kept", "missing"):
-        for name in getattr(report, state):
-            event("file", file=name, bytes=sizes.get(name, report.size), state=state)
 
 
 def _show_files(report: Report, rank: int, world_size: int) -> None:

@@ -1,0 +1,80 @@
+"""fastinit compare: what initializers do to the signal and the gradient of a deep network; see
+diagnostics/compare.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from .options import seed, whole
+
+SUMMARY = "compare how signal and gradient fare with depth"
+EXAMPLE = "  fastinit compare --init normal:0.01,he_normal --activation relu -o depth.png"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--init",
+        metavar="NAMES",
+        help="initializers with commas between them; normal:0.01 gives the std, "
+        "orthogonal:gain=2 an argument (default: five that tell the story)",
+    )
+    parser.add_argument(
+        "--activation",
+        metavar="NAMES",
+        default="tanh,relu",
+        help="of linear, tanh, relu, gelu, silu (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stack",
+        metavar="KIND",
+        default="plain",
+        help="plain, residual or transformer-block (default: %(default)s)",
+    )
+    for name, default, what in (
+        ("depth", 50, "number of layers"),
+        ("width", 256, "units of a layer"),
+        ("batch", 128, "samples"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=whole,
+            default=default,
+            metavar="N",
+            help=f"{what} (default: {default})",
+        )
+    parser.add_argument("--seed", type=seed, default=0, help="default: 0")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a figure, .png or .svg, with its numbers beside it in .json (needs matplotlib)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers, not the table")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..diagnostics import compare, figures, tables
+    from ..diagnostics.compare import DEFAULT
+
+    if options.output is not None:
+        figures.check(options.output)
+    found = compare(
+        DEFAULT if options.init is None else options.init,
+        options.activation,
+        stack=options.stack,
+        depth=options.depth,
+        width=options.width,
+        batch=options.batch,
+        seed=options.seed,
+    )
+    print(tables.as_json(found.as_dict()) if options.json else f"{found}\n", end="")
+    if options.output is not None:
+        figures.save(figures.comparison(found), options.output)
+        beside = os.path.splitext(options.output)[0] + ".json"
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(tables.as_json(found.as_dict()))
+        if not options.json:
+            print(f"\nwrote {options.output} and {beside}")
+    return 0

@@ -1,0 +1,101 @@
+"""Figures of the reports: matplotlib, the extra `plot`.  Numbers come in, a Figure goes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._core import DISTRIBUTION
+from .compare import Comparison, Curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg")
+UNDATED = {"Date": None}
+
+_SMALLEST, _LARGEST = 1e-16, 1e16  # of an axis: beyond, only the direction is of interest
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, without pyplot's global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            f"a figure needs matplotlib ({error}); install it with pip install "
+            f"'{DISTRIBUTION}[plot]'"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def check(path: str) -> None:
+    """ValueError unless the suffix of `path` is one that figures are written in."""
+    if not path.lower().endswith(FORMATS):
+        raise ValueError(
+            f"{path}: a figure's name ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, which "
+            "says its format"
+        )
+    new_figure(1.0, 1.0)  # matplotlib is there
+
+
+def save(figure: Figure, path: str) -> None:
+    """Write a figure in the format of its suffix. The same figure gives the same bytes."""
+    import matplotlib
+
+    # Without these two, an SVG holds the date, and ids that are new each time.
+    with matplotlib.rc_context({"svg.hashsalt": "fastinit"}):
+        figure.savefig(path, dpi=120, metadata={} if path.lower().endswith(".png") else UNDATED)
+
+
+def comparison(found: Comparison) -> Figure:
+    """Plot compare()'s curves: the signal above, the gradient below, a column for each activation;
+    solid lines are measured, dashed lines are theory.
+    """
+    names = list(dict.fromkeys(curve.activation for curve in found.curves))
+    figure = new_figure(3.0 + 4.0 * len(names), 7.0)
+    panels = figure.subplots(2, len(names), sharex=True, sharey="row", squeeze=False)
+    for column, name in enumerate(names):
+        curves = [curve for curve in found.curves if curve.activation == name]
+        for row, side in enumerate(("forward", "backward")):
+            _lines(panels[row][column], curves, side, labelled=not (row or column))
+        panels[0][column].set_title(name)
+        panels[1][column].set_xlabel("layer")
+    panels[0][0].set_ylabel("signal, root mean square")
+    panels[1][0].set_ylabel("gradient, root mean square")
+    for row, side in enumerate(("forward", "backward")):
+        panels[row][0].set_ylim(*_limits(found.curves, side))
+    figure.suptitle(
+        f"{found.depth} {found.stack} layers of {found.width} units before training "
+        "(dashed: theory)"
+    )
+    figure.legend(loc="outside right center", fontsize=9)
+    return figure
+
+
+def _lines(axes: Any, curves: Sequence[Curve], side: str, labelled: bool) -> None:
+    for number, curve in enumerate(curves):
+        values = [_shown(value) for value in getattr(curve, side)]
+        color = f"C{number % 10}"
+        label = curve.initializer if labelled else None
+        # Thinner and thinner, so that curves that lie on each other can all be seen.
+        width = 1.5 + 4.0 * (1 - number / len(curves))
+        axes.plot(values, color=color, linewidth=width, label=label)
+        expected = getattr(curve, f"{side}_theory")
+        if expected is not None:
+            values = [_shown(value) for value in expected]
+            axes.plot(values, "--", color="black", linewidth=0.8)
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+
+
+def _shown(value: float) -> float:
+    """A value where a logarithmic axis can show it."""
+    return value if 1e-300 < value < 1e300 else math.nan
+
+
+def _limits(curves: Sequence[Curve], side: str) -> tuple[float, float]:
+    values = [value for curve in curves for value in getattr(curve, side) if value > 0]
+    low, high = min(values, default=1.0), max(values, default=1.0)
+    return max(low / 3, _SMALLEST), min(high * 3, _LARGEST)

@@ -1,0 +1,38 @@
+"""The figures: written as PNG and SVG, with every curve, the same bytes each time."""
+
+import pytest
+
+from fastinit import diagnostics
+from fastinit.diagnostics import figures
+
+pytestmark = pytest.mark.frameworks  # matplotlib
+
+
+@pytest.fixture(scope="module")
+def found():
+    return diagnostics.compare("normal:0.01,he_normal,eye,zeros", "tanh,relu", depth=4, width=16)
+
+
+def test_a_png_and_an_svg_are_written_and_are_the_same_twice(found, tmp_path):
+    for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
+        paths = [tmp_path / f"{number}{suffix}" for number in (1, 2)]
+        for path in paths:
+            figures.save(figures.comparison(found), str(path))
+        assert paths[0].read_bytes().startswith(start)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_every_curve_and_its_theory_is_drawn(found):
+    figure = figures.comparison(found)
+    assert len(figure.axes) == 4
+    for axes in figure.axes:
+        dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+        assert len(axes.lines) - len(dashed) == 4 and len(dashed) == 2
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["normal:0.01", "he_normal", "eye", "zeros"]
+    assert list(figure.axes[0].lines[0].get_ydata()) == list(found.curves[0].forward)
+
+
+def test_another_suffix_is_refused():
+    with pytest.raises(ValueError, match=r"ends in \.png or \.svg"):
+        figures.check("depth.gif")
