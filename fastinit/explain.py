@@ -30,8 +30,10 @@ from .typing import Dtype, Initializer, Name, Seed, Shape
 
 _AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
 
+# The numbers of a draw, in the order in which they are shown.
+NUMBERS = ("value", "mean", "std", "low", "high")
 
-@engine.guarded
+
 def explain(
     initializer: Initializer,
     shape: Shape,
@@ -90,34 +92,67 @@ def explain(
     stream 0x6818e6bd312c03df (name 'conv1.weight')
     seed 0
     """
+    return _line(facts(initializer, shape, name=name, seed=seed, dtype=dtype, **arguments))
+
+
+@engine.guarded
+def facts(
+    initializer: Initializer,
+    shape: Shape,
+    *,
+    name: Name | None = None,
+    seed: Seed | None = None,
+    dtype: Dtype = "float32",
+    **arguments: Any,
+) -> dict[str, Any]:
+    """What explain says, as data that JSON can hold, for the command line.
+
+    Keys that do not apply are absent: the fans, the numbers of a draw ("mean", "std", "low",
+    "high", "value"), what truncation does, the stream, and the seed, which is None where every call
+    draws a new one.
+    """
     function = _table.lookup(initializer)
     _table.check_arguments(function, arguments)
     sizes, kind, rule = parse_shape(shape), resolve(dtype), _table.RULES[function]
     used = {**_table.own_parameters(function), **arguments}
-    parts = [f"{function.__name__} {sizes} {kind.name}: {_formula(function)}"]
-    given = {key: value for key, value in used.items() if key not in _AXES or key in arguments}
-    if given:
-        parts.append(", ".join(f"{key}={value!r}" for key, value in given.items()))
+    found: dict[str, Any] = {
+        "initializer": function.__name__,
+        "shape": sizes,
+        "dtype": kind.name,
+        "formula": _formula(function),
+        "arguments": {
+            key: value for key, value in used.items() if key not in _AXES or key in arguments
+        },
+    }
     if "in_axis" in used and 0 not in sizes and used.get("fan_in") is None:
-        parts.append(
-            "fan_in {}, fan_out {}".format(*fans(sizes, **{key: used[key] for key in _AXES}))
-        )
+        found["fan_in"], found["fan_out"] = fans(sizes, **{key: used[key] for key in _AXES})
     draw = rule(sizes, kind, **arguments)
     if function is _table.pretrained:  # its rule does not open the file
         find_for(sizes, kind, used["path"], used["tensor"], used["rest"])
     if isinstance(draw, Draw):
-        parts.append(
-            _numbers(draw, rule(sizes, FLOAT64, **arguments) if kind.is_float else draw, kind)
-        )
+        exact = rule(sizes, FLOAT64, **arguments) if kind.is_float else draw
+        found |= _numbers(draw, exact, kind)
     stream = stream_id(name)
     if seed is not None:
         seed = check_seed(seed)
-    if not _is_seeded(function, draw, arguments):
-        parts.append("no seed is used")
-    else:
-        parts.append(f"stream {stream:#018x} ({'no name' if name is None else f'name {name!r}'})")
-        parts.append("a new seed every call" if seed is None else f"seed {seed}")
-    return "; ".join(parts)
+    if _is_seeded(function, draw, arguments):
+        found |= {"stream": f"{stream:#018x}", "name": name, "seed": seed}
+    return found
+
+
+def _line(found: dict[str, Any]) -> str:
+    """The facts as one line."""
+    parts = ["{initializer} {shape} {dtype}: {formula}".format(**found)]
+    if found["arguments"]:
+        parts.append(", ".join(f"{key}={value!r}" for key, value in found["arguments"].items()))
+    if "fan_in" in found:
+        parts.append("fan_in {fan_in}, fan_out {fan_out}".format(**found))
+    numbers = [f"{what} {number(found, what)}" for what in NUMBERS if what in found]
+    if numbers:
+        note = f" ({found['truncation']})" if "truncation" in found else ""
+        parts.append(", ".join(numbers) + note)
+    parts += [] if "stream" not in found else [f"stream {stream(found)}"]
+    return "; ".join([*parts, seed_used(found)])
 
 
 def _formula(function: Any) -> str:
@@ -142,42 +177,55 @@ def _is_seeded(function: Any, result: Any, arguments: dict[str, Any]) -> bool:
     return function.__name__ not in _table.SEEDLESS
 
 
-def _numbers(draw: Draw, exact: Draw, dtype: DType) -> str:
-    """Parameters of a draw: `exact` is the same draw for float64, whose parameters are the
-    unrounded doubles.
+def _numbers(draw: Draw, exact: Draw, dtype: DType) -> dict[str, Any]:
+    """Numbers of a draw: `exact` is the same draw for float64, whose parameters are the unrounded
+    doubles.
     """
     if draw.draw == CONSTANT:
-        value = decode(draw.numbers()["bits"], dtype)
-        return f"value {value!r}" + (f" ({float(value).hex()})" if dtype.is_float else "")
-    note = ""
+        return {"value": decode(draw.numbers()["bits"], dtype)}
     numbers = exact.numbers()
-    named: dict[str, float] = {
+    found: dict[str, Any] = {
         what: numbers[what] for what in ("mean", "std", "low") if what in numbers
     }
     if draw.draw == UNIFORM:
-        named["high"] = smallest_above(numbers["highest"], FLOAT64)
+        found["high"] = smallest_above(numbers["highest"], FLOAT64)
     elif draw.draw == TRUNCATED_NORMAL:
-        low = named["low"] = largest_below(numbers["lowest"], FLOAT64)
-        high = named["high"] = smallest_above(numbers["highest"], FLOAT64)
-        mean, std = named["mean"], named["std"]
+        low = found["low"] = largest_below(numbers["lowest"], FLOAT64)
+        high = found["high"] = smallest_above(numbers["highest"], FLOAT64)
+        mean, std = found["mean"], found["std"]
         if min(mean - low, high - mean) > 10.0 * std:
-            note = " (bounds beyond 10 std: nothing is truncated)"
+            found["truncation"] = "bounds beyond 10 std: nothing is truncated"
         else:
             from ._core.math import truncated_std
 
             left = std * truncated_std((low - mean) / std, (high - mean) / std)
-            note = f" (std after truncation {left:.6g})"
-    shown = {
-        what: f"{value!r} ({_hex(value, dtype)})" if value else "0" for what, value in named.items()
-    }
-    return ", ".join(f"{what} {value}" for what, value in shown.items()) + note
+            found["truncation"] = f"std after truncation {left:.6g}"
+    return found
 
 
-def _hex(value: float, dtype: DType) -> str:
-    """The double as a hexadecimal float; and what a draw in float32 makes of it, without the zeros
-    at its end.
+def number(found: dict[str, Any], what: str) -> str:
+    """A number of the facts as a double, then as hexadecimal floats: of the double, and as rounded
+    to the type it is drawn in.
     """
+    value, dtype = found[what], resolve(found["dtype"])
+    if what == "value":
+        return f"{value!r}" + (f" ({float(value).hex()})" if dtype.is_float else "")
+    if not value:
+        return "0"
     if dtype.wide:
-        return value.hex()
+        return f"{value!r} ({value.hex()})"
     digits, exponent = rounded(value, dtype.working).hex().split("p")
-    return f"{value.hex()}, in float32 {digits.rstrip('0').rstrip('.')}p{exponent}"
+    return f"{value!r} ({value.hex()}, in float32 {digits.rstrip('0').rstrip('.')}p{exponent})"
+
+
+def stream(found: dict[str, Any]) -> str:
+    """The stream of the facts, and the name that it comes from."""
+    name = found["name"]
+    return f"{found['stream']} ({'no name' if name is None else f'name {name!r}'})"
+
+
+def seed_used(found: dict[str, Any]) -> str:
+    """What the facts say of the seed."""
+    if "stream" not in found:
+        return "no seed is used"
+    return "a new seed every call" if found["seed"] is None else f"seed {found['seed']}"

@@ -1,10 +1,11 @@
-"""fastinit explain: what an initializer does for a shape; the words of the command line as the
-arguments of fi.explain.
+"""fastinit explain: what an initializer does for a shape, as a table or as JSON; the facts and the
+texts are those of fastinit/explain.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import textwrap
 from typing import Any
 
 from .._core.arguments import shown
@@ -17,7 +18,7 @@ EXAMPLE = "  fastinit explain he_normal 3072 768 mode=fan_out --name mlp.up.weig
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "fastinit explain INITIALIZER [SIZE ...] [ARGUMENT=VALUE ...]\n"
-        "                        [--name NAME] [--seed SEED] [--dtype DTYPE]"
+        "                        [--name NAME] [--seed SEED] [--dtype DTYPE] [--json]"
     )
     parser.add_argument("initializer", metavar="INITIALIZER")
     parser.add_argument(
@@ -26,10 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the tensor's name")
     parser.add_argument("--seed", type=seed)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON for programs")
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..explain import explain
+    from ..explain import facts
 
     shape: list[int] = []
     arguments: dict[str, Any] = {}
@@ -50,8 +52,52 @@ def run(options: argparse.Namespace) -> int:
             value = f"{arguments[option]!s:.80}"
             raise ValueError(f"give --{option} {value} in place of {option}={value}")
     common = {"name": options.name, "seed": options.seed, "dtype": options.dtype}
-    print(explain(options.initializer, tuple(shape), **common, **arguments))
+    found = facts(options.initializer, tuple(shape), **common, **arguments)
+    if options.json:
+        import json
+
+        print(json.dumps(_finite(found), default=str))  # str: arguments such as a path
+    else:
+        print(_table(found))
     return 0
+
+
+def _finite(value: Any) -> Any:
+    """The facts with infinite bounds as text: JSON has no infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return str(value) if value in (float("inf"), float("-inf")) else value
+
+
+def _table(found: dict[str, Any]) -> str:
+    """Two columns within 80 characters."""
+    from ..explain import NUMBERS, number, seed_used, stream
+
+    shape = " × ".join(map(str, found["shape"])) or "one value"
+    rows = [
+        ("initializer", found["initializer"]),
+        ("tensor", f"{shape}, {found['dtype']}"),
+        ("formula", found["formula"]),
+    ]
+    if found["arguments"]:
+        rows.append(
+            (
+                "arguments",
+                ", ".join(f"{key}={value!r}" for key, value in found["arguments"].items()),
+            )
+        )
+    rows += [(what, str(found[what])) for what in ("fan_in", "fan_out") if what in found]
+    rows += [(what, number(found, what)) for what in NUMBERS if what in found]
+    if "truncation" in found:
+        rows.append(("truncation", found["truncation"]))
+    if "stream" in found:
+        rows.append(("stream", stream(found)))
+    rows.append(("seed", seed_used(found).removeprefix("seed ")))
+    lines = []
+    for label, text in rows:
+        wrapped = textwrap.wrap(text, 80 - 13, break_on_hyphens=False)
+        lines.append(f"{label:13}" + f"\n{'':13}".join(wrapped))
+    return "\n".join(lines)
 
 
 def _value(text: str) -> Any:

@@ -1,33 +1,67 @@
-"""fastinit explain: the words of the command line are the arguments of fi.explain."""
+"""fastinit explain: the words of the command line are the arguments of fi.explain; its table and
+its JSON say what the one line says.
+"""
+
+import json
+import re
+
+import pytest
 
 import fastinit as fi
 from fastinit.cli import main
+from fastinit.explain import facts
+
+CASES = [
+    (
+        ["he_normal", "768", "3072", "mode=fan_out", "negative_slope=1/4", "layout=io"]
+        + ["--name", "up", "--seed", "1", "--dtype", "bfloat16"],
+        ("he_normal", (768, 3072)),
+        {"mode": "fan_out", "negative_slope": 0.25, "layout": "io"}
+        | {"name": "up", "seed": 1, "dtype": "bfloat16"},
+    ),
+    (
+        ["xavier_uniform", "4", "5", "6", "in_axis=0,2", "out_axis=1"],
+        ("xavier_uniform", (4, 5, 6)),
+        {"in_axis": (0, 2), "out_axis": 1},
+    ),
+    (["truncated_normal", "3", "std=0.02"], ("truncated_normal", 3), {"std": 0.02}),
+    (
+        ["uniform", "3", "low=-0.1", "--dtype", "float64"],
+        ("uniform", 3),
+        {"low": -0.1, "dtype": "float64"},
+    ),
+    (["constant", "value=3", "--dtype", "int8"], ("constant", ()), {"value": 3, "dtype": "int8"}),
+    (["orthogonal", "8", "8", "--name", "w" * 300], ("orthogonal", (8, 8)), {"name": "w" * 300}),
+]
+every_case = pytest.mark.parametrize(("words", "positional", "keywords"), CASES)
 
 
-def test_explain_says_what_python_says(capsys):
-    words = [
-        "explain",
-        "he_normal",
-        "768",
-        "3072",
-        "mode=fan_out",
-        "negative_slope=1/4",
-        "layout=io",
-    ]
-    assert main([*words, "--name", "up", "--seed", "1", "--dtype", "bfloat16"]) == 0
-    line = fi.explain(
-        "he_normal",
-        (768, 3072),
-        mode="fan_out",
-        negative_slope=0.25,
-        layout="io",
-        name="up",
-        seed=1,
-        dtype="bfloat16",
-    )
-    assert capsys.readouterr().out == line + "\n"
-    assert main(["explain", "xavier_uniform", "4", "5", "6", "in_axis=0,2", "out_axis=1"]) == 0
-    assert (
-        capsys.readouterr().out
-        == fi.explain("xavier_uniform", (4, 5, 6), in_axis=(0, 2), out_axis=1) + "\n"
-    )
+@every_case
+def test_the_table_says_every_part_of_the_line(words, positional, keywords, capsys):
+    assert main(["explain", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    table = "".join(lines).replace(" ", "")
+    line = fi.explain(*positional, **keywords)
+    first, *parts = line.split("; ")
+    for part in [first.split(": ", 1)[1], *parts]:
+        for word in re.split(", | [(](?=std after)", part.removeprefix("seed ")):
+            assert word.strip("()").replace(" ", "") in table, word
+    assert lines[0].split() == ["initializer", positional[0]]
+
+
+def test_the_json_of_an_infinite_bound_is_json(capsys):
+    assert main(["explain", "truncated_normal", "3", "low=0", "high=inf", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda word: 1 / 0)
+    assert found["high"] == found["arguments"]["high"] == "inf" and found["low"] == 0.0
+
+
+@every_case
+def test_the_json_is_one_line_that_reads_back_as_the_facts(words, positional, keywords, capsys):
+    assert main(["explain", *words, "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    found = facts(*positional, **keywords)
+    assert json.loads(out) == json.loads(json.dumps(found))
+    assert found["shape"] == tuple(json.loads(out)["shape"])
+    assert ("seed" in found) == (positional[0] != "constant")
