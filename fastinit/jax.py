@@ -21,17 +21,19 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from . import _adapters, _complex
+from . import _adapters, _complex, _jaxpr, _laws
 from ._core import dtypes, engine, fill, shapes
 from ._core.draws import Draw
 from ._core.dtypes import DType
 from ._core.engine import guarded
 from ._core.fill import apply as _apply
+from ._laws import Law
 from .typing import Array, Distribution, Mode, Shape, Sizes
 
 try:
@@ -68,6 +70,7 @@ __all__ = [
     "kaiming_normal",
     "kaiming_uniform",
     "key_to_stream",
+    "laws",
     "lecun_normal",
     "lecun_uniform",
     "normal",
@@ -142,6 +145,62 @@ def _stream(words: Any) -> tuple[int, int]:
     return k0 << 32 | k1, rest[0] << 32 | rest[1] if rest else 0
 
 
+# --------------------------------------------------------------------------------------------- laws
+
+
+def laws(init: Callable[..., Any], *arguments: Any, **options: Any) -> list[Law]:
+    """One line for each group of parameters: how their initial values are distributed.
+
+    Parameters
+    ----------
+    init : callable
+        Makes the parameters: a linen model's init, a function that builds an nnx module, or any
+        other whose result is a tree of arrays.
+    *arguments, **options : any
+        What it is called with: keys, inputs or their shapes (jax.ShapeDtypeStruct).
+
+    Returns
+    -------
+    list of Law
+        Sorted by name, the keys of the tree joined by dots. What neither jax.random nor fastinit
+        drew by itself has the law "unknown" and the operation that stands in the way.
+
+    See Also
+    --------
+    fastinit.inspection.laws_toml : The same as a file.
+    fastinit.torch.laws : For torch's modules.
+
+    Notes
+    -----
+    The function is traced, not run: nothing is drawn.
+
+    Examples
+    --------
+    >>> def make(key):
+    ...     return {"w": normal(0.02)(key, (4, 4)), "b": jax.numpy.zeros(4)}
+    >>> [(law.name, law.numbers()) for law in laws(make, jax.random.key(0))]
+    [('b', 'constant 0'), ('w', 'normal, mean 0, std 0.02')]
+    """
+
+    def make(*given: Any) -> Any:
+        made = init(*given, **options)
+        nnx = sys.modules.get("flax.nnx")
+        if nnx is not None and isinstance(made, nnx.Module):
+            return nnx.to_pure_dict(nnx.state(made, nnx.Not(nnx.RngState)))
+        return made
+
+    closed, shapes_ = jax.make_jaxpr(make, return_shape=True)(*arguments)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(shapes_)
+    names = [_joined(path) for path, _ in leaves]
+    return _laws.fold(_jaxpr.laws(closed, names))
+
+
+def _joined(path: Sequence[Any]) -> str:
+    """The keys of a path in a tree, with dots between them."""
+    parts = [getattr(one, "key", getattr(one, "name", getattr(one, "idx", ""))) for one in path]
+    return ".".join(map(str, parts))
+
+
 # ------------------------------------------------------------------------------------------ drawing
 
 _decide = guarded(fill.decide)
@@ -205,7 +264,8 @@ def draw(
         if constant is not None:
             array = jnp.full(sizes, constant, stored)
         else:
-            array = _called_back(host, words, list(traced.values()), sizes, stored)
+            drawn = name, arguments, tuple(traced), whole
+            array = _called_back(host, words, list(traced.values()), sizes, stored, drawn)
         return _constrained(array, out_sharding)
     if out_sharding is None:
         # The values go to the device that the key is committed to, as with JAX's own initializers.
@@ -277,7 +337,12 @@ def _placed(array: jax.Array, out_sharding: Any) -> jax.Array:
 
 
 def _called_back(
-    host: Callable[..., Array], words: Any, numbers: list[Any], sizes: Sizes, stored: np.dtype[Any]
+    host: Callable[..., Array],
+    words: Any,
+    numbers: list[Any],
+    sizes: Sizes,
+    stored: np.dtype[Any],
+    drawn: tuple[Any, ...],
 ) -> jax.Array:
     """The whole array, drawn by the host when the traced program runs."""
     if jax.sharding.get_abstract_mesh().manual_axes:
@@ -285,13 +350,14 @@ def _called_back(
             "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the "
             "host for its own values; initialize outside, with out_sharding= for shards"
         )
-    callback = host
+    callback = functools.partial(host)
     # The native engine sets and restores the floating-point state itself.
     if engine.name() == "reference":
         callback = functools.partial(
             lambda thread, *inputs: thread.submit(host, *inputs).result(), _thread()
         )
-    drawn = jax.pure_callback(
+    callback.drawn = drawn  # type: ignore[attr-defined]  # what laws() reads (_jaxpr.py)
+    values = jax.pure_callback(
         callback,
         jax.ShapeDtypeStruct(sizes, stored),
         words,
@@ -300,7 +366,7 @@ def _called_back(
     )
     # JAX 0.10 fails on a bare callback as the result of a jit under set_mesh; the barrier changes
     # no bit.
-    return jax.lax.optimization_barrier(drawn)  # type: ignore[no-any-return]
+    return jax.lax.optimization_barrier(values)  # type: ignore[no-any-return]
 
 
 @functools.cache

@@ -18,16 +18,19 @@ Next: jax.py, _core/fill.py.
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from . import _adapters, _complex
+from . import _adapters, _complex, _laws
 from ._adapters import Setting
 from ._core import dtypes, shapes
 from ._core.fill import apply as _apply
 from ._core.stream import check_seed
+from ._laws import Law
 from .typing import Dtype, Shape, Sizes
 
 try:
@@ -483,3 +486,88 @@ lecun_uniform, lecun_normal = LecunUniform, LecunNormal
 he_uniform, he_normal = HeUniform, HeNormal
 orthogonal = OrthogonalInitializer = Orthogonal
 stft = STFTInitializer = STFT
+
+
+# --------------------------------------------------------------------------------------------- laws
+
+# Classes whose _setting() reads the attributes that Keras' own objects have too.
+_OURS = (
+    *(Zeros, Ones, Constant, Identity, RandomNormal, TruncatedNormal, RandomUniform),
+    *(VarianceScaling, GlorotUniform, GlorotNormal, LecunUniform, LecunNormal, HeUniform),
+    *(HeNormal, Orthogonal),
+)
+_SETTINGS: dict[type, type[_Drawn]] = {
+    kind: one for one in _OURS for kind in (one, getattr(_keras, one.__name__))
+}
+
+
+def laws(model: keras.Model | Callable[[], keras.Model]) -> list[Law]:
+    """One line for each group of weights: how their initial values are distributed.
+
+    Parameters
+    ----------
+    model : keras.Model or callable
+        A model that keras.models.clone_model can build again, or a function that builds and returns
+        one: layers do not say how each of their weights began, so their construction is watched.
+
+    Returns
+    -------
+    list of Law
+        Sorted by the weights' paths. An initializer that is neither Keras' nor fastinit's has the
+        law "unknown" and its name.
+
+    See Also
+    --------
+    fastinit.inspection.laws_toml : The same as a file.
+    fastinit.torch.laws : For torch's modules.
+
+    Examples
+    --------
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, name="one")], name="m")
+    >>> for law in laws(model):
+    ...     print(law.name, law.shape, law.numbers())
+    m/one/bias (4,) constant 0
+    m/one/kernel (8, 4) uniform, mean 0, std 0.4082483, low -0.7071068, high 0.7071068
+    """
+    with _watched() as seen:
+        made = keras.models.clone_model(model) if isinstance(model, keras.Model) else model()
+    found = []
+    for weight in made.weights:
+        shape = tuple(weight.shape)
+        found.append(_law(weight.path, shape, seen.get(id(weight), (None, None))[1]))
+    return _laws.fold(found)
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[dict[int, Any]]:
+    """Inside the block, the initializers that layers ask weights with, by the weights' ids."""
+    seen: dict[int, Any] = {}
+    own = keras.layers.Layer.add_weight
+
+    def add_weight(self: Any, *args: Any, **options: Any) -> Any:
+        initializer = options.get("initializer", args[1] if len(args) > 1 else None)
+        weight = own(self, *args, **options)
+        if initializer is None:
+            floating = "float" in weight.dtype
+            initializer = "glorot_uniform" if floating else "zeros"  # Keras' documented defaults
+        seen[id(weight)] = weight, _keras.get(initializer)  # the weight: its id must stay its own
+        return weight
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield seen
+    finally:
+        keras.layers.Layer.add_weight = own
+
+
+def _law(name: str, shape: Sizes, initializer: Any) -> Law:
+    kind = _SETTINGS.get(type(initializer))
+    if kind is None:
+        named = getattr(initializer, "__name__", type(initializer).__name__)
+        why = "made without add_weight" if initializer is None else f"initialized by {named}"
+        return _laws.unknown(name, shape, why)
+    try:
+        initializer_name, arguments = kind._setting(initializer, shape)
+        return _laws.law(name, shape, initializer_name, arguments)
+    except (ValueError, TypeError) as error:
+        return _laws.unknown(name, shape, f"{type(initializer).__name__}: {error}")

@@ -110,7 +110,8 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
             name,
         )
     entries = tuple(_entry(one) for one in described)
-    return Spec(name, entries, {"format": "pt"}, None, _others(name, kind))
+    tied = {other: one.name for one in described for other in one.tied}
+    return Spec(name, entries, {"format": "pt"}, None, _others(name, kind), tied)
 
 
 def _others(name: str, kind: DType | None) -> dict[str, bytes]:

@@ -74,9 +74,9 @@ def describe(spec: AnySpec | Spec) -> str:
             )
     default = _most(entry.dtype.name for entry in spec.entries)
     folded, ranges = _fold(spec.entries)
-    lines = [f"dtype = {_toml(default)}", ""]
+    lines = [f"dtype = {inline(default)}", ""]
     if ranges:
-        lines += ["[repeat]", *(f"{name} = {_toml(_ends(ends))}" for name, ends in ranges.items())]
+        lines += ["[repeat]", *(f"{name} = {inline(_ends(ends))}" for name, ends in ranges.items())]
         lines.append("")
     lines += ["[metadata]", *_table(spec.metadata), ""]
     config = _config(spec, default)
@@ -88,7 +88,7 @@ def describe(spec: AnySpec | Spec) -> str:
         if entry.dtype.name != default:
             content["dtype"] = entry.dtype.name
         content |= {"initializer": entry.initializer, **entry.arguments}
-        lines.append(f"{_toml(name)} = {_toml(content)}")
+        lines.append(f"{inline(name)} = {inline(content)}")
     return "\n".join(lines) + "\n"
 
 
@@ -183,10 +183,10 @@ def _escaped(text: str) -> str:
 
 
 def _table(content: Mapping[str, Any]) -> list[str]:
-    return [f"{_key(key)} = {_toml(value)}" for key, value in content.items() if value is not None]
+    return [f"{_key(key)} = {inline(value)}" for key, value in content.items() if value is not None]
 
 
-def _toml(value: Any) -> str:
+def inline(value: Any) -> str:
     """A value in one line of TOML, which has no null: a key without a value is left out."""
     if isinstance(value, str):
         # JSON's escapes are TOML's, but for the delete character and surrogate pairs.
@@ -202,8 +202,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         inner = ", ".join(_table(value))
         return f"{{ {inner} }}" if inner else "{}"
-    return f"[{', '.join(_toml(item) for item in value)}]"
+    return f"[{', '.join(inline(item) for item in value)}]"
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else inline(key)

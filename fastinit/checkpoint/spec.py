@@ -80,6 +80,7 @@ class Spec(NamedTuple):
     metadata: dict[str, str]
     config: dict[str, Any] | None = None  # the content of config.json; it decides no tensor
     others: dict[str, bytes] = {}  # files that a folder has beside the weights, as they are
+    tied: dict[str, str] = {}  # other names of tensors in a model's code, each with the entry's
 
     def canonical(self, names: Collection[str] | None = None) -> str:
         """The tensors and metadata as one line of JSON with sorted keys: a spec that draws the same

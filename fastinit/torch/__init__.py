@@ -36,12 +36,14 @@ from .data_dependent import (
 )
 from .init import *  # noqa: F403
 from .init import __all__ as _init_names
+from .laws import laws
 from .materialize import materialize_, verify_
 
 __all__ = [
     *_init_names,
     "accelerate",
     "construction",
+    "laws",
     "lsuv_",
     "match_moments_",
     "materialize_",

@@ -30,6 +30,7 @@ class Described(NamedTuple):
     dtype: DType
     fills: tuple[Fill, ...] | None
     write: Callable[[Array, int, int | None], None]  # the bits of the whole: (view, seed, threads)
+    tied: tuple[str, ...]  # its other names
 
 
 def describe(
@@ -39,7 +40,7 @@ def describe(
     and for each name that nothing covers the reason.
     """
     parameters = _names.parameters(model)
-    buffers = [item for item in _names.buffers(model) if _is_saved(item)]
+    buffers = [item for item in _names.buffers(model) if is_saved(item)]
     plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, dtype)
     given = {plan.name: plan for plan in (*plans, *restored)}
     found = []
@@ -56,7 +57,8 @@ def describe(
     return found, uncovered
 
 
-def _is_saved(item: Named) -> bool:
+def is_saved(item: Named) -> bool:
+    """Whether a buffer is in the model's state dict."""
     return any(site.attribute not in site.module._non_persistent_buffers_set for site in item.sites)
 
 
@@ -82,7 +84,8 @@ def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
         for fill, stream in zip(plan.fills, plan.streams, strict=True)
     )
     fills = tuple(plan.fills) if own else None
-    return Described(item.name, shape, dtype, fills, write)
+    tied = tuple(site.name for site in item.sites[1:])
+    return Described(item.name, shape, dtype, fills, write, tied)
 
 
 # By item size, dtypes that NumPy has too.

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "_core/jobs": "unit/core/test_engine.py",
     "_core/shapes": "unit/core/test_fill.py",
     "_cuda": "unit/cuda",
+    "_jaxpr": "adapters/test_jax_laws.py",
     "_jit": "unit/orthogonal/test_forms.py",
     "_orthogonal": "unit/orthogonal",
     "_sparse": "unit/initializers/test_sparse.py",

@@ -1,0 +1,375 @@
+"""Laws: how the values of a tensor are distributed, in numbers that torch, JAX and Keras share.
+
+law() reads an initializer's rule in float64, so that its numbers are not rounded to a dtype; fold()
+puts tensors that differ by a number in their names into one line.  Nothing is drawn here and no
+file is read: inspection/laws.py does that, and the adapters of the frameworks find the initializers
+in a model's code.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from . import _table
+from ._core.draws import Draw
+from ._core.dtypes import (
+    CONSTANT,
+    FLOAT64,
+    NORMAL,
+    UNIFORM,
+    decode,
+    largest_below,
+    smallest_above,
+)
+from .fans import fans
+from .typing import Sizes
+
+UNKNOWN = "unknown"
+TIED = "tied"  # another name of a tensor: nothing is drawn for it
+AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
+
+
+class Law(NamedTuple):
+    """How the values of one tensor, or of each tensor of a group, are distributed.
+
+    Attributes
+    ----------
+    name : str
+        Of the tensor; of a group a pattern in which ``{0..11}`` stands for each of the numbers.
+    tensors : int
+        How many tensors of this name there are.
+    shape : tuple of int
+        Of each of them.
+    law : str
+        "constant", "uniform", "normal", "truncated_normal"; "tied" for another name of a tensor;
+        "unknown"; else the name of the initializer that makes a pattern, such as "orthogonal".
+    mean, std : float or None
+        Of the values, after a truncation; None where they are not known.
+    low, high : float or None
+        The bounds; None where there is none.
+    sigma, center : float or None
+        Std and mean of a truncated normal before the truncation; `center` only where it is not the
+        mean.
+    zeros : float or None
+        The share of zeros of a sparse matrix.
+    fan_in, fan_out : int or None
+        The fans, where the law depends on one.
+    blocks : tuple of dict
+        Boxes {start, size, value} that hold a constant in place of the law.
+    rule : str
+        What said so: the initializer and its arguments, or why nothing is known.
+    note : str
+        What is odd about it.
+    """
+
+    name: str
+    tensors: int
+    shape: Sizes
+    law: str
+    mean: float | None = None
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sigma: float | None = None
+    center: float | None = None
+    zeros: float | None = None
+    fan_in: int | None = None
+    fan_out: int | None = None
+    blocks: tuple[dict[str, Any], ...] = ()
+    rule: str = ""
+    note: str = ""
+
+    @property
+    def random(self) -> bool:
+        """Whether a draw is due."""
+        return bool(self.std)
+
+    def numbers(self) -> str:
+        """The law in words and numbers, short."""
+        parts = [self.law]
+        if self.law == "constant":
+            return f"constant {self.mean:.7g}"
+        for what in ("mean", "std", "low", "high", "sigma", "center", "zeros"):
+            value = getattr(self, what)
+            if value is not None:
+                parts.append(f"{what} {value:.7g}")
+        if self.blocks:
+            parts.append(f"{len(self.blocks)} constant blocks")
+        return ", ".join(parts)
+
+
+def unknown(name: str, shape: Sizes, why: str) -> Law:
+    """The law of a tensor of which nothing is known, and why."""
+    return Law(name, 1, tuple(shape), UNKNOWN, rule=why)
+
+
+def law(name: str, shape: Sizes, initializer: str, arguments: Mapping[str, Any]) -> Law:
+    """The law of what an initializer fills into a tensor.
+
+    Parameters
+    ----------
+    name : str
+        Of the tensor.
+    shape : tuple of int
+        Of the whole tensor.
+    initializer : str
+        Name or alias of an initializer.
+    arguments : mapping
+        The initializer's own, and `blocks` of a spec.
+
+    Returns
+    -------
+    Law
+        With numbers where the initializer has a distribution, else with its name.
+
+    Examples
+    --------
+    >>> law("w", (64, 32), "he_normal", {}).numbers()
+    'normal, mean 0, std 0.25'
+    """
+    function = _table.lookup(initializer)
+    own = {key: value for key, value in arguments.items() if key != "blocks"}
+    blocks = tuple(arguments.get("blocks", ()))
+    text = ", ".join(f"{key}={value!r}" for key, value in own.items())
+    rule = f"{function.__name__}({text})"
+    shape = tuple(shape)
+    found = _of_rule(function.__name__, shape, _hashable(own))
+    return found._replace(name=name, blocks=blocks, rule=rule)
+
+
+def _hashable(own: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (key, tuple(value) if isinstance(value, list) else value) for key, value in own.items()
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_rule(initializer: str, shape: Sizes, arguments: tuple[tuple[str, Any], ...]) -> Law:
+    function, own = _table.lookup(initializer), dict(arguments)
+    known = _table.own_parameters(function)
+    draw = _table.RULES[function](shape, FLOAT64, **own)
+    if isinstance(draw, Draw):
+        found = _of_draw(shape, draw)
+    else:
+        used = {**known, **own}
+        found = Law("", 1, shape, initializer)._replace(**_moments(initializer, shape, used))
+    if "in_axis" in known and 0 not in shape and own.get("fan_in") is None:
+        axes = {key: own[key] for key in AXES if key in own}
+        counted = fans(shape, **axes)
+        found = found._replace(fan_in=counted.fan_in, fan_out=counted.fan_out)
+    return found
+
+
+def _of_draw(shape: Sizes, draw: Draw) -> Law:
+    """The law of an elementwise draw for float64, whose parameters are the user's doubles."""
+    numbers = draw.numbers()
+    if draw.draw == CONSTANT:
+        value = decode(numbers["bits"], FLOAT64)
+        return constant("", shape, value)
+    if draw.draw == UNIFORM:
+        return uniform("", shape, numbers["low"], smallest_above(numbers["highest"], FLOAT64))
+    if draw.draw == NORMAL:
+        return Law("", 1, shape, "normal", numbers["mean"], numbers["std"])
+    return truncated(
+        "",
+        shape,
+        numbers["mean"],
+        numbers["std"],
+        largest_below(numbers["lowest"], FLOAT64),
+        smallest_above(numbers["highest"], FLOAT64),
+    )
+
+
+def constant(name: str, shape: Sizes, value: float) -> Law:
+    """One value everywhere."""
+    return Law(name, 1, shape, "constant", float(value), 0.0, float(value), float(value))
+
+
+def uniform(name: str, shape: Sizes, low: float, high: float) -> Law:
+    """Uniform in [low, high)."""
+    std = (high - low) / math.sqrt(12.0)
+    # Of symmetric bounds exactly 0, whatever the last bit of one of them.
+    mean = 0.5 * (low + high) if abs(low + high) > 1e-12 * (high - low) else 0.0
+    return Law(name, 1, shape, "uniform", mean, std, low, high)
+
+
+# From this many sigma on a bound cuts nothing that a float32 draw could give.
+_NO_CUT = 10.0
+
+
+def truncated(name: str, shape: Sizes, center: float, sigma: float, low: float, high: float) -> Law:
+    """A normal of this center and sigma, kept within bounds of which one may be infinite."""
+    mean, std, _ = truncated_moments((low - center) / sigma, (high - center) / sigma)
+    near = min(center - low, high - center) / sigma
+    return Law(
+        name,
+        1,
+        shape,
+        "truncated_normal",
+        center + sigma * mean,
+        sigma * std,
+        low if math.isfinite(low) else None,
+        high if math.isfinite(high) else None,
+        sigma,
+        None if abs(mean) < 1e-12 else center,
+        note=f"its bounds lie {near:.3g} sigma away, so nothing is truncated"
+        if near > _NO_CUT
+        else "",
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def truncated_moments(alpha: float, beta: float) -> tuple[float, float, float]:
+    """Mean, std and kurtosis of a standard normal kept to [alpha, beta], by Simpson's rule."""
+    near = max(alpha, 0.0) if alpha > 0.0 else min(beta, 0.0)
+    # The density, relative to that at the nearest point to zero, is below 1e-25 farther out.
+    low, high = max(alpha, near - 11.0), min(beta, near + 11.0)
+    steps = 2048
+    width = (high - low) / steps
+    points = [low + width * step for step in range(steps + 1)]
+    weights = [
+        math.exp(0.5 * (near - z) * (near + z))
+        * (1.0 if end in (0, steps) else 2.0 + 2.0 * (end % 2))
+        for end, z in enumerate(points)
+    ]
+    area = math.fsum(weights)
+    mean = math.fsum(w * z for w, z in zip(weights, points, strict=True)) / area
+    second = math.fsum(w * (z - mean) ** 2 for w, z in zip(weights, points, strict=True)) / area
+    fourth = math.fsum(w * (z - mean) ** 4 for w, z in zip(weights, points, strict=True)) / area
+    mean = 0.0 if alpha == -beta else mean
+    return mean, math.sqrt(second), fourth / (second * second)
+
+
+def _moments(initializer: str, shape: Sizes, used: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean, std and share of zeros of the patterns in which they are known."""
+    if initializer == "orthogonal" and 0 not in shape:
+        # Of a matrix with orthonormal rows or columns the mean square is 1 / the longer side.
+        counted = fans(shape, layout=used.get("layout", "oi")) if len(shape) == 2 else None
+        if counted is not None:
+            return {"mean": 0.0, "std": abs(used["gain"]) / math.sqrt(max(shape))}
+    if initializer == "sparse" and 0 not in shape:
+        places = shape[0] if used["per"] == "column" else shape[1]
+        kept = used["n_nonzero"]
+        if used["sparsity"] is not None:
+            kept = places - math.ceil(used["sparsity"] * places)
+        share = kept / places
+        return {"mean": 0.0, "std": used["std"] * math.sqrt(share), "zeros": 1.0 - share}
+    return {}
+
+
+# ------------------------------------------------------------------------------------------ folding
+
+_NUMBER = re.compile(r"(?<![^./])(?:0|[1-9][0-9]{0,8})(?![^./])")  # a part of a name
+_Numbers = tuple[tuple[int, ...], ...]
+
+
+def fold(laws: Iterable[Law]) -> list[Law]:
+    """One law for each group of tensors that are alike but for numbers in their names, sorted.
+
+    The laws given are those of single tensors, with their plain names.
+
+    Examples
+    --------
+    >>> one = law("h.0.w", (4, 4), "he_normal", {})
+    >>> [group.name for group in fold([one, one._replace(name="h.1.w")])]
+    ['h.{0,1}.w']
+    """
+    groups: dict[Any, tuple[Law, list[_Numbers]]] = {}
+    for one in laws:
+        numbers = tuple((int(text),) for text in _NUMBER.findall(one.name))
+        template = _NUMBER.sub("\0", one.name)
+        key = template, repr(one._replace(name="", tensors=1))
+        groups.setdefault(key, (one, []))[1].append(numbers)
+    found = []
+    for (template, _), (one, members) in groups.items():
+        parts = [part.replace("{", "{{").replace("}", "}}") for part in template.split("\0")]
+        for box in _boxes(members):
+            name = parts[0] + "".join(
+                _runs(axis) + part for axis, part in zip(box, parts[1:], strict=True)
+            )
+            found.append(one._replace(name=name, tensors=math.prod(map(len, box))))
+    return sorted(found, key=lambda one: natural(one.name))
+
+
+def _boxes(members: list[_Numbers]) -> list[_Numbers]:
+    """The members as few products of sets of numbers."""
+    boxes = members
+    for axis in reversed(range(len(members[0]))):
+        merged: dict[Any, set[int]] = {}
+        for box in boxes:
+            merged.setdefault((box[:axis], box[axis + 1 :]), set()).update(box[axis])
+        boxes = [(*before, tuple(sorted(of)), *after) for (before, after), of in merged.items()]
+    return boxes
+
+
+def _runs(numbers: tuple[int, ...]) -> str:
+    """7 as it is; more in braces, three and more in a row as their ends."""
+    if len(numbers) == 1:
+        return str(numbers[0])
+    texts = []
+    for _, run in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        row = [number for _, number in run]
+        texts += [f"{row[0]}..{row[-1]}"] if len(row) > 2 else [str(number) for number in row]
+    return "{" + ",".join(texts) + "}"
+
+
+_BRACES = re.compile(r"\{\{|\}\}|\{([0-9]+(?:\.\.[0-9]+)?(?:,[0-9]+(?:\.\.[0-9]+)?)*)\}|[{}]")
+_MOST_NAMES = 1_000_000
+
+
+def names(pattern: str) -> Iterator[str]:
+    """The tensors' names that a group's pattern stands for.
+
+    Raises
+    ------
+    ValueError
+        Braces that hold no numbers, or more than a million names.
+
+    Examples
+    --------
+    >>> list(names("h.{0..2,7}.w"))
+    ['h.0.w', 'h.1.w', 'h.2.w', 'h.7.w']
+    """
+    parts: list[list[str]] = []
+    at = count = 0
+    for match in _BRACES.finditer(pattern):
+        parts.append([pattern[at : match.start()]])
+        at = match.end()
+        text = match.group()
+        if text in ("{", "}"):
+            raise ValueError(
+                f"{pattern!r:.200} has a single {text!r}; braces hold numbers, such as {{0..11}}, "
+                "and are written twice to have one"
+            )
+        if match.group(1) is None:
+            parts.append([text[0]])
+            continue
+        numbers: list[str] = []
+        for run in match.group(1).split(","):
+            first, _, last = run.partition("..")
+            ends = int(first), int(last or first)
+            if ends[1] - ends[0] >= _MOST_NAMES:
+                raise ValueError(f"{pattern!r:.200} stands for more than {_MOST_NAMES} names")
+            numbers += map(str, range(ends[0], ends[1] + 1))
+        parts.append(numbers)
+    parts.append([pattern[at:]])
+    count = math.prod(map(len, parts))
+    if count > _MOST_NAMES:
+        raise ValueError(
+            f"{pattern!r:.200} stands for {count} names; at most {_MOST_NAMES} are read"
+        )
+    for words in itertools.product(*parts):
+        yield "".join(words)
+
+
+def natural(name: str) -> list[Any]:
+    """A key that sorts h.2 before h.10."""
+    return [
+        (1, int(part), "") if part.isdigit() and len(part) < 10 else (0, 0, part)
+        for part in re.split(r"([0-9]+)", name)
+    ]

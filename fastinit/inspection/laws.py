@@ -1,0 +1,355 @@
+"""laws(): how a model's initial values are distributed, from whatever describes the model; as TOML
+that people read, keep and compare.
+
+What a law is, and how names are folded: ../_laws.py.  How the code of a model is read: ../torch,
+../jax.py, ../keras.py.  Nothing is drawn here; whether a file follows its laws: audit.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .. import _laws, checkpoint
+from .._core import engine
+from .._core.arguments import shown
+from .._laws import Law, fold
+from ..checkpoint import Spec, SpecError
+from ..checkpoint.config import is_config
+from ..checkpoint.describe import inline
+from ..checkpoint.source import Source, read
+
+VERSION = 1
+_NUMBERS = ("mean", "std", "low", "high", "sigma", "center", "zeros")
+
+
+@engine.guarded
+def laws(source: Any) -> list[Law]:
+    """One line for each group of tensors: how their initial values are distributed.
+
+    Parameters
+    ----------
+    source : str, path, Spec, model or list of Law
+        A preset; a spec; a Hugging Face model's folder or config.json; a checkpoint that fastinit
+        wrote; a file of laws; a torch module or a Keras model. (For JAX: fastinit.jax.laws.)
+
+    Returns
+    -------
+    list of Law
+        Sorted by name; a table for pandas.DataFrame.
+
+    Raises
+    ------
+    ValueError
+        Nothing of this kind, or a mistake in it.
+
+    See Also
+    --------
+    laws_toml : The same as text.
+    compare_laws : What differs between two of them.
+
+    Examples
+    --------
+    >>> from fastinit import inspection
+    >>> for law in inspection.laws("gpt2")[1:3]:
+    ...     print(law.name, law.tensors, law.shape, law.numbers())
+    transformer.h.{0..11}.attn.c_attn.weight 12 (768, 2304) normal, mean 0, std 0.02
+    transformer.h.{0..11}.attn.c_proj.bias 12 (768,) constant 0
+    """
+    if isinstance(source, Spec):
+        return _of_spec(source)
+    if isinstance(source, (list, tuple)) and all(isinstance(one, Law) for one in source):
+        return fold(laws_by_name(source).values())
+    if isinstance(source, (str, os.PathLike)):
+        return _of_path(source)
+    if isinstance(source, Mapping):
+        return _of_spec(checkpoint.load(source))
+    return _of_model(source)
+
+
+def _of_path(path: str | os.PathLike[str]) -> list[Law]:
+    name = os.fsdecode(path)
+    if name.endswith(".toml") and os.path.isfile(name):
+        source = read(path)
+        if "laws" in source.content:
+            return _parse(source)
+    if name.endswith(".safetensors"):
+        return _of_spec(checkpoint.spec_of(path))
+    if os.path.isdir(name) and any(one.endswith(".safetensors") for one in os.listdir(name)):
+        # A folder of another writer says nothing of the draws but by its config.
+        ours = "fastinit.spec" in checkpoint.files(path)[0].metadata
+        if ours or not is_config(path):
+            return _of_spec(checkpoint.spec_of(path))
+    return _of_spec(checkpoint.load(path))
+
+
+def _of_spec(spec: Spec) -> list[Law]:
+    found = []
+    for entry in spec.entries:
+        if entry.initializer == "computed":
+            why = "computed by the model's own code"
+            found.append(_laws.unknown(entry.name, entry.shape, why))
+        else:
+            found.append(_laws.law(entry.name, entry.shape, entry.initializer, entry.arguments))
+    shapes = {entry.name: entry.shape for entry in spec.entries}
+    found += [
+        Law(name, 1, shapes[first], _laws.TIED, rule=f"tied to {first}")
+        for name, first in spec.tied.items()
+    ]
+    return fold(found)
+
+
+def _of_model(model: Any) -> list[Law]:
+    torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
+    # Keras first: on its torch backend a model of Keras is a torch module too.
+    if keras is not None and isinstance(model, keras.Model):
+        from ..keras import laws as of_keras
+
+        return of_keras(model)
+    if torch is not None and isinstance(model, torch.nn.Module):
+        from ..torch import laws as of_torch
+
+        return of_torch(model)
+    raise TypeError(
+        f"{shown(model)} is neither a path, a spec, a torch module nor a Keras model; of JAX's "
+        "parameters give fastinit.jax.laws(init, *arguments)"
+    )
+
+
+def laws_by_name(laws: Iterable[Law]) -> dict[str, Law]:
+    """Groups taken apart: the law of each tensor by its name.
+
+    Raises
+    ------
+    ValueError
+        Two groups that name one tensor.
+    """
+    found: dict[str, Law] = {}
+    for group in laws:
+        for name in _laws.names(group.name):
+            if name in found:
+                raise ValueError(f"two laws name the tensor {shown(name)}")
+            found[name] = group._replace(name=name, tensors=1)
+    return found
+
+
+# ------------------------------------------------------------------------------------------ as text
+
+
+def laws_toml(laws: Iterable[Law]) -> str:
+    """Laws as the text of a .toml file: one line a group, sorted, numbers to seven digits.
+
+    The same laws give the same text.  laws() reads the file.
+
+    Examples
+    --------
+    >>> from fastinit import inspection
+    >>> print(inspection.laws_toml(inspection.laws({"tensors": {
+    ...     "w": {"shape": [8, 4], "initializer": "normal", "std": 0.02}}})), end="")
+    # How initial values are distributed; compare: fastinit laws --check THIS_FILE MODEL
+    version = 1
+    <BLANKLINE>
+    [laws]
+    "w" = { shape = [8, 4], law = "normal", mean = 0.0, std = 0.02, rule = "normal(std=0.02)" }
+    """
+    lines = [
+        "# How initial values are distributed; compare: fastinit laws --check THIS_FILE MODEL",
+        f"version = {VERSION}",
+        "",
+        "[laws]",
+    ]
+    lines += [f"{inline(law.name)} = {inline(_content(law))}" for law in laws]
+    return "\n".join(lines) + "\n"
+
+
+def _content(law: Law) -> dict[str, Any]:
+    content: dict[str, Any] = {"shape": list(law.shape), "law": law.law}
+    if law.law == "constant":
+        content["value"] = _digits(law.mean)
+    else:
+        for what in _NUMBERS:
+            if getattr(law, what) is not None:
+                content[what] = _digits(getattr(law, what))
+    if law.fan_in is not None:
+        content["fan"] = [law.fan_in, law.fan_out]
+    if law.blocks:
+        content["blocks"] = list(law.blocks)
+    if law.rule:
+        content["rule"] = law.rule
+    if law.note:
+        content["note"] = law.note
+    return content
+
+
+def _digits(value: float | None) -> float:
+    return float(f"{value or 0.0:.7g}")
+
+
+def _parse(source: Source) -> list[Law]:
+    """The laws of a parsed file."""
+    version = source.content.get("version")
+    if version != VERSION:
+        raise source.error(f"is of version {shown(version)}; this fastinit reads {VERSION}")
+    table = source.content["laws"]
+    if not isinstance(table, dict) or not table:
+        raise source.error("laws must be a table of names, and not empty", "laws")
+    found = []
+    for name, content in table.items():
+        try:
+            group = _read(name, content)
+            count = sum(1 for _ in _laws.names(name))
+        except (ValueError, TypeError, KeyError) as error:
+            text = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise source.error(f"{shown(name)}: {text}", "laws", name) from None
+        found.append(group._replace(tensors=count))
+    try:
+        return fold(laws_by_name(found).values())
+    except ValueError as error:
+        raise SpecError(str(error), source.label) from None
+
+
+_KEYS = {"shape", "law", "value", *_NUMBERS, "fan", "blocks", "rule", "note"}
+
+
+def _read(name: str, content: Any) -> Law:
+    if not isinstance(content, dict):
+        raise TypeError("a law must be a table { shape = […], law = … }")
+    for key in content:
+        if key not in _KEYS:
+            raise ValueError(f"unknown key {shown(key)}; allowed are {', '.join(sorted(_KEYS))}")
+    shape, kind = content["shape"], content["law"]
+    if not isinstance(shape, list) or not all(type(one) is int and one >= 0 for one in shape):
+        raise ValueError(f"shape is {shown(shape)}; it must be a list of whole numbers")
+    if not isinstance(kind, str):
+        raise ValueError(f"law is {shown(kind)}; it must be text")
+    for key in ("value", *_NUMBERS):
+        if key in content and type(content[key]) not in (int, float):
+            raise ValueError(f"{key} is {shown(content[key])}; it must be a number")
+    if kind == "constant":
+        law = _laws.constant(name, tuple(shape), content["value"])
+    else:
+        numbers: dict[str, Any] = {key: float(content[key]) for key in _NUMBERS if key in content}
+        law = Law(name, 1, tuple(shape), kind)._replace(**numbers)
+        needed = {
+            "normal": ("mean", "std"),
+            "uniform": ("low", "high"),
+            "truncated_normal": ("mean", "std", "sigma"),
+        }.get(kind, ())
+        for key in needed:
+            if getattr(law, key) is None:
+                raise KeyError(key)
+    fan = content.get("fan", [None, None])
+    blocks = content.get("blocks", [])
+    if not isinstance(fan, list) or len(fan) != 2:
+        raise ValueError(f"fan is {shown(fan)}; it must be [fan_in, fan_out]")
+    if not isinstance(blocks, list) or not all(_is_block(one, len(shape)) for one in blocks):
+        raise ValueError("blocks must be a list of tables {start = […], size = […], value = …}")
+    return law._replace(
+        fan_in=fan[0],
+        fan_out=fan[1],
+        blocks=tuple(blocks),
+        rule=str(content.get("rule", "")),
+        note=str(content.get("note", "")),
+    )
+
+
+def _is_block(block: Any, axes: int) -> bool:
+    return (
+        isinstance(block, dict)
+        and block.keys() == {"start", "size", "value"}
+        and all(
+            isinstance(block[key], list)
+            and len(block[key]) == axes
+            and all(type(one) is int and one >= 0 for one in block[key])
+            for key in ("start", "size")
+        )
+        and type(block["value"]) in (int, float)
+    )
+
+
+def laws_json(laws: Iterable[Law]) -> str:
+    """Laws as JSON: a list of objects with the fields of Law."""
+    return json.dumps([one._asdict() for one in laws], indent=1, ensure_ascii=False)
+
+
+# ---------------------------------------------------------------------------------------- comparing
+
+
+def compare_laws(one: Any, two: Any) -> list[tuple[Law | None, Law | None]]:
+    """What differs between the laws of two models: for each tensor that does, both laws.
+
+    Parameters
+    ----------
+    one, two : as laws() takes them
+        The rules' names and the fans may differ where the distributions are the same; numbers may
+        differ by one in a million, as float32 arithmetic lets them.
+
+    Returns
+    -------
+    list of pairs of Law
+        None where a model has no tensor of that name. Empty if there is no difference.
+
+    See Also
+    --------
+    difference : The same as text.
+
+    Examples
+    --------
+    >>> from fastinit import inspection
+    >>> rules = [{"match": "*", "initializer": "normal", "std": 0.02}]
+    >>> one = {"tensors": {"h.0.w": [8, 4], "h.1.w": [8, 4]}, "rules": rules}
+    >>> two = {**one, "rules": [{"match": "*", "initializer": "he_normal"}]}
+    >>> print(inspection.difference(inspection.compare_laws(one, two)))
+    - h.{0,1}.w (8, 4): normal, mean 0, std 0.02
+    + h.{0,1}.w (8, 4): normal, mean 0, std 0.7071068
+    """
+    ours, theirs = laws_by_name(laws(one)), laws_by_name(laws(two))
+    pairs = []
+    for name in sorted({*ours, *theirs}, key=_laws.natural):
+        a, b = ours.get(name), theirs.get(name)
+        if a is None or b is None or not _alike(a, b):
+            pairs.append((a, b))
+    return pairs
+
+
+def _alike(one: Law, two: Law) -> bool:
+    if (one.shape, one.law) != (two.shape, two.law):
+        return False
+    if one.law == _laws.TIED:
+        return one.rule == two.rule
+    if sorted(map(repr, one.blocks)) != sorted(map(repr, two.blocks)):
+        return False
+    return all(_near(getattr(one, what), getattr(two, what)) for what in _NUMBERS)
+
+
+def _near(one: float | None, two: float | None) -> bool:
+    if one is None or two is None:
+        return one is two
+    return math.isclose(one, two, rel_tol=1e-6)
+
+
+def difference(pairs: Iterable[tuple[Law | None, Law | None]]) -> str:
+    """The pairs of compare_laws() as lines that begin with - and +, like tensors in one line."""
+    lines = []
+    # What is said of two tensors in one line must be the same on both sides.
+    groups: dict[Any, list[tuple[Law | None, Law | None]]] = {}
+    for pair in pairs:
+        key = tuple(None if one is None else _shown(one) for one in pair)
+        groups.setdefault(key, []).append(pair)
+    for group in groups.values():
+        for side, sign in ((0, "-"), (1, "+")):
+            there = [one for pair in group if (one := pair[side]) is not None]
+            lines += [
+                (_laws.natural(law.name), side, f"{sign} {law.name} {_shown(law)}")
+                for law in fold([law._replace(rule="", note="") for law in there])
+            ]
+    return "\n".join(text for _, _, text in sorted(lines))
+
+
+def _shown(law: Law) -> str:
+    known = law.rule if law.law == _laws.TIED else law.numbers()
+    return f"{law.shape}: {known}"
