@@ -1,0 +1,80 @@
+"""fastinit laws: how a model's initial values are distributed; see inspection/laws.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+SUMMARY = "list, keep and compare the distributions of initial values"
+EXAMPLE = """  fastinit laws gpt2 > laws.toml
+  fastinit laws --check laws.toml package.module:make_model"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a preset, a spec, a model's folder or config.json, a checkpoint of fastinit, a file "
+        "of laws, or MODULE:FUNCTION that returns a torch module, a Keras model or laws",
+    )
+    parser.add_argument(
+        "other",
+        metavar="OTHER",
+        nargs="?",
+        help="compare with another: exit status 1 if they differ",
+    )
+    parser.add_argument(
+        "--check", metavar="FILE", help="compare with a file of laws: exit status 1 if they differ"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON in place of TOML")
+
+
+def run(options: argparse.Namespace) -> int:
+    from .. import inspection
+
+    if options.check is None and options.other is None:
+        found = inspection.laws(_model(options.model))
+        text = inspection.laws_json(found) + "\n" if options.json else inspection.laws_toml(found)
+        print(text, end="")
+        return 0
+    if options.check is not None and options.other is not None:
+        raise ValueError("--check FILE compares one model with the file; leave OTHER out")
+    one, two = options.check or options.model, options.model
+    if options.other is not None:
+        two = options.other
+    pairs = inspection.compare_laws(_model(one), _model(two))
+    if options.json:
+        import json
+
+        rows = [[law and law._asdict() for law in pair] for pair in pairs]
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    elif pairs:
+        print(f"--- {one}\n+++ {two}")
+        print(inspection.difference(pairs))
+    else:
+        print(f"{one} and {two} have equal laws")
+    return int(bool(pairs))
+
+
+def _model(text: str) -> Any:
+    """What laws() takes: a path or a name as it is, or the result of MODULE:FUNCTION."""
+    module, colon, function = text.partition(":")
+    dotted = all(part.isidentifier() for part in (*module.split("."), *function.split(".")))
+    if not colon or not dotted or os.path.exists(text):
+        return text
+    import pkgutil
+
+    if not sys.flags.safe_path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as with python -m: the user's own module
+    try:
+        make = pkgutil.resolve_name(text)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{text!r} is MODULE:FUNCTION by its form, and {error}; give a function that Python "
+            "can import from here, or the path of a file"
+        ) from None
+    if not callable(make):
+        raise ValueError(f"{text!r} is {type(make).__name__}; give a function that returns a model")
+    return make()
