@@ -19,26 +19,146 @@ from .typing import Box, Seed, Sizes, Write
 
 
 class Filled(NamedTuple):
-    """One tensor of a report."""
+    """One fill of a report; call() gives the call that draws it again.
+
+    Attributes
+    ----------
+    name : str, int or None
+        The tensor's.
+    initializer : str
+        By its public name.
+    arguments : dict
+        The initializer's own.
+    shape : tuple of int
+        Of the whole tensor; of the part, where a part of the tensor is filled by itself.
+    region : tuple of slice
+        What was filled of that shape: less than all of it for a shard.
+    dtype : str
+        Of the tensor.
+    stream : str, int or None
+        What ``name=`` must be to draw it again: the tensor's name, or that of the part.
+    values : int
+        How many were filled.
+    """
 
     name: str | int | None
     initializer: str
-    shape: Sizes  # of the whole tensor
-    region: Box  # what was filled of it
+    arguments: dict[str, Any]
+    shape: Sizes
+    region: Box
     dtype: str
-    stream: int
+    stream: str | int | None
     values: int
+
+    def call(self, seed: int) -> str:
+        """The call that draws these values, as text."""
+        own = "".join([f"{key}={value!r}, " for key, value in self.arguments.items()])
+        whole = tuple([slice(0, size, 1) for size in self.shape])
+        region = "" if self.region == whole else f"region={self.region!r}, "
+        return (
+            f"fi.{self.initializer}({self.shape}, {own}{region}seed={seed}, "
+            f"name={self.stream!r}, dtype={self.dtype!r})"
+        )
 
 
 class Report(NamedTuple):
-    """What fill() did; the same seed draws it again."""
+    """What a fill of many tensors did: fill() and fastinit.torch.materialize_() return one.
 
-    filled: int
+    Attributes
+    ----------
+    filled : tuple of Filled
+        Every fill, in order.
+    values : int
+        How many values were filled, by this process.
+    bytes : int
+        The size of the memory that was filled, in this process.
+    seconds : float
+        How long it took.
+    seed : int
+        The seed that was used.
+    tied : dict
+        Other names of a parameter, and the name that it is drawn by.
+    skipped : tuple of str
+        Parameters that were real already.
+    unknown : tuple of str
+        Buffers, and parameters of dtypes without a draw, that stay as they were: nothing says what
+        they hold.
+    computed : tuple of str
+        Parameters that the model's own code computes, from draws or without.
+    restored : tuple of str
+        Buffers that have the values that the model's own code gives them.
+    repeated : tuple of str
+        Streams that an earlier call drew with this seed for another module that still exists: both
+        have equal weights where the shapes are equal. ``prefix=`` tells them apart.
+
+    Notes
+    -----
+    From `tied` on, the fields are empty in a report of fill().
+    """
+
+    filled: tuple[Filled, ...]
     values: int
     bytes: int
     seconds: float
     seed: int
-    entries: tuple[Filled, ...]
+    tied: dict[str, str]
+    skipped: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str | int | None, ...]:
+        """The stream names that were used."""
+        return tuple(dict.fromkeys([line.stream for line in self.filled]))
+
+    def __repr__(self) -> str:
+        """What was done, the first fills as a table, and names that need a look."""
+        unnamed = [line for line in self.filled if line.name is None]
+        count = len(unnamed) + len({line.name for line in self.filled} - {None})
+        lines = [
+            f"{count} tensors, {self.values:,} values, {self.bytes:,} bytes, "
+            f"{self.seconds:.3g} s, seed {self.seed}",
+            *_table(self.filled[:ROWS]),
+        ]
+        if len(self.filled) > ROWS:
+            lines.append(f"... and {len(self.filled) - ROWS} more fills")
+        for what, names in (
+            ("skipped, already real", self.skipped),
+            ("computed by the model's code", self.computed),
+            ("buffers restored", self.restored),
+            ("unknown, left as they were", self.unknown),
+            ("drawn before for another module; prefix= tells them apart", self.repeated),
+        ):
+            if names:
+                more = ", ..." if len(names) > 4 else ""
+                lines.append(f"{what}: {len(names)} ({', '.join(names[:4])}{more})")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+ROWS = 10  # of the table in a report's repr
+
+
+def _table(lines: Sequence[Filled]) -> list[str]:
+    rows = [
+        (
+            str(line.stream),
+            line.initializer,
+            str(line.shape),
+            line.dtype,
+            ", ".join([f"{key}={value!r:.40}" for key, value in line.arguments.items()]),
+        )
+        for line in lines
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
+        for row in rows
+    ]
 
 
 @guarded
@@ -58,7 +178,8 @@ def fill(
         initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
         the function; arguments are a dict of its own; a region needs the shape.
     seed : int, optional
-        One seed for all tensors. None draws one, which the report holds.
+        One seed for all tensors. None draws one, which the report holds: so does whatever fills
+        arrays. What fills whole models has seed 0 by default.
     threads : int, optional
         The most threads to use; their number does not change the bits.
     progress : callable, optional
@@ -67,8 +188,7 @@ def fill(
     Returns
     -------
     Report
-        What was filled, the seed, and one entry for each tensor: name, initializer, shape, region,
-        dtype, stream, values.
+        What was filled, and how to draw it again.
 
     Raises
     ------
@@ -88,8 +208,11 @@ def fill(
     Examples
     --------
     >>> w, b = np.empty((2, 2), np.float32), np.ones(2, np.float32)
-    >>> fi.fill({"w": (w, "he_normal"), "b": (b, "zeros")}, seed=0).values
+    >>> report = fi.fill({"w": (w, "he_normal"), "b": (b, "zeros")}, seed=0)
+    >>> report.values
     6
+    >>> report.filled[0].call(report.seed)
+    "fi.he_normal((2, 2), seed=0, name='w', dtype='float32')"
     """
     return fill_entries(entries, _named_rule, seed=seed, threads=threads, progress=progress)
 
@@ -112,7 +235,7 @@ def fill_entries(
     seed = check_seed(seed)
     engine.thread_count(threads)
     todo: list[tuple[Target, Draw | Write, int]] = []
-    report: list[Filled] = []
+    filled: list[Filled] = []
     for number, (buffer, initializer, arguments, name, region, shape) in enumerate(
         _entries(entries)
     ):
@@ -130,19 +253,20 @@ def fill_entries(
                 raise
             raise type(error)(f"{label}: {error}") from error
         todo.append((where, result, stream))
-        report.append(
+        filled.append(
             Filled(
                 name,
                 public,
+                arguments,
                 where.shape,
                 where.region,
                 where.dtype.name,
-                stream,
+                name,
                 where.view.size,
             )
         )
     buffers.check_apart(
-        [(f"entry {line.name!r}", item[0].view) for line, item in zip(report, todo, strict=True)]
+        [(f"entry {line.name!r}", item[0].view) for line, item in zip(filled, todo, strict=True)]
     )
 
     for where, result, _ in todo:
@@ -160,9 +284,9 @@ def fill_entries(
             write(result, *where, seed, stream, threads)
             if progress:
                 progress(where.view.size)
-    values = sum([line.values for line in report])
+    values = sum([line.values for line in filled])
     size = sum([where.view.nbytes for where, _, _ in todo])
-    return Report(len(report), values, size, time.perf_counter() - began, seed, tuple(report))
+    return Report(tuple(filled), values, size, time.perf_counter() - began, seed, {})
 
 
 def _entries(entries: Any) -> Iterable[tuple[Any, ...]]:

@@ -1,13 +1,15 @@
 """accelerate(): inside the block, fastinit does all initialization of CPU tensors through torch.
 
 A TorchFunctionMode, which torch keeps per thread, sees every call of Tensor.normal_, uniform_ and
-erfinv_; torch.nn.init's functions, wherever their names are bound, ask it through _detours.py.
+erfinv_, of torch.randn, rand and normal, and of the functions that draw in other ways, which it
+counts; torch.nn.init's functions, wherever their names are bound, ask it through _detours.py.
 What is drawn: _translate.py; how a tensor is filled: _draw.py.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import threading
 import weakref
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 
 from .._core import engine
 from .._core.math import norm_ppf
@@ -24,7 +27,7 @@ from . import _detours, _memory
 from ._draw import draw, seed_from
 from ._translate import TRANSLATIONS, Call
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 Arguments = tuple[Any, ...]
 
 ROOT_HALF = 0.7071067811865476  # √½: erfinv of a uniform is a normal of this std
@@ -47,9 +50,10 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
     -----
     It is also a decorator: each call is a block of its own. Blocks nest, and the innermost counts;
     each belongs to the thread that opened it. No fill is skipped, not even one that a later fill
-    overwrites. Constants, torch.randn and its like, other devices and complex tensors stay with
-    torch; meta tensors stay as they are. ``as block`` gives counts: ``.fills`` and ``.values``
-    drawn here, ``.left`` (by name) the draws left to torch.
+    overwrites. torch.randn, rand, normal and their like are drawn here too. Constants, other laws
+    (exponential_, randint, ...), other devices and complex tensors are left to torch; meta tensors
+    stay as they are. ``as block`` gives counts: ``.fills`` and ``.values`` drawn here, ``.left``
+    (by name) the draws that torch made.
 
     Examples
     --------
@@ -75,7 +79,7 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
     def __exit__(self, *error: Any) -> None:
         self._open.blocks.pop().__exit__(*error)
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: Function) -> Function:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             with accelerate(self._seed):
@@ -130,6 +134,55 @@ class Drawing(_detours.Block):
             return seed_from(generator), 0
         return self.seed, self.fills - 1
 
+    def _leave(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
+        """Let torch draw, and count it where something was drawn."""
+        self._uniform = None
+        result = func(*args, **kwargs)
+        made = result[0] if isinstance(result, tuple) else result
+        if not made.is_meta and _draws(func, args, kwargs):
+            self.left[func.__name__] += 1
+        return result
+
+    # ----------------------------------------------------------------------------- new tensors
+
+    def _make(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
+        """randn, rand, randn_like or rand_like: an empty tensor of these arguments, filled."""
+        initializer, empty = _MAKING[func]
+        own = {key: value for key, value in kwargs.items() if key != "generator"}
+        tensor = empty(*args, **own)
+        if not ours(tensor):
+            return self._leave(func, args, kwargs)
+        return self._fill(tensor, initializer, {}, kwargs.get("generator"))
+
+    def _make_normal(
+        self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]
+    ) -> Any:
+        """torch.normal, whose mean and std may be tensors: a standard normal is scaled then."""
+        own = {**dict(zip(("mean", "std", "size"), args, strict=False)), **kwargs}
+        mean, std = own.pop("mean", 0.0), own.pop("std", 1.0)
+        size, generator = own.pop("size", None), own.pop("generator", None)
+        tensors = [one for one in (mean, std) if isinstance(one, torch.Tensor)]
+        if size is not None and not tensors:
+            tensor = torch.empty(size, **own)
+            if ours(tensor):
+                return self._fill(tensor, "normal", {"mean": mean, "std": std}, generator)
+        elif tensors and not own and all(map(_is_scale, tensors)) and _no_negative(std):
+            size = torch.broadcast_shapes(*[one.shape for one in tensors])
+            tensor = tensors[0].new_empty(size)
+            if ours(tensor):
+                return self._fill(tensor, "normal", {}, generator).mul_(std).add_(mean)
+        return self._leave(func, args, kwargs)
+
+    def _fill(
+        self, tensor: torch.Tensor, initializer: str, own: dict[str, Any], generator: Any
+    ) -> torch.Tensor:
+        """Fill a tensor that nobody has seen yet."""
+        self._uniform = None
+        fallback = torch.Tensor.uniform_ if initializer == "uniform" else torch.Tensor.normal_
+        values = tensor.data  # its version stays 0, and it may require grad
+        self._drawn(Call(values, initializer, own, generator, lambda t: fallback(t, *own.values())))
+        return tensor
+
     # ----------------------------------------------------------------------------- Tensor's methods
 
     def _normal(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
@@ -172,9 +225,7 @@ class Drawing(_detours.Block):
         """
         tensor = args[0]
         if not ours(tensor):
-            if not tensor.is_meta:
-                self.left[func.__name__] += 1
-            return func(*args, **kwargs), None
+            return self._leave(func, args, kwargs), None
         if torch.is_grad_enabled() and tensor.requires_grad and tensor.is_leaf:
             # torch's error: a leaf that requires grad may not be changed in place
             return func(*args, **kwargs), None
@@ -225,14 +276,104 @@ def ours(tensor: Any) -> bool:
     return tensor.device.type == "cpu"
 
 
+def _is_scale(tensor: torch.Tensor) -> bool:
+    """Whether a mean or std is constant to autograd."""
+    return not (torch.is_grad_enabled() and tensor.requires_grad)
+
+
+def _no_negative(std: Any) -> bool:
+    """False for a std that torch refuses, in its own words; none of a meta tensor is known."""
+    if not isinstance(std, torch.Tensor):
+        return bool(std >= 0.0)
+    return std.is_meta or bool((std >= 0.0).all())
+
+
 @functools.lru_cache(maxsize=256)
 def erfinv(x: float) -> float:
     """erf⁻¹ in doubles, ±1 included."""
     return math.copysign(math.inf, x) if abs(x) == 1.0 else ROOT_HALF * norm_ppf(0.5 + 0.5 * x)
 
 
+# What makes a tensor of draws → the initializer, and what makes the tensor.
+_MAKING: dict[Callable[..., Any], tuple[str, Callable[..., torch.Tensor]]] = {
+    torch.randn: ("normal", torch.empty),
+    torch.randn_like: ("normal", torch.empty_like),
+    torch.rand: ("uniform", torch.empty),
+    torch.rand_like: ("uniform", torch.empty_like),
+}
+# What draws in ways that no initializer here has; those of networks only in training, which is the
+# argument of this name, or of this place where torch has no names.
+_LEFT: dict[Callable[..., Any], str | int | None] = {
+    **dict.fromkeys(
+        (
+            torch.bernoulli,
+            torch.binomial,
+            torch.multinomial,
+            torch.poisson,
+            torch.randint,
+            torch.randint_like,
+            torch.randperm,
+            torch._standard_gamma,
+            torch._sample_dirichlet,
+            torch.Tensor.bernoulli,
+            torch.Tensor.bernoulli_,
+            torch.Tensor.cauchy_,
+            torch.Tensor.exponential_,
+            torch.Tensor.geometric_,
+            torch.Tensor.log_normal_,
+            torch.Tensor.multinomial,
+            torch.Tensor.random_,
+            F.gumbel_softmax,
+        )
+    ),
+    **dict.fromkeys(
+        (
+            F.dropout,
+            F.dropout1d,
+            F.dropout2d,
+            F.dropout3d,
+            F.alpha_dropout,
+            F.feature_alpha_dropout,
+            F.rrelu,
+        ),
+        "training",
+    ),
+    **dict.fromkeys(
+        (
+            torch.dropout,
+            torch.dropout_,
+            torch.alpha_dropout,
+            torch.alpha_dropout_,
+            torch.feature_dropout,
+            torch.feature_dropout_,
+            torch.feature_alpha_dropout,
+            torch.feature_alpha_dropout_,
+            torch.native_dropout,
+        ),
+        2,
+    ),
+    torch.rrelu: 3,
+    torch.rrelu_: 3,
+}
+
+
+def _draws(func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> bool:
+    training = _LEFT.get(func)
+    if training is None:
+        return True
+    if isinstance(training, int):
+        named = kwargs.get("train", kwargs.get("training"))
+        return bool(args[training] if len(args) > training else named)
+    given = inspect.signature(func).bind(*args, **kwargs)
+    given.apply_defaults()
+    return bool(given.arguments[training])
+
+
 _HANDLERS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.Tensor.normal_: Drawing._normal,
     torch.Tensor.uniform_: Drawing._uniform_,
     torch.Tensor.erfinv_: Drawing._erfinv,
+    torch.normal: Drawing._make_normal,
+    **dict.fromkeys(_MAKING, Drawing._make),
+    **dict.fromkeys(_LEFT, Drawing._leave),
 }

@@ -21,6 +21,7 @@ from torch import nn
 
 from .._core import engine
 from .._core.stream import check_seed
+from ..fill import Filled, Report
 from ..fill import fill as fill_many
 from ..typing import Box, Seed
 from . import _memory, _names, _ranks, _recipe, construct
@@ -30,95 +31,6 @@ from ._recipe import Plan, Recipe
 
 # The initializers that every dtype can hold, with their values.
 CONSTANTS: dict[str, Any] = {"constant": None, "zeros": 0, "ones": 1}
-
-
-class Filled(NamedTuple):
-    """One fill of a parameter: this façade call gives the same bits, where the parameter is not
-    sharded.
-    """
-
-    name: str  # the parameter's
-    initializer: str
-    arguments: dict[str, Any]
-    shape: tuple[int, ...]  # of the whole tensor, or of the part that is filled
-    dtype: str
-    stream: str  # name= of the façade
-
-    def call(self, seed: int) -> str:
-        """The façade call as text."""
-        own = "".join([f"{key}={value!r}, " for key, value in self.arguments.items()])
-        return (
-            f"fi.{self.initializer}({self.shape}, {own}seed={seed}, name={self.stream!r}, "
-            f"dtype={self.dtype!r})"
-        )
-
-
-class Report(NamedTuple):
-    """What materialize_ did.
-
-    Attributes
-    ----------
-    filled : tuple of Filled
-        Every fill, in the order of the parameters.
-    skipped : tuple of str
-        Parameters that were real already.
-    unknown : tuple of str
-        Buffers, and parameters of dtypes without a draw, that stay as they were: nothing says what
-        they hold.
-    computed : tuple of str
-        Parameters that the model's own code computes, from draws or without.
-    restored : tuple of str
-        Buffers that have the values that the model's own code gives them.
-    repeated : tuple of str
-        Streams that an earlier call drew with this seed for another module that still exists: both
-        have equal weights where the shapes are equal. ``prefix=`` tells them apart.
-    tied : dict
-        Other names of a parameter, and the name that it is drawn by.
-    seed : int
-        The seed that was used.
-    values : int
-        How many were filled on this rank.
-    bytes : int
-        The size of the new parameters on this rank.
-    seconds : float
-        How long it took.
-    """
-
-    filled: tuple[Filled, ...]
-    skipped: tuple[str, ...]
-    unknown: tuple[str, ...]
-    computed: tuple[str, ...]
-    restored: tuple[str, ...]
-    repeated: tuple[str, ...]
-    tied: dict[str, str]
-    seed: int
-    values: int
-    bytes: int
-    seconds: float
-
-    def __str__(self) -> str:
-        lines = [
-            f"{len({line.name for line in self.filled})} parameters, {self.values:,} values, "
-            f"{self.bytes:,} bytes, {self.seconds:.3g} s, seed {self.seed}"
-        ]
-        for what, names in (
-            ("skipped, already real", self.skipped),
-            ("computed by the model's code", self.computed),
-            ("buffers restored", self.restored),
-            ("unknown, left as they were", self.unknown),
-            ("drawn before for another module; prefix= tells them apart", self.repeated),
-        ):
-            if names:
-                lines.append(
-                    f"{what}: {len(names)} "
-                    f"({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
-                )
-        return "\n".join(lines)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The stream names that were used."""
-        return tuple([line.stream for line in self.filled])
 
 
 class Verified(NamedTuple):
@@ -174,7 +86,8 @@ def materialize_(
         or {"initializer": name, ...}; for a type also {"weight": ..., ...}. The argument
         ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's gates, a packed qkv.
     seed : int, optional
-        One for all; None draws one, on a single rank only.
+        One for all, and 0 by default, as in all that fills whole models. None draws one, on a
+        single rank only.
     device : torch.device, optional
         Of the new parameters; None is the CPU, a DTensor's mesh's, or a real parameter's own. A
         CUDA device draws its own; for others the host draws, and it is copied.
@@ -263,19 +176,23 @@ def materialize_(
         if item.name in given:
             _restore(item, given[item.name], seed, device)
     return Report(
-        tuple([line for item in todo for line in _lines(item, by_name[item.name], new[item.name])]),
-        tuple(
+        filled=tuple(
+            [line for item in todo for line in _lines(item, by_name[item.name], new[item.name])]
+        ),
+        values=filled,
+        bytes=sum([tensor.nbytes for tensor in new.values()]),
+        seconds=time.perf_counter() - began,
+        seed=seed,
+        tied={site.name: item.name for item in todo for site in item.sites[1:]},
+        skipped=tuple(
             [one.name for one in parameters if one.name not in new and one.name not in untouched]
         ),
-        tuple([item.name for item in (*left, *buffers) if item.name not in given]),
-        tuple([item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]),
-        tuple(given),
-        _repeated(model, seed, by_name, new),
-        {site.name: item.name for item in todo for site in item.sites[1:]},
-        seed,
-        filled,
-        sum([tensor.nbytes for tensor in new.values()]),
-        time.perf_counter() - began,
+        unknown=tuple([item.name for item in (*left, *buffers) if item.name not in given]),
+        computed=tuple(
+            [item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]
+        ),
+        restored=tuple(given),
+        repeated=_repeated(model, seed, by_name, new),
     )
 
 
@@ -561,19 +478,16 @@ def _count_different(one: torch.Tensor, two: torch.Tensor) -> int:
     return int(np.count_nonzero(_memory.bits(one, dtype) != _memory.bits(two, dtype)))
 
 
-def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> list[Filled]:
+def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Filled]:
+    """A line for every part of a fill that this rank holds, or an empty one where it holds none."""
     dtype = str(memory.dtype).removeprefix("torch.")
-    return [
-        Filled(
-            item.name,
-            fill.initializer,
-            fill.arguments,
-            fill.view.shape,
-            dtype,
-            plan.streams[number],
-        )
-        for number, fill in enumerate(plan.fills)
-    ]
+    for fill, stream in zip(plan.fills, plan.streams, strict=True):
+        parts = [_part(memory[here], there, fill) for here, there in _pieces(item)]
+        shape = fill.view.shape
+        held = [(region, tensor.numel()) for tensor, region in filter(None, parts)]
+        for region, values in held or [((slice(0, 0, 1),) * len(shape), 0)]:
+            own = fill.initializer, fill.arguments
+            yield Filled(item.name, *own, shape, region, dtype, stream, values)
 
 
 # ------------------------------------------------------------------------------ back into the model

@@ -176,7 +176,7 @@ def test_a_report_prints_what_matters():
     model = on_meta(lambda: nn.Sequential(nn.Linear(30, 40), nn.BatchNorm1d(4)))
     text = str(fit.materialize_(model, seed=3))
     assert (
-        "4 parameters, 1,248 values, 4,992 bytes" in text
+        "4 tensors, 1,248 values, 4,992 bytes" in text
         and "buffers restored: 3 (1.running_mean" in text
     )
 

@@ -179,6 +179,11 @@ def check_fsdp2_gives_the_weights_of_one_process():
         and model.head.weight is model.embedding.weight
     )
     assert set(report.names) == set(expected) | {"embedding.weight[1]"}
+    for line in report.filled:  # each line draws what this rank holds
+        again, own = eval(line.call(4), {"fi": fi}), model.get_parameter(line.name).to_local()
+        assert again.size == line.values
+        if line.stream == line.name != "embedding.weight":  # of which a row is zeros
+            assert torch.equal(torch.from_numpy(again), own.detach()), line
     for name, parameter in model.named_parameters():
         assert isinstance(parameter, DTensor)
         assert torch.equal(whole(parameter), expected[name].detach()), name

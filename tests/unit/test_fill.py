@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+import fastinit as fi
 from fastinit._core import draws, engine
 from fastinit._core import fill as _fill
-from fastinit._core import stream as _stream
 from fastinit.fill import fill_entries
 
 SEED = 2026
@@ -88,11 +88,13 @@ def test_many_tensors_get_the_bits_that_each_gets_alone():
     assert same(out["a"], draw((3, 4), name="a", low=-1.0))
     assert same(out["b"], draw(7, rule=normal_rule, name="b", dtype="float16", std=0.02))
     assert out["c"].view(np.uint64).ravel().tolist() == [0, 1, 2, 3]
-    assert report[:3] == (3, 23, 12 * 4 + 7 * 2 + 4 * 8)
+    assert len(report.filled) == 3
+    assert report[1:3] == (23, 12 * 4 + 7 * 2 + 4 * 8)
     assert report.seconds > 0
     assert report.seed == SEED
     whole = (slice(0, 7, 1),)
-    assert report.entries[1] == ("b", "normal", (7,), whole, "float16", _stream.stream_id("b"), 7)
+    own = {"std": 0.02}
+    assert report.filled[1] == ("b", "normal", own, (7,), whole, "float16", "b", 7)
 
 
 def test_entries_may_be_an_iterable_with_names_regions_and_shapes():
@@ -105,9 +107,37 @@ def test_entries_may_be_an_iterable_with_names_regions_and_shapes():
     )
     assert same(out, whole[1:4])
     assert same(plain, draw(5))
-    assert report.entries[0].shape == (6, 4)
-    assert report.entries[0].region == (slice(1, 4, 1), slice(0, 4, 1))
-    assert report.entries[1].name is None
+    assert report.filled[0].shape == (6, 4)
+    assert report.filled[0].region == (slice(1, 4, 1), slice(0, 4, 1))
+    assert report.filled[1].name is None
+
+
+def test_every_line_of_a_report_is_a_call_that_draws_the_tensor_again():
+    buffers = {"w": np.zeros((4, 3), np.float16), "b": np.zeros(3, np.float32)}
+    shard, plain = np.zeros((2, 5), np.float32), np.zeros(4)
+    entries = [
+        (buffers["w"], "xavier_normal", {"gain": 2.0}, "w"),
+        (buffers["b"], fi.zeros, None, "b"),
+        (shard, "orthogonal", None, 7, (slice(1, 3), ...), (6, 5)),
+        (plain, "normal"),
+    ]
+    report = fi.fill(entries, seed=3)
+    for line, buffer in zip(report.filled, [*buffers.values(), shard, plain], strict=True):
+        assert same(eval(line.call(report.seed), {"fi": fi}), buffer)
+        assert line.values == buffer.size
+    assert report.names == ("w", "b", 7, None)
+    assert "region=(slice(1, 3, 1), slice(0, 5, 1)), seed=3, name=7" in report.filled[2].call(3)
+
+
+def test_a_report_is_shown_as_a_short_table():
+    many = {f"layers.{n}.weight": (np.zeros((2, 2), np.float32), "he_normal") for n in range(500)}
+    text = repr(fi.fill({"b": (np.zeros(3, np.float32), "constant", {"value": 2}), **many}, seed=1))
+    lines = text.splitlines()
+    assert lines[0].startswith("501 tensors, 2,003 values, 8,012 bytes, ")
+    assert lines[0].endswith(" s, seed 1")
+    assert lines[1] == "b                constant   (3,)    float32  value=2"
+    assert lines[2] == "layers.0.weight  he_normal  (2, 2)  float32"
+    assert lines[-1] == "... and 491 more fills" and len(lines) == 12 and len(text) < 800
 
 
 def test_a_drawn_seed_is_reported_and_fills_the_same_again():
@@ -202,8 +232,7 @@ def test_overlapping_buffers_are_refused_and_interleaved_ones_are_not():
 def test_nothing_to_fill_is_an_empty_report():
     for entries in ({}, []):
         report = fill(entries, seed=1)
-        assert report[:3] == (0, 0, 0)
-        assert report.entries == ()
+        assert report[:3] == ((), 0, 0)
 
 
 def test_progress_counts_every_value_once():
