@@ -1,7 +1,7 @@
 """What materialize_ would give a model, described tensor by tensor and not done, for files of
 models that no memory holds.
 
-checkpoint/config.py makes entries of it.  The plans are _recipe.py's, the filling materialize.py's.
+checkpoint/config.py makes entries of it.  The plans are _recipe.py's, the filling _values.py's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import nn
 
 from .._core.dtypes import DType, resolve
 from ..typing import Array, Sizes
-from . import _memory, _names, _recipe, materialize
+from . import _memory, _names, _recipe, _values
 from ._names import Named
 from ._prove import Fill
 from ._recipe import Plan, Recipe
@@ -64,7 +64,7 @@ def is_saved(item: Named) -> bool:
 
 def _is_drawn(plan: Plan) -> bool:
     return plan.run is not None or any(
-        fill.initializer not in materialize.CONSTANTS for fill in plan.fills
+        fill.initializer not in _values.CONSTANTS for fill in plan.fills
     )
 
 
@@ -73,14 +73,12 @@ def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
 
     def write(view: Array, seed: int, threads: int | None) -> None:
         memory = torch.empty(shape, dtype=kind)
-        materialize._run(list(materialize._entries(item, plan, memory)), seed, threads)
-        materialize._write_constants(item, plan, memory)
-        materialize._write_computed(item, plan.computed(seed), memory)
+        _values.write(item, plan, memory, seed, threads)
         view[...] = memory.view(_UNSIGNED[dtype.itemsize]).numpy().view(dtype.unsigned)
 
-    # What a façade call by the tensor's own name gives, or else what _entries() writes.
+    # What a façade call by the tensor's own name gives, or else what _values.py writes.
     own = plan.run is None and all(
-        stream == item.name or fill.initializer in materialize.CONSTANTS
+        stream == item.name or fill.initializer in _values.CONSTANTS
         for fill, stream in zip(plan.fills, plan.streams, strict=True)
     )
     fills = tuple(plan.fills) if own else None

@@ -1,9 +1,10 @@
 """A recipe → what is drawn for each parameter: the user's rules first, the module's own code where
 they say nothing.
 
-A recipe is None, a construction(), a callable (name, parameter) → initializer or None, or a mapping
-of name patterns (fnmatch) and module types to initializers, the first that matches counting; how an
-initializer may be written, _adapters.setting says.  Nothing is drawn here.
+A recipe is None, rules, a construction(), or a pair of rules and a construction().  Rules are a
+callable (name, parameter) → initializer or None, or a mapping of name patterns (fnmatch) and module
+types to initializers, of which the first that matches counts.  How an initializer may be written:
+_adapters.setting.  Nothing is drawn here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fnmatch
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -20,14 +22,16 @@ from torch import nn
 from .. import _adapters
 from .._core import first_match
 from .._core.arguments import nearest
-from . import _defaults, _memory
+from . import _defaults, _memory, _names
 from ._defaults import Record
 from ._names import Named
 from ._prove import Fill, View, prove
 from ._replay import Run, Unrunnable, is_draw
 from .construct import construction
 
-Recipe = Mapping[Any, Any] | Callable[[str, torch.Tensor], Any] | construction | None
+Rules = Mapping[Any, Any] | Callable[[str, torch.Tensor], Any]
+Recipe = Rules | construction | tuple[Rules, construction] | None
+Buffers = str | Mapping[str, Any]  # "restore", "leave", or name patterns to initializers or "leave"
 
 
 class Plan(NamedTuple):
@@ -57,6 +61,23 @@ class Plan(NamedTuple):
         return f"{self.name}: {'; '.join(parts)}"
 
 
+def split(recipe: Recipe) -> tuple[Rules | None, construction | None]:
+    """The rules of a recipe, and the construction() that counts where they say nothing."""
+    if recipe is None or isinstance(recipe, construction):
+        return None, recipe
+    if isinstance(recipe, Mapping) or callable(recipe):
+        return recipe, None
+    if isinstance(recipe, (tuple, list)) and len(recipe) == 2:
+        rules, made = recipe
+        if (isinstance(rules, Mapping) or callable(rules)) and isinstance(made, construction):
+            return rules, made
+    raise TypeError(
+        f"recipe is {type(recipe).__name__} {recipe!r:.80}; give None for the modules' "
+        "defaults, a mapping of name patterns or module types to initializers, a callable "
+        "(name, parameter), a construction(), or a pair (mapping or callable, construction())"
+    )
+
+
 def plan(
     model: nn.Module,
     parameters: list[Named],
@@ -66,23 +87,25 @@ def plan(
     prefix: str = "",
     kept: frozenset[str] = frozenset(),
     doubt: bool = False,
+    buffer_rules: Mapping[str, _adapters.Setting | None] = MappingProxyType({}),
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
     """Plans of the parameters and of the buffers, and for each name that nothing covers the
     reason.  `kept` are parameters that keep the values that they have; with `doubt` not those that
     may have none.
     """
-    chosen = _chosen(parameters, recipe)
+    rules, made = split(recipe)
+    names = [one.name for one in _names.buffers(model, prefix)]
+    chosen = {**_chosen(parameters, rules, names), **buffer_rules}
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Plan | str] = {}
-    made = isinstance(recipe, construction)
     record = None
-    warned = left and not made and _warn_of_unrun(model)
+    warned = left and made is None and _warn_of_unrun(model)
     if left or buffers:
-        if isinstance(recipe, construction):
-            record = recipe.record((*parameters, *buffers))
+        if made is not None:
+            record = made.record((*parameters, *buffers))
         else:
             record = _defaults.record(model, dtype, prefix)
-        ruled = {item.name for item in parameters if chosen.get(item.name) is not None}
+        ruled = {name for name, setting in chosen.items() if setting is not None}
         own = _own(record, parameters, buffers, {*kept, *ruled})
     plans, uncovered = [], {}
     for item in parameters:
@@ -92,7 +115,7 @@ def plan(
         elif setting is not None:
             plans.append(_ruled(item, setting))
         elif item.name in kept:
-            if doubt and record is not None and not made and _doubtful(item, record):
+            if doubt and record is not None and made is None and _doubtful(item, record):
                 uncovered[item.name] = (
                     "it is real memory that nothing has written, as torch.Tensor(n) makes it even "
                     "on the meta device; overwrite=True fills it, overwrite=False keeps it"
@@ -103,8 +126,46 @@ def plan(
             uncovered[item.name] = mine or _unwritten(item)
     if not (uncovered or warned or made) and record is not None:
         _warn_of_unseen(left, record)
-    restored = [one for item in buffers if isinstance(one := own.get(item.name), Plan)]
+    restored = []
+    for item in buffers:
+        setting, mine = chosen.get(item.name), own.get(item.name)
+        if not item.tensor.numel():
+            restored.append(Plan(item.name, [], []))
+        elif setting is not None:
+            restored.append(_ruled(item, setting))
+        elif isinstance(mine, Plan):
+            restored.append(mine)
+        else:
+            uncovered[item.name] = mine or (
+                "the code that was recorded does not write it; what a constructor computes, only "
+                "construction() sees"
+            )
     return plans, restored, uncovered
+
+
+def buffer_rules(
+    items: list[Named], buffers: Buffers
+) -> tuple[dict[str, _adapters.Setting | None], frozenset[str]]:
+    """What `buffers=` says: the initializers by name, and the buffers that are left as they are."""
+    if buffers == "restore":
+        return {}, frozenset()
+    if buffers == "leave":
+        return {}, frozenset([item.name for item in items])
+    if not isinstance(buffers, Mapping):
+        raise TypeError(
+            f"buffers is {buffers!r:.80}; give 'restore', 'leave', or a mapping of name patterns "
+            "module types to initializers or 'leave'"
+        )
+    found = _by_mapping(items, buffers, "buffers", _buffer_setting)
+    leave = frozenset([name for name, setting in found.items() if setting == _LEAVE])
+    return {name: one for name, one in found.items() if name not in leave}, leave
+
+
+_LEAVE: _adapters.Setting = ("leave", {})
+
+
+def _buffer_setting(value: Any, what: str) -> _adapters.Setting | None:
+    return _LEAVE if isinstance(value, str) and value == "leave" else _setting(value, what)
 
 
 def _ruled(item: Named, setting: _adapters.Setting) -> Plan:
@@ -258,20 +319,16 @@ def _unwritten(item: Named) -> str:
     return f"no reset_parameters or _init_weights of {kind} or around it writes it"
 
 
-def _chosen(parameters: list[Named], recipe: Recipe) -> dict[str, _adapters.Setting | None]:
-    if recipe is None or isinstance(recipe, construction):
+def _chosen(
+    parameters: list[Named], rules: Rules | None, buffers: list[str]
+) -> dict[str, _adapters.Setting | None]:
+    if rules is None:
         return {}
-    if isinstance(recipe, Mapping):
-        return _by_mapping(parameters, recipe)
-    if not callable(recipe):
-        raise TypeError(
-            f"recipe is {type(recipe).__name__} {recipe!r:.80}; give None for the modules' "
-            "defaults, a mapping of name patterns or module types to initializers, or a callable "
-            "(name, parameter)"
-        )
+    if isinstance(rules, Mapping):
+        return _by_mapping(parameters, rules, "recipe", _setting, buffers)
     found = {}
     for item in parameters:
-        answer = recipe(item.name, item.tensor)
+        answer = rules(item.name, item.tensor)
         found[item.name] = _setting(answer, f"the recipe's answer for {item.name!r}")
     return found
 
@@ -293,82 +350,93 @@ def _setting(value: Any, what: str) -> _adapters.Setting | None:
     return name, {**own, "blocks": count}
 
 
+Read = Callable[[Any, str], _adapters.Setting | None]
+
+
 def _by_mapping(
-    parameters: list[Named], recipe: Mapping[Any, Any]
+    items: list[Named],
+    rules: Mapping[Any, Any],
+    argument: str,
+    read: Read,
+    buffers: list[str] | None = None,
 ) -> dict[str, _adapters.Setting | None]:
+    """The first rule for each parameter or buffer; `argument` is what errors call the mapping,
+    `read` reads an initializer, and `buffers` are names that belong into `buffers=`.
+    """
     found: dict[str, _adapters.Setting | None] = {}
     matches: dict[Any, list[str]] = {}
-    for key, value in recipe.items():
+    for key, value in rules.items():
         matched = False
         names = matches[key] = []
         if isinstance(key, str):
-            setting = _setting(value, f"recipe[{key!r}]")
-            for item in parameters:
+            setting = read(value, f"{argument}[{key!r:.80}]")
+            for item in items:
                 if any(fnmatch.fnmatchcase(site.name, key) for site in item.sites):
                     matched = True
                     names.append(item.name)
                     found.setdefault(item.name, setting)
         elif isinstance(key, type) and issubclass(key, nn.Module):
-            settings = _by_attribute(key, value)
-            for item in parameters:
+            settings = _by_attribute(key, value, argument, read)
+            for item in items:
                 site = item.sites[0]
                 if isinstance(site.module, key):
                     matched = True
                     if site.attribute in settings or "*" in settings:
                         names.append(item.name)
                         found.setdefault(item.name, settings.get(site.attribute, settings.get("*")))
-            _check_attributes(key, settings, parameters)
+            _check_attributes(key, settings, items, argument)
         else:
             raise TypeError(
-                f"recipe key {key!r:.80} is neither a name pattern nor a type of module"
+                f"{argument} key {key!r:.80} is neither a name pattern nor a type of module"
             )
         if not matched:
-            raise ValueError(_unmatched(key, parameters))
+            raise ValueError(_unmatched(key, items, argument, buffers or []))
     unused = first_match.unused(matches)
     if unused is not None:
         key, taker = (one.__name__ if isinstance(one, type) else repr(one) for one in unused)
         raise ValueError(
-            f"recipe key {key} is never used: keys above it, such as {taker}, take each parameter "
+            f"{argument} key {key:.80} is never used: keys above it, such as {taker:.80}, take all "
             "that it matches, and the first match counts; put it above them, or leave it out"
         )
     return found
 
 
-def _by_attribute(key: type, value: Any) -> dict[str, _adapters.Setting | None]:
-    """What a module type's value says of its parameters: {"weight": …, "bias": …}, or one
-    initializer for all, "*".
+def _by_attribute(
+    key: type, value: Any, argument: str, read: Read
+) -> dict[str, _adapters.Setting | None]:
+    """What a module type's value says of its tensors: {"weight": …, "bias": …}, or one initializer
+    for all, "*".
     """
+    what = f"{argument}[{key.__name__}]"
     if isinstance(value, Mapping) and "initializer" not in value:
-        return {
-            name: _setting(one, f"recipe[{key.__name__}][{name!r}]") for name, one in value.items()
-        }
-    return {"*": _setting(value, f"recipe[{key.__name__}]")}
+        return {name: read(one, f"{what}[{name!r:.80}]") for name, one in value.items()}
+    return {"*": read(value, what)}
 
 
-def _check_attributes(key: type, settings: dict[str, Any], parameters: list[Named]) -> None:
-    known = {
-        item.sites[0].attribute for item in parameters if isinstance(item.sites[0].module, key)
-    }
+def _check_attributes(
+    key: type, settings: dict[str, Any], items: list[Named], argument: str
+) -> None:
+    known = {item.sites[0].attribute for item in items if isinstance(item.sites[0].module, key)}
     for name in settings:
         if name != "*" and known and name not in known:
             raise ValueError(
-                f"recipe[{key.__name__}] names {name!r}, which no {key.__name__} of this model has"
-                f"; {nearest(name, known) or f'they have {sorted(known)}'}"
+                f"{argument}[{key.__name__}] names {name!r:.80}, which no {key.__name__} of this "
+                f"model has; {nearest(name, known) or f'they have {sorted(known)}'}"
             )
 
 
-def _unmatched(key: Any, parameters: list[Named]) -> str:
+def _unmatched(key: Any, items: list[Named], argument: str, buffers: list[str]) -> str:
+    kind = "buffer" if argument == "buffers" else "parameter"
     if isinstance(key, str):
-        names = [site.name for item in parameters for site in item.sites]
+        names = [site.name for item in items for site in item.sites]
         if "*" in key:  # a pattern is near to a pattern
             names = list(dict.fromkeys(f"*.{name.rpartition('.')[2]}" for name in names))
-        return (
-            f"recipe key {key!r} matches no parameter of this model; {nearest(key, names)}".rstrip(
-                "; "
-            )
-        )
-    kinds = sorted({type(item.sites[0].module).__name__ for item in parameters})
+        near = f"; {nearest(key, names)}".rstrip("; ")
+        if any(fnmatch.fnmatchcase(name, key) for name in buffers):
+            near = "; it is a buffer, whose rule goes into buffers="
+        return f"{argument} key {key!r:.80} matches no {kind} of this model{near}"
+    kinds = ", ".join(sorted({type(item.sites[0].module).__name__ for item in items}))
     return (
-        f"recipe key {key.__name__} matches no module with parameters of its own; this model has "
-        f"{', '.join(kinds)}"
+        f"{argument} key {key.__name__} matches no module with {kind}s of its own; this model has "
+        f"{kinds}"
     )

@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from . import _memory
 from ._defaults import Record
@@ -56,14 +59,23 @@ class construction:  # noqa: N801  a context manager is written as a function is
         )
 
     def __enter__(self) -> construction:
-        self._hook = register_module_parameter_registration_hook(self._registered)
+        self._hooks = (
+            register_module_parameter_registration_hook(self._registered),
+            register_module_buffer_registration_hook(self._registered),
+        )
         self._recorder.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._recorder.__exit__(*error)
-        self._hook.remove()
-        parameters = [one for own in self._sites.values() for one in own.values()]
+        for hook in self._hooks:
+            hook.remove()
+        parameters = [
+            one
+            for own in self._sites.values()
+            for one in own.values()
+            if isinstance(one, nn.Parameter)
+        ]
         self._real = {id(one): one._version for one in parameters if not one.is_meta}
 
     def left_real(self, tensor: torch.Tensor) -> bool:
@@ -72,14 +84,14 @@ class construction:  # noqa: N801  a context manager is written as a function is
         """
         return self._real.get(id(tensor)) == tensor._version
 
-    def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
-        """A module got a parameter: the place is kept, for later the parameter may be cut or
-        replaced.
+    def _registered(self, module: nn.Module, name: str, tensor: Any) -> None:
+        """A module got a parameter or a buffer: the place is kept, for later the tensor may be cut,
+        moved or replaced.
         """
         if self._recorder in torch.overrides._get_current_function_mode_stack() and isinstance(
-            parameter, torch.Tensor
+            tensor, torch.Tensor
         ):
-            self._sites.setdefault(module, {})[name] = parameter
+            self._sites.setdefault(module, {})[name] = tensor
 
     def record(self, items: Iterable[Named]) -> Record:
         """The log, and where the parameters and buffers lie in it."""

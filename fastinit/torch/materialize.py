@@ -2,8 +2,8 @@
 recompute and compare.
 
 Names: _names.py; what is drawn for each: _recipe.py; which part of it this rank holds: dtensor.py.
-Every check is made, and the ranks agree, before memory is allocated; then all parameters are filled
-in one parallel batch.
+Every check is made here, and the ranks agree, before memory is allocated; then _values.py fills all
+parameters in one parallel batch.
 """
 
 from __future__ import annotations
@@ -12,25 +12,18 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
-from .._core import engine
 from .._core.stream import check_seed
-from ..fill import Filled, Report
-from ..fill import fill as fill_many
-from ..typing import Box, Seed
-from . import _memory, _names, _ranks, _recipe, construct
+from ..fill import Report
+from ..typing import Seed
+from . import _memory, _names, _ranks, _recipe, _values
 from ._names import Named
-from ._prove import Fill
 from ._recipe import Plan, Recipe
-
-# The initializers that every dtype can hold, with their values.
-CONSTANTS: dict[str, Any] = {"constant": None, "zeros": 0, "ones": 1}
 
 
 class Verified(NamedTuple):
@@ -69,6 +62,7 @@ def materialize_(
     *,
     check: bool = True,
     overwrite: bool | None = None,
+    buffers: _recipe.Buffers = "restore",
     prefix: str = "",
     threads: int | None = None,
 ) -> Report:
@@ -78,12 +72,13 @@ def materialize_(
     ----------
     model : torch.nn.Module
         Changed in place.
-    recipe : mapping, callable or construction, optional
+    recipe : mapping, callable, construction or pair, optional
         None is what the modules' own code does (reset_parameters, transformers' _init_weights). A
         construction() adds what constructors do beyond that. A mapping has name patterns (fnmatch)
         or module types as keys, the first match counts, "default" is the module's own. A callable
-        takes (name, parameter). An initializer is a name, a function, a number, (name, arguments)
-        or {"initializer": name, ...}; for a type also {"weight": ..., ...}. The argument
+        takes (name, parameter). In a pair (mapping or callable, construction) the construction
+        says what the first leaves open. An initializer is a name, a function, a number, (name,
+        arguments) or {"initializer": name, ...}; for a type also {"weight": ..., ...}. The argument
         ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's gates, a packed qkv.
     seed : int, optional
         One for all, and 0 by default, as in all that fills whole models. None draws one, on a
@@ -99,6 +94,10 @@ def materialize_(
     overwrite : bool, optional
         True fills real parameters and buffers too, such as to_empty() leaves them; False keeps
         them; None keeps them, but refuses those that nothing has ever written.
+    buffers : str or mapping, default "restore"
+        Buffers on the meta device get the values that the model's own code gives them, under every
+        recipe. One whose code was not seen is refused: a mapping of name patterns or module types
+        gives it an initializer, or "leave". "leave" alone leaves all of them as they are.
     prefix : str
         Where the model lies in a larger one: ``materialize_(block, prefix="blocks.1")`` draws what
         the larger model's call would draw.
@@ -128,23 +127,37 @@ def materialize_(
     """
     began = time.perf_counter()
     parameters = _names.parameters(model, prefix)
-    buffers = [one for one in _names.buffers(model, prefix) if overwrite or _is_meta(one.tensor)]
-    todo = [item for item in parameters if overwrite or _is_meta(item.tensor)]
+    all_buffers = _names.buffers(model, prefix)
+    buffer_rules, left_alone = _recipe.buffer_rules(all_buffers, buffers)
+    open_buffers = [one for one in all_buffers if overwrite or _values.is_meta(one.tensor)]
+    asked_buffers = [one for one in open_buffers if one.name not in left_alone]
+    todo = [item for item in parameters if overwrite or _values.is_meta(item.tensor)]
     seed = _seed(seed)
     if device is not None and torch.device(device).type == "meta":
         raise ValueError(
             "device is 'meta', which holds no values; give a real one, or None for the CPU"
         )
     _check_tensors(todo, dtype)
-    if isinstance(recipe, construct.construction) and not overwrite:
-        todo = [one for one in parameters if _is_meta(one.tensor) or recipe.left_real(one.tensor)]
+    made = _recipe.split(recipe)[1]
+    if made is not None and not overwrite:
+        todo = [
+            one for one in parameters if _values.is_meta(one.tensor) or made.left_real(one.tensor)
+        ]
         _check_tensors(todo, dtype)
     kept = frozenset(one.name for one in parameters) - {one.name for one in todo}
     plans, restored, uncovered = _recipe.plan(
-        model, parameters, buffers, recipe, dtype, prefix, kept, overwrite is None and bool(todo)
+        model,
+        parameters,
+        asked_buffers,
+        recipe,
+        dtype,
+        prefix,
+        kept,
+        overwrite is None and bool(todo),
+        buffer_rules,
     )
     by_name = {plan.name: plan for plan in plans}
-    todo = [one for one in todo if _is_meta(one.tensor) or overwrite or one.name in by_name]
+    todo = [one for one in todo if _values.is_meta(one.tensor) or overwrite or one.name in by_name]
     # What cannot be drawn and has no rule is left and reported, such as packed integers.
     left = [item for item in todo if item.name in uncovered and not _can_be_drawn(item.tensor)]
     untouched = {item.name for item in left}
@@ -153,8 +166,9 @@ def materialize_(
         _check_dtype(item, by_name.get(item.name))
     asked = {item.name for item in todo} | kept
     _refuse_uncovered({name: why for name, why in uncovered.items() if name in asked})
+    _refuse_lost(asked_buffers, uncovered)
     if check:
-        _agree(seed, todo, by_name, dtype)
+        _agree(seed, todo, by_name, restored, dtype)
     if parameters and not (todo or left):
         warnings.warn(
             f"nothing was filled: none of the {len(parameters)} parameters is on the meta device; "
@@ -162,22 +176,28 @@ def materialize_(
             stacklevel=2,
         )
 
-    new = {item.name: _allocate(item.tensor, dtype, device) for item in todo}
+    new = {item.name: _values.allocate(item.tensor, dtype, device) for item in todo}
     entries = [
-        entry for item in todo for entry in _entries(item, by_name[item.name], new[item.name])
+        entry
+        for item in todo
+        for entry in _values.entries_of(item, by_name[item.name], new[item.name])
     ]
-    filled = _run(entries, seed, threads)
+    filled = _values.run(entries, seed, threads)
     for item in todo:
-        filled += _write_constants(item, by_name[item.name], new[item.name])
-        _write_computed(item, by_name[item.name].computed(seed), new[item.name])
-        _put(item, new[item.name], device)
+        filled += _values.write_constants(item, by_name[item.name], new[item.name])
+        _values.write_computed(item, by_name[item.name].computed(seed), new[item.name])
+        _values.put(item, new[item.name], device)
     given = {one.name: one for one in restored}
-    for item in buffers:
+    for item in asked_buffers:
         if item.name in given:
-            _restore(item, given[item.name], seed, device)
+            _values.restore(item, given[item.name], seed, device)
     return Report(
         filled=tuple(
-            [line for item in todo for line in _lines(item, by_name[item.name], new[item.name])]
+            [
+                line
+                for item in todo
+                for line in _values.lines(item, by_name[item.name], new[item.name])
+            ]
         ),
         values=filled,
         bytes=sum([tensor.nbytes for tensor in new.values()]),
@@ -187,7 +207,7 @@ def materialize_(
         skipped=tuple(
             [one.name for one in parameters if one.name not in new and one.name not in untouched]
         ),
-        unknown=tuple([item.name for item in (*left, *buffers) if item.name not in given]),
+        unknown=tuple([item.name for item in (*left, *open_buffers) if item.name not in given]),
         computed=tuple(
             [item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]
         ),
@@ -235,15 +255,15 @@ def verify_(
     by_name = {plan.name: plan for plan in plans}
     equal, different, skipped = [], {}, []
     for item in parameters:
-        if _is_meta(item.tensor):
+        if _values.is_meta(item.tensor):
             skipped.append(item.name)
         elif item.name not in uncovered:
             plan = by_name[item.name]
-            again = torch.empty_like(_own(item.tensor), device="cpu", requires_grad=False)
-            _run(list(_entries(item, plan, again)), seed, threads)
-            _write_constants(item, plan, again)
-            _write_computed(item, plan.computed(seed), again)
-            count = _count_different(again, _own(item.tensor).detach().cpu())
+            again = torch.empty_like(
+                _values.memory_of(item.tensor), device="cpu", requires_grad=False
+            )
+            _values.write(item, plan, again, seed, threads)
+            count = _values.count_different(again, _values.memory_of(item.tensor).detach().cpu())
             if count:
                 different[item.name] = count
             else:
@@ -266,7 +286,7 @@ def _repeated(
         stream: None
         for name in new
         for fill, stream in zip(plans[name].fills, plans[name].streams, strict=True)
-        if fill.initializer not in CONSTANTS
+        if fill.initializer not in _values.CONSTANTS
     }
     own = {id(module) for module in model.modules()}
     with _streams_lock:
@@ -287,15 +307,6 @@ def _seed(seed: Seed | None) -> int:
     return check_seed(seed)
 
 
-def _is_meta(tensor: torch.Tensor) -> bool:
-    return _own(tensor).is_meta
-
-
-def _own(tensor: torch.Tensor) -> torch.Tensor:
-    """The memory of this rank."""
-    return tensor._local_tensor if _memory.is_dtensor(tensor) else tensor  # type: ignore[attr-defined,no-any-return]
-
-
 def _check_tensors(todo: list[Named], dtype: torch.dtype | None) -> None:
     if dtype is not None and dtype not in _memory.DTYPES:
         raise _memory.unsupported(torch.empty(0, dtype=dtype, device="meta"))
@@ -314,7 +325,7 @@ def _can_be_drawn(tensor: torch.Tensor) -> bool:
 
 def _check_dtype(item: Named, plan: Plan | None) -> None:
     """A dtype without a draw takes constants only."""
-    drawn = plan is None or any(fill.initializer not in CONSTANTS for fill in plan.fills)
+    drawn = plan is None or any(fill.initializer not in _values.CONSTANTS for fill in plan.fills)
     if drawn and item.tensor.dtype not in _memory.DTYPES:
         raise NotImplementedError(f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}")
 
@@ -331,197 +342,44 @@ def _refuse_uncovered(uncovered: dict[str, str]) -> None:
         )
 
 
-def _agree(seed: int, todo: list[Named], plans: dict[str, Plan], dtype: torch.dtype | None) -> None:
+def _refuse_lost(asked: list[Named], uncovered: dict[str, str]) -> None:
+    """Buffers whose values nothing says: an error on the meta device, a warning where they are real
+    and were to be written again.
+    """
+    lost = {item.name: uncovered[item.name] for item in asked if item.name in uncovered}
+    meta = [item.name for item in asked if item.name in lost and _values.is_meta(item.tensor)]
+    if meta:
+        listed = "\n".join([f"  {name}: {lost[name]}" for name in meta[:20]])
+        more = f"\n  and {len(meta) - 20} more" if len(meta) > 20 else ""
+        raise ValueError(
+            f"nothing says what {len(meta)} of the buffers hold; nothing was changed.  Build the "
+            "model inside fastinit.torch.construction() and give that as the recipe, alone or as "
+            f"(rules, construction); or give buffers={{{meta[0]!r}: initializer}}, or "
+            f'buffers="leave" to leave them on the meta device:\n{listed}{more}'
+        )
+    if lost:
+        more = ", ..." if len(lost) > 5 else ""
+        warnings.warn(
+            f"{len(lost)} buffers keep what they hold, since nothing says what their values are: "
+            f"{', '.join(list(lost)[:5])}{more}; where to_empty() made them that is not defined. "
+            'buffers="leave" accepts it, and buffers={name: initializer} fills them',
+            stacklevel=3,
+        )
+
+
+def _agree(
+    seed: int,
+    todo: list[Named],
+    plans: dict[str, Plan],
+    restored: list[Plan],
+    dtype: torch.dtype | None,
+) -> None:
     if _ranks.world() > 1:
         tensors = [
             f"{item.name} {tuple(item.tensor.shape)} {dtype or item.tensor.dtype}" for item in todo
         ]
-        recipe = [plans[item.name].fingerprint(seed) for item in todo]
+        given = [plans[item.name] for item in todo] + [one for one in restored if one.fills]
+        recipe = [one.fingerprint(seed) for one in given]
         _ranks.agree(
             seed, {"names, shapes and dtypes": "\n".join(tensors), "recipe": "\n".join(recipe)}
         )
-
-
-# ------------------------------------------------------------------------------------------ filling
-
-
-class Entry(NamedTuple):
-    """One argument of the many-tensor fill, and its round: later rounds overwrite parts of earlier
-    ones.
-    """
-
-    round: int
-    fill: tuple[Any, ...]
-
-
-def _allocate(tensor: torch.Tensor, dtype: torch.dtype | None, device: Any) -> torch.Tensor:
-    """Memory for this rank's part, where it is drawn: new, or a real tensor's own where it is
-    written again.
-    """
-    own = _own(tensor).detach()
-    kind = dtype if dtype is not None and own.dtype.is_floating_point else own.dtype
-    place = torch.device("cpu" if device is None else device)
-    if device is None and not own.is_meta:
-        place = own.device
-    elif device is None and _memory.is_dtensor(tensor):
-        place = torch.device(tensor.device_mesh.device_type)  # type: ignore[attr-defined]
-    if place.type == "cuda":
-        index = torch.cuda.current_device() if place.index is None else place.index
-        place = torch.device("cpu" if engine.gpu(index) is None else f"cuda:{index}")
-    else:
-        place = torch.device("cpu")
-    if own.device == place and own.dtype == kind:
-        return own
-    return torch.empty_strided(own.shape, own.stride(), dtype=kind, device=place)
-
-
-def _pieces(item: Named) -> list[tuple[Box, Box]]:
-    """(place in this rank's memory, place in the whole) of every box that this rank holds."""
-    if _memory.is_dtensor(item.tensor):
-        from . import dtensor
-
-        return list(dtensor.pieces(item.tensor, item.fsdp))  # type: ignore[arg-type]
-    whole = tuple([slice(0, size, 1) for size in item.tensor.shape])
-    return [(whole, whole)]
-
-
-def _entries(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
-    if memory.dtype not in _memory.DTYPES:
-        return  # constants only, which torch writes
-    rounds: list[int] = []
-    for number, fill in enumerate(plan.fills):
-        under = [rounds[n] for n in range(number) if plan.fills[n].view.overlaps(fill.view)]
-        rounds.append(1 + max(under) if under else 0)
-        for here, there in _pieces(item):
-            part = _part(memory[here], there, fill)
-            if part is not None:
-                tensor, region = part
-                entry = (
-                    _memory.lend(tensor),
-                    fill.initializer,
-                    fill.arguments,
-                    plan.streams[number],
-                    region,
-                    fill.view.shape,
-                )
-                yield Entry(rounds[-1], entry)
-
-
-def _part(box: torch.Tensor, there: Box, fill: Fill) -> tuple[torch.Tensor, Box] | None:
-    """The part of a box of the whole tensor that a fill goes to, seen as the fill sees it, and its
-    region there.
-    """
-    view = fill.view
-    if view.plain:
-        return box, there
-    low = [max(part.start, start) for part, start in zip(there, view.starts, strict=True)]
-    high = [
-        min(part.stop, start + size)
-        for part, start, size in zip(there, view.starts, view.sizes, strict=True)
-    ]
-    if any(first >= last for first, last in zip(low, high, strict=True)):
-        return None
-    # Axes of the base that the view does not have are fixed at one index; the others come in the
-    # view's order.  Only views are made: an index for each axis would copy a single element.
-    for axis, (first, last, part) in enumerate(zip(low, high, there, strict=True)):
-        box = box.narrow(axis, first - part.start, last - first)
-    kept = [axis for axis in view.axes if axis is not None]
-    box = box.permute(kept + [axis for axis in range(box.ndim) if axis not in kept])
-    box = box[(slice(None),) * len(kept) + (0,) * (box.ndim - len(kept))]
-    box = box[tuple([None if axis is None else slice(None) for axis in view.axes])]
-    region = [
-        slice(0, 1, 1)
-        if axis is None
-        else slice(low[axis] - view.starts[axis], high[axis] - view.starts[axis], 1)
-        for axis in view.axes
-    ]
-    return box, tuple(region)
-
-
-def _run(entries: list[Entry], seed: int, threads: int | None) -> int:
-    """Fill round after round, almost always one; the number of values."""
-    values = 0
-    for number in sorted({entry.round for entry in entries}):
-        report = fill_many(
-            [entry.fill for entry in entries if entry.round == number], seed=seed, threads=threads
-        )
-        values += report.values
-    return values
-
-
-def _write_constants(item: Named, plan: Plan, memory: torch.Tensor) -> int:
-    """Fill a tensor of a dtype without a draw; the number of values."""
-    if memory.dtype in _memory.DTYPES or not plan.fills:
-        return 0
-    for here, there in _pieces(item):
-        for fill in plan.fills:
-            part = _part(memory[here], there, fill)
-            if part is not None:
-                part[0].fill_(_constant(fill))
-    return memory.numel()
-
-
-def _constant(fill: Fill) -> Any:
-    return fill.arguments.get("value", CONSTANTS[fill.initializer])
-
-
-def _write_computed(item: Named, computed: torch.Tensor | None, memory: torch.Tensor) -> None:
-    if computed is not None:
-        for here, there in _pieces(item):
-            memory[here] = computed[there].to(memory.dtype)
-
-
-def _count_different(one: torch.Tensor, two: torch.Tensor) -> int:
-    if one.dtype not in _memory.DTYPES:
-        return int(torch.ne(one, two).sum())
-    dtype = _memory.DTYPES[one.dtype]
-    return int(np.count_nonzero(_memory.bits(one, dtype) != _memory.bits(two, dtype)))
-
-
-def _lines(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Filled]:
-    """A line for every part of a fill that this rank holds, or an empty one where it holds none."""
-    dtype = str(memory.dtype).removeprefix("torch.")
-    for fill, stream in zip(plan.fills, plan.streams, strict=True):
-        parts = [_part(memory[here], there, fill) for here, there in _pieces(item)]
-        shape = fill.view.shape
-        held = [(region, tensor.numel()) for tensor, region in filter(None, parts)]
-        for region, values in held or [((slice(0, 0, 1),) * len(shape), 0)]:
-            own = fill.initializer, fill.arguments
-            yield Filled(item.name, *own, shape, region, dtype, stream, values)
-
-
-# ------------------------------------------------------------------------------ back into the model
-
-
-def _put(item: Named, memory: torch.Tensor, device: Any) -> None:
-    """The new parameter in every place of the old one."""
-    old = item.tensor
-    own = _own(old)
-    if not own.is_meta and own.data_ptr() == memory.data_ptr() and device is None:
-        _memory.bump(own)  # it was filled where it is
-        return
-    if _memory.is_dtensor(old):
-        from . import dtensor
-
-        new: torch.Tensor = dtensor.like(old, memory, device)
-    else:
-        place = device if device is not None or own.is_meta else own.device
-        new = memory if place is None else memory.to(place)
-    if isinstance(old, nn.Parameter):
-        new = nn.Parameter(new, requires_grad=old.requires_grad)
-    new.__dict__.update(old.__dict__)
-    if torch.__future__.get_swap_module_params_on_conversion():
-        torch.utils.swap_tensors(old, new)
-        return
-    for site in item.sites:
-        setattr(site.module, site.attribute, new)
-
-
-def _restore(item: Named, plan: Plan, seed: int, device: Any) -> None:
-    """A buffer gets the values that the model's own code gives it."""
-    value = torch.empty(tuple(item.tensor.shape), dtype=item.tensor.dtype, device="cpu")
-    _run(list(_entries(item, plan, value)), seed, None)
-    _write_constants(item, plan, value)
-    _write_computed(item, plan.computed(seed), value)
-    for site in item.sites:
-        site.module._buffers[site.attribute] = value if device is None else value.to(device)

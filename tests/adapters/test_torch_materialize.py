@@ -389,8 +389,10 @@ def test_values_that_the_code_computes_without_drawing_are_kept_and_told():
                 self.rate.copy_(torch.log(torch.arange(1, 7)))
                 self.table.copy_(torch.tensor([1.0, 2.0, 3.0]))
 
+    with pytest.raises(ValueError, match="what 1 of the buffers hold"):
+        fit.materialize_(on_meta(Decay))
     model = on_meta(Decay)
-    report = fit.materialize_(model)
+    report = fit.materialize_(model, buffers={"lost": "leave"})
     assert (
         report.computed == ("rate",)
         and report.restored == ("table",)
