@@ -14,7 +14,7 @@ from . import _names, _recipe
 from ._describe import is_saved
 from ._prove import Fill
 from ._recipe import Plan, Recipe
-from .materialize import CONSTANTS
+from ._values import CONSTANTS
 
 
 def laws(model: nn.Module, recipe: Recipe = None, *, prefix: str = "") -> list[Law]:
