@@ -5,8 +5,9 @@ Not imported by `import fastinit`.  The spec's language: spec.py.  The jobs: mat
 verify.py.  Specs that come with the package: presets/*.toml.
 """
 
-from .describe import describe, spec_of
+from .describe import describe
 from .errors import SpecError
+from .header import is_ours, spec_of
 from .index import files
 from .load import load
 from .materialize import Report, is_folder, materialize
@@ -30,6 +31,7 @@ __all__ = [
     "describe",
     "files",
     "is_folder",
+    "is_ours",
     "load",
     "materialize",
     "plan",

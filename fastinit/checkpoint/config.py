@@ -111,10 +111,10 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
         )
     entries = tuple(_entry(one) for one in described)
     tied = {other: one.name for one in described for other in one.tied}
-    return Spec(name, entries, {"format": "pt"}, None, _others(name, kind), tied)
+    return Spec(name, entries, {"format": "pt"}, None, companions(name, kind), tied)
 
 
-def _others(name: str, kind: DType | None) -> dict[str, bytes]:
+def companions(name: str, kind: DType | None) -> dict[str, bytes]:
     """The config and what belongs to it, as they are but for the dtype."""
     with open(name, "rb") as file:
         content = file.read()

@@ -14,30 +14,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..typing import PathLike
-from . import index
 from .config import CONFIG
 from .load import load
 from .source import AnySpec
 from .spec import Entry, Spec
-from .verify import own_spec
 
 _NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a part of a name that is a number
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def spec_of(path: PathLike) -> Spec:
-    """The spec of a checkpoint that is there: a file or a folder that fastinit wrote.
-
-    Raises
-    ------
-    ValueError
-        A file of another writer: its names and shapes do not say how its tensors are drawn.
-    """
-    found = index.files(path)
-    parts = [own_spec(one) for one in found]
-    entries = tuple(entry for part in parts for entry in part.entries)
-    return Spec(str(path), entries, parts[0].metadata)
 
 
 def describe(spec: AnySpec | Spec) -> str:

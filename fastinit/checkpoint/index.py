@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from .._core import safetensors
 from .._core.arguments import shown
 from ..typing import PathLike
-from .plan import INDEX, WHOLE
 
+WHOLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+INDEX_ENDING = ".safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 
@@ -30,7 +32,7 @@ class Found(NamedTuple):
 
 
 def files(path: PathLike, lenient: bool = False) -> list[Found]:
-    """Read the headers of a checkpoint, a file or a folder.
+    """Read the headers of a checkpoint: a file, a folder, or an index.
 
     With `lenient`, tensors of unknown dtypes are listed apart, and a folder of several files needs
     no index.
@@ -46,6 +48,8 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
     if not os.path.isdir(name):
         if os.path.splitext(name)[1].lower() in PICKLES:
             raise ValueError(_pickle(name))
+        if name.endswith(INDEX_ENDING):
+            return _indexed(os.path.dirname(name) or os.curdir, name, lenient)
         return [_found(name, lenient)]
     index = os.path.join(name, INDEX)
     if os.path.lexists(index):

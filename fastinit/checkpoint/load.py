@@ -1,13 +1,13 @@
-"""load(): whatever describes a model, resolved: a preset, a spec, or a model's config.
+"""load(): whatever describes a model, resolved: a preset, a spec, a model's config, a checkpoint.
 
-Specs: spec.py.  Configs that transformers knows: config.py.
+Specs: spec.py.  Configs that transformers knows: config.py.  Checkpoints: header.py.
 """
 
 from __future__ import annotations
 
 from .._core import engine
 from ..typing import Dtype
-from . import config
+from . import config, header
 from .source import AnySpec, read
 from .spec import Spec, override, resolve
 
@@ -21,12 +21,14 @@ def load(spec: AnySpec, dtype: Dtype | None = None, *, recipe: AnySpec | None = 
     spec : str, path or mapping
         A preset's name ("gpt2"), a path that ends in .toml or .json, or a mapping of that form.  Or
         a Hugging Face model's folder or config.json, of any architecture that transformers builds:
-        its weights are initialized as its own code does.
+        its weights are initialized as its own code does.  Or a checkpoint (a .safetensors file, an
+        index of such files, or a folder with them and no config.json), whose names and shapes are
+        taken.
     dtype : Dtype, optional
         In place of the spec's top-level dtype; a tensor or a rule that names its own keeps it.
-
     recipe : str, path or mapping, optional
         A spec with the keys constants and rules only: what its rules match is drawn as they say.
+        A checkpoint of another writer needs one, which matches all its tensors.
 
     Returns
     -------
@@ -47,6 +49,11 @@ def load(spec: AnySpec, dtype: Dtype | None = None, *, recipe: AnySpec | None = 
     """
     if config.is_config(spec):
         resolved = config.load_config(spec, dtype)  # type: ignore[arg-type]
+    elif header.is_checkpoint(spec):
+        resolved = header.load_header(spec, dtype)  # type: ignore[arg-type]
     else:
         resolved = resolve(read(spec), dtype)
-    return resolved if recipe is None else override(resolved, read(recipe))
+    if recipe is not None:
+        resolved = override(resolved, read(recipe))
+    header.check_said(resolved, recipe is not None)
+    return resolved

@@ -9,6 +9,7 @@ folder).  Who compares files with it: verify.py.
 from __future__ import annotations
 
 import json
+import re
 
 # Not hashlib: importing that costs 20 ms (OpenSSL), and _blake2 is the same function without it.
 from _blake2 import blake2b
@@ -20,13 +21,12 @@ from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.stream import STREAM_VERSION, check_seed, stream_id
 from ..typing import Dtype, Seed, Write
+from .index import INDEX, WHOLE
 from .load import load
 from .source import AnySpec
 from .spec import Entry, Patched, Spec, not_here
 
 SHARD_SIZE = 5_000_000_000  # bytes of a file's tensors; transformers 4's own default
-WHOLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 
 
 class File(NamedTuple):
@@ -154,10 +154,13 @@ def plan(
 
 
 def _shards(spec: Spec, size: int | None) -> Iterator[list[Entry]]:
-    """The entries of each file: in the spec's order, each as many as fit, at least one."""
+    """The entries of each file: by name, numbers in it by value, each as many as fit, at least one.
+
+    Not in the spec's order: a config, its spec and its files list the same tensors in three orders.
+    """
     shard: list[Entry] = []
     room = size
-    for entry in spec.entries:
+    for entry in sorted(spec.entries, key=_place):
         needed = entry.nbytes
         if size is not None and room is not None:
             if shard and needed > room:
@@ -166,6 +169,15 @@ def _shards(spec: Spec, size: int | None) -> Iterator[list[Entry]]:
             room -= needed
         shard.append(entry)
     yield shard
+
+
+def _place(entry: Entry) -> tuple[list[str | tuple[int, str]], str]:
+    """A key by which layer 2 comes before layer 10."""
+    parts: list[str | tuple[int, str]] = list(re.split("([0-9]+)", entry.name))
+    for at in range(1, len(parts), 2):
+        digits = str(parts[at]).lstrip("0")
+        parts[at] = len(digits), digits
+    return parts, entry.name
 
 
 def _file(name: str, entries: list[Entry], metadata: dict[str, str]) -> File:

@@ -21,14 +21,15 @@ import numpy as np
 from .._core import dtypes, engine
 from .._core.arguments import shown
 from .._core.safetensors import Tensor
-from .._core.stream import STREAM_VERSION, check_seed
+from .._core.stream import check_seed
 from ..typing import Array, Dtype, PathLike, Seed
 from . import index
 from .draw import Sample, draw_file
+from .header import own_spec, seed_of
 from .load import load
 from .plan import File, file_of
-from .source import AnySpec, read_text
-from .spec import Entry, Spec, not_here, resolve
+from .source import AnySpec
+from .spec import Entry, Spec, not_here
 
 
 class Checked(NamedTuple):
@@ -172,42 +173,6 @@ def verify(
     return Verified(
         os.fsdecode(path), drawn_by, tuple(tensors), tuple(sorted(expected - names)), compared
     )
-
-
-def seed_of(file: index.Found) -> int:
-    """The seed that a file's metadata say."""
-    text = file.metadata.get("fastinit.seed")
-    version = file.metadata.get("fastinit.stream_version", str(STREAM_VERSION))
-    if text is None:
-        raise ValueError(
-            f"{file.path!r} does not say how it was drawn (it has no fastinit metadata); give a "
-            "spec and a seed (--spec, --seed)"
-        )
-    if version != str(STREAM_VERSION):
-        raise ValueError(
-            f"{file.path!r} was drawn by stream version {shown(version)}, and this is version "
-            f"{STREAM_VERSION}"
-        )
-    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
-        raise ValueError(f"{file.path!r} says the seed {shown(text)}, not an integer in [0, 2**64)")
-    return int(text)
-
-
-def own_spec(file: index.Found) -> Spec:
-    """The spec in a file's metadata, which may not make us read other files."""
-    seed_of(file)  # which says what is wrong with a file that is not ours
-    text = file.metadata.get("fastinit.spec")
-    if text is None:
-        raise ValueError(f"{file.path!r} does not say its spec; give one (--spec)")
-    source = read_text(text, f"{file.path}: fastinit.spec")
-    spec = resolve(source)
-    for entry in spec.entries:
-        if entry.initializer == "pretrained":
-            raise ValueError(
-                f"{file.path!r}: tensor {shown(entry.name)} came from another file; give the spec "
-                "(--spec) if that file may be read"
-            )
-    return spec
 
 
 def match(found: index.Found, entries: dict[str, Entry]) -> tuple[list[Checked], File]:

@@ -19,9 +19,10 @@ from .._core import safetensors
 from .._core.arguments import shown
 from .._core.safetensors import NewFile
 from ..typing import PathLike
-from . import index, verify
+from . import header, index, verify
 from .draw import draw_file
-from .plan import INDEX, File, Plan
+from .index import INDEX
+from .plan import File, Plan
 
 Names = tuple[str, ...]
 
@@ -142,7 +143,7 @@ def seed_of(path: PathLike) -> int | None:
     for one in names:
         if os.path.isfile(one):
             with contextlib.suppress(ValueError):
-                return verify.seed_of(index.files(one)[0])
+                return header.seed_of(index.files(one)[0])
     return None
 
 

@@ -26,8 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "spec",
         metavar="SPEC",
-        help="a preset (see: fastinit presets), a .toml or .json file, or a Hugging Face model's "
-        "folder or config.json",
+        help="a preset (see: fastinit presets), a .toml or .json file, a Hugging Face model's "
+        "folder or config.json, or (with --recipe) a .safetensors file or an index, whose names "
+        "and shapes are taken",
     )
     parser.add_argument(
         "-o",
@@ -166,8 +167,9 @@ LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun
-    ("SLURM_PROCID", "SLURM_NTASKS"),
+    # srun.  Not SLURM_NTASKS: a batch script without srun has it too, with SLURM_PROCID=0, and is
+    # the only process, which must write all files.
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 
 

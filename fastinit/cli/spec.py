@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 SUMMARY = "write the spec of a config, checkpoint or preset as TOML"
 EXAMPLE = "  fastinit spec path/to/config.json > model.toml"
@@ -13,23 +12,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a model's folder or config.json, a checkpoint of fastinit, or a spec",
+        help="a model's folder or config.json, a checkpoint, or a spec",
     )
     parser.add_argument("--dtype", help="in place of the source's dtype")
+    parser.add_argument(
+        "--recipe",
+        metavar="FILE",
+        help="rules that change the spec; a checkpoint of another writer, which says only names "
+        "and shapes, needs them",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     from .. import checkpoint
 
-    source = options.source
-    folder = os.path.isdir(source)
-    if source.endswith(".safetensors") or (
-        folder and any(name.endswith(".safetensors") for name in os.listdir(source))
-    ):
-        # A checkpoint holds its spec in the metadata of its files.
+    # A folder that fastinit wrote has a config too; the metadata of its files say more.
+    if checkpoint.is_ours(options.source) and options.recipe is None:
         if options.dtype is not None:
             raise ValueError("--dtype is for a config or a spec; a checkpoint has its dtypes")
-        print(checkpoint.describe(checkpoint.spec_of(source)), end="")
+        spec = checkpoint.spec_of(options.source)
     else:
-        print(checkpoint.describe(checkpoint.load(source, options.dtype)), end="")
+        spec = checkpoint.load(options.source, options.dtype, recipe=options.recipe)
+    print(checkpoint.describe(spec), end="")
     return 0

@@ -74,7 +74,7 @@ def test_what_is_no_file_name_is_a_folder(tmp_path, monkeypatch, capsys, spec, n
         ({}, (0, 1)),
         ({"RANK": "1", "WORLD_SIZE": "4"}, (1, 4)),
         ({"RANK": "1"}, (0, 1)),
-        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "3"}, (2, 3)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "3"}, (0, 1)),  # a batch script without srun
         ({"SLURM_PROCID": "2", "SLURM_NTASKS": "9", "SLURM_STEP_NUM_TASKS": "3"}, (2, 3)),
         ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, (0, 2)),
         ({"PMI_RANK": "1", "PMI_SIZE": "2"}, (1, 2)),

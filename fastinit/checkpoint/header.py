@@ -1,0 +1,143 @@
+"""What the files of a checkpoint say of themselves: how fastinit drew them, or only names and shapes.
+
+Headers alone are read, no weight.  Whether a header is sound: index.py.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .._core import dtypes
+from .._core.arguments import shown
+from .._core.stream import STREAM_VERSION
+from ..typing import Dtype, PathLike
+from . import config, index
+from .errors import SpecError
+from .source import read_text
+from .spec import Entry, Spec, resolve
+
+_SPEC = "fastinit.spec"
+
+
+def is_checkpoint(path: object) -> bool:
+    """Whether a path is a safetensors file, an index of such files, or a folder with them."""
+    if not isinstance(path, (str, os.PathLike)):
+        return False
+    name = os.fsdecode(path)
+    if not os.path.isdir(name):
+        return name.endswith((".safetensors", index.INDEX_ENDING))
+    return any(one.endswith(".safetensors") for one in os.listdir(name))
+
+
+def spec_of(path: PathLike) -> Spec:
+    """The spec of a checkpoint that is there: a file or a folder that fastinit wrote.
+
+    Raises
+    ------
+    ValueError
+        A file of another writer: its names and shapes do not say how its tensors are drawn.
+    """
+    found = index.files(path)
+    parts = [own_spec(one) for one in found]
+    entries = tuple(entry for part in parts for entry in part.entries)
+    return Spec(str(path), entries, parts[0].metadata, None, _beside(path, None))
+
+
+def is_ours(path: object) -> bool:
+    """Whether a path is a checkpoint all of whose files say how fastinit drew them."""
+    return is_checkpoint(path) and all(_SPEC in one.metadata for one in index.files(path))  # type: ignore[arg-type]
+
+
+def load_header(path: PathLike, dtype: Dtype | None = None) -> Spec:
+    """The spec of a checkpoint; of a file of another writer the names and shapes, which a recipe
+    must say how to draw.
+
+    Raises
+    ------
+    ValueError
+        See index.files(); or a dtype for a checkpoint of fastinit, which has its own.
+    """
+    if is_ours(path):
+        if dtype is not None:
+            raise ValueError(
+                "dtype is for a config or a spec; a checkpoint of fastinit has its own"
+            )
+        return spec_of(path)
+    found = index.files(path)
+    kind = None if dtype is None else dtypes.resolve(dtype)
+    entries = []
+    for one in found:
+        for tensor in one.layout.tensors:
+            own = tensor.dtype if kind is None or not tensor.dtype.is_float else kind
+            entries.append(Entry(tensor.name, tensor.shape, own, UNSAID, {}, _unsaid))
+    form = found[0].metadata.get("format", "pt")
+    return Spec(os.fsdecode(path), tuple(entries), {"format": form}, None, _beside(path, kind))
+
+
+UNSAID = ""  # the initializer of a tensor that nothing says how to draw
+
+
+def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None:
+    raise ValueError("nothing says how this tensor is drawn")
+
+
+def _beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
+    name = os.fsdecode(path)
+    folder = name if os.path.isdir(name) else os.path.dirname(os.path.abspath(name))
+    path = os.path.join(folder, config.CONFIG)
+    return config.companions(path, kind) if os.path.isfile(path) else {}
+
+
+def check_said(spec: Spec, recipe: bool) -> None:
+    """Refuse a spec with tensors that nothing says how to draw."""
+    unsaid = [entry.name for entry in spec.entries if entry.initializer == UNSAID]
+    if not unsaid:
+        return
+    if not recipe:
+        raise SpecError(
+            "says names and shapes, and not how its tensors are drawn; give a recipe (--recipe FILE)"
+            ", or the model's config.json in its place",
+            spec.label,
+        )
+    raise SpecError(
+        f"no rule of the recipe matches {shown(unsaid[0])}"
+        + (f" and {len(unsaid) - 1} other tensors" if len(unsaid) > 1 else "")
+        + "; the last rule may be for '*'",
+        spec.label,
+    )
+
+
+def seed_of(file: index.Found) -> int:
+    """The seed that a file's metadata say."""
+    text = file.metadata.get("fastinit.seed")
+    version = file.metadata.get("fastinit.stream_version", str(STREAM_VERSION))
+    if text is None:
+        raise ValueError(
+            f"{file.path!r} does not say how it was drawn (it has no fastinit metadata); give a "
+            "spec and a seed (--spec, --seed)"
+        )
+    if version != str(STREAM_VERSION):
+        raise ValueError(
+            f"{file.path!r} was drawn by stream version {shown(version)}, and this is version "
+            f"{STREAM_VERSION}"
+        )
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
+        raise ValueError(f"{file.path!r} says the seed {shown(text)}, not an integer in [0, 2**64)")
+    return int(text)
+
+
+def own_spec(file: index.Found) -> Spec:
+    """The spec in a file's metadata, which may not make us read other files."""
+    seed_of(file)  # which says what is wrong with a file that is not ours
+    text = file.metadata.get(_SPEC)
+    if text is None:
+        raise ValueError(f"{file.path!r} does not say its spec; give one (--spec)")
+    source = read_text(text, f"{file.path}: {_SPEC}")
+    spec = resolve(source)
+    for entry in spec.entries:
+        if entry.initializer == "pretrained":
+            raise ValueError(
+                f"{file.path!r}: tensor {shown(entry.name)} came from another file; give the spec "
+                "(--spec) if that file may be read"
+            )
+    return spec
