@@ -518,6 +518,16 @@ class NewFile:
             os.lseek(self._file, offset, os.SEEK_SET)
             return os.write(self._file, view)
 
+    def sync(self) -> None:
+        """Bring the bytes to the disk: all are written.  commit() does it too."""
+        direct, self._direct = self._direct, -1
+        try:
+            if direct >= 0:
+                os.close(direct)
+            self._sync()
+        except OSError as error:
+            raise self._explained(error) from None
+
     def commit(self) -> None:
         """Bring the bytes to the disk, then give the file its name."""
         try:

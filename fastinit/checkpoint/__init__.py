@@ -5,7 +5,7 @@ Not imported by `import fastinit`.  The spec's language: spec.py.  The jobs: mat
 verify.py.  Specs that come with the package: presets/*.toml.
 """
 
-from .describe import describe
+from .describe import describe, rules
 from .errors import SpecError
 from .header import is_ours, spec_of
 from .index import files
@@ -37,6 +37,7 @@ __all__ = [
     "plan",
     "preset",
     "presets",
+    "rules",
     "seed_of",
     "spec_of",
     "verify",

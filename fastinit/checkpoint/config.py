@@ -19,7 +19,7 @@ from .._core.draws import Draw
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike, Write
 from .errors import SpecError
-from .spec import Entry, Patched, Spec, block_rule
+from .spec import COMPUTED, Entry, Patched, Spec, block_rule
 
 if TYPE_CHECKING:
     from ..torch._describe import Described
@@ -145,7 +145,7 @@ def _entry(one: Described) -> Entry:
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         one.write(target.view, seed, threads)
 
-    return Entry(one.name, one.shape, one.dtype, "computed", {}, write)
+    return Entry(one.name, one.shape, one.dtype, COMPUTED, {}, write)
 
 
 def _as_initializer(one: Described) -> Entry | None:

@@ -17,7 +17,7 @@ from typing import Any
 from .config import CONFIG
 from .load import load
 from .source import AnySpec
-from .spec import Entry, Spec
+from .spec import COMPUTED, Entry, Spec
 
 _NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a part of a name that is a number
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,7 +50,7 @@ def describe(spec: AnySpec | Spec) -> str:
     """
     spec = spec if isinstance(spec, Spec) else load(spec)
     for entry in spec.entries:
-        if entry.initializer == "computed":
+        if entry.initializer == COMPUTED:
             raise ValueError(
                 f"{entry.name!r:.80} is computed by the model's own code, which no spec can say; "
                 "materialize the config itself"
@@ -83,6 +83,50 @@ def _config(spec: Spec, default: str) -> dict[str, Any]:
         for key, value in config.items()
         if key not in ("dtype", "torch_dtype") or value != default
     }
+
+
+def rules(spec: Spec) -> list[str]:
+    """Say for each rule which tensors it fills: one line for all tensors that one initializer with
+    the same arguments draws.
+
+    Examples
+    --------
+    >>> from fastinit import checkpoint
+    >>> checkpoint.rules(checkpoint.load("gpt2"))[3].partition(": transformer")[0]
+    'normal std=0.00408248: 24 tensors, 35389440 values'
+    """
+    groups: dict[str, list[Entry]] = {}
+    for entry in spec.entries:
+        said = [f"{name}={_said(value)}" for name, value in entry.arguments.items()]
+        if entry.initializer == COMPUTED:
+            said = ["by the model's own code, in torch's arithmetic"]
+        groups.setdefault(" ".join([entry.initializer, *said]), []).append(entry)
+    lines = []
+    for rule, entries in groups.items():
+        folded, ranges = _fold(entries)
+        names = [_numbered(name, ranges) for name, _ in folded]
+        more = f", … ({len(names) - _NAMES} more)" if len(names) > _NAMES else ""
+        values = sum(math.prod(entry.shape) for entry in entries)
+        counts = f"{len(entries)} tensor{'s' * (len(entries) > 1)}, {values} values"
+        lines.append(f"{rule}: {counts}: {', '.join(names[:_NAMES])}{more}")
+    return lines
+
+
+_NAMES = 8  # in one line
+
+
+def _said(value: Any) -> str:
+    """An argument, short: blocks of constants by their number."""
+    if isinstance(value, list):
+        return f"{len(value)} of constants"
+    return f"{value:.6g}" if isinstance(value, float) else str(value).replace(" ", "")
+
+
+def _numbered(name: str, ranges: Mapping[str, tuple[int, int]]) -> str:
+    """A folded name with the range in the place of each index, as a shell writes it: {0..11}."""
+    for index, (first, stop) in ranges.items():
+        name = re.sub(rf"(?<!{{){{{index}}}(?!}})", f"{{{first}..{stop - 1}}}", name)
+    return name.replace("{{", "{").replace("}}", "}")
 
 
 def _most(names: Iterable[str]) -> str:

@@ -1,4 +1,5 @@
-"""What the files of a checkpoint say of themselves: how fastinit drew them, or only names and shapes.
+"""What the files of a checkpoint say of themselves: how fastinit drew them, or only names and
+shapes.
 
 Headers alone are read, no weight.  Whether a header is sound: index.py.
 """
@@ -95,14 +96,13 @@ def check_said(spec: Spec, recipe: bool) -> None:
         return
     if not recipe:
         raise SpecError(
-            "says names and shapes, and not how its tensors are drawn; give a recipe (--recipe FILE)"
-            ", or the model's config.json in its place",
+            "says names and shapes, and not how its tensors are drawn; give a recipe "
+            "(--recipe FILE), or the model's config.json in its place",
             spec.label,
         )
     raise SpecError(
-        f"no rule of the recipe matches {shown(unsaid[0])}"
-        + (f" and {len(unsaid) - 1} other tensors" if len(unsaid) > 1 else "")
-        + "; the last rule may be for '*'",
+        f"no rule of the recipe matches {len(unsaid)} tensors, such as {shown(unsaid[0])}; the "
+        "last rule may be for '*'",
         spec.label,
     )
 

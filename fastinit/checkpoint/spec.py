@@ -48,6 +48,7 @@ from .source import Source, nearest
 
 _KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "rules")
 _MOST_TENSORS = 1_000_000
+COMPUTED = "computed"  # the initializer of what a model's own code computes
 
 
 class Patched(NamedTuple):
@@ -507,7 +508,7 @@ def _entry(
     known: dict[str, Any],
 ) -> Entry:
     given = body["initializer"]
-    if given == "computed":
+    if given == COMPUTED:
         return Entry(tensor.name, shape, dtype, given, {}, not_here)
     if not isinstance(given, str) or given not in _table.INITIALIZERS | _table.ALIASES:
         hint = nearest(str(given), (*_table.INITIALIZERS, *_table.ALIASES))

@@ -65,16 +65,20 @@ def file(job: Writing, path: PathLike) -> tuple[Names, Names]:
 def _write(job: Writing, planned: File, path: str) -> None:
     # A file that is there has been looked at: with resume it was found to be another.
     with NewFile(path, planned.size, job.force) as new:
-        progress = _LockedProgress(job.progress)
-        new.write(0, planned.layout.header)
-        progress(len(planned.layout.header))
-
-        def take(begin: int, data: object) -> None:
-            new.write(begin, data)
-            progress(memoryview(data).nbytes)  # type: ignore[arg-type]
-
-        draw_file(planned, job.plan.seed, job.threads, take, waits=new.waits)
+        _draw(job, planned, new)
         new.commit()
+
+
+def _draw(job: Writing, planned: File, new: NewFile) -> None:
+    progress = _LockedProgress(job.progress)
+    new.write(0, planned.layout.header)
+    progress(len(planned.layout.header))
+
+    def take(begin: int, data: object) -> None:
+        new.write(begin, data)
+        progress(memoryview(data).nbytes)  # type: ignore[arg-type]
+
+    draw_file(planned, job.plan.seed, job.threads, take, waits=new.waits)
 
 
 def _is_whole(job: Writing, planned: File, path: str) -> bool:
@@ -187,7 +191,7 @@ def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names,
     for one in (*(planned.name for planned in job.plan.files), *job.plan.others):
         # Also of files that are there: a kill between link() and unlink() leaves both names.
         safetensors.clear_temporaries(os.path.join(os.path.realpath(name), one))
-    written, kept, todo = [], [], []
+    kept, todo = [], []
     for planned in job.plan.files[rank::world]:
         target = os.path.join(name, planned.name)
         if os.path.lexists(target):
@@ -202,13 +206,12 @@ def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names,
                 )
         todo.append(planned)
     _check_space(sum(planned.size for planned in todo), name)
-    if todo and job.force:
-        # Until the last file is replaced the old index would describe a mixture.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(name, INDEX))
-    for planned in todo:
-        _write(job, planned, os.path.join(name, planned.name))
-        written.append(planned.name)
+    if job.force and os.path.lexists(os.path.join(name, INDEX)):
+        _replace(job, todo, name)
+    else:
+        for planned in todo:
+            _write(job, planned, os.path.join(name, planned.name))
+    written = [planned.name for planned in todo]
     missing = [planned.name for planned in job.plan.files if not _is_there(job, planned, name)]
     if not missing:
         for other, content in job.plan.others.items():
@@ -222,6 +225,48 @@ def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names,
                 new.commit()
             written.append(other)
     return tuple(written), tuple(kept), tuple(missing)
+
+
+def _replace(job: Writing, todo: list[File], name: str) -> None:
+    """Replace files of a checkpoint that is complete: all are drawn before the first is touched.
+
+    Then the old index goes, which would describe a mixture, and the new files take their names.
+    Until then the folder is the old checkpoint, and afterwards it has no index until it is the new.
+    """
+    _check_descriptors(len(todo), name)
+    with contextlib.ExitStack() as stack:
+        drawn = []
+        for planned in todo:
+            path = os.path.join(name, planned.name)
+            new = stack.enter_context(NewFile(path, planned.size, force=True))
+            _draw(job, planned, new)
+            new.sync()
+            drawn.append(new)
+        if drawn:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(name, INDEX))
+            safetensors.sync_folder(name)
+        for new in drawn:
+            new.commit()
+
+
+def _check_descriptors(count: int, name: str) -> None:
+    """An error before anything is drawn, where so many files cannot be open at once."""
+    if os.name != "posix":
+        return
+    import resource  # POSIX only
+
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed != resource.RLIM_INFINITY and count + _OTHER_FILES > allowed:
+        raise OSError(
+            errno.EMFILE,
+            f"{count} files are to be replaced together, and this process may have {allowed} open "
+            "(ulimit -n); raise that, give a larger --shard-size, or remove the old checkpoint",
+            name,
+        )
+
+
+_OTHER_FILES = 50  # that a process has open beside them
 
 
 def _check_folder(job: Writing, name: str, world: int) -> None:

@@ -35,6 +35,7 @@ def show(plan: Plan) -> None:
                 )
             )
     print(table(rows, right=[5]))
+    print(*checkpoint.rules(plan.spec), sep="\n")
     if len(plan.files) > 1:
         for file in plan.files:
             print(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes")

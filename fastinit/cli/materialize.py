@@ -124,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
     )
     how = f"{engine.name()} engine, {engine.isa()}, {threads} thread{'s' * (threads > 1)}"
     print(f"{report.path}: {counts}, {time.perf_counter() - began:.2f} s ({how})")
+    print(*checkpoint.rules(plan.spec), sep="\n")
     if folder or report.kept:
         _show_files(report, rank, world_size)
     if folder and "config.json" not in plan.others:

@@ -63,6 +63,18 @@ def test_tensors_that_differ_by_a_number_are_one_line():
     assert len(checkpoint.describe("gpt2").splitlines()) < 40
 
 
+def test_each_rule_has_a_line_that_says_what_it_fills():
+    lines = checkpoint.rules(checkpoint.load(SPEC))
+    assert lines[0] == (
+        "normal std=0.02: 33 tensors, 257 values: embedding, h.{0..3}.w, h.{0..3}.e.{1..2}.w, "
+        "a.0.0, a.1.1, a.2.2, a.3.3, {0..3}, … (8 more)"
+    )
+    assert "zeros: 4 tensors, 12 values: h.{0..3}.inner.7.b" in lines
+    assert "normal blocks=1 of constants: 1 tensor, 12 values: pad" in lines
+    counts = [int(line.split(": ")[1].split()[0]) for line in lines]
+    assert sum(counts) == len(checkpoint.load(SPEC).entries)
+
+
 def test_a_checkpoint_says_its_spec(tmp_path, capsys):
     for name, size in (("one.safetensors", None), ("many/", 300)):
         target = f"{tmp_path}/{name}"

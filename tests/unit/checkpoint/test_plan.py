@@ -89,10 +89,20 @@ def test_each_file_says_its_seed_its_plan_and_its_own_part_of_the_spec():
         assert sorted(own) == sorted(tensor.name for tensor in file.layout.tensors)
 
 
-def test_the_order_of_tensors_decides_the_shards_and_nothing_else():
+def test_the_order_of_tensors_decides_nothing():
     turned = {**SPEC, "tensors": dict(reversed(SPEC["tensors"].items()))}
-    assert checkpoint.plan(SPEC, 0).files == checkpoint.plan(turned, 0).files
-    assert names(checkpoint.plan(turned, 0, shard_size=800)) == [["c", "d"], ["big"], ["a", "b"]]
+    for size in (None, 800):
+        plan, other = (checkpoint.plan(one, 0, shard_size=size) for one in (SPEC, turned))
+        assert (plan.files, plan.digest) == (other.files, other.digest)
+
+
+def test_shards_follow_the_numbers_in_names_by_value():
+    tensors = {f"h.{layer}.{part}": [4] for layer in (10, 9, 1, 0, 100) for part in ("w", "b")}
+    spec = {**SPEC, "tensors": {**tensors, "7": [4], "h": [4], "h.009.w": [4]}}
+    plan = checkpoint.plan(spec, 0, shard_size=1)
+    layers = [f"h.{layer}.{part}" for layer in (0, 1, 9, 10, 100) for part in ("b", "w")]
+    layers.insert(layers.index("h.9.w"), "h.009.w")
+    assert names(plan) == [[name] for name in ["7", "h", *layers]]
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "5GB", True])

@@ -33,7 +33,8 @@ def test_materialize_writes_the_file_that_python_writes(tmp_path, spec, capsys):
     assert err == ""
     assert re.fullmatch(
         re.escape(f"{path}: 5 tensors, 54 values, {path.stat().st_size} bytes, seed 16, ")
-        + r"\d+\.\d\d s \(.*, 1 thread\)\n",
+        + r"\d+\.\d\d s \(.*, 1 thread\)\n"
+        + re.escape("\n".join(checkpoint.rules(checkpoint.load(spec))) + "\n"),
         out,
     )
     checkpoint.materialize(spec, tmp_path / "y", seed=16, dtype="float16")
