@@ -19,7 +19,7 @@ from torch import nn
 
 from . import _names, _wrapped
 from ._log import Log, Recorder, Ref
-from ._names import Named
+from ._names import Named, Site
 from ._replay import read
 
 
@@ -43,14 +43,16 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
         for item in buffers:
             if not standins[item.name].is_meta and standins[item.name].numel():
                 log.literal(standins[item.name], standins[item.name], before=True)
+        lost, others = _tied(model, parameters)
         with torch.no_grad(), Recorder(log, read):
             # The first module that holds a tied parameter comes last, and so has the last word, as
             # its name counts.
-            for _, module in reversed(list(_names.modules(model))):
-                for method in ("reset_parameters", "_reset_parameters"):
-                    _reset(log, module, getattr(type(module), method, None))
+            with _apart(lost):
+                for _, module in reversed(list(_names.modules(model))):
+                    for method in ("reset_parameters", "_reset_parameters"):
+                        _reset(log, module, getattr(type(module), method, None))
             writes = {name: standin._version for name, standin in standins.items()}
-            with _untied(parameters):
+            with _apart(others):
                 _init_weights(log, model)
         now = [_now(item) for item in (*parameters, *buffers)]
         for name, standin in standins.items():
@@ -138,6 +140,11 @@ def _pretrained_model() -> Any:
     return getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
 
 
+def _adapter_layer() -> Any:
+    """PEFT's class of the layers that it puts in place of a model's own, where PEFT is imported."""
+    return getattr(sys.modules.get("peft.tuners.tuners_utils"), "BaseTunerLayer", ())
+
+
 def with_init_weights(model: nn.Module) -> list[str]:
     """The types of modules with an init_weights(), a widespread name for what constructors do
     (timm, torch's tutorials).
@@ -159,9 +166,10 @@ def _init_weights(log: Log, model: nn.Module) -> None:
     PreTrainedModel around it.
 
     Children come first, and each module is marked when it is done: some code (ViT-MAE's) asks its
-    children for the mark.
+    children for the mark.  Of a PEFT adapter only the base layer counts: the rest was made after
+    transformers had initialized the model, so that _init_weights never saw it.
     """
-    base = _pretrained_model()
+    base, adapter = _pretrained_model(), _adapter_layer()
     if base is None:
         return
     marked: list[nn.Module] = []
@@ -169,8 +177,11 @@ def _init_weights(log: Log, model: nn.Module) -> None:
     def walk(module: nn.Module, owner: Any) -> None:
         if isinstance(module, base):
             owner = module
-        for child in module.children():
-            walk(child, owner)
+        inner = owner
+        if isinstance(module, adapter):
+            inner, owner = owner, None
+        for name, child in module.named_children():
+            walk(child, inner if owner is not None or name == "base_layer" else None)
         if owner is not None and not getattr(module, "_is_hf_initialized", False):
             what = f"{type(owner).__name__}._init_weights({type(module).__name__})"
             _attempt(log, module, what, lambda: owner._init_weights(module))
@@ -185,18 +196,36 @@ def _init_weights(log: Log, model: nn.Module) -> None:
             del module.__dict__["_is_hf_initialized"]
 
 
-@contextlib.contextmanager
-def _untied(parameters: list[Named]) -> Iterator[None]:
-    """transformers initializes a model before it ties it, so that what it draws for the other
-    places of a tied parameter is lost: they get tensors of their own for that time.
+def _tied(model: nn.Module, parameters: list[Named]) -> tuple[list[Site], list[Site]]:
+    """The places of tied parameters that transformers fills with the parameter of another place
+    (CamemBERT's decoder, which comes before its embedding), and all places but the one that is
+    kept.
     """
-    others = [
-        site
-        for item in parameters
-        for site in item.sites[1:]
-        if (site.module, site.attribute) != (item.sites[0].module, item.sites[0].attribute)
-    ]
-    before = [(site, site.module._parameters[site.attribute]) for site in others]
+    base, given = _pretrained_model(), set()
+    for owner in model.modules() if base is not None else ():
+        if isinstance(owner, base):
+            for name in getattr(owner, "all_tied_weights_keys", None) or ():
+                path, _, attribute = name.rpartition(".")
+                with contextlib.suppress(AttributeError):
+                    given.add((id(owner.get_submodule(path)), attribute))
+    lost, others = [], []
+    for item in parameters:
+        places = [(id(site.module), site.attribute) for site in item.sites]
+        kept = next((place for place in places if place not in given), places[0])
+        for site, place in zip(item.sites, places, strict=True):
+            if place != kept:
+                others.append(site)
+                if place in given:
+                    lost.append(site)
+    return lost, others
+
+
+@contextlib.contextmanager
+def _apart(sites: list[Site]) -> Iterator[None]:
+    """Tensors of their own in some places of tied parameters: transformers initializes a model
+    before it ties it, so that what is drawn for those places is lost.
+    """
+    before = [(site, site.module._parameters[site.attribute]) for site in sites]
     for site, tensor in before:
         if tensor is not None:
             own = nn.Parameter(torch.empty_like(tensor), requires_grad=tensor.requires_grad)

@@ -240,10 +240,20 @@ def _doubtful(item: Named, record: Record) -> bool:
     code would write it: inside torch.device("meta") constructors make such by torch.Tensor(n).
     """
     tensor = item.tensor
-    if not (_memory.is_plain(type(tensor)) and tensor.is_cpu and tensor._version == 0):
+    if not (_memory.is_plain(type(tensor)) and tensor.is_cpu and tensor._version == _blanks()):
         return False
     ref = record.refs.get(item.name)
     return ref is not None and tensor.numel() > 0 and not Run(record.log, ref).untouched
+
+
+def _blanks() -> int:
+    """How often torch itself writes memory that it gives out: with deterministic algorithms it
+    fills it with NaN.
+    """
+    return int(
+        torch.are_deterministic_algorithms_enabled()
+        and torch.utils.deterministic.fill_uninitialized_memory
+    )
 
 
 def _sized(item: Named) -> bool:

@@ -407,6 +407,22 @@ def test_values_that_the_code_computes_without_drawing_are_kept_and_told():
     assert fit.verify_(model)
 
 
+@pytest.mark.parametrize("way", ["plain meta", "construction"])
+def test_a_buffer_without_elements_leaves_the_meta_device_too(way):
+    class Empty(nn.Linear):
+        def __init__(self):
+            super().__init__(2, 3)
+            self.register_buffer("none", torch.zeros(0, 4))
+
+    with fit.construction() as made:
+        model = Empty()
+    if way == "plain meta":
+        made, model = None, on_meta(Empty)
+    report = fit.materialize_(model, made)
+    assert report.restored == ("none",) and report.unknown == ()
+    assert model.none.device.type == "cpu" and model.none.shape == (0, 4)
+
+
 def test_recording_changes_nothing_of_a_real_model_and_takes_no_random_number():
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.LSTM(4, 4))
     model[1].running_mean.fill_(7)

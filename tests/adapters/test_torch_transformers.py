@@ -3,6 +3,8 @@ construction.
 """
 
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -269,6 +271,75 @@ def test_a_tied_embedding_keeps_its_padding_row(way):
     assert np.array_equal(weight.detach().numpy()[1:], drawn[1:])
 
 
+def small_bert_like(kind):
+    return getattr(transformers, f"{kind}Config")(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32,
+    )  # fmt: skip
+
+
+def test_of_tied_places_the_one_that_transformers_keeps_decides_and_not_the_first():
+    """CamemBERT's decoder comes before the embedding whose parameter it is given."""
+    with torch.device("meta"):
+        model = transformers.CamembertForMaskedLM(small_bert_like("Camembert"))
+    fit.materialize_(model, seed=0)
+    assert model.lm_head.decoder.weight is model.roberta.embeddings.word_embeddings.weight
+    assert not model.lm_head.decoder.weight[1].any()
+    assert model.lm_head.decoder.weight[[0, 2]].any(1).all()
+
+
+def test_a_bias_tied_to_a_constant_of_the_constructor_is_not_the_layers_own_draw():
+    """Longformer's decoder.bias is given the zeros of lm_head.bias, which only a constructor
+    writes.
+    """
+    config = small_bert_like("Longformer")
+    config.attention_window = [4]
+    with torch.device("meta"):
+        model = transformers.LongformerForMaskedLM(config)
+    with pytest.raises(ValueError, match=r"lm_head\.bias: no reset_parameters or _init_weights"):
+        fit.materialize_(model)
+    with fit.construction() as made:
+        model = transformers.LongformerForMaskedLM(config)
+    fit.materialize_(model, made)
+    assert model.lm_head.decoder.bias is model.lm_head.bias and not model.lm_head.bias.any()
+
+
+def test_init_weights_does_not_reach_into_adapters_that_were_added_later(monkeypatch):
+    """As PEFT's layers: B is zero by their own code, and 0.02 is the model's law, not theirs."""
+
+    class BaseTunerLayer:
+        pass
+
+    class Adapted(torch.nn.Module, BaseTunerLayer):
+        def __init__(self, base_layer):
+            super().__init__()
+            self.base_layer = base_layer
+            self.lora_B = torch.nn.Linear(4, base_layer.out_features, bias=False)
+            torch.nn.init.zeros_(self.lora_B.weight)
+
+    module = types.ModuleType("peft.tuners.tuners_utils")
+    module.BaseTunerLayer = BaseTunerLayer
+    monkeypatch.setitem(sys.modules, "peft.tuners.tuners_utils", module)
+
+    def adapt():
+        model = build("LlamaForCausalLM")
+        mlp = model.model.layers[0].mlp
+        mlp.up_proj = Adapted(mlp.up_proj)
+        return model, mlp.up_proj
+
+    with torch.device("meta"):
+        model, adapted = adapt()
+    with pytest.warns(UserWarning, match=r"write model\.layers\.0\.mlp\.up_proj\.lora_B"):
+        fit.materialize_(model)
+    assert adapted.base_layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    assert adapted.lora_B.weight.std().item() == pytest.approx(0.5 / 3**0.5, rel=0.1)
+    with fit.construction() as made:
+        model, adapted = adapt()
+    fit.materialize_(model, made)
+    assert adapted.base_layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    assert not adapted.lora_B.weight.any()
+
+
 @pytest.mark.parametrize("marked", ["module", "tensors"])
 def test_what_a_constructor_marks_as_initialized_keeps_its_values(marked):
     class Gated(transformers.LlamaModel):
@@ -293,7 +364,17 @@ def test_what_a_constructor_marks_as_initialized_keeps_its_values(marked):
         fit.materialize_(model, seed=2)
 
 
-def test_parameters_that_xlnet_makes_as_real_memory_are_refused_or_filled():
+@pytest.fixture
+def deterministic(request):
+    """With deterministic algorithms, torch fills the memory that it gives out with NaN."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(request.param)
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+@pytest.mark.parametrize("deterministic", [False, True], indirect=True)
+def test_parameters_that_xlnet_makes_as_real_memory_are_refused_or_filled(deterministic):
     def make():
         with torch.device("meta"):
             return transformers.XLNetModel(
