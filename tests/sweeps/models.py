@@ -1,0 +1,416 @@
+"""Builds every model of five libraries plainly, under accelerate(), and from the meta device, and
+compares the law of each parameter and buffer; models.json and models.md keep what was found.
+
+    python -P tests/sweeps/models.py                      what models.json does not have yet
+    python -P tests/sweeps/models.py --only 'timm/*'      these again
+    python -P tests/sweeps/models.py --summary            models.md anew
+
+Outside CI: an hour on one core.  The models: catalogues.py; what is compared: differences.py.
+"""
+
+import argparse
+import fnmatch
+import gc
+import importlib.metadata
+import json
+import os
+import random
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULT = HERE / "models.json"
+SUMMARY = HERE / "models.md"
+LIBRARIES = ("torch", "transformers", "timm", "torchvision", "diffusers", "peft", "numpy")
+LIMIT = 150  # seconds for one model
+ROUTES = ("accelerate", "meta", "construction")
+SEEDS = (11, 12, 13)
+
+# ------------------------------------------------------------------------------- the child process
+
+
+def child():
+    """Read cases from standard input, write one line of JSON for each."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print does not disturb the answers
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import logging
+
+    import torch
+
+    sys.path.insert(0, str(HERE))
+    import catalogues
+
+    logging.disable(logging.ERROR)
+    torch.set_num_threads(1)
+    kept = catalogues.define_torchvision_operators()
+    print(json.dumps({"cases": catalogues.cases()}), file=out, flush=True)
+    for line in sys.stdin:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            print(json.dumps(case(line.strip())), file=out, flush=True)
+        gc.collect()
+    del kept
+
+
+def case(name):
+    import catalogues
+
+    began = time.perf_counter()
+    try:
+        make, what = catalogues.builder(name)
+    except catalogues.NotBuilt as error:
+        return {"not built": str(error)}
+    try:
+        plain = [plainly(make, seed) for seed in SEEDS]
+    except Exception as error:
+        return {"not built": reason(error)}
+    row = {"model": what, "parameters": len(plain[0][0]), "buffers": len(plain[0][1])}
+    row["values"] = sum(one.size for one in plain[0][0].values())
+    row["accelerate"] = accelerated(make, plain)
+    seen = {}
+    row["meta"] = from_meta(make, plain, seen)
+    row["construction"] = constructed(make, plain, seen)
+    row["seconds"] = round(time.perf_counter() - began, 1)
+    return row
+
+
+def reason(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+
+
+def reseed(seed):
+    import numpy as np
+    import torch
+
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def values(model):
+    """Two dictionaries of arrays, parameters and buffers; None for what has no values."""
+
+    def array(tensor):
+        if tensor.is_meta:
+            return None
+        tensor = tensor.detach()
+        if tensor.is_complex():
+            import torch
+
+            tensor = torch.view_as_real(tensor)
+        return (tensor if tensor.dtype.itemsize > 2 else tensor.float()).numpy()
+
+    return (
+        {name: array(one) for name, one in model.named_parameters()},
+        {name: array(one) for name, one in model.named_buffers()},
+    )
+
+
+def plainly(make, seed):
+    """Parameters and buffers as the library makes them; NaN where torch.empty is all there is."""
+    import torch
+
+    reseed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        return values(make())
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def compared(model, plain, also=None, seen=None, without=()):
+    """The verdict about a model: equal, or what differs by name.  `seen` has what was compared
+    before: both materialized routes draw equal bits.
+    """
+    import numpy as np
+    from differences import differences
+
+    seen = {} if seen is None else seen
+    found, ours = {}, values(model)
+    for kind, theirs in enumerate(plain[0]):
+        for name in theirs.keys() ^ ours[kind].keys():
+            found[name] = "only in ours" if name in ours[kind] else "missing in ours"
+        for name in [one for one in theirs if one in ours[kind] and one not in without]:
+            mine = ours[kind][name]
+            if mine is None:
+                found[name] = "left on meta"
+                continue
+            before, texts = seen.get((kind, name), (None, []))
+            if before is None or not np.array_equal(before, mine):
+                texts = differences([one[kind][name] for one in plain], mine)
+                seen[kind, name] = mine, texts
+            if texts:
+                found[name] = "; ".join(texts)
+    verdict = {"verdict": "differs" if found else "equal"}
+    if found:
+        verdict |= {"differences": dict(list(found.items())[:12]), "count": len(found)}
+    return verdict | (also or {})
+
+
+def accelerated(make, plain):
+    import fastinit.torch as fit
+
+    reseed(SEEDS[0] + 100)
+    try:
+        with fit.accelerate() as block:
+            model = make()
+    except Exception as error:
+        return {"verdict": "failed", "reason": reason(error)}
+    left = dict(block.left)
+    return compared(model, plain, {"left": left} if left else None)
+
+
+def from_meta(make, plain, seen):
+    """By torch.device("meta"); what is refused gets zeros, so that the rest is compared too."""
+    import torch
+
+    refused, recipe = {}, None
+    for _ in range(8):
+        try:
+            with torch.device("meta"):
+                model = make()
+        except Exception as error:
+            return {"verdict": "not built", "reason": reason(error)}
+        verdict = materialized(model, recipe, plain, seen, refused)
+        new = {name: text for name, text in verdict.get("reasons", {}).items() if name}
+        if verdict["verdict"] != "refused" or not new:
+            break
+        refused |= new
+        recipe = dict.fromkeys(refused, "zeros")
+    if not refused:
+        return verdict
+    return {
+        "verdict": "refused",
+        "count": len(refused),
+        "reasons": dict(list(refused.items())[:8]),
+        "unwritten": all(unwritten(plain, name) for name in refused),
+        "others": verdict,
+    }
+
+
+def constructed(make, plain, seen):
+    import fastinit.torch as fit
+
+    try:
+        with fit.construction() as made:
+            model = make()
+    except Exception as error:
+        return {"verdict": "failed", "reason": reason(error)}
+    return materialized(model, made, plain, seen)
+
+
+def materialized(model, recipe, plain, seen, without=()):
+    """The verdict of materialize_; `without` are parameters that are not compared."""
+    import fastinit.torch as fit
+
+    reseed(SEEDS[0] + 200)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            report = fit.materialize_(model, recipe, seed=5)
+        except Exception as error:
+            names = dict(re.findall(r"^  (\S+): (.*)$", str(error), re.MULTILINE))
+            return {"verdict": "refused", "reasons": names or {"": reason(error)}}
+    also = {}
+    own = [str(one.message)[:200] for one in warned if "construction()" in str(one.message)]
+    if own:
+        also["warned"] = own[0]
+    if report.unknown:
+        also["unknown"] = list(report.unknown)[:8]
+    if report.computed:
+        also["computed"] = len(report.computed)
+    verdict = compared(model, plain, also, seen, without)
+    if own and verdict["verdict"] == "differs":
+        verdict["verdict"] = "warned"
+    return verdict
+
+
+def unwritten(plain, name):
+    """Whether plain construction too leaves a parameter as torch.empty made it."""
+    import numpy as np
+
+    return all(name in one[0] and np.isnan(one[0][name]).all() for one in plain)
+
+
+# -------------------------------------------------------------------------------------- the parent
+
+
+class Child:
+    """A process that takes one case after another; it is replaced when a case takes too long."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(HERE / "models.py"), "--child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.cases = self.answer(240)["cases"]
+
+    def ask(self, name):
+        self.process.stdin.write(f"{name}\n".encode())
+        self.process.stdin.flush()
+        return self.answer(LIMIT)
+
+    def answer(self, seconds):
+        end, line = time.monotonic() + seconds, b""
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], end - time.monotonic())
+            if not ready:
+                raise TimeoutError
+            more = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not more:
+                raise ChildProcessError(f"the process ended with {self.process.wait()}")
+            line += more
+        return json.loads(line)
+
+    def end(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def versions():
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found | {"python": sys.version.split()[0]}
+
+
+def load():
+    return json.loads(RESULT.read_text()) if RESULT.exists() else {"versions": {}, "models": {}}
+
+
+def save(result):
+    """One line a model, so that a change is seen as such."""
+    rows = [f"  {json.dumps(key)}: {json.dumps(one)}" for key, one in result["models"].items()]
+    head = json.dumps(result["versions"])
+    text = f'{{\n "versions": {head},\n "models": {{\n' + ",\n".join(rows) + "\n }\n}\n"
+    temporary = RESULT.with_suffix(".new")
+    temporary.write_text(text)
+    temporary.replace(RESULT)
+
+
+def sweep(patterns, most):
+    result = load()
+    result["versions"] = versions()
+    worker = Child()
+    names = [
+        one
+        for one in worker.cases
+        if (
+            any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns)
+            if patterns
+            else one not in result["models"]
+        )
+    ]
+    asked = 0
+    for number, name in enumerate(names[:most]):
+        try:
+            asked += 1
+            if asked % 60 == 0:  # libraries keep what they import
+                worker.end()
+                worker = Child()
+            row = worker.ask(name)
+        except (TimeoutError, ChildProcessError, BrokenPipeError) as error:
+            worker.end()
+            row = {
+                "not built": f"more than {LIMIT} s"
+                if isinstance(error, TimeoutError)
+                else str(error)
+            }
+            worker = Child()
+        result["models"][name] = row
+        save(result)
+        state = row.get("not built") or " ".join(f"{r}:{row[r]['verdict']}" for r in ROUTES)
+        print(
+            f"{number + 1}/{len(names)} {name} {row.get('seconds', '')} {state[:150]}", flush=True
+        )
+    worker.end()
+
+
+# ------------------------------------------------------------------------------------- the summary
+
+
+def kind_of(text):
+    """A reason without the names and numbers of one model."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "…", text)
+    return re.sub(r"\d[\d,.]*", "N", text)[:150]
+
+
+def summary(result):
+    models = result["models"]
+    built = {name: row for name, row in models.items() if "not built" not in row}
+    lines = ["# Every model, built four ways", ""]
+    lines += ["Written by `tests/sweeps/models.py --summary` from `models.json`.", ""]
+    lines += [", ".join(f"{k} {v}" for k, v in result["versions"].items()), ""]
+    lines += ["| library | models | not built by the library | values |", "|---|---|---|---|"]
+    for library in dict.fromkeys(name.split("/")[0] for name in models):
+        rows = [row for name, row in models.items() if name.startswith(f"{library}/")]
+        good = [row for row in rows if "not built" not in row]
+        total = sum(row["values"] for row in good)
+        lines.append(f"| {library} | {len(good)} | {len(rows) - len(good)} | {total:,} |")
+    lines += ["", "| library | route | equal | warned | differs | refused | failed |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for library in dict.fromkeys(name.split("/")[0] for name in built):
+        for route in ROUTES:
+            seen = Counter(
+                row[route]["verdict"]
+                for name, row in built.items()
+                if name.startswith(f"{library}/")
+            )
+            counts = [seen[one] for one in ("equal", "warned", "differs", "refused")]
+            failed = seen["failed"] + seen["not built"]
+            lines.append(
+                f"| {library} | {route} | " + " | ".join(map(str, [*counts, failed])) + " |"
+            )
+    for route in ROUTES:
+        bad = {n: r[route] for n, r in built.items() if r[route]["verdict"] != "equal"}
+        if not bad:
+            continue
+        lines += ["", f"## {route}: not equal", "", "| model | verdict | what |", "|---|---|---|"]
+        for name, row in sorted(bad.items(), key=lambda one: (one[1]["verdict"], one[0])):
+            notes = row.get("reasons") or row.get("differences") or {"": row.get("reason", "")}
+            key, text = next(iter(notes.items()))
+            more = row.get("count", 1) - 1
+            if "others" in row and row["others"]["verdict"] != "equal":
+                text += f"; the others: {row['others']['verdict']}"
+            what = f"{key} {text}"[:240].replace("|", "\\|").replace("\n", " ")
+            tail = f" (and {more} more)" if more > 0 else ""
+            lines.append(f"| {name} | {row['verdict']} | {what}{tail} |")
+    left = Counter(kind_of(row["not built"]) for row in models.values() if "not built" in row)
+    if left:
+        lines += ["", "## Not built by the library itself", "", "| models | why |", "|---|---|"]
+        lines += [f"| {n} | {text} |".replace("\n", " ") for text, n in left.most_common()]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="run what matches again")
+    parser.add_argument("--most", type=int, metavar="N", help="at most so many cases")
+    parser.add_argument("--summary", action="store_true", help="only write models.md anew")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        return child()
+    if not arguments.summary:
+        sweep(arguments.only, arguments.most)
+    SUMMARY.write_text(summary(load()))
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
