@@ -252,7 +252,7 @@ def _blanks() -> int:
     """
     return int(
         torch.are_deterministic_algorithms_enabled()
-        and torch.utils.deterministic.fill_uninitialized_memory
+        and torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     )
 
 
