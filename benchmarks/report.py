@@ -1,22 +1,26 @@
-"""Writes the README's tables between their markers: speed from benchmarks/results/*.json, names
-from the table of initializers.  Nothing there is typed by hand.
+"""Writes what the README shows from the results of the benchmarks: the chart docs/speed.svg, and the
+ratios between the markers in README.md.  The tables of the documentation site come from here too.
+Nothing there is typed by hand.
 
     python -P benchmarks/report.py [--check]
-        --check: write nothing; exit with 1 if the README differs
+        --check: write nothing; exit with 1 if the chart or the README differs
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import pathlib
-import re
 import sys
 import textwrap
 from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from chart import chart  # noqa: E402 - the file beside this one
+
 README = HERE.parent / "README.md"
+CHART = HERE.parent / "docs/speed.svg"
 END = "<!-- /report.py -->"
 
 
@@ -136,11 +140,14 @@ def others() -> list[str]:
     return lines
 
 
+def card_results() -> list[dict[str, Any]]:
+    """The results of each card that benchmarks/cuda.py was run on."""
+    return [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("cuda-*.json"))]
+
+
 def cards() -> list[str]:
-    """Fills of each card that benchmarks/cuda.py was run on, beside its memset and torch."""
-    found = [
-        json.loads(path.read_text()) for path in sorted((HERE / "results").glob("cuda-*.json"))
-    ]
+    """Fills of each card, beside its memset and torch."""
+    found = card_results()
     wanted = (
         ("uniform", "float32"),
         ("normal", "float32"),
@@ -187,56 +194,49 @@ def _clean(card: dict[str, Any]) -> bool:
     return not any(check["difference"] for check in card["checks"].values())
 
 
-# Where See Also of a docstring points, and what the README calls it.
-FRAMEWORKS = {"torch": "torch", "keras": "Keras", "jax": "JAX"}
+def ratios() -> list[str]:
+    """The README's paragraph: how many times faster than torch, on which machine."""
+    fills = load("fills")
+    rates = {
+        (row["library"], row["draw"], row["dtype"]): row["values_per_second"]
+        for row in fills["rows"]
+        if "FASTINIT_ISA" not in row and "FASTINIT_ENGINE" not in row
+    }
 
+    def over_torch(draw: str, dtype: str) -> str:
+        return f"{rates['fastinit', draw, dtype] / rates['torch', draw, dtype]:.1f}×"
 
-def equals(docstring: str) -> str:
-    """The frameworks' equals that See Also names, each with what differs."""
-    section = re.search(r"^See Also\n-+\n(.*?)(?=\n\n|\Z)", docstring, re.S | re.M)
-    found = []
-    for entry in re.split(r"\n(?=\S)", section.group(1)) if section else ():
-        name, _, text = entry.partition(" :")
-        framework, _, short = name.partition(".")
-        if framework in FRAMEWORKS:
-            text = " ".join(text.split()).rstrip(".").removesuffix("; see Notes")
-            text = re.sub(r"^Equal( in law)?( to)?[,;]? ?", "", text).replace("``", "`")
-            note = f" ({text[0].lower()}{text[1:]})" if text else ""
-            found.append(f"{FRAMEWORKS[framework]} `{short.rpartition('.')[2]}`{note}")
-    return ", ".join(found) or "—"
-
-
-def names() -> list[str]:
-    """The table of initializers: name and aliases, the summary of the docstring, and the
-    frameworks' equals.
-    """
-    from fastinit import _table
-
-    lines = ["| name (aliases) | draws | in other frameworks |", "|---|---|---|"]
-    for name, function in _table.INITIALIZERS.items():
-        aliases = [alias for alias, target in _table.ALIASES.items() if target == name]
-        docstring = inspect.getdoc(function) or ""
-        summary = " ".join(docstring.split("\n\n", 1)[0].split()).rstrip(".")
-        title = f"`{name}`" + (f" ({', '.join(aliases)})" if aliases else "")
-        cells = (title, summary, equals(docstring))
-        lines.append("| " + " | ".join(re.sub(r"([|*])", r"\\\1", cell) for cell in cells) + " |")
-    return lines
+    orthogonal = {row["name"]: row["value"] for row in load("orthogonal")["rows"]}
+    built = {row["name"]: row for row in load("torch")["rows"]}
+    torch = next(row["facts"]["torch"] for row in fills["rows"] if row["library"] == "torch")
+    text = (
+        f"Over torch {torch} on an {fills['machine']['cpu']} (Zen 5), in the same run: normal "
+        f"float32 {over_torch('normal', 'float32')}, bfloat16 "
+        f"{over_torch('normal', 'bfloat16')}, truncated normal "
+        f"{over_torch('truncated_normal', 'float32')}, orthogonal 4096² "
+        f"{orthogonal['torch 4096²'] / orthogonal['4096²']:.1f}×; a Llama of 1.2 billion weights, "
+        f"built in torch, {built['llama materialize']['ratio']:.0f}×. Over torch's own CUDA "
+        "kernels, normal float32: "
+    )
+    parts = []
+    for card in card_results():
+        row = next(
+            row for row in card["fills"] if (row["draw"], row["dtype"]) == ("normal", "float32")
+        )
+        parts.append(f"{row['of_torch']:.1f}× on an {card['card']}")
+    return textwrap.wrap(text + ", ".join(parts) + ".", 100, break_on_hyphens=False)
 
 
 def main() -> int:
-    before = after = README.read_text()
-    parts = (
-        ("speed", [*fills(), "", *others()]),
-        ("cards", cards()),
-        ("names", names()),
-    )
-    for name, lines in parts:
-        begin = f"<!-- report.py: {name} -->"
-        head, rest = after.split(begin)
-        after = head + begin + "\n" + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1]
+    before = README.read_text()
+    begin = "<!-- report.py: speed -->"
+    head, rest = before.split(begin)
+    after = head + begin + "\n" + "\n".join(ratios()) + "\n" + END + rest.split(END, 1)[1]
+    picture = chart(load("fills"), [card_results()[-1]])
     if "--check" in sys.argv:
-        return int(after != before)
+        return int(after != before or not CHART.exists() or CHART.read_text() != picture)
     README.write_text(after)
+    CHART.write_text(picture)
     return 0
 
 

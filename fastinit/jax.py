@@ -1010,8 +1010,8 @@ def delta_orthogonal(
     Returns
     -------
     Initializer
-        A function of (key, shape, dtype=None, out_sharding=None) for shapes (*kernel, in, out) with
-        no more inputs than outputs.
+        A function of (key, shape, dtype=None, out_sharding=None) for shapes
+        ``(*kernel, in, out)`` with no more inputs than outputs.
 
     Raises
     ------

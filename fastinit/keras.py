@@ -47,6 +47,26 @@ except ImportError as error:
     raise _adapters.missing("Keras", "keras", error) from error
 
 
+# The classes.  Keras' other spellings of them, below, are found here too.
+__all__ = [
+    "STFT",
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+]
+
 _register = keras.saving.register_keras_serializable(package="fastinit")
 
 
@@ -312,7 +332,7 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -348,7 +368,7 @@ class GlorotUniform(VarianceScaling, _keras.GlorotUniform):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -366,7 +386,7 @@ class GlorotNormal(VarianceScaling, _keras.GlorotNormal):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -384,7 +404,7 @@ class LecunUniform(VarianceScaling, _keras.LecunUniform):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -402,7 +422,7 @@ class LecunNormal(VarianceScaling, _keras.LecunNormal):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -420,7 +440,7 @@ class HeUniform(VarianceScaling, _keras.HeUniform):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -438,7 +458,7 @@ class HeNormal(VarianceScaling, _keras.HeNormal):
         An int gives the same values in every call, a generator advances, None draws a new seed in
         every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are (*kernel, in, out).
+        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
 
     See Also
     --------

@@ -457,7 +457,7 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         )
         return function(*args, **kwargs)
 
-    deprecated_init.__doc__ = f"Deprecated, as torch.nn.init.{old_name}: use {new_name}."
+    deprecated_init.__doc__ = f"Deprecated, as torch.nn.init.{old_name}: use ``{new_name}``."
     deprecated_init.__name__ = deprecated_init.__qualname__ = old_name
     return deprecated_init
 

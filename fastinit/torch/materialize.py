@@ -224,18 +224,18 @@ def verify_(
     prefix: str = "",
     threads: int | None = None,
 ) -> Verified:
-    """Recompute what materialize_ gives every real parameter, and compare bit for bit.
+    """Recompute what `materialize_` gives every real parameter, and compare bit for bit.
 
     Parameters
     ----------
     model : torch.nn.Module
         Not changed.
     recipe : mapping, callable or construction, optional
-        As materialize_ had it.
+        As `materialize_` had it.
     seed : int
-        As materialize_ had it.
+        As `materialize_` had it.
     prefix : str
-        As materialize_ had it.
+        As `materialize_` had it.
     threads : int, optional
         At most so many; None is fastinit's own choice.
 

@@ -1,0 +1,199 @@
+"""Writes the pages that are made from code: one for each initializer, and the benchmarks.
+
+conf.py calls `write` before each build.  What it writes is not committed: docs/initializers/,
+docs/_figures/, docs/_tables/, docs/api.rst and docs/contributing.md.  Formula and fans of a page
+come from the docstring, the figure from a draw.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pathlib
+import re
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import numpy as np  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+import report  # noqa: E402 - benchmarks/report.py
+
+import fastinit as fi  # noqa: E402
+from fastinit import _table  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+PAGES = HERE / "initializers"
+FIGURES = HERE / "_figures"
+TABLES = HERE / "_tables"
+
+# What each page's figure draws: a shape, and the arguments that have no default or show more.
+MATRIX = (256, 256)
+EXAMPLES: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
+    "constant": (MATRIX, {"value": 0.5}),
+    "sparse": (MATRIX, {"sparsity": 0.9}),
+    "eye": ((24, 32), {}),
+    "dirac": ((8, 8, 3), {}),
+    "delta_orthogonal": ((32, 16, 3, 3), {}),
+    "convolutional_orthogonal": ((32, 16, 3, 3), {}),
+    "small_init": (MATRIX, {"dim": 256}),
+    "wang_init": (MATRIX, {"dim": 256, "layers": 12}),
+    "alexnet_bias": ((256,), {"layer": "conv2"}),
+    "lstm_bias": ((4 * 64,), {}),
+    "chrono_bias": ((4 * 4096,), {"t_max": 784}),
+    "prior_probability_bias": ((256,), {}),
+    "icnr": ((256, 64, 3, 3), {"upscale": 2}),
+    "idinit": ((24, 40), {}),
+    "zero_hadamard": ((64, 32), {}),
+    "bilinear": ((1, 1, 8, 8), {}),
+}
+# These show where the values lie, not how they are spread.
+PATTERNS = ("eye", "dirac", "idinit", "zero_hadamard", "bilinear", "sparse", "lstm_bias")
+NO_FIGURE = ("pretrained",)  # its values are a file's
+
+
+def write() -> None:
+    """Write every page and figure; a page whose text is unchanged keeps its time."""
+    PAGES.mkdir(exist_ok=True)
+    FIGURES.mkdir(exist_ok=True)
+    names = list(_table.INITIALIZERS)
+    for name in names:
+        if name not in NO_FIGURE:
+            _figure(name)
+        _put(PAGES / f"{name}.rst", _page(name))
+    _put(PAGES / "index.md", _index(names))
+    _put(HERE / "api.rst", _api())
+    contributing = (HERE.parent / ".github/CONTRIBUTING.md").read_text()
+    for link, page in (("../fastinit/stream-v1.md", "stream.md"), ("../docs/", "")):
+        contributing = contributing.replace(link, page)
+    _put(HERE / "contributing.md", contributing)
+    TABLES.mkdir(exist_ok=True)
+    for table in (report.fills, report.others, report.cards):
+        _put(TABLES / f"{table.__name__}.md", "\n".join(table()) + "\n")
+
+
+def _put(path: pathlib.Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def _summary(name: str) -> str:
+    docstring = inspect.getdoc(_table.INITIALIZERS[name]) or ""
+    return " ".join(docstring.split("\n\n", 1)[0].split())
+
+
+def _aliases(name: str) -> list[str]:
+    return [alias for alias, target in _table.ALIASES.items() if target == name]
+
+
+def _page(name: str) -> str:
+    """reStructuredText: title, aliases, figure, and the docstring by numpydoc."""
+    lines = [name, "=" * len(name), ""]
+    if aliases := _aliases(name):
+        lines += ["Also called " + ", ".join(f"``{alias}``" for alias in aliases) + ".", ""]
+    if name not in NO_FIGURE:
+        shape, arguments = EXAMPLES.get(name, (MATRIX, {}))
+        given = "".join(f", {key}={value!r}" for key, value in arguments.items())
+        lines += [
+            f".. figure:: ../_figures/{name}.svg",
+            f"   :alt: What {name} draws",
+            "",
+            f"   ``fi.{name}({shape}{given}, seed=0)``",
+            "",
+        ]
+    return "\n".join([*lines, f".. autofunction:: fastinit.{name}", ""])
+
+
+def _index(names: list[str]) -> str:
+    lines = [
+        "# Every initializer",
+        "",
+        "The names of the core, `fastinit` itself. A row is the first line of the function's",
+        "docstring; its page has the figure of its values and all arguments.",
+        "",
+        "| name | draws | in other frameworks |",
+        "|---|---|---|",
+    ]
+    for name in names:
+        title = f"[{name}]({name}.rst)" + "".join(f", {alias}" for alias in _aliases(name))
+        docstring = inspect.getdoc(_table.INITIALIZERS[name]) or ""
+        cells = (title, _summary(name), equals(docstring))
+        lines.append("| " + " | ".join(re.sub(r"([|*])", r"\\\1", cell) for cell in cells) + " |")
+    toctree = ["", "```{toctree}", ":hidden:", "", *names, "```", ""]
+    return "\n".join([*lines, *toctree])
+
+
+# Where See Also of a docstring points, and what this site calls it.
+FRAMEWORKS = {"torch": "torch", "keras": "Keras", "jax": "JAX"}
+
+
+def equals(docstring: str) -> str:
+    """The frameworks' equals that See Also names, each with what differs."""
+    section = re.search(r"^See Also\n-+\n(.*?)(?=\n\n|\Z)", docstring, re.S | re.M)
+    found = []
+    for entry in re.split(r"\n(?=\S)", section.group(1)) if section else ():
+        name, _, text = entry.partition(" :")
+        framework, _, short = name.partition(".")
+        if framework in FRAMEWORKS:
+            text = " ".join(text.split()).rstrip(".").removesuffix("; see Notes")
+            text = re.sub(r"^Equal( in law)?( to)?[,;]? ?", "", text).replace("``", "`")
+            note = f" ({text[0].lower()}{text[1:]})" if text else ""
+            found.append(f"{FRAMEWORKS[framework]} `{short.rpartition('.')[2]}`{note}")
+    return ", ".join(found) or "—"
+
+
+# The other public functions: module, heading, and what stands above its list.
+MODULES = (
+    ("fastinit", "Core", "Imported as ``fi``."),
+    ("fastinit.torch", "torch", "Names of ``torch.nn.init`` with torch's meaning, and whole models."),
+    ("fastinit.jax", "JAX", "Names of ``jax.nn.initializers`` with JAX's meaning."),
+    ("fastinit.keras", "Keras", "Names of ``keras.initializers`` with Keras' meaning."),
+    ("fastinit.checkpoint", "Checkpoints", "What ``fastinit materialize`` and ``verify`` call."),
+)
+
+
+def _api() -> str:
+    """reStructuredText: a list of each module's public functions and classes, with their pages."""
+    lines = ["All functions", "=============", ""]
+    lines += [":doc:`The initializers <initializers/index>` have their own pages.", ""]
+    for module, heading, text in MODULES:
+        found = importlib.import_module(module)
+        own = _table.INITIALIZERS | _table.ALIASES if module == "fastinit" else {}
+        names = [
+            name
+            for name in sorted(found.__all__, key=str.lower)
+            if name not in own and callable(getattr(found, name))
+        ]
+        lines += [heading, "-" * len(heading), "", text, "", f".. currentmodule:: {module}", ""]
+        lines += [".. autosummary::", "   :toctree: generated", ""]
+        lines += [*(f"   {name}" for name in names), ""]
+    return "\n".join(lines)
+
+
+def _figure(name: str) -> None:
+    """One SVG: the density of a draw, or for a pattern the matrix itself."""
+    shape, arguments = EXAMPLES.get(name, (MATRIX, {}))
+    values = np.asarray(getattr(fi, name)(shape, seed=0, name=name, **arguments))
+    figure = Figure(figsize=(5, 2.4), layout="constrained")
+    axes = figure.subplots()
+    if name in PATTERNS:
+        matrix = values.reshape(-1, values.shape[-1])
+        limit = float(np.abs(matrix).max()) or 1.0
+        axes.imshow(matrix, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    else:
+        low, high = float(values.min()), float(values.max())
+        if low == high:
+            axes.axvline(low, lw=3)
+            axes.set_xlim(low - 1, high + 1)
+        else:
+            axes.hist(values.ravel(), bins=100, density=True)
+        axes.set_xlabel("value")
+        axes.set_ylabel("density")
+    figure.savefig(FIGURES / f"{name}.svg", transparent=True, metadata={"Date": None})
+
