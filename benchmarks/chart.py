@@ -61,7 +61,9 @@ def chart(fills: dict[str, Any], cards: list[dict[str, Any]]) -> str:
     ]
     top = max(row["values_per_second"] for row in rows if row["library"] == "fastinit")
     for draw, dtype, label in FILLS:
-        found = {row["library"]: row for row in rows if (row["draw"], row["dtype"]) == (draw, dtype)}
+        found = {
+            row["library"]: row for row in rows if (row["draw"], row["dtype"]) == (draw, dtype)
+        }
         bars = [
             (name, found[key]["values_per_second"] / 1e9) for key, name in RIVALS if key in found
         ]
@@ -85,7 +87,9 @@ def chart(fills: dict[str, Any], cards: list[dict[str, Any]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -4 {WIDTH + 20} {y + 4}" role="img" '
         f'aria-label="Fills by fastinit and other libraries, billions of values per second">\n'
         f"<style>{STYLE}</style>\n"
-        f'<rect class="ground" x="-10" y="-4" width="{WIDTH + 20}" height="{y + 4}"/>\n' + "\n".join(parts) + "\n</svg>\n"
+        f'<rect class="ground" x="-10" y="-4" width="{WIDTH + 20}" height="{y + 4}"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
     )
 
 

@@ -149,7 +149,11 @@ def equals(docstring: str) -> str:
 # The other public functions: module, heading, and what stands above its list.
 MODULES = (
     ("fastinit", "Core", "Imported as ``fi``."),
-    ("fastinit.torch", "torch", "Names of ``torch.nn.init`` with torch's meaning, and whole models."),
+    (
+        "fastinit.torch",
+        "torch",
+        "Names of ``torch.nn.init`` with torch's meaning, and whole models.",
+    ),
     ("fastinit.jax", "JAX", "Names of ``jax.nn.initializers`` with JAX's meaning."),
     ("fastinit.keras", "Keras", "Names of ``keras.initializers`` with Keras' meaning."),
     ("fastinit.checkpoint", "Checkpoints", "What ``fastinit materialize`` and ``verify`` call."),
@@ -196,4 +200,3 @@ def _figure(name: str) -> None:
         axes.set_xlabel("value")
         axes.set_ylabel("density")
     figure.savefig(FIGURES / f"{name}.svg", transparent=True, metadata={"Date": None})
-
