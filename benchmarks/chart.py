@@ -84,7 +84,8 @@ def chart(fills: dict[str, Any], cards: list[dict[str, Any]]) -> str:
             key = ("truncated ±2σ" if draw == "truncated_normal" else draw, dtype)
             y = _group(parts, y, label, rates[key], top_card)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -4 {WIDTH + 20} {y + 4}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -4 {WIDTH + 20} {y + 4}" '
+        f'role="img" '
         f'aria-label="Fills by fastinit and other libraries, billions of values per second">\n'
         f"<style>{STYLE}</style>\n"
         f'<rect class="ground" x="-10" y="-4" width="{WIDTH + 20}" height="{y + 4}"/>\n'

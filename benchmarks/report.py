@@ -1,6 +1,6 @@
-"""Writes what the README shows from the results of the benchmarks: the chart docs/speed.svg, and the
-ratios between the markers in README.md.  The tables of the documentation site come from here too.
-Nothing there is typed by hand.
+"""Writes what the README shows from the results of the benchmarks: the chart docs/speed.svg, and
+the ratios between the markers in README.md.  The tables of the documentation site come from here
+too.  Nothing there is typed by hand.
 
     python -P benchmarks/report.py [--check]
         --check: write nothing; exit with 1 if the chart or the README differs

@@ -19,9 +19,8 @@ matplotlib.use("Agg")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import numpy as np  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-
 import report  # noqa: E402 - benchmarks/report.py
+from matplotlib.figure import Figure  # noqa: E402
 
 import fastinit as fi  # noqa: E402
 from fastinit import _table  # noqa: E402
