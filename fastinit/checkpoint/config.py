@@ -70,6 +70,7 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
         import transformers
 
         from ..torch._describe import describe
+        from ..torch.construct import construction
     except ImportError as error:
         raise ImportError(
             f"{name!r} is a model's config, which needs torch and transformers ({error}); install "
@@ -99,9 +100,12 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
             f"{type(error).__name__}: {str(error):.300}",
             name,
         ) from error
-    described, uncovered = describe(
-        model, None, None if kind is None else getattr(torch, kind.name)
-    )
+    wanted = None if kind is None else getattr(torch, kind.name)
+    described, uncovered = describe(model, None, wanted)
+    if uncovered:  # something that a constructor alone writes, which has to be watched
+        with construction() as made:
+            model = model_class._from_config(config)
+        described, uncovered = describe(model, made, wanted)
     if uncovered:
         first, why = next(iter(uncovered.items()))
         raise SpecError(

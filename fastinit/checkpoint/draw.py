@@ -20,6 +20,7 @@ from .._core.draws import Draw
 from .._core.jobs import Job, draw_job
 from .._core.safetensors import PAGE, Tensor
 from ..typing import Array
+from . import parts
 from .plan import File
 from .spec import Patched
 
@@ -48,7 +49,7 @@ def draw_file(
     """
     # With one thread everything runs on the caller's.
     _draw_spans(file, seed, threads * 2 if waits and threads > 1 else threads, take, sample)
-    _draw_whole(file, seed, threads, take)
+    _draw_parts(file, seed, threads, take)
 
 
 # ------------------------------------------------------------------------ elementwise: span by span
@@ -157,21 +158,25 @@ def _little_endian(jobs: list[Job]) -> None:
             job.out.byteswap(inplace=True)
 
 
-# -------------------------------------------------------------------------- all else: whole tensors
+# -------------------------------------------------------------------------- all else: part by part
 
 
-def _draw_whole(file: File, seed: int, threads: int, take: Take) -> None:
-    """Tensors that are not elementwise (orthogonal, eye, …), one after the other, each in memory as
-    a whole.
-    """
-    for tensor, rule, stream in zip(file.layout.tensors, file.rules, file.streams, strict=True):
+def _draw_parts(file: File, seed: int, threads: int, take: Take) -> None:
+    """Tensors that are not elementwise (orthogonal, eye, …), one part after the other."""
+    for tensor, rule, stream, axis in zip(
+        file.layout.tensors, file.rules, file.streams, file.axes, strict=True
+    ):
         if isinstance(rule, (Draw, Patched)) or tensor.begin == tensor.end:
             continue
-        # Only the bits are wanted: an array of the dtype itself would load ml_dtypes.
-        target = fill.target(tensor.shape, tensor.dtype.unsigned, None, None)._replace(
-            dtype=tensor.dtype
-        )
-        rule(target, seed, stream, threads)
-        if sys.byteorder == "big":
-            target.view.byteswap(inplace=True)
-        take(tensor.begin, target.view.reshape(-1).view(np.uint8))
+        size = tensor.dtype.itemsize
+        for region in parts.regions(tensor.shape, size, axis):
+            # Only the bits are wanted: an array of the dtype itself would load ml_dtypes.
+            target = fill.target(tensor.shape, tensor.dtype.unsigned, None, region)._replace(
+                dtype=tensor.dtype
+            )
+            rule(target, seed, stream, threads)
+            if sys.byteorder == "big":
+                target.view.byteswap(inplace=True)
+            bits = target.view.reshape(-1).view(np.uint8)
+            for at, first, count in parts.runs(tensor.shape, region):
+                take(tensor.begin + first * size, bits[at * size : (at + count) * size])

@@ -59,7 +59,8 @@ def materialize(
 
     A file appears whole or not at all, and of a folder the index appears last.  Each tensor is what
     its initializer's function gives for this seed and the tensor's name.  Memory: a few MiB a
-    thread, and for what is not elementwise (orthogonal, eye, …) the one tensor.
+    thread; for what is not elementwise (orthogonal, sparse, …) a part of 64 MiB, and for the few
+    that have no parts (convolutional_orthogonal, what a model's own code computes) the one tensor.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.stream import STREAM_VERSION, check_seed, stream_id
 from ..typing import Dtype, Seed, Write
+from . import parts
 from .index import INDEX, WHOLE
 from .load import load
 from .source import AnySpec
@@ -36,6 +37,7 @@ class File(NamedTuple):
     layout: safetensors.Layout
     rules: tuple[Draw | Patched | Write, ...]  # of layout.tensors
     streams: tuple[int, ...]
+    axes: tuple[int | None, ...]  # along which each may be cut, if it is not drawn value by value
 
     @property
     def size(self) -> int:
@@ -190,7 +192,9 @@ def _file(name: str, entries: list[Entry], metadata: dict[str, str]) -> File:
 def file_of(name: str, layout: safetensors.Layout, entries: dict[str, Entry]) -> File:
     """The file of a layout, each of whose tensors has an entry."""
     rules = tuple(entries[tensor.name].rule for tensor in layout.tensors)
-    return File(name, layout, rules, tuple(stream_id(tensor.name) for tensor in layout.tensors))
+    streams = tuple(stream_id(tensor.name) for tensor in layout.tensors)
+    axes = tuple(parts.axis(entries[tensor.name]) for tensor in layout.tensors)
+    return File(name, layout, rules, streams, axes)
 
 
 def _others(spec: Spec, files: list[File]) -> dict[str, bytes]:

@@ -7,30 +7,31 @@ from typing import TYPE_CHECKING, Any
 from .output import table
 
 if TYPE_CHECKING:
-    from .._core.dtypes import DType
-    from ..checkpoint import Plan
+    from ..checkpoint import Entry, Plan
 
 
 def show(plan: Plan) -> None:
     """Print the tensors, the files and the memory that a plan needs."""
     from .. import checkpoint
+    from .._core.arguments import shown
     from .._core.draws import Draw
+    from ..checkpoint import parts
 
     rows = [("tensor", "shape", "dtype", "initializer", "values", "bytes")]
     entries = {entry.name: entry for entry in plan.spec.entries}
-    largest = 0
+    held = []  # (bytes in memory at once, tensor)
     for file in plan.files:
         for tensor, rule in zip(file.layout.tensors, file.rules, strict=True):
             size = tensor.end - tensor.begin
             if not isinstance(rule, (Draw, checkpoint.Patched)):
-                largest = max(largest, size)
+                held.append((parts.memory(entries[tensor.name]), tensor.name))
             rows.append(
                 (
                     tensor.name,
                     "×".join(map(str, tensor.shape)) or "()",
                     tensor.dtype.name,
                     entries[tensor.name].initializer,
-                    _values(rule, tensor.dtype),
+                    _values(rule, entries[tensor.name]),
                     str(size),
                 )
             )
@@ -39,8 +40,10 @@ def show(plan: Plan) -> None:
     if len(plan.files) > 1:
         for file in plan.files:
             print(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes")
-    if largest:
-        print(f"tensors that are drawn whole need memory: {largest} bytes for the largest")
+    if held:
+        size, name = max(held)
+        how = "as a whole" if size == entries[name].nbytes else "part by part"
+        print(f"memory: {size} bytes at once for {shown(name)}, which is drawn {how}")
     files = "file takes" if len(plan.files) == 1 else f"{len(plan.files)} files take"
     print(
         f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; "
@@ -48,19 +51,20 @@ def show(plan: Plan) -> None:
     )
 
 
-def _values(rule: Any, dtype: DType) -> str:
+def _values(rule: Any, entry: Entry) -> str:
     """The numbers of a draw, short; `fastinit explain` has them in full."""
     from .. import checkpoint
     from .._core.draws import Draw
     from .._core.dtypes import CONSTANT, TRUNCATED_NORMAL, UNIFORM, decode
+    from ..checkpoint import parts
 
     if isinstance(rule, checkpoint.Patched):
-        return f"{_values(rule.draw, dtype)}, with constants over parts"
+        return f"{_values(rule.draw, entry)}, with constants over parts"
     if not isinstance(rule, Draw):
-        return "drawn whole"
+        return "drawn whole" if parts.memory(entry) == entry.nbytes else "drawn part by part"
     numbers = rule.numbers()
     if rule.draw == CONSTANT:
-        return f"{decode(numbers['bits'], dtype):g}"
+        return f"{decode(numbers['bits'], entry.dtype):g}"
     if rule.draw == UNIFORM:
         return f"in [{numbers['low']:.6g}, {numbers['low'] + numbers['span']:.6g})"
     mean, std = numbers["mean"], numbers["std"]

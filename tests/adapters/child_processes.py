@@ -50,3 +50,23 @@ def side_by_side(commands, environments, folder, seconds):
             child.wait()
     outputs = [(folder / f"output{n}").read_text("utf-8", "replace") for n in range(len(running))]
     return [(child.returncode, output) for child, output in zip(running, outputs, strict=True)]
+
+
+def torchrun(processes, script, *arguments):
+    """Run a script on so many ranks."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(processes),
+        str(script),
+    ]
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        env=environment(FASTINIT_NUM_THREADS="1", PYTHONWARNINGS="ignore"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )

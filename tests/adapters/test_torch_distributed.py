@@ -4,15 +4,13 @@ in torch_ranks.py.
 
 import itertools
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from child_processes import torchrun
 
 if not torch.distributed.is_available():
     pytest.skip("torch has no distributed package here", allow_module_level=True)
@@ -20,34 +18,6 @@ if not torch.distributed.is_available():
 RANKS = Path(__file__).with_name("torch_ranks.py")
 CHECKS = re.findall(r"^def (check_\w+)", RANKS.read_text("utf-8"), re.MULTILINE)
 _results = {}
-
-
-def torchrun(processes, script, *arguments):
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "FASTINIT_NUM_THREADS": "1",
-        "PYTHONWARNINGS": "ignore",
-    }
-    environment["PYTHONPATH"] = os.pathsep.join(
-        path for path in sys.path if path
-    )  # the package that is tested here
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        str(processes),
-        str(script),
-    ]
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 def results(processes, folder):

@@ -8,13 +8,16 @@ import pytest
 
 from fastinit import checkpoint
 from fastinit.checkpoint import SpecError
+from fastinit.checkpoint.index import INDEX
+from fastinit.cli import main
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("default")]
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 99}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
 # One of each kind: tied weights, (1 + w) norms, padding rows, experts, biases, encoder and decoder,
-# buffers that are saved, parameters that only the model's own code computes.
+# buffers that are saved, parameters that only the model's own code computes, or only a constructor
+# writes.
 CONFIGS = {
     "GPT2LMHeadModel": {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 99},
     "LlamaForCausalLM": {**SMALL, **HEADS},
@@ -32,6 +35,35 @@ CONFIGS = {
     },
     "ViTForImageClassification": {**SMALL, "num_attention_heads": 4, "image_size": 32},
     "MambaForCausalLM": {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 99},
+    "Qwen3MoeForCausalLM": {
+        **SMALL,
+        **HEADS,
+        "num_experts": 3,
+        "moe_intermediate_size": 16,
+        "decoder_sparse_step": 1,
+    },
+    "Gemma3ForCausalLM": {**SMALL, **HEADS},
+    "OPTForCausalLM": {
+        "hidden_size": 32,
+        "ffn_dim": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 99,
+        "word_embed_proj_dim": 32,
+        "max_position_embeddings": 40,
+    },
+    "CLIPModel": {
+        "text_config": {**SMALL, "num_attention_heads": 4, "max_position_embeddings": 40},
+        "vision_config": {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": 32,
+            "patch_size": 16,
+        },
+        "projection_dim": 16,
+    },
     "ResNetForImageClassification": {
         "embedding_size": 8,
         "hidden_sizes": [8, 16],
@@ -56,9 +88,14 @@ def materialized(model_class, config, seed, dtype=None):
 
     import fastinit.torch as fit
 
-    with torch.device("meta"):
-        model = model_class._from_config(config)
-    fit.materialize_(model, seed=seed, dtype=dtype)
+    if model_class.__name__ == "CLIPModel":  # whose constructor alone writes logit_scale
+        with fit.construction() as made:
+            model = model_class._from_config(config)
+    else:
+        made = None
+        with torch.device("meta"):
+            model = model_class._from_config(config)
+    fit.materialize_(model, made, seed=seed, dtype=dtype)
     return model
 
 
@@ -85,6 +122,34 @@ def test_a_model_of_transformers_is_written_as_its_own_code_initializes_it(tmp_p
     assert again, [str(one) for one in again.tensors if not one]
     other = checkpoint.verify(folder, tmp_path / "config", seed=6)
     assert not other
+
+
+COMPUTED = {"MambaForCausalLM", "CLIPModel"}
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_the_spec_of_a_config_gives_the_same_files(tmp_path, capsys, architecture):
+    config_of(architecture, tmp_path / "config")
+    status = main(["spec", str(tmp_path / "config")])
+    text, error = capsys.readouterr()
+    if architecture in COMPUTED:
+        assert status == 2 and "computed by the model's own code, which no spec can say" in error
+        return
+    (tmp_path / "spec.toml").write_text(text)
+    folders = []
+    for source in ("config", "spec.toml"):
+        folder = tmp_path / f"from {source}"
+        checkpoint.materialize(tmp_path / source, f"{folder}/", seed=5, shard_size=20_000)
+        folders.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    configs = [json.loads(folder.pop("config.json")) for folder in folders]
+    assert configs[1].pop("torch_dtype") == "float32"  # which a spec always says
+    known = {key: value for key, value in configs[0].items() if value is not None}
+    assert configs[1] == known  # TOML has no null
+    assert folders[0] == folders[1]
+    again = checkpoint.load(tmp_path / "from config" / INDEX)  # by the files' own metadata
+    lines = text[text.index("[tensors]") :].splitlines()
+    assert "[repeat]" in text and len(lines) < 0.9 * len(again.entries)
+    assert again.canonical() == checkpoint.load(tmp_path / "spec.toml").canonical()
 
 
 def test_from_its_own_metadata_only_what_torch_computes_cannot_be_verified(tmp_path):

@@ -1,8 +1,10 @@
 """fastinit materialize --dry-run: what it prints."""
 
+import json
 import re
 
 from fastinit import checkpoint
+from fastinit.checkpoint import parts
 from fastinit.cli import main
 
 
@@ -27,6 +29,28 @@ def test_a_dry_run_prints_the_tensors_and_writes_nothing(tmp_path, spec, capsys)
         f"5 tensors, 54 values; the file takes {(tmp_path / 'x').stat().st_size} bytes; "
         "nothing was written"
     )
+
+
+def test_a_dry_run_says_the_memory_of_what_is_not_drawn_value_by_value(
+    tmp_path, capsys, monkeypatch
+):
+    tensors = {
+        "square": {"shape": [64, 64], "initializer": "orthogonal"},
+        "taps": {"shape": [8, 8, 3], "initializer": "convolutional_orthogonal"},
+        "plain": {"shape": [999, 999], "initializer": "normal"},
+    }
+    (tmp_path / "spec.json").write_text(json.dumps({"tensors": tensors}))
+    command = ["materialize", str(tmp_path / "spec.json"), "--dry-run"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "memory: 16384 bytes at once for 'square', which is drawn as a whole\n" in out
+    monkeypatch.setattr(parts, "PART", 1000)
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "memory: 768 bytes at once for 'square', which is drawn part by part\n" in out or (
+        "memory: 768 bytes at once for 'taps', which is drawn as a whole\n" in out
+    )
+    assert "drawn part by part" in out and "drawn whole" in out
 
 
 def test_the_seed_of_a_dry_run_needs_no_output(spec, capsys):
