@@ -24,14 +24,14 @@ from typing import Any
 
 from .._core.arguments import nearest, shown
 from ..info import VERSION
-from . import compare, explain, info, laws, materialize, presets, selftest, spec, verify
+from . import audit, compare, explain, info, laws, materialize, presets, selftest, spec, verify
 from .output import Failed
 
 # In the order of the help, which must fit a terminal of 24 lines by 80 columns.
 GROUPS: dict[str, tuple[ModuleType, ...]] = {
     "make": (materialize, spec, presets),
     "look": (explain, laws, compare, info),
-    "check": (verify, selftest),
+    "check": (verify, audit, selftest),
 }
 
 

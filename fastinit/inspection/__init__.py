@@ -2,20 +2,25 @@
 laws of its initial values.
 
 Not imported by `import fastinit`.  The numbers of one tensor: statistics.py.  The files: stored.py.
-How initial values are distributed: laws.py.
+How initial values are distributed: laws.py.  Whether a checkpoint is what it should be: audit.py.
 """
 
 from .._laws import Law
+from .audit import Audit, audit
 from .laws import compare_laws, difference, laws, laws_by_name, laws_json, laws_toml
 from .statistics import Histogram, Spread, Statistics
 from .stored import Stored, tensors
+from .verdicts import Row
 
 __all__ = [
+    "Audit",
     "Histogram",
     "Law",
+    "Row",
     "Spread",
     "Statistics",
     "Stored",
+    "audit",
     "compare_laws",
     "difference",
     "laws",

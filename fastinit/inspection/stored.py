@@ -34,6 +34,11 @@ class Stored(NamedTuple):
     read: Read | None
     file: str
 
+    @property
+    def nbytes(self) -> int:
+        """The size of its values, 0 where the dtype is not known."""
+        return 0 if isinstance(self.dtype, str) else math.prod(self.shape) * self.dtype.itemsize
+
 
 def tensors(path: PathLike) -> Iterator[Stored]:
     """The tensors of a checkpoint in the order of its files, with what reads them.

@@ -32,6 +32,9 @@ ELSEWHERE = {
     "cli/selftest": "unit/cuda/test_selftest.py",
     "data_dependent/algorithms": "unit/data_dependent/test_methods.py",
     "data_dependent/network": "unit/data_dependent/test_methods.py",
+    "inspection/expected": "unit/inspection/test_audit.py",
+    "inspection/findings": "unit/inspection/test_audit.py",
+    "inspection/verdicts": "unit/inspection/test_audit.py",
     "recipes/_written": "unit/recipes/test_every_recipe.py",
     "reference/normal": "statistics/test_normal.py",
 }

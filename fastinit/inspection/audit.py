@@ -1,0 +1,474 @@
+"""audit(): a verdict on every tensor of a checkpoint, and what speaks against the whole.
+
+What a tensor should be: expected.py.  Its draw is compared bit for bit, as verify does; the numbers
+of all others (statistics.py) are judged (verdicts.py), and copies are looked for (twins.py).  What
+is made of all verdicts together: findings.py.  Nothing is printed here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core import engine
+from .._core.arguments import nearest, shown
+from .._core.draws import Draw
+from .._core.stream import check_seed
+from .._laws import Law
+from ..checkpoint import files
+from ..checkpoint.config import CONFIG
+from ..checkpoint.draw import SAMPLED
+from ..checkpoint.index import Found
+from ..checkpoint.plan import File, file_of
+from ..checkpoint.spec import Entry, Patched, not_here
+from ..checkpoint.verify import Checked, check_file, seed_of
+from ..typing import Array, PathLike, Seed
+from . import findings, verdicts
+from .expected import Expected, expected, in_dtype, is_array_file, is_pattern, patches, tied_to
+from .statistics import Statistics, Tally, pieces
+from .stored import Stored, tensors
+from .twins import Twin, decoded, sample, twins
+from .verdicts import INITIAL, OFF_LAW, ON_LAW, TWIN, UNKNOWN, Row, judge, judge_against
+
+Progress = Callable[[int], None]
+
+
+class Audit(NamedTuple):
+    """What audit() found; true where nothing speaks against the checkpoint.
+
+    Attributes
+    ----------
+    path, against : str
+        What was audited, and what it was held against; "" for nothing.
+    seed : int or None
+        Of the draws that were compared.
+    findings : tuple of str
+        What is wrong, a sentence each.
+    rows : tuple of Row
+        Every tensor, in the order of the files, then those that are missing.
+    """
+
+    path: str
+    against: str
+    seed: int | None
+    findings: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def __bool__(self) -> bool:
+        return not self.findings
+
+    def json(self) -> str:
+        """All of it as JSON."""
+        content = {**self._asdict(), "rows": [row._asdict() for row in self.rows]}
+        return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Without numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@engine.guarded
+def audit(
+    path: PathLike,
+    against: Any = None,
+    *,
+    seed: Seed | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Say of every tensor whether it is its initial draw, follows its law, or was never filled.
+
+    Parameters
+    ----------
+    path : path
+        A safetensors or npz file, or a folder of safetensors files.
+    against : as laws() takes it, or the path of another checkpoint, optional
+        What the tensors should be; None is what the files' own metadata say. With a checkpoint of
+        another writer, each tensor is held against the one of its name there.
+    seed : Seed, optional
+        None is the seed in the metadata. Without one no drawn tensor can be its initial draw.
+    threads : int, optional
+        The most threads to use.
+    progress : callable, optional
+        Called with the number of bytes looked at since the last call, from one thread at a time.
+
+    Returns
+    -------
+    Audit
+        True if there is no finding.
+
+    Raises
+    ------
+    ValueError
+        A damaged file; a mistake in what it is held against; nothing of that is in the file.
+    OSError
+        A file that cannot be read.
+
+    See Also
+    --------
+    fastinit.checkpoint.verify : Only whether every tensor is its draw.
+    laws : What tensors should be.
+
+    Notes
+    -----
+    A sound checkpoint gives a finding less than once in a million times, whatever its size: every
+    p-value is an upper bound, corrected for the number of tests. That holds for values drawn each
+    alone in float32 or float64 and then rounded; two checkpoints are compared by the normal limit.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastinit import checkpoint, inspection
+    >>> spec = {"tensors": {"a": [64, 64], "b": [64, 64]},
+    ...         "rules": [{"match": "*", "initializer": "normal", "std": 0.02}]}
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> _ = checkpoint.materialize(spec, path, seed=0)
+    >>> [(row.name, row.verdict) for row in inspection.audit(path).rows]
+    [('a', 'initial'), ('b', 'initial')]
+    >>> halved = {**spec, "rules": [{"match": "*", "initializer": "normal", "std": 0.01}]}
+    >>> print(inspection.audit(path, halved).rows[0].detail)
+    std 0.0201131, expected 0.01
+    """
+    count = engine.thread_count(threads)
+    stored = list(tensors(path))
+    what = expected(path, against)
+    _check_fit(stored, what)
+    found = [] if is_array_file(path) else files(path, lenient=True)
+    own = _seeds_in(found)
+    if seed is None and len(own) > 1:
+        raise ValueError(
+            f"the files have the seeds {', '.join(map(str, own))}; they are not of one checkpoint, "
+            "unless seed= (--seed) says which is meant"
+        )
+    drawn_by = check_seed(seed) if seed is not None else next(iter(own), None)
+    advance = _one_at_a_time(progress)
+    compared = _compare(found, what, drawn_by, count, advance)
+    initial = {name for name, checked in compared.items() if checked}
+    pairs = _pairs(stored, what, initial, _ties_heads(path))
+    todo = [one for one in stored if one.name not in initial and one.name not in pairs]
+    measured = _measure(todo, what.laws, count, advance)
+    others = _measure(
+        [what.reference[one.name] for one in todo if one.name in what.reference], {}, count, advance
+    )
+    tests = max(1, len(stored)) * verdicts.TESTS
+    rows = []
+    for one in stored:
+        law = what.laws.get(one.name)
+        dtype = one.dtype if isinstance(one.dtype, str) else one.dtype.name
+        known = "" if law is None else law.numbers()
+        row = Row(one.name, UNKNOWN, os.path.basename(one.file), dtype, one.shape, known)
+        if one.name in initial:
+            row = _drawn(row, drawn_by)
+        elif one.name in pairs:
+            row = _twin(row, pairs[one.name], law)
+        elif what.reference:
+            row = _held(row, one, what, measured, others, tests)
+        else:
+            row = _judged(row, one, what, measured.get(one.name), tests)
+            if row.verdict == ON_LAW and one.name in compared and law is not None and law.random:
+                row = row._replace(detail=f"{row.detail}; not its draw of seed {drawn_by}")
+        rows.append(row)
+    rows += findings.missing(what, {row.name for row in rows})
+    seeds = findings.Seeds(drawn_by, own)
+    said = findings.findings(what, rows, compared.keys(), seeds)
+    return Audit(os.fsdecode(path), what.label, drawn_by, tuple(said), tuple(rows))
+
+
+def _check_fit(stored: list[Stored], what: Expected) -> None:
+    """ValueError where nothing of what is expected is in the file."""
+    known = what.laws.keys() or what.reference.keys()
+    there = {one.name for one in stored}
+    if not known or there & known:
+        return
+    first = next(iter(known))
+    hints = [
+        f"{shown(name)} ({nearest(name, known) or f'there is {shown(first)}'})"
+        for name in sorted(there)[:3]
+    ]
+    raise ValueError(f"{what.label} has no tensor of the file's names: {', '.join(hints)}")
+
+
+def _seeds_in(found: Iterable[Found]) -> list[int]:
+    """The seeds that the files' metadata say."""
+    return sorted({seed_of(one) for one in found if "fastinit.seed" in one.metadata})
+
+
+def _one_at_a_time(progress: Progress | None) -> Progress:
+    lock = threading.Lock()
+
+    def advance(size: int) -> None:
+        if progress is not None:
+            with lock:
+                progress(size)
+
+    return advance
+
+
+# ------------------------------------------------------------------------------------------- draws
+
+
+def _compare(
+    found: Iterable[Found],
+    what: Expected,
+    seed: int | None,
+    threads: int,
+    advance: Progress,
+) -> dict[str, Checked]:
+    """Compare tensors with their draws; of a long one that differs in its first values, only those.
+
+    Without a seed only patterns that no seed changes.
+    """
+    compared: dict[str, Checked] = {}
+    for one in found:
+        entries: dict[str, Entry] = {}
+        for tensor in one.layout.tensors:
+            entry = what.entries.get(tensor.name)
+            entry = None if entry is None else in_dtype(entry, tensor.dtype)
+            if entry is None or entry.shape != tensor.shape or entry.rule is not_here:
+                continue
+            if entry.nbytes and (seed is not None or is_pattern(entry)):
+                entries[tensor.name] = entry
+        short = {
+            name: entry
+            for name, entry in entries.items()
+            if isinstance(entry.rule, (Draw, Patched)) and entry.nbytes > SAMPLED
+        }
+        firsts = check_file(one.path, _part(one, short), seed or 0, threads, _ignore, 1e-12)
+        compared |= {checked.name: checked for checked in firsts}
+        rest = {name: entry for name, entry in entries.items() if compared.get(name, True)}
+        whole = check_file(one.path, _part(one, rest), seed or 0, threads, advance)
+        compared |= {checked.name: checked for checked in whole}
+    return compared
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+def _part(one: Found, entries: Mapping[str, Entry]) -> File:
+    """The file with only the tensors of these entries."""
+    kept = tuple(tensor for tensor in one.layout.tensors if tensor.name in entries)
+    layout = one.layout._replace(tensors=kept)
+    return file_of(os.path.basename(one.path), layout, dict(entries))
+
+
+def _drawn(row: Row, seed: int | None) -> Row:
+    if seed is None:
+        return row._replace(verdict=ON_LAW, detail="equals its pattern bit for bit")
+    return row._replace(verdict=INITIAL, detail="equals its draw bit for bit")
+
+
+# ------------------------------------------------------------------------------------------- copies
+
+
+def _ties_heads(path: PathLike) -> bool:
+    """Whether a config beside the files ties the input and the output embedding."""
+    name = os.fsdecode(path)
+    folder = name if os.path.isdir(name) else os.path.dirname(name)
+    try:
+        with open(os.path.join(folder, CONFIG), encoding="utf-8") as file:
+            return bool(json.load(file).get("tie_word_embeddings", True))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+# Words of the names of input embeddings, one of which a tied head is a copy of.
+_EMBEDDINGS = ("embed", "wte", "shared")
+
+
+def _pairs(
+    stored: list[Stored], what: Expected, initial: set[str], tied_heads: bool
+) -> dict[str, Twin]:
+    """Copies that should not be, and those that are declared, by the copy's name."""
+    found: dict[str, Twin] = {}
+    for twin in twins(stored):
+        if twin.second in initial:  # then the other one is the copy
+            factor = None if twin.factor is None else 1.0 / twin.factor
+            twin = Twin(twin.second, twin.first, factor)
+        laws = [what.laws.get(name) for name in (twin.first, twin.second)]
+        tied = [law and tied_to(law) for law in laws]
+        if twin.first in tied or twin.second in tied:
+            copy = twin.first if tied[0] else twin.second
+            other = twin.second if tied[0] else twin.first
+            found[copy] = Twin(other, copy, twin.factor)
+            continue
+        if twin.second in initial or twin.second in what.reference:
+            continue
+        # Equal patterns, and what a model's code computes alike in every layer, are no copies.
+        if laws[1] is not None and not laws[1].random:
+            continue
+        if (
+            tied_heads
+            and twin.factor is None
+            and any(word in name for word in _EMBEDDINGS for name in (twin.first, twin.second))
+        ):
+            continue
+        found[twin.second] = twin
+    return found
+
+
+def _twin(row: Row, twin: Twin, law: Law | None) -> Row:
+    times = "bit for bit" if twin.factor is None else f"times {twin.factor:.6g}"
+    detail = f"equals {twin.first} {times}"
+    declared = law is not None and tied_to(law) == twin.first and twin.factor is None
+    return row._replace(verdict=ON_LAW if declared else TWIN, twin=twin.first, detail=detail)
+
+
+# ------------------------------------------------------------------------------------------ numbers
+
+
+def _measure(
+    todo: Iterable[Stored], laws: Mapping[str, Law], threads: int, advance: Progress
+) -> dict[str, Statistics]:
+    """The numbers of tensors, without the constants that lie over their laws."""
+    results: dict[str, Statistics] = {}
+
+    def items() -> Iterator[tuple[Stored, Tally, int]]:
+        for one in todo:
+            if isinstance(one.dtype, str) or one.read is None or not math.prod(one.shape):
+                continue
+            law = laws.get(one.name)
+            part = _without_blocks(one, law) if law is not None and law.blocks else one
+            if part is None or part.read is None or not math.prod(part.shape):
+                continue
+            tally = Tally(one.dtype, part.shape)
+            for chunk, _ in pieces(tally, part.read):
+                yield part, tally, chunk
+
+    def work(item: tuple[Stored, Tally, int]) -> None:
+        one, tally, chunk = item
+        begin, end = tally.span(chunk)
+        assert one.read is not None
+        if tally.add(chunk, one.read(begin, end)):
+            results[one.name] = tally.result()
+        advance((end - begin) * tally.dtype.itemsize)
+
+    engine.map_tasks(work, items(), threads)
+    return results
+
+
+def _without_blocks(one: Stored, law: Law) -> Stored | None:
+    """The values that no block covers, as a tensor of one axis; None where blocks are too many."""
+    read = one.read
+    over = None if law.shape != one.shape or isinstance(one.dtype, str) else patches(law, one.dtype)
+    if over is None or read is None:
+        return None
+    kept, at = [], 0
+    for first, stop, _ in sorted(over, key=lambda patch: patch[:2]):
+        if first > at:
+            kept.append((at, first))
+        at = max(at, stop)
+    if at < math.prod(one.shape):
+        kept.append((at, math.prod(one.shape)))
+    starts = np.cumsum([0, *(stop - first for first, stop in kept)])
+
+    def part(begin: int, end: int) -> Array:
+        found = []
+        at = int(np.searchsorted(starts, begin, "right")) - 1
+        while begin < end:
+            stop = min(end, int(starts[at + 1]))
+            shift = kept[at][0] - int(starts[at])
+            found.append(read(begin + shift, stop + shift))
+            begin, at = stop, at + 1
+        return np.concatenate(found)
+
+    return one._replace(shape=(int(starts[-1]),), read=part)
+
+
+_NAME_OR_SHAPE = "name or shape"
+
+
+def _judged(row: Row, one: Stored, what: Expected, found: Statistics | None, tests: int) -> Row:
+    """By the tensor's numbers, where they and its law are there."""
+    law = what.laws.get(one.name)
+    if isinstance(one.dtype, str):
+        return row._replace(detail=f"its dtype {one.dtype} is not known here")
+    if law is not None and law.shape != one.shape:
+        return row._replace(
+            test=_NAME_OR_SHAPE, detail=f"has shape {one.shape}, and {what.label} says {law.shape}"
+        )
+    if not math.prod(one.shape):
+        return row._replace(detail="it holds no values")
+    if law is not None and tied_to(law):
+        detail = f"should equal {tied_to(law)}, and does not"
+        return row._replace(verdict=OFF_LAW, twin=tied_to(law), detail=detail)
+    if found is None:
+        return row._replace(detail="its blocks of constants are too many to leave out")
+    row = judge(row, found, law, one.dtype, tests)
+    if law is None and what.laws and row.verdict == UNKNOWN:
+        hint = nearest(one.name, what.laws)
+        return row._replace(
+            test=_NAME_OR_SHAPE, detail=f"not in {what.label}{f'; {hint}' if hint else ''}"
+        )
+    if law is not None and law.blocks and row.verdict == ON_LAW:
+        wrong = _wrong_block(one, law)
+        if wrong:
+            return row._replace(verdict=OFF_LAW, test="constant", p=0.0, detail=wrong)
+    return row
+
+
+def _wrong_block(one: Stored, law: Law) -> str:
+    """What is wrong with the constants over a law; "" where nothing is."""
+    assert not isinstance(one.dtype, str) and one.read is not None
+    over = patches(law, one.dtype) or []
+    ends = np.array([patch[:2] for patch in over], np.int64).reshape(-1, 2)
+    for number, (first, stop, bits) in enumerate(over):
+        there = one.read(first, stop)
+        wrong = there != bits
+        later = ends[number + 1 :]  # which count where blocks overlap
+        for begin, end in later[(later[:, 0] < stop) & (later[:, 1] > first)]:
+            wrong[max(begin - first, 0) : max(end - first, 0)] = False
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            index = ", ".join(str(int(size)) for size in np.unravel_index(first + at, one.shape))
+            value = float(decoded(there[at : at + 1], one.dtype)[0])
+            return f"at [{index}] is {value:.6g}, where a constant is due"
+    return ""
+
+
+def _held(
+    row: Row,
+    one: Stored,
+    what: Expected,
+    measured: Mapping[str, Statistics],
+    others: Mapping[str, Statistics],
+    tests: int,
+) -> Row:
+    """By the tensor of the same name in another checkpoint."""
+    other = what.reference.get(one.name)
+    if isinstance(one.dtype, str):
+        return row._replace(detail=f"its dtype {one.dtype} is not known here")
+    if other is None:
+        hint = nearest(one.name, what.reference)
+        return row._replace(
+            test=_NAME_OR_SHAPE, detail=f"not in {what.label}{f'; {hint}' if hint else ''}"
+        )
+    if one.shape != other.shape:
+        return row._replace(
+            test=_NAME_OR_SHAPE, detail=f"has shape {one.shape}, and {what.label} has {other.shape}"
+        )
+    if one.name not in measured or other.name not in others:
+        return row._replace(detail="it holds no values")
+    ours, theirs = (_centred(tensor) for tensor in (one, other))
+    likeness = float(ours @ theirs)
+    return judge_against(row, measured[one.name], others[one.name], likeness, tests)
+
+
+def _centred(one: Stored) -> Array:
+    """A sample of the values, without their mean and of length 1."""
+    assert not isinstance(one.dtype, str)
+    bits = sample(one, math.prod(one.shape))
+    values = decoded(bits, one.dtype) if one.dtype.is_float else bits.astype(np.float64)
+    values = np.nan_to_num(values - values.mean())
+    return values / (float(np.sqrt(np.square(values).sum())) or 1.0)

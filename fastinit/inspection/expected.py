@@ -1,0 +1,123 @@
+"""What the tensors of a checkpoint should be: laws, draws, or the tensors of another checkpoint.
+
+It reads specs, configs, files of laws and headers; values are read by audit.py.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from .. import _laws, _table
+from .._core import fill
+from .._core.draws import Draw
+from .._core.dtypes import CONSTANT, DType
+from .._laws import Law
+from ..checkpoint import Spec, files, load
+from ..checkpoint.config import is_config
+from ..checkpoint.spec import Entry, block_rule
+from ..checkpoint.verify import own_spec
+from ..typing import PathLike
+from .laws import laws, laws_by_name
+from .stored import Stored, tensors
+
+
+class Expected(NamedTuple):
+    """What is known of each tensor, by its name."""
+
+    label: str  # where it comes from; "" for nothing
+    laws: dict[str, Law]
+    entries: dict[str, Entry]  # of those that can be drawn again
+    reference: dict[str, Stored]  # of another checkpoint
+
+
+def expected(path: PathLike, against: Any) -> Expected:
+    """What `against` says, or without it the metadata of the files themselves."""
+    if against is None:
+        if is_array_file(path):
+            return Expected("", {}, {}, {})
+        spec = _own(path)
+        return Expected("", {}, {}, {}) if spec is None else _of_spec("their own metadata", spec)
+    if isinstance(against, (str, os.PathLike)):
+        name = os.fsdecode(against)
+        if _is_checkpoint(name):
+            spec = None if is_array_file(name) else _own(name)
+            if spec is not None:
+                return _of_spec(name, spec)
+            return Expected(name, {}, {}, {one.name: one for one in tensors(name)})
+        found = laws(against) if name.endswith(".toml") else None
+        if found is not None and _is_laws(name):
+            return Expected(name, laws_by_name(found), {}, {})
+        return _of_spec(name, load(against))
+    if isinstance(against, Spec):
+        return _of_spec(against.label, against)
+    if isinstance(against, dict):
+        return _of_spec("the spec", load(against))
+    return Expected("the laws", laws_by_name(laws(against)), {}, {})
+
+
+def is_array_file(path: PathLike) -> bool:
+    """Whether a file is NumPy's, which has no metadata."""
+    return os.fsdecode(path).lower().endswith((".npz", ".npy"))
+
+
+def _is_checkpoint(name: str) -> bool:
+    """A file of weights; a folder of them that does not say by a config what they should be."""
+    if os.path.isdir(name):
+        return not is_config(name)
+    return is_array_file(name) or name.endswith(".safetensors")
+
+
+def _is_laws(name: str) -> bool:
+    from ..checkpoint.source import read
+
+    return os.path.isfile(name) and "laws" in read(name).content
+
+
+def _own(path: PathLike) -> Spec | None:
+    """The spec in the metadata of the files; None where they have none."""
+    found = files(path, lenient=True)
+    if not all("fastinit.spec" in one.metadata for one in found):
+        return None
+    entries = tuple(entry for one in found for entry in own_spec(one).entries)
+    return Spec(os.fsdecode(path), entries, {})
+
+
+def _of_spec(label: str, spec: Spec) -> Expected:
+    entries = {entry.name: entry for entry in spec.entries}
+    return Expected(label, laws_by_name(laws(spec)), entries, {})
+
+
+def in_dtype(entry: Entry, dtype: DType) -> Entry | None:
+    """The entry as a file of this dtype holds it; None where its rule is not ours to repeat."""
+    if entry.dtype is dtype:
+        return entry
+    if entry.initializer == "computed" or not dtype.is_float:
+        return None
+    own = {key: value for key, value in entry.arguments.items() if key != "blocks"}
+    function = _table.INITIALIZERS[entry.initializer]
+    rule = fill.decide(_table.RULES[function], entry.shape, dtype, own)
+    if "blocks" not in entry.arguments:
+        return entry._replace(dtype=dtype, rule=rule)
+    patched = block_rule(rule, entry.shape, dtype, entry.arguments["blocks"])
+    return None if patched is None else entry._replace(dtype=dtype, rule=patched)
+
+
+def is_pattern(entry: Entry) -> bool:
+    """Whether shape and arguments decide every value, and no seed, and it is not one constant."""
+    return entry.initializer in _table.SEEDLESS
+
+
+def patches(law: Law, dtype: DType) -> list[tuple[int, int, Any]] | None:
+    """The constants over a law: (first, stop, bits) of flat indices; None where they are too many.
+
+    Blocks that overlap are joined: the later one counts.
+    """
+    zero = Draw(CONSTANT, dtype.code, (0,))
+    patched = block_rule(zero, law.shape, dtype, [dict(block) for block in law.blocks])
+    return None if patched is None else list(patched.patches)
+
+
+def tied_to(law: Law) -> str:
+    """The tensor that a tied one is another name of, "" where the law is another one."""
+    return law.rule.removeprefix("tied to ") if law.law == _laws.TIED else ""

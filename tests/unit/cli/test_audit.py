@@ -1,0 +1,55 @@
+"""fastinit audit: findings first, a line for tensors that are alike, and the exit status."""
+
+import json
+
+import pytest
+from inspection_models import MODEL, drawn, write
+
+import fastinit as fi
+from fastinit import inspection
+from fastinit.cli import main
+
+
+@pytest.fixture
+def laws(tmp_path):
+    path = tmp_path / "laws.toml"
+    path.write_text(inspection.laws_toml(inspection.laws(MODEL)))
+    return str(path)
+
+
+def test_a_sound_checkpoint_is_one_line_a_group_and_status_0(tmp_path, laws, capsys):
+    path = str(write(tmp_path / "model.safetensors", drawn()))
+    assert main(["audit", path, "--against", laws]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{path} against {laws}"
+    assert "on its law        2  layers.{0,1}.q.weight  64×64" in lines
+    assert lines[-1] == "16 tensors: 16 on its law"
+    assert not [line for line in lines if line.startswith("!")]
+
+
+def test_faults_come_first_within_80_columns_and_give_status_1(tmp_path, laws, capsys):
+    fault = fi.normal((64, 64), std=0.05, seed=0)
+    path = str(write(tmp_path / "model.safetensors", {**drawn(), "layers.1.k.weight": fault}))
+    assert main(["audit", path, "--against", laws]) == 1
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    assert lines[2].startswith("! 1 tensor is off its law, layers.1.k.weight: std 0.0")
+    assert max(map(len, lines[1:])) <= 80
+    assert lines.index("off its law       1  layers.1.k.weight  64×64") < text.index("on its law")
+    assert main(["audit", path, "--against", laws, "--json"]) == 1
+    content = json.loads(capsys.readouterr().out)
+    (row,) = [row for row in content["rows"] if row["verdict"] == "off its law"]
+    assert row["name"] == "layers.1.k.weight" and row["expected"] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["absent.safetensors"], 1), (["model.bin"], 2), (["{model}", "--against", "gpt22"], 2)],
+)
+def test_what_cannot_be_audited_is_one_line(tmp_path, capsys, monkeypatch, arguments, status):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"\x80")
+    model = str(write(tmp_path / "model.safetensors", {"w": fi.normal(64, seed=0)}))
+    assert main(["audit", *(one.format(model=model) for one in arguments)]) == status
+    error = capsys.readouterr().err
+    assert error.startswith("fastinit: error: ") and error.count("\n") == 1
