@@ -24,8 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="MODEL",
-        help="what the tensors should be: a preset, a spec, a model's folder or config.json, a file "
-        "of laws, or another checkpoint; the default is what the files say",
+        help="what the tensors should be: a preset, a spec, a model's folder or config.json, a "
+        "file of laws, or another checkpoint; the default is what the files say",
     )
     parser.add_argument(
         "--seed", type=seed, help="of the initial draw; the default is the files' own"

@@ -191,12 +191,15 @@ def _check_fit(stored: list[Stored], what: Expected) -> None:
     there = {one.name for one in stored}
     if not known or there & known:
         return
-    first = next(iter(known))
-    hints = [
-        f"{shown(name)} ({nearest(name, known) or f'there is {shown(first)}'})"
+    ours = [
+        f"{shown(name)}{f' ({hint})' if (hint := nearest(name, known)) else ''}"
         for name in sorted(there)[:3]
     ]
-    raise ValueError(f"{what.label} has no tensor of the file's names: {', '.join(hints)}")
+    theirs = [shown(name) for name in sorted(known)[:3]]
+    raise ValueError(
+        f"the file and {what.label} have no name in common: the file has {', '.join(ours)}; "
+        f"expected were {', '.join(theirs)}"
+    )
 
 
 def _seeds_in(found: Iterable[Found]) -> list[int]:
