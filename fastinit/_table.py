@@ -61,7 +61,9 @@ from .recipes.bilinear import bilinear, bilinear_rule
 from .recipes.icnr import icnr, icnr_rule
 from .recipes.idinit import idinit, idinit_rule
 from .recipes.lstm import chrono_bias, chrono_bias_rule, lstm_bias, lstm_bias_rule
+from .recipes.mamba import mamba_dt_bias, mamba_dt_bias_rule
 from .recipes.prior_probability import prior_probability_bias, prior_probability_bias_rule
+from .recipes.rwkv7 import rwkv7, rwkv7_rule
 from .recipes.siren import siren, siren_rule
 from .recipes.transformer import small_init, small_init_rule, wang_init, wang_init_rule
 from .recipes.zero_hadamard import zero_hadamard, zero_hadamard_rule
@@ -103,6 +105,8 @@ TABLE: dict[str, tuple[Initializer, Callable[..., Any]]] = {
     "alexnet_bias": (alexnet_bias, alexnet_bias_rule),
     "lstm_bias": (lstm_bias, lstm_bias_rule),
     "chrono_bias": (chrono_bias, chrono_bias_rule),
+    "mamba_dt_bias": (mamba_dt_bias, mamba_dt_bias_rule),
+    "rwkv7": (rwkv7, rwkv7_rule),
     "prior_probability_bias": (prior_probability_bias, prior_probability_bias_rule),
     "idinit": (idinit, idinit_rule),
     "zero_hadamard": (zero_hadamard, zero_hadamard_rule),
@@ -115,7 +119,7 @@ INITIALIZERS: dict[str, Initializer] = {name: function for name, (function, _) i
 RULES: dict[Initializer, Callable[..., Any]] = dict(TABLE.values())
 
 # What neither seed nor name changes, beside draws of a constant.
-SEEDLESS = ("eye", "dirac", "idinit", "zero_hadamard", "bilinear", "lstm_bias")
+SEEDLESS = ("eye", "dirac", "idinit", "zero_hadamard", "bilinear", "lstm_bias", "rwkv7")
 
 # Pure aliases: the same function object under another name.
 ALIASES: dict[str, str] = {

@@ -1,5 +1,5 @@
-"""exp, log, pow, Φ⁻¹, the upper tail and the std of a truncated normal, in Python integers only.
-What is returned as a double is correctly rounded.
+"""exp, log, ln(e^x - 1), pow, Φ⁻¹, the upper tail and the std of a truncated normal, in Python
+integers only.  What is returned as a double is correctly rounded.
 
 A parameter of a draw is part of the stream (stream-v1.md section 3), so it may not come from a libm
 that differs by a bit between machines.  Everything here is exact integer arithmetic on numbers
@@ -180,6 +180,17 @@ def log(x: float) -> float:
     if x <= 0.0:
         raise ValueError(f"log of {x}; it must be > 0")
     return to_double(_log(x, 2 * BITS), -2 * BITS)
+
+
+def log_expm1(x: float) -> float:
+    """ln(e^x - 1), x > 0: the inverse of softplus."""
+    if not x > 0.0:
+        raise ValueError(f"ln(e^x - 1) of {x}; it must be > 0")
+    if x > 64.0:
+        return x  # e^-x is far below half an ulp
+    bits = 2 * (BITS + max(0, -math.frexp(x)[1]))  # e^x - 1 loses as many as x is small
+    m, k = exp_fixed(fixed(x, bits), bits)
+    return to_double(log_fixed((m << k) - (1 << bits), bits), -bits)
 
 
 def pow(x: float, y: float) -> float:  # noqa: A001

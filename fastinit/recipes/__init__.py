@@ -23,9 +23,11 @@ from .icnr import icnr
 from .idinit import idinit
 from .lora import lora_orthogonal
 from .lstm import chrono_bias, lstm_bias
+from .mamba import mamba_dt_bias
 from .mimetic import mimetic
 from .mup import mup_scale
 from .prior_probability import prior_probability_bias
+from .rwkv7 import rwkv7
 from .siren import siren
 from .transformer import small_init, wang_init
 from .zero_hadamard import zero_hadamard
@@ -46,9 +48,11 @@ __all__ = [
     "idinit",
     "lora_orthogonal",
     "lstm_bias",
+    "mamba_dt_bias",
     "mimetic",
     "mup_scale",
     "prior_probability_bias",
+    "rwkv7",
     "siren",
     "small_init",
     "subln_scale",

@@ -96,6 +96,20 @@ def test_log_is_correctly_rounded():
             _math.log(bad)
 
 
+def test_the_inverse_of_softplus_is_correctly_rounded():
+    rng = random.Random(11)
+    points = [10.0 ** rng.uniform(-18, 2) for _ in range(300)] + [
+        5e-324, 2.0**-60, 1e-4, 0.001, 0.1, math.log(2.0), 1.0, 40.0, 64.0, 64.5, 700.0, 1e300,
+    ]  # fmt: skip
+    with mpmath.workdps(700):
+        exact = [mpmath.log(mpmath.expm1(mpmath.mpf(x))) if x < 900 else x for x in points]
+        for x, value in zip(points, exact, strict=True):
+            assert _math.log_expm1(x) == nearest(value), x
+    for bad in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="must be > 0"):
+            _math.log_expm1(bad)
+
+
 def test_pow_is_correctly_rounded_and_exact_where_the_result_is():
     rng = random.Random(3)
     pairs = [

@@ -58,6 +58,9 @@ STRUCTURED = [
     (r.lstm_bias, (40,), {"forget": 2.0}),
     (r.chrono_bias, (400,), {"t_max": 50}),
     (r.chrono_bias, (300,), {"t_max": 50, "gates": "rfn"}),
+    (r.mamba_dt_bias, (100,), {}),
+    (r.rwkv7, (1, 1, 128), {"tensor": "w0", "layer": 2, "layers": 6}),
+    (r.rwkv7, (2, 64), {"tensor": "r_k", "layer": 2, "layers": 6}),
 ]
 
 
@@ -101,6 +104,11 @@ def test_large_structured_weights_are_written_in_blocks(monkeypatch):
         (lambda: r.chrono_bias(8, t_max=1.5), ValueError, "at least 2"),
         (lambda: r.chrono_bias(8, t_max=math.inf), ValueError, "finite"),
         (lambda: r.chrono_bias(8, t_max=9, dtype="int8"), TypeError, "floating"),
+        (lambda: r.mamba_dt_bias((8, 8)), ValueError, "one axis"),
+        (lambda: r.mamba_dt_bias(8, dt_min=0.2), ValueError, "0 < dt_min <= dt_max"),
+        (lambda: r.mamba_dt_bias(8, dt_floor=1.0), ValueError, "between 0 and dt_max"),
+        (lambda: r.mamba_dt_bias(8, dtype="int8"), TypeError, "floating"),
+        (lambda: r.rwkv7(64, tensor="k_a", layer=0, layers=2, dtype="int8"), TypeError, "floating"),
         (lambda: r.alexnet_bias(8, layer="conv6"), ValueError, "conv5"),
         (lambda: r.small_init((2, 2), dim=0), ValueError, "dim"),
         (lambda: r.wang_init((2, 2), dim=2.5, layers=1), TypeError, "must be an integer"),
