@@ -65,7 +65,7 @@ def resnet50() -> checkpoint.Spec:
         model = torchvision.models.resnet50()
     described, uncovered = describe(model, recipe)
     assert not uncovered, uncovered
-    entries = tuple(config._entry(one) for one in described)
+    entries = tuple(config.entry_of(one) for one in described)
     return checkpoint.Spec("resnet-50", entries, {"format": "pt"})
 
 

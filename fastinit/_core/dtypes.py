@@ -32,10 +32,10 @@ _STORAGE_OF_WIDTH = {1: E4M3, 2: F16, 4: F32, 8: F64}
 class DType:
     """One dtype: a singleton, equal only to itself, so that it is cheap as a cache key.
 
-    `kind` is "float", "int" or "bool"; `code` the engine's storage; `unsigned` the NumPy dtype of
-    the bare bits.  For floating dtypes `mantissa` and `bias` give the format, `top` the bits of the
-    largest finite magnitude, `over` the bits that an overflow becomes (infinity; NaN in
-    float8_e4m3fn, which has no infinity).
+    `kind` is "float", "int", "bool" or "packed" (of STORED); `code` the engine's storage;
+    `unsigned` the NumPy dtype of the bare bits.  For floating dtypes `mantissa` and `bias` give the
+    format, `top` the bits of the largest finite magnitude, `over` the bits that an overflow becomes
+    (infinity; NaN in float8_e4m3fn, which has no infinity).
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class DType:
         """
         if self._numpy is None:
             if self._module == "numpy":
-                self._numpy = np.dtype(self.name)
+                self._numpy = self.unsigned if self.kind == "packed" else np.dtype(self.name)
             else:
                 import ml_dtypes
 
@@ -113,7 +113,7 @@ class DType:
         return f"<fastinit dtype {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return resolve, (self.name,)
+        return by_name, (self.name,)
 
 
 def _integer(name: str, bits: int, signed: bool) -> DType:
@@ -161,6 +161,12 @@ INTEGERS = tuple(
 )
 DTYPES = {dtype.name: dtype for dtype in (*FLOATING, BOOL, *INTEGERS)}
 
+# Dtypes that files hold and no initializer draws: the exponents of block scales, and two 4-bit
+# floats a byte.  checkpoint/words.py gives them bits.
+FLOAT8_E8M0FNU = DType("float8_e8m0fnu", "packed", 1, "F8_E8M0", high=255, module="ml_dtypes")
+FLOAT4_E2M1FN_X2 = DType("float4_e2m1fn_x2", "packed", 1, "F4", high=255)
+STORED = {dtype.name: dtype for dtype in (FLOAT8_E8M0FNU, FLOAT4_E2M1FN_X2)}
+
 # Every spelling seen so far: the common case of resolve() is one lookup, and the hot path of a fill
 # looks up an array's dtype here.
 KNOWN: dict[object, DType] = {}
@@ -183,6 +189,11 @@ def resolve(dtype: Any) -> DType:
     ):  # spellings are few; a caller who makes new objects for ever must not fill memory
         KNOWN[dtype] = found
     return found
+
+
+def by_name(name: str) -> DType:
+    """The DType of a name, one of STORED too."""
+    return STORED.get(name) or resolve(name)
 
 
 def _search(dtype: Any) -> DType:

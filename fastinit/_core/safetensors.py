@@ -26,9 +26,9 @@ from .dtypes import DType
 
 # The library sorts by dtype, widest first and in this order, then by name.  We do the same, so
 # every tensor begins at a multiple of its item size and a reader may map it in place.
-_ORDER = "U64 I64 F64 F32 U32 I32 BF16 F16 U16 I16 F8_E4M3 F8_E5M2 I8 U8 BOOL"
+_ORDER = "U64 I64 F64 F32 U32 I32 BF16 F16 U16 I16 F8_E8M0 F8_E4M3 F8_E5M2 I8 U8 F4 BOOL"
 _RANK = {code: rank for rank, code in enumerate(_ORDER.split())}
-_BY_CODE = {dtype.safetensors: dtype for dtype in dtypes.DTYPES.values()}
+_BY_CODE = {dtype.safetensors: dtype for dtype in (dtypes.DTYPES | dtypes.STORED).values()}
 
 HEADER_LIMIT = 100_000_000  # bytes of JSON; the library refuses to read more
 _SIZE_LIMIT = 1 << 63  # of a file offset
@@ -87,7 +87,7 @@ def layout(
         end = position + math.prod(shape) * dtype.itemsize
         content[name] = {
             "dtype": dtype.safetensors,
-            "shape": shape,
+            "shape": _in_file(shape, dtype),
             "data_offsets": (position, end),
         }
         spans.append((position, end))
@@ -116,6 +116,25 @@ def layout(
         for (name, dtype, shape), (begin, end) in zip(ordered, spans, strict=True)
     )
     return Layout(header, placed, start + position)
+
+
+# A header counts 4-bit values, of which our dtype, as torch's, has two in each element.
+
+
+def _in_file(shape: tuple[int, ...], dtype: DType) -> tuple[int, ...]:
+    if dtype is not dtypes.FLOAT4_E2M1FN_X2:
+        return shape
+    if not shape:
+        raise ValueError(f"a tensor of {dtype.name} has at least one axis")
+    return (*shape[:-1], 2 * shape[-1])
+
+
+def _in_memory(shape: list[int], dtype: DType) -> tuple[int, ...]:
+    if dtype is not dtypes.FLOAT4_E2M1FN_X2:
+        return tuple(shape)
+    if not shape or shape[-1] % 2:
+        raise ValueError(f"the last axis of shape {shown(shape)} has no even size, as F4 needs")
+    return (*shape[:-1], shape[-1] // 2)
 
 
 def metadata_of(layout: Layout) -> dict[str, str]:
@@ -214,12 +233,13 @@ def _read_tensors(
             raise ValueError(
                 f"tensor {shown(name)} has dtype {shown(item['dtype'])}; known are {_ORDER}"
             )
-        if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * dtype.itemsize:
+        sizes = _in_memory(shape, dtype)
+        if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(sizes) * dtype.itemsize:
             raise ValueError(
                 f"tensor {shown(name)}: data_offsets {shown(offsets)} do not fit shape "
                 f"{shown(shape)}"
             )
-        tensors.append(Tensor(name, dtype, tuple(shape), start + offsets[0], start + offsets[1]))
+        tensors.append(Tensor(name, dtype, sizes, start + offsets[0], start + offsets[1]))
         spans.append((name, start + offsets[0], start + offsets[1]))
     tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
     position = start

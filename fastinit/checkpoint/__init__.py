@@ -6,6 +6,7 @@ verify.py.  Specs that come with the package: presets/*.toml.
 """
 
 from .describe import describe, rules
+from .dummy import dummy
 from .errors import SpecError
 from .header import is_ours, spec_of
 from .index import files
@@ -29,6 +30,7 @@ __all__ = [
     "SpecError",
     "Verified",
     "describe",
+    "dummy",
     "files",
     "is_folder",
     "is_ours",

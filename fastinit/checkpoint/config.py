@@ -53,24 +53,15 @@ def _content(name: str) -> dict[str, Any]:
     return content if isinstance(content, dict) and "tensors" not in content else {}
 
 
-def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
-    """Resolve a Hugging Face model's config to a spec of the weights that its code initializes.
-
-    Raises
-    ------
-    SpecError
-        transformers does not know the model, or a tensor that nothing covers.
-    ImportError
-        torch or transformers is missing.
+def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None, Any]:
+    """The path of a config, the dtype of its weights if one is given, and its model on the meta
+    device.
     """
     name = os.fsdecode(path)
     name = os.path.join(name, CONFIG) if os.path.isdir(name) else name
     try:
         import torch
         import transformers
-
-        from ..torch._describe import describe
-        from ..torch.construct import construction
     except ImportError as error:
         raise ImportError(
             f"{name!r} is a model's config, which needs torch and transformers ({error}); install "
@@ -100,20 +91,39 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
             f"{type(error).__name__}: {str(error):.300}",
             name,
         ) from error
+    return name, kind, model
+
+
+def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
+    """Resolve a Hugging Face model's config to a spec of the weights that its code initializes.
+
+    Raises
+    ------
+    SpecError
+        transformers does not know the model, or a tensor that nothing covers.
+    ImportError
+        torch or transformers is missing.
+    """
+    name, kind, model = build(path, dtype)
+    import torch
+
+    from ..torch._describe import describe
+    from ..torch.construct import construction
+
     wanted = None if kind is None else getattr(torch, kind.name)
     described, uncovered = describe(model, None, wanted)
     if uncovered:  # something that a constructor alone writes, which has to be watched
         with construction() as made:
-            model = model_class._from_config(config)
+            model = type(model)._from_config(model.config)
         described, uncovered = describe(model, made, wanted)
     if uncovered:
         first, why = next(iter(uncovered.items()))
         raise SpecError(
-            f"nothing says how {len(uncovered)} tensors of {architecture} are initialized, such as "
-            f"{shown(first)}: {why}",
+            f"nothing says how {len(uncovered)} tensors of {type(model).__name__} are initialized, "
+            f"such as {shown(first)}: {why}",
             name,
         )
-    entries = tuple(_entry(one) for one in described)
+    entries = tuple(entry_of(one) for one in described)
     tied = {other: one.name for one in described for other in one.tied}
     return Spec(name, entries, {"format": "pt"}, None, companions(name, kind), tied)
 
@@ -140,7 +150,7 @@ def companions(name: str, kind: DType | None) -> dict[str, bytes]:
 # ------------------------------------------------------------------------------------- the entries
 
 
-def _entry(one: Described) -> Entry:
+def entry_of(one: Described) -> Entry:
     """One initializer, perhaps with constant blocks over it; else what torch's code computes."""
     found = None if one.fills is None else _as_initializer(one)
     if found is not None:

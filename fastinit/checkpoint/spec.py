@@ -18,7 +18,8 @@ resolved entries out.
     [[rules]]     match = "h.*.w"                  # fnmatch, or a list of them; the first rule that
                                                    # matches counts, and one that never does is an
                                                    # error
-                  initializer = "normal"           # any name of _table.py; then its own arguments
+                  initializer = "normal"           # any name of _table.py, or of words.py for
+                                                   # packed bits; then its own arguments
                   std = "0.02 / sqrt(2 * layers)"  # a number, text, or an expression
                                                    # (expressions.py)
 
@@ -43,6 +44,7 @@ from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
 from ..typing import Dtype, Write
+from . import words
 from .expressions import RESERVED, Number, evaluate
 from .source import Source, nearest
 
@@ -219,7 +221,7 @@ def _dtype(source: Source, dtype: Any, *where: Any) -> DType:
     try:
         if not isinstance(dtype, str):
             raise ValueError(f"dtype must be a name in quotes, not {shown(dtype)}")
-        return dtypes.resolve(dtype)
+        return dtypes.by_name(dtype)
     except (ValueError, TypeError) as error:
         raise source.error(str(error), *where) from None
 
@@ -510,24 +512,35 @@ def _entry(
     given = body["initializer"]
     if given == COMPUTED:
         return Entry(tensor.name, shape, dtype, given, {}, not_here)
-    if not isinstance(given, str) or given not in _table.INITIALIZERS | _table.ALIASES:
-        hint = nearest(str(given), (*_table.INITIALIZERS, *_table.ALIASES))
+    if not isinstance(given, str) or given not in _INITIALIZERS:
+        hint = nearest(str(given), _INITIALIZERS)
         raise source.error(
             f"unknown initializer {shown(given)}{hint}", *where, "initializer", str(given)
         )
-    initializer = _table.ALIASES.get(given, given)
-    function = _table.lookup(initializer)
+    if given in words.RULES:
+        initializer, rule_of, parameters = given, words.RULES[given], words.PARAMETERS[given]
+    else:
+        initializer = _table.ALIASES.get(given, given)
+        function = _table.lookup(initializer)
+        rule_of, parameters = _table.RULES[function], tuple(_table.own_parameters(function))
+        if dtype.kind == "packed":
+            raise source.error(
+                f"{shown(tensor.name)}, {given}: {dtype.name} holds packed bits, which no "
+                'initializer draws; give initializer = "words"',
+                *where,
+                "initializer",
+            )
     raw = {
         key: value for key, value in body.items() if key not in ("initializer", "dtype", "blocks")
     }
-    _known(source, raw, tuple(_table.own_parameters(function)), f"argument of {given}", *where)
+    _known(source, raw, parameters, f"argument of {given}", *where)
     arguments = {
         key: _argument(source, value, tensor.names, *where, key) for key, value in raw.items()
     }
     key = repr((initializer, shape, dtype.name, sorted(arguments.items())))
     if key not in known:  # a model has many tensors of few kinds
         try:
-            known[key] = fill.decide(_table.RULES[function], shape, dtype, arguments)
+            known[key] = fill.decide(rule_of, shape, dtype, arguments)
         except (ValueError, TypeError) as error:
             text = next((value for value in arguments.values() if isinstance(value, str)), None)
             hint = (
@@ -558,6 +571,9 @@ def _entry(
             )
         arguments = {**arguments, "blocks": blocks}
     return Entry(tensor.name, shape, dtype, initializer, arguments, rule)
+
+
+_INITIALIZERS = (*_table.INITIALIZERS, *_table.ALIASES, *words.RULES)
 
 
 def not_here(target: Any, seed: int, stream: int, threads: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .output import table
+from .progress import event
 
 if TYPE_CHECKING:
     from ..checkpoint import Entry, Plan
@@ -49,6 +50,24 @@ def show(plan: Plan) -> None:
         f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; "
         "nothing was written"
     )
+
+
+def show_events(plan: Plan) -> None:
+    """The same as events for programs: progress.py."""
+    entries = {entry.name: entry for entry in plan.spec.entries}
+    for file in plan.files:
+        event("file", file=file.name, bytes=file.size, state="planned")
+        for tensor in file.layout.tensors:
+            event(
+                "tensor",
+                name=tensor.name,
+                file=file.name,
+                shape=tensor.shape,
+                dtype=tensor.dtype.name,
+                initializer=entries[tensor.name].initializer,
+                bytes=tensor.end - tensor.begin,
+            )
+    event("done", seed=plan.seed, tensors=plan.tensors, values=plan.values, size=plan.size)
 
 
 def _values(rule: Any, entry: Entry) -> str:

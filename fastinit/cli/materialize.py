@@ -8,14 +8,15 @@ import argparse
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import dry_run
 from .options import add_threads, seed, size, whole
-from .progress import progress
+from .progress import add_json, event, progress
 
 if TYPE_CHECKING:
-    from ..checkpoint import Report
+    from ..checkpoint import Plan, Report, Spec
 
 SUMMARY = "draw a model into a safetensors file or a model folder"
 EXAMPLE = """  fastinit materialize gpt2 -o gpt2 --seed 0
@@ -30,17 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "folder or config.json, or (with --recipe) a .safetensors file or an index, whose names "
         "and shapes are taken",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="PATH",
-        help="NAME.safetensors: one file; a folder: model.safetensors or shards, and config.json",
-    )
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        help="an integer in [0, 2**64); without one a seed is drawn, and printed",
-    )
+    add_output(parser)
     parser.add_argument(
         "--dtype",
         help="in place of the spec's dtype; tensors and rules that name their own keep it",
@@ -49,6 +40,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         metavar="FILE",
         help="a .toml or .json file of rules; what they match is drawn as they say",
+    )
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        help="an integer in [0, 2**64); without one a seed is drawn, and printed",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """The options of what is written, and how: write() takes them."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="NAME.safetensors: one file; a folder: model.safetensors or shards, and config.json",
     )
     add_threads(parser)
     parser.add_argument(
@@ -73,9 +79,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print what would be drawn, and write nothing"
     )
     parser.add_argument("--force", action="store_true", help="replace existing files")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    from .. import checkpoint
+
+    return write(
+        options, lambda: checkpoint.load(options.spec, options.dtype, recipe=options.recipe)
+    )
+
+
+def write(options: argparse.Namespace, load: Callable[[], Spec]) -> int:
+    """Write what load() gives, after the options have been checked."""
     from .. import checkpoint
     from .._core import engine
 
@@ -102,13 +118,23 @@ def run(options: argparse.Namespace) -> int:
             "--seed"
         )
     size = options.shard_size or (checkpoint.SHARD_SIZE if folder else None)
-    spec = checkpoint.load(options.spec, options.dtype, recipe=options.recipe)
-    plan = checkpoint.plan(spec, seed, shard_size=size)
+    plan = checkpoint.plan(load(), seed, shard_size=size)
     if options.dry_run:
-        dry_run.show(plan)
+        dry_run.show_events(plan) if options.json else dry_run.show(plan)
         return 0
-    total = sum(file.size for file in plan.files[rank::world_size])
-    with progress(total) as advance:
+    own = plan.files[rank::world_size]
+    total = sum(file.size for file in own)
+    if options.json:
+        event(
+            "start",
+            command=options.command,
+            path=output,
+            seed=plan.seed,
+            tensors=sum(len(file.layout.tensors) for file in own),
+            files=len(own),
+            bytes=total,
+        )
+    with progress(total, options.json) as advance:
         report = checkpoint.materialize(
             plan,
             str(output),
@@ -119,6 +145,10 @@ def run(options: argparse.Namespace) -> int:
             world_size=world_size,
             progress=advance,
         )
+    if options.json:
+        _file_events(plan, report)
+        event("done", **report._asdict())
+        return 0
     counts = (
         f"{report.tensors} tensors, {report.values} values, {report.size} bytes, seed {report.seed}"
     )
@@ -130,6 +160,14 @@ def run(options: argparse.Namespace) -> int:
     if folder and "config.json" not in plan.others:
         print("no config.json was written: the spec has no table [config]")
     return 0
+
+
+def _file_events(plan: Plan, report: Report) -> None:
+    sizes = {file.name: file.size for file in plan.files}
+    sizes |= {name: len(content) for name, content in plan.others.items()}
+    for state in ("written", "kept", "missing"):
+        for name in getattr(report, state):
+            event("file", file=name, bytes=sizes.get(name, report.size), state=state)
 
 
 def _show_files(report: Report, rank: int, world_size: int) -> None:

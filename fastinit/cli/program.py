@@ -24,12 +24,24 @@ from typing import Any
 
 from .._core.arguments import nearest, shown
 from ..info import VERSION
-from . import audit, compare, explain, info, laws, materialize, presets, selftest, spec, verify
+from . import (
+    audit,
+    compare,
+    dummy,
+    explain,
+    info,
+    laws,
+    materialize,
+    presets,
+    selftest,
+    spec,
+    verify,
+)
 from .output import Failed
 
 # In the order of the help, which must fit a terminal of 24 lines by 80 columns.
 GROUPS: dict[str, tuple[ModuleType, ...]] = {
-    "make": (materialize, spec, presets),
+    "make": (materialize, dummy, spec, presets),
     "look": (explain, laws, compare, info),
     "check": (verify, audit, selftest),
 }
@@ -149,7 +161,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_options(one)
-        one.set_defaults(run=module.run)
+        one.set_defaults(run=module.run, command=_name(module))
     if arguments and not arguments[0].startswith("-") and arguments[0] not in commands.choices:
         hint = nearest(arguments[0], commands.choices) or "give one of " + ", ".join(
             commands.choices

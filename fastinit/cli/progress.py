@@ -1,20 +1,90 @@
-"""The progress bar of commands that run for long."""
+"""How commands that run for long say how far they are: a bar for people, events for programs.
+
+With --json a command prints one JSON object a line on stdout and nothing else there.  Each has the
+key "event"; a program must ignore events and keys that it does not know.
+
+    start     command, path, seed, tensors, files (a number), bytes: before the first byte
+    progress  bytes, total, seconds, rate (bytes/s), remaining (seconds, or null): twice a second,
+              and once at the end
+    file      file, bytes, state: "written", "kept", "missing" or, with --dry-run, "planned"
+    tensor    of verify: name, file, equal, values, different, place, expected, found, reason;
+              of --dry-run: name, file, shape, dtype, initializer, bytes
+    done      the command's report: last, and only if the command ran to its end
+
+Errors are one line on stderr, with or without --json, and the exit status says the rest.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import sys
+import math
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from .._core import progress as _progress
+
+INTERVAL = 0.5  # seconds between two events
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option --json."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print events for programs, one JSON object a line: start, progress, file, tensor, "
+        "done",
+    )
+
+
+def event(kind: str, /, **content: Any) -> None:
+    """Print one event."""
+    import json  # 2 ms: not for those who see a bar
+
+    content = {key: _finite(value) for key, value in content.items()}
+    print(json.dumps({"event": kind, **content}), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: their names stand for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(float(value))
+    return value
 
 
 @contextlib.contextmanager
-def progress(size: int) -> Iterator[Callable[[int], None] | None]:
-    """A bar over so many bytes on a terminal, nothing elsewhere."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
+def progress(size: int, events: bool = False) -> Iterator[Callable[[int], None] | None]:
+    """What a job over so many bytes calls with the bytes done since the last call: it moves a bar
+    on a terminal, or prints events.
+    """
+    if not events:
+        with _progress.bar(size) as advance:
+            yield advance
         return
-    from tqdm import tqdm  # 30 ms: not for those who see no bar
+    began = last = time.perf_counter()
+    done = 0
 
-    tqdm.monitor_interval = 0  # or tqdm would start a thread
-    with tqdm(total=size, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
-        yield bar.update
+    def tell() -> None:
+        seconds = time.perf_counter() - began
+        rate = done / seconds if seconds else 0.0
+        remaining = round((size - done) / rate, 3) if rate else None
+        event(
+            "progress",
+            bytes=done,
+            total=size,
+            seconds=round(seconds, 3),
+            rate=round(rate),
+            remaining=remaining,
+        )
+
+    def advance_events(count: int) -> None:
+        nonlocal done, last
+        done += count
+        now = time.perf_counter()
+        if now - last >= INTERVAL:
+            last = now
+            tell()
+
+    yield advance_events
+    tell()

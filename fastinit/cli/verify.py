@@ -6,7 +6,7 @@ import argparse
 import time
 
 from .options import add_threads, seed, share
-from .progress import progress
+from .progress import add_json, event, progress
 
 SUMMARY = "compare a checkpoint with its initial draw, bit for bit"
 EXAMPLE = "  fastinit verify gpt2 --sample 0.01"
@@ -29,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="compare about this share of the bytes, in (0, 1]",
     )
     add_threads(parser)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,17 +38,24 @@ def run(options: argparse.Namespace) -> int:
 
     began = time.perf_counter()
     threads = engine.thread_count(options.threads)
-    total = sum(
-        tensor.end - tensor.begin
-        for file in checkpoint.files(options.path)
-        for tensor in file.layout.tensors
-    )
+    files = checkpoint.files(options.path)
+    total = sum(tensor.end - tensor.begin for file in files for tensor in file.layout.tensors)
     spec = options.spec
     if options.recipe is not None:
         if spec is None:
             raise ValueError("--recipe changes a spec, and none is given; give --spec too")
         spec = checkpoint.load(spec, options.dtype, recipe=options.recipe)
-    with progress(total) as advance:
+    if options.json:
+        event(
+            "start",
+            command=options.command,
+            path=options.path,
+            seed=options.seed,
+            tensors=sum(len(file.layout.tensors) for file in files),
+            files=len(files),
+            bytes=total,
+        )
+    with progress(total, options.json) as advance:
         found = checkpoint.verify(
             options.path,
             spec,
@@ -57,11 +65,25 @@ def run(options: argparse.Namespace) -> int:
             threads=threads,
             progress=advance,
         )
+    equal = sum(map(bool, found.tensors))
+    if options.json:
+        for tensor in found.tensors:
+            event("tensor", equal=bool(tensor), **tensor._asdict())
+        event(
+            "done",
+            path=found.path,
+            seed=found.seed,
+            equal=equal,
+            tensors=len(found.tensors) + len(found.missing),
+            missing=found.missing,
+            bytes=found.size,
+            seconds=round(time.perf_counter() - began, 3),
+        )
+        return 0 if found else 1
     for tensor in found.tensors:
         print(tensor)
     for name in found.missing:
         print(f"{name}: missing")
-    equal = sum(map(bool, found.tensors))
     print(
         f"{found.path}: {equal} of {len(found.tensors) + len(found.missing)} tensors are their "
         f"initial draw, seed {found.seed}; {found.size} bytes compared, "

@@ -1,0 +1,97 @@
+"""The initializers that only a spec has: bits that are no draws of numbers, for packed weights and
+what belongs to them.  Section 11 of stream-v1.md.
+
+    words          the stream's words as they are, byte by byte: every bit pattern is as likely as
+                   any other.  Of one-byte dtypes: low + (byte mod count), such as exponents of
+                   block scales that stay small
+    group_index    0 0 … 0 1 1 … 1 2 …: the group of each input, `size` inputs a group
+
+Rules like those of ../_table.py; spec.py takes both.  What a dummy checkpoint holds: dummy.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._core import engine, fill, shapes
+from .._core.arguments import shown
+from .._core.draws import Draw
+from .._core.dtypes import FLOAT8_E8M0FNU, U32, WORDS, DType
+from .._core.jobs import draw_job
+from ..typing import Array, Sizes, Write
+
+_CHUNK = 1 << 26  # bytes drawn at once beside the tensor
+_NAN = 255  # of float8_e8m0fnu
+
+
+def words(shape: Sizes, dtype: DType, *, low: int = 0, count: int = 256) -> Write:
+    """The rule of uniform bits; `count` is a power of two."""
+    if dtype.kind not in ("int", "packed"):
+        raise ValueError(f"words are for integers and packed dtypes, not {dtype.name}")
+    for value, what in ((low, "low"), (count, "count")):
+        if type(value) is not int:
+            raise ValueError(f"{what} is {shown(value)}; it must be a whole number")
+    if not (low >= 0 and count >= 1 and low + count <= 256) or count & (count - 1):
+        raise ValueError(
+            f"low is {shown(low)} and count {shown(count)}; count must be a power of two, and low "
+            "+ count at most 256"
+        )
+    if dtype.itemsize > 1 and (low, count) != (0, 256):
+        raise ValueError(f"low and count are for dtypes of one byte, not {dtype.name}")
+    if dtype is FLOAT8_E8M0FNU and low + count > _NAN:
+        raise ValueError(f"low {low} and count {count} reach 255, which is NaN in {dtype.name}")
+
+    def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
+        flat = target.view.reshape(-1)  # no copy: a checkpoint's memory is contiguous
+        size = max(_CHUNK // dtype.itemsize, 1)
+        begin = _first(target) * dtype.itemsize
+        for at in range(0, flat.size, size):
+            part = flat[at : at + size]
+            drawn = _bytes(begin + at * dtype.itemsize, part.nbytes, seed, stream, threads)
+            if count < 256:
+                drawn &= np.uint8(count - 1)
+                drawn += np.uint8(low)
+            part[...] = drawn.view(dtype.unsigned.newbyteorder("<"))
+
+    return write
+
+
+def group_index(shape: Sizes, dtype: DType, *, size: int) -> Write:
+    """The rule of element i // size."""
+    if dtype.kind != "int":
+        raise ValueError(f"a group index is an integer, not {dtype.name}")
+    if type(size) is not int or size < 1:
+        raise ValueError(f"size is {shown(size)}; it must be a whole number, at least 1")
+    if shapes.count(shape, dtype) > size * (dtype.high + 1):
+        raise ValueError(f"shape {shape} has more groups of {size} than {dtype.name} can number")
+
+    def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
+        first = _first(target)
+        index = np.arange(first, first + target.view.size, dtype=np.int64) // size
+        target.view[...] = index.astype(dtype.unsigned).reshape(target.view.shape)
+
+    return write
+
+
+RULES: dict[str, Callable[..., Any]] = {"words": words, "group_index": group_index}
+PARAMETERS = {"words": ("low", "count"), "group_index": ("size",)}
+
+
+def _first(target: fill.Target) -> int:
+    """The index of the first element of a region without gaps."""
+    strides = shapes.index_strides(target.shape)
+    return sum(part.start * stride for part, stride in zip(target.region, strides, strict=True))
+
+
+def _bytes(begin: int, size: int, seed: int, stream: int, threads: int | None) -> Array:
+    """Bytes of the stream's words, each word's lowest byte first."""
+    first = begin // 4
+    drawn = np.empty((begin + size + 3) // 4 - first, np.uint32)
+    engine.run([draw_job(drawn, Draw(WORDS, U32, ()), seed, stream, first, (1,))], threads)
+    if sys.byteorder == "big":
+        drawn.byteswap(inplace=True)
+    return drawn.view(np.uint8)[begin - 4 * first :][:size]
