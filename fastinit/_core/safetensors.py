@@ -87,7 +87,7 @@ def layout(
         end = position + math.prod(shape) * dtype.itemsize
         content[name] = {
             "dtype": dtype.safetensors,
-            "shape": _in_file(shape, dtype),
+            "shape": in_file(shape, dtype),
             "data_offsets": (position, end),
         }
         spans.append((position, end))
@@ -118,10 +118,10 @@ def layout(
     return Layout(header, placed, start + position)
 
 
-# A header counts 4-bit values, of which our dtype, as torch's, has two in each element.
-
-
-def _in_file(shape: tuple[int, ...], dtype: DType) -> tuple[int, ...]:
+def in_file(shape: tuple[int, ...], dtype: DType) -> tuple[int, ...]:
+    """The shape as a header has it, which counts 4-bit values: our dtype, as torch's, has two of
+    them in each element.
+    """
     if dtype is not dtypes.FLOAT4_E2M1FN_X2:
         return shape
     if not shape:

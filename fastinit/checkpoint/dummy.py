@@ -118,6 +118,7 @@ def _of_model(
     from torch import nn
 
     linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    buffers = {id(tensor) for tensor in model.buffers()}
     output = model.get_output_embeddings()
     own = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
     output_name = next((name for name, one in model.named_modules() if one is output), None)
@@ -130,7 +131,7 @@ def _of_model(
             yield rules.get(name) or _zeros(name, shape, dtypes.resolve(tensor.dtype))
             continue
         drawn = dtypes.resolve(tensor.dtype)
-        if kind is not None and isinstance(tensor, nn.Parameter):
+        if kind is not None and id(tensor) not in buffers:
             drawn = kind
         # A matrix that is none of the model's own is one expert's part of a tensor.
         expert = id(tensor) not in own and len(shape) == 2 and name.endswith(".weight")

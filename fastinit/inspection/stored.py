@@ -1,8 +1,8 @@
 """The tensors of a file or folder, found without reading their values: safetensors and npz.
 
 What a stranger wrote is checked as everywhere: headers by _core/safetensors.py and pretrained.py,
-folders by checkpoint/index.py.  A tensor of a dtype that this library does not know is listed, and
-has no reader.
+folders by checkpoint/index.py.  A tensor of a dtype that this library does not know, or that holds
+packed bits, is listed, and has no reader.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._core.dtypes import DType
+from .._core.safetensors import in_file
 from ..checkpoint import index
 from ..pretrained import Source, find, names
 from ..typing import Array, PathLike
@@ -76,6 +77,10 @@ def tensors(path: PathLike) -> Iterator[Stored]:
         return
     for found in index.files(name, lenient=True):
         for tensor in found.layout.tensors:
+            if tensor.dtype.kind == "packed":  # bits that are no numbers by themselves
+                code, shape = tensor.dtype.safetensors, in_file(tensor.shape, tensor.dtype)
+                yield Stored(tensor.name, code, shape, None, found.path)
+                continue
             read = _reader(found.path, tensor.dtype, tensor.begin)
             yield Stored(tensor.name, tensor.dtype, tensor.shape, read, found.path)
         for other in found.unknown:

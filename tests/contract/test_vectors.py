@@ -202,7 +202,7 @@ def test_fans_give_the_stds_and_bounds_of_the_vectors():
 
 # ----------------------------------------------------------------------------- the files themselves
 
-TABLES = (*DRAWN, "normal_words", "truncated_normal_words", "stores", "streams", "scaling")
+TABLES = (*DRAWN, "normal_words", "truncated_normal_words", "stores", "streams", "scaling", "words")
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "_orthogonal": "unit/orthogonal",
     "_sparse": "unit/initializers/test_sparse.py",
     "checkpoint/draw": "unit/checkpoint/test_materialize.py",
+    "checkpoint/dummy_values": "unit/checkpoint/test_dummy.py",
     "checkpoint/errors": "unit/checkpoint/test_spec.py",
     "checkpoint/expressions": "unit/checkpoint/test_spec.py",
     "checkpoint/load": "unit/checkpoint/test_config.py",

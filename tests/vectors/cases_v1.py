@@ -103,7 +103,16 @@ def scaled(rule, layout, shape, argument):
     ]
 
 
+def words(seed, stream, first, count, low, modulus):
+    seed, stream, first = int(seed), int(stream), int(first)
+    return [
+        hexed(scalar.byte_of_words(seed, stream, first + n, int(low), int(modulus)), 8)
+        for n in range(int(count))
+    ]
+
+
 ANSWERS = {
+    "words": words,
     "uniform": drawn(scalar.uniform),
     "uniform_symmetric": drawn(lambda *rest: scalar.uniform(*rest, symmetric=True)),
     "normal": drawn(scalar.normal),
@@ -426,7 +435,19 @@ def truncated_word_heads():
             )
 
 
+def words_heads():
+    """Whole tiles from several bytes of a word on, across the end of one, and far away."""
+    streams = (0, 822900612925564463, (1 << 64) - 1)
+    seeds = (0, 1234567890123456789, (1 << 64) - 1)
+    for seed, stream in zip(seeds, streams, strict=True):
+        for first in (0, 1, 254, 255, 4093, 1 << 33, (1 << 60) - 32):
+            yield f"words {seed} {stream} {first} 32 0 256"
+    for low, modulus in ((118, 4), (0, 1), (128, 128), (255, 1), (7, 16)):
+        yield f"words 42 7 3 32 {low} {modulus}"
+
+
 TABLES = {
+    "words.txt": (words_heads, "words seed stream first-byte count low modulus : bytes"),
     "uniform.txt": (uniform_heads, "draw dtype seed stream first count low high"),
     "normal.txt": (normal_heads, "draw dtype seed stream first count mean std"),
     "normal_words.txt": (

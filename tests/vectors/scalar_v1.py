@@ -1,10 +1,10 @@
 """The stream written a second time, one value after another, from the page fastinit/stream-v1.md
 alone.
 
-Sections 1 to 5 here, 6 in scalar_truncated_v1.py. Neither may import fastinit or NumPy: engines are
-compared with them. A Python float is a binary64, and + - * / and math.sqrt on it are single IEEE
-operations. A binary32 is kept in one too: + - * / and square roots in binary64, rounded to
-binary32, are the exactly rounded binary32 operations (53 >= 2*24 + 2). `python
+Sections 1 to 5 and 11 here, 6 in scalar_truncated_v1.py. Neither may import fastinit or NumPy:
+engines are compared with them. A Python float is a binary64, and + - * / and math.sqrt on it are
+single IEEE operations. A binary32 is kept in one too: + - * / and square roots in binary64, rounded
+to binary32, are the exactly rounded binary32 operations (53 >= 2*24 + 2). `python
 tests/vectors/scalar_v1.py` writes the tables *.txt anew; which lines they hold: cases_v1.py.
 """
 
@@ -341,6 +341,15 @@ def normal(seed, stream, i, dtype, mean, std) -> int:
     p = r(std * t)
     y = r(mean + p)
     return store(y, dtype)
+
+
+# Section 11: words
+# -----------------------------------------------------------------------------------------------
+
+
+def byte_of_words(seed, stream, b, low, count) -> int:
+    words, own = words_of_lane(seed, stream, b // 4, 32)
+    return low + (words[own] >> 8 * (b % 4)) % 256 % count
 
 
 if __name__ == "__main__":

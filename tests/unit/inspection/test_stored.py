@@ -80,16 +80,31 @@ def test_an_npy_file_has_the_tensor_of_its_name(tmp_path):
 def test_tensors_of_unknown_dtypes_are_listed(tmp_path):
     header = {
         "w": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]},
-        "scale": {"dtype": "F8_E8M0", "shape": [4], "data_offsets": [0, 4]},
+        "scale": {"dtype": "F8_E5M2FNUZ", "shape": [4], "data_offsets": [0, 4]},
     }
     text = json.dumps(header).encode()
     path = tmp_path / "x.safetensors"
     path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(12))
     found = {one.name: one for one in tensors(path)}
-    assert found["scale"][:4] == ("scale", "F8_E8M0", (4,), None)
+    assert found["scale"][:4] == ("scale", "F8_E5M2FNUZ", (4,), None)
     assert values(found["w"]).tolist() == [0, 0]
-    with pytest.raises(ValueError, match="has dtype 'F8_E8M0'"):
+    with pytest.raises(ValueError, match="has dtype 'F8_E5M2FNUZ'"):
         checkpoint.files(path)
+
+
+def test_tensors_of_packed_bits_are_listed_with_the_shape_of_the_file(tmp_path):
+    tensors_of = {
+        "exponents": {
+            "shape": [3, 5],
+            "dtype": "float8_e8m0fnu",
+            "initializer": "words",
+            "count": 4,
+        },
+        "values": {"shape": [3, 5], "dtype": "float4_e2m1fn_x2", "initializer": "words"},
+    }
+    checkpoint.materialize({"tensors": tensors_of}, tmp_path / "x.safetensors", seed=0)
+    found = {one.name: one[1:4] for one in tensors(tmp_path / "x.safetensors")}
+    assert found == {"exponents": ("F8_E8M0", (3, 5), None), "values": ("F4", (3, 10), None)}
 
 
 def test_the_bytes_of_unknown_dtypes_may_not_overlap_others(tmp_path):
@@ -97,7 +112,7 @@ def test_the_bytes_of_unknown_dtypes_may_not_overlap_others(tmp_path):
     for offsets in ([0, 3], [0, 5], [1, 4], [4, 0], [0]):
         header = {
             "w": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]},
-            "scale": {"dtype": "F8_E8M0", "shape": [4], "data_offsets": offsets},
+            "scale": {"dtype": "F8_E5M2FNUZ", "shape": [4], "data_offsets": offsets},
         }
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(12))
