@@ -19,7 +19,7 @@ from .._core import dtypes, engine
 from .._core.arguments import shown
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike
-from . import config, index, quantized
+from . import config, header, index, quantized
 from . import dummy_values as values
 from .errors import SpecError
 from .load import load
@@ -70,7 +70,7 @@ def dummy(source: AnySpec, dtype: Dtype | None = None) -> Spec:
     >>> entry.name, entry.dtype.name, entry.initializer, entry.arguments
     ('transformer.wte.weight', 'float16', 'uniform', {'low': -0.001, 'high': 0.001})
     """
-    if _is_checkpoint(source):
+    if header.is_checkpoint(source):
         if dtype is not None:
             raise ValueError("dtype is for a config or a spec; a checkpoint has its dtypes")
         return _of_checkpoint(os.fsdecode(source))  # type: ignore[arg-type]
@@ -78,17 +78,6 @@ def dummy(source: AnySpec, dtype: Dtype | None = None) -> Spec:
         return _of_config(source, dtype)  # type: ignore[arg-type]
     spec = load(source, dtype)
     return spec._replace(entries=tuple(_of_entry(entry) for entry in spec.entries))
-
-
-def _is_checkpoint(source: object) -> bool:
-    if not isinstance(source, (str, os.PathLike)):
-        return False
-    name = os.fsdecode(source)
-    if os.path.isdir(name):
-        return any(
-            one.endswith((".safetensors", ".safetensors.index.json")) for one in os.listdir(name)
-        )
-    return name.lower().endswith(".safetensors")
 
 
 def _of_entry(entry: Entry) -> Entry:
@@ -193,9 +182,7 @@ def _of_checkpoint(path: str) -> Spec:
         shapes = {tensor.name: tensor.shape for tensor in one.layout.tensors}
         for tensor in one.layout.tensors:
             entries.append(_of_tensor(one, tensor, shapes))
-    folder = path if os.path.isdir(path) else ""
-    name = os.path.join(folder, config.CONFIG)
-    others = config.companions(name, None) if folder and os.path.isfile(name) else {}
+    others = header.beside(path, None)
     return Spec(path, tuple(entries), {"format": "pt"}, None, others)
 
 

@@ -41,7 +41,7 @@ def spec_of(path: PathLike) -> Spec:
     found = index.files(path)
     parts = [own_spec(one) for one in found]
     entries = tuple(entry for part in parts for entry in part.entries)
-    return Spec(str(path), entries, parts[0].metadata, None, _beside(path, None))
+    return Spec(str(path), entries, parts[0].metadata, None, beside(path, None))
 
 
 def is_ours(path: object) -> bool:
@@ -72,7 +72,7 @@ def load_header(path: PathLike, dtype: Dtype | None = None) -> Spec:
             own = tensor.dtype if kind is None or not tensor.dtype.is_float else kind
             entries.append(Entry(tensor.name, tensor.shape, own, UNSAID, {}, _unsaid))
     form = found[0].metadata.get("format", "pt")
-    return Spec(os.fsdecode(path), tuple(entries), {"format": form}, None, _beside(path, kind))
+    return Spec(os.fsdecode(path), tuple(entries), {"format": form}, None, beside(path, kind))
 
 
 UNSAID = ""  # the initializer of a tensor that nothing says how to draw
@@ -82,7 +82,8 @@ def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None
     raise ValueError("nothing says how this tensor is drawn")
 
 
-def _beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
+def beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
+    """The config that lies beside a checkpoint, and what belongs to it."""
     name = os.fsdecode(path)
     folder = name if os.path.isdir(name) else os.path.dirname(os.path.abspath(name))
     path = os.path.join(folder, config.CONFIG)
