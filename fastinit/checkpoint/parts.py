@@ -14,6 +14,7 @@ from typing import Any
 from .._core.draws import Draw
 from ..fans import normalized
 from ..typing import Sizes
+from . import words
 from .spec import Entry, Patched
 
 # Bytes of a part.  Of an orthogonal matrix each part forms all reflectors again, at the cost of 32
@@ -51,6 +52,7 @@ _ANY = {
     "bilinear",
     "icnr",
     "pretrained",
+    *words.RULES,
 }
 
 

@@ -24,7 +24,6 @@ from .._core.dtypes import FLOAT8_E8M0FNU, U32, WORDS, DType
 from .._core.jobs import draw_job
 from ..typing import Array, Sizes, Write
 
-_CHUNK = 1 << 26  # bytes drawn at once beside the tensor
 _NAN = 255  # of float8_e8m0fnu
 
 
@@ -47,15 +46,12 @@ def words(shape: Sizes, dtype: DType, *, low: int = 0, count: int = 256) -> Writ
 
     def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
         flat = target.view.reshape(-1)  # no copy: a checkpoint's memory is contiguous
-        size = max(_CHUNK // dtype.itemsize, 1)
         begin = _first(target) * dtype.itemsize
-        for at in range(0, flat.size, size):
-            part = flat[at : at + size]
-            drawn = _bytes(begin + at * dtype.itemsize, part.nbytes, seed, stream, threads)
-            if count < 256:
-                drawn &= np.uint8(count - 1)
-                drawn += np.uint8(low)
-            part[...] = drawn.view(dtype.unsigned.newbyteorder("<"))
+        drawn = _bytes(begin, flat.nbytes, seed, stream, threads)
+        if count < 256:
+            drawn &= np.uint8(count - 1)
+            drawn += np.uint8(low)
+        flat[...] = drawn.view(dtype.unsigned.newbyteorder("<"))
 
     return write
 

@@ -6,7 +6,7 @@ from vector_cases import heads_and_answers
 
 from fastinit import checkpoint
 from fastinit._core import dtypes, fill
-from fastinit.checkpoint import SpecError, words
+from fastinit.checkpoint import SpecError, parts, words
 
 UINT8 = dtypes.by_name("uint8")
 
@@ -49,13 +49,16 @@ def test_the_bytes_do_not_depend_on_the_dtype(dtype):
     assert np.array_equal(part, expected[100 * kind.itemsize :][: 77 * kind.itemsize])
 
 
-@pytest.mark.parametrize("chunk", [1, 8, 100])
-def test_neither_chunks_nor_threads_change_the_bytes(monkeypatch, chunk):
-    rule = words.words((1000,), UINT8, low=7, count=32)
-    expected = written(rule, (1000,), UINT8, seed=1)
-    monkeypatch.setattr(words, "_CHUNK", chunk)
+def test_neither_parts_nor_threads_change_the_bytes(monkeypatch, tmp_path):
+    spec = {
+        "w": {"shape": [100, 3], "dtype": "uint8", "initializer": "words", "low": 7, "count": 32},
+        "i": {"shape": [70, 2], "dtype": "int32", "initializer": "words"},
+        "g": {"shape": [500], "dtype": "int32", "initializer": "group_index", "size": 3},
+    }
+    expected = file_bytes(tmp_path / "x.safetensors", spec)
+    monkeypatch.setattr(parts, "PART", 50)
     for threads in (1, 3):
-        assert np.array_equal(written(rule, (1000,), UINT8, seed=1, threads=threads), expected)
+        assert file_bytes(tmp_path / "x.safetensors", spec, threads=threads) == expected
 
 
 def test_every_byte_is_as_likely_as_any_other_and_low_and_count_bound_them():
