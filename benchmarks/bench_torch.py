@@ -42,10 +42,11 @@ def model(name):
 
     transformers.utils.logging.set_verbosity_error()
     if name == "gpt2":
+        # Imports the model's code now.
         make, config = (
             transformers.GPT2LMHeadModel,
             transformers.GPT2Config(),
-        )  # imports the model's code now
+        )
         return lambda: make(config)
     make = transformers.LlamaForCausalLM
     config = transformers.LlamaConfig(
@@ -160,9 +161,8 @@ def run(case):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
-    return json.loads(
-        next(line for line in done.stdout.splitlines() if line.startswith("{"))
-    )  # of rank 0
+    # Of rank 0.
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
 
 
 def measure(rounds):

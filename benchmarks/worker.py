@@ -158,9 +158,8 @@ def prepare_jax(case: Case) -> Prepared:
     )
     os.environ["JAX_PLATFORMS"] = "cpu"
     if case["threads"] == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(
-            0, {min(os.sched_getaffinity(0))}
-        )  # XLA offers no other way to use one thread
+        # XLA offers no other way to use one thread.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     import jax
 
     kind = {"uniform": jax.random.uniform, "normal": jax.random.normal}[case["draw"]]

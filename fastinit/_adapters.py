@@ -1,9 +1,9 @@
 """What the adapters of torch, JAX and Keras share: rules by name, ways to name an initializer, a
 missing framework.
 
-It imports no framework.  What an initializer means and how a tensor is filled stand below it
-(_table.py, _core/fill.py); what a framework calls a tensor, a seed or a shard stands in that
-framework's adapter.
+It imports no framework.  The layers below it (_table.py, _core/fill.py) know what an initializer
+means and how a tensor is filled; each framework's adapter knows what that framework calls a tensor,
+a seed or a shard.
 """
 
 from __future__ import annotations

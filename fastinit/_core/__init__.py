@@ -1,7 +1,7 @@
 """The private machinery.  Its files are layers: each may import those before it in this list.
 
 arguments, dtypes, math, truncated, stream, draws, jobs, shapes, dlpack, buffers, engine, fill,
-safetensors.  The same order stands in tests/project/test_layers.py, which holds the files to it.
+safetensors.  tests/project/test_layers.py has the same order and checks the files against it.
 """
 
 import sys

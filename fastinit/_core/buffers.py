@@ -17,17 +17,18 @@ import numpy as np
 from ..typing import Array
 from .dtypes import KNOWN, DType, resolve
 
-# Below this an allocation that cannot be had is a plain MemoryError of NumPy's; above, Linux may
-# promise memory that it does not have, and kill the process while it is being filled.
+# Bytes.  Below this NumPy itself raises a MemoryError where there is no memory.  Above it Linux may
+# promise memory that it does not have, and kill the process while it is filled.
 _LARGE = 1 << 30
-_ALIGNED = 1 << 20  # bytes: below, alignment is not worth its microsecond
+_ALIGNED = 1 << 20  # bytes: aligning a smaller array is not worth the microsecond
 
 
 def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
-    """An array over the memory of `out` (of its own dtype or of bare bits) and the dtype, checked
-    fit to be written.
+    """An array over the memory of `out` (in its own dtype, or as bare bits) and the dtype; an error
+    if it cannot be filled.
 
-    `dtype` is what the caller asked for, or None; a flat buffer of bytes is raw memory for it.
+    `dtype` is what the caller asked for, or None.  A flat buffer of bytes is raw memory for values
+    of that dtype.
     """
     if type(out) is np.ndarray or on_gpu(out):
         array, found = out, None
@@ -48,7 +49,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
     if not flags.writeable:
         raise ValueError("out is read-only; give memory that may be written" + _advice(out))
     if array.size:
-        # Void items, as foreign arrays lend what NumPy cannot name, have no alignment of their own.
+        # Foreign arrays lend dtypes that NumPy cannot name as void items, which have no alignment.
         if not (flags if array.dtype.kind != "V" else array.view(found.unsigned).flags).aligned:
             raise ValueError(
                 f"out is misaligned: its elements do not start at multiples of {found.itemsize} "
@@ -64,7 +65,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
 
 
 def on_gpu(array: Any) -> bool:
-    """Whether an array is a view of a GPU's memory: there is none before that module is there."""
+    """Whether an array is a view of a GPU's memory; without that module none can exist."""
     module = sys.modules.get("fastinit._cuda.view")
     return module is not None and isinstance(array, module.CudaView)
 
@@ -78,8 +79,8 @@ def _base_array(out: Any) -> Array:
 
 
 def _named(array: Array, out: Any, dtype: DType | None) -> DType:
-    """The DType of a dtype not seen before; foreign void items of its width are the `dtype` asked
-    for.
+    """The DType of a dtype not seen before.  Foreign void items of the right width count as the
+    `dtype` that the caller asked for.
     """
     if (
         array.dtype.kind == "V"
@@ -153,7 +154,7 @@ def _by_cuda_interface(out: Any, interface: dict[str, Any]) -> Array:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """Where there is no driver, what is missing instead of it, as an error about `out`."""
+    """Turn Unavailable, which says what is missing, into a ValueError about `out`."""
     from .._cuda.program import Unavailable
 
     try:
@@ -163,8 +164,8 @@ def _explained() -> Iterator[None]:
 
 
 class _Interface:
-    """Only the interface of a foreign object: asarray on the object itself might take a copy by
-    __array__.
+    """The interface of a foreign object without the object, of which asarray might make a copy
+    through __array__.
     """
 
     def __init__(self, out: Any, interface: dict[str, Any]):
@@ -183,7 +184,8 @@ def _by_buffer(out: Any, view: memoryview, dtype: DType | None) -> tuple[Array, 
         assert dtype is not None
         if view.nbytes % dtype.itemsize:
             raise ValueError(
-                f"out is raw memory of {view.nbytes} bytes, no whole number of {dtype.name} values"
+                f"out is raw memory of {view.nbytes} bytes, which is not a whole number of "
+                f"{dtype.name} values"
             )
         if not view.nbytes:
             return np.empty(0, dtype.unsigned), dtype
@@ -279,8 +281,8 @@ def _advice(out: Any) -> str:
 
 
 def _may_overlap_itself(array: Array) -> bool:
-    """Sound: False only if, from the smallest stride up, each step clears all that lies below
-    it.
+    """False only if every stride, from the smallest up, steps over all that the smaller ones
+    reach: True where in doubt.
     """
     reach = array.itemsize
     for stride, size in sorted(
@@ -294,7 +296,7 @@ def _may_overlap_itself(array: Array) -> bool:
 
 
 def check_apart(views: "list[tuple[str, Array]]") -> None:
-    """Raise unless no two of the named arrays share a byte."""
+    """ValueError if two of the named arrays share a byte."""
     from numpy.lib.array_utils import byte_bounds
 
     active: list[tuple[int, str, Array]] = []
@@ -306,7 +308,7 @@ def check_apart(views: "list[tuple[str, Array]]") -> None:
         for _, other_name, other in active:
             try:
                 shared = np.shares_memory(view, other, max_work=1_000_000)  # type: ignore[arg-type]
-            except Exception:  # TooHardError: such strides that it would take too long to tell
+            except Exception:  # TooHardError: with such strides an answer would take too long
                 shared = True
             if shared:
                 raise ValueError(
@@ -316,7 +318,7 @@ def check_apart(views: "list[tuple[str, Array]]") -> None:
 
 
 def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
-    """A new array of memory that is really there, or a MemoryError before anything is touched."""
+    """A new array, or a MemoryError before any of its memory is touched."""
     size = math.prod(shape) * dtype.itemsize
     if size > _LARGE:
         available = _available()
@@ -329,8 +331,8 @@ def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
     try:
         if size < _ALIGNED:
             return np.empty(shape, dtype.numpy())
-        # On a cache line, where the native engine writes around the caches and JAX takes the memory
-        # without a copy; NumPy begins 16 bytes after one.
+        # Start on a cache line: the native engine then uses non-temporal stores, and JAX takes the
+        # memory without a copy.  NumPy's own arrays start 16 bytes after one.
         memory = np.empty(size + 64, np.uint8)
         start = -memory.__array_interface__["data"][0] % 64
         return memory[start : start + size].view(dtype.numpy()).reshape(shape)
@@ -342,8 +344,8 @@ def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
 
 
 def _available() -> float:
-    """Bytes that may be touched before the kernel must kill something; infinity where that cannot
-    be known.
+    """Bytes that can be touched before the system kills a process; infinity where that is
+    unknown.
     """
     best = math.inf
     try:

@@ -1,4 +1,4 @@
-"""DLPack by hand: what a capsule says is checked before anything is done with it.
+"""Reads DLPack capsules by hand, and checks what a capsule says before it is used.
 
 It reads the capsule's structure through ctypes.  bfloat16 and the 8-bit floats, which
 numpy.from_dlpack does not know, are lent as bare bits; nothing is copied and the capsule is not
@@ -15,7 +15,7 @@ from .dtypes import BFLOAT16, DTYPES, FLOAT8_E4M3FN, FLOAT8_E5M2, DType
 
 # (type code, bits) of DLPack 1.1's DLDataTypeCode
 _DTYPES = {(4, 16): BFLOAT16, (10, 8): FLOAT8_E4M3FN, (12, 8): FLOAT8_E5M2}
-# On a GPU NumPy's own reading does not serve, so that every dtype is read here.
+# numpy.from_dlpack takes no memory of a GPU, so there every dtype is read here.
 _DTYPES_ON_GPU = _DTYPES | {
     (code, bits): DTYPES[f"{name}{bits}"]
     for code, name, widths in ((0, "int", (8, 16, 32, 64)), (1, "uint", (8, 16, 32, 64)))
@@ -85,15 +85,19 @@ class _Given:
 
 
 def _checked(tensor: _Tensor, devices: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape and strides in elements of a tensor whose description can be true."""
+    """Shape and strides (in elements) of a tensor; a ValueError if its description cannot be
+    true.
+    """
     if tensor.device_type not in devices:
         raise ValueError(
-            f"its DLPack capsule lies on a device (DLPack type {tensor.device_type}) that is not "
-            "the one __dlpack_device__ says; fill a CPU buffer and copy it, or use the framework's "
+            f"its DLPack capsule lies on a device (DLPack type {tensor.device_type}) other than "
+            "__dlpack_device__ says; fill a CPU buffer and copy it, or use the framework's "
             "adapter"
         )
     if not 0 <= tensor.ndim <= _MOST_AXES:
-        raise ValueError(f"its DLPack capsule has {tensor.ndim} axes; 0 to {_MOST_AXES} may be")
+        raise ValueError(
+            f"its DLPack capsule has {tensor.ndim} axes; 0 to {_MOST_AXES} are allowed"
+        )
     if tensor.ndim and not tensor.shape:
         raise ValueError("its DLPack capsule has axes, but its shape is a NULL pointer")
     shape = tuple([tensor.shape[axis] for axis in range(tensor.ndim)])

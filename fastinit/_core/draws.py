@@ -1,7 +1,7 @@
 """From a user's parameters (doubles) to a draw and the engine's parameters: sections 3 to 6 of
 stream-v1.md.
 
-Every ValueError that the contract asks of an elementwise draw is raised here, so that an engine
+Every ValueError that the contract requires of an elementwise draw is raised here, so that an engine
 never sees a parameter that could give an infinite, NaN or saturated value.  It may not know shapes,
 seeds or buffers: those are fill.py's.
 """
@@ -203,9 +203,8 @@ def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> 
     top = min(high, mean + std * math.sqrt(above * above + reach * reach))
     bottom = max(low, mean - std * math.sqrt(below * below + reach * reach))
     for end in (bottom, top):
-        if not (
-            is_finite(end, dtype) and is_finite(end - mean, working)
-        ):  # std * z must not overflow either
+        # std * z, which is end - mean, must not overflow either.
+        if not (is_finite(end, dtype) and is_finite(end - mean, working)):
             raise ValueError(
                 f"mean {mean!r} and std {std!r} between {low!r} and {high!r} reach {end:.6g}, "
                 f"which is not finite in {dtype.name} (largest number {dtype.largest!r}); give a "

@@ -78,9 +78,8 @@ class DType:
         self.mantissa, self.bias, self.top, self.over = mantissa, bias, top, top + 1
         self.low, self.high = low, high
         self.is_float = kind == "float"
-        self.wide = (
-            name == "float64"
-        )  # follows the float64 rule: a draw of its own from 64-bit words
+        # Follows the float64 rule: a draw of its own from 64-bit words.
+        self.wide = name == "float64"
         self._module = module
         self._numpy: np.dtype[Any] | None = None
 
@@ -177,16 +176,15 @@ for _dtype in DTYPES.values():
 
 
 def resolve(dtype: Any) -> DType:
-    """The DType of a name ("bfloat16"), a NumPy or ml_dtypes dtype or scalar type, or a torch dtype
-    object.
+    """The DType of a name ("bfloat16"), of a NumPy or ml_dtypes dtype or scalar type, or of a torch
+    dtype.
     """
     try:
         return KNOWN[dtype]
     except (KeyError, TypeError):
         found = _search(dtype)
-    if (
-        len(KNOWN) < 256
-    ):  # spellings are few; a caller who makes new objects for ever must not fill memory
+    # Spellings are few.  A caller who keeps making new dtype objects must not fill memory.
+    if len(KNOWN) < 256:
         KNOWN[dtype] = found
     return found
 
@@ -199,9 +197,8 @@ def by_name(name: str) -> DType:
 def _search(dtype: Any) -> DType:
     if dtype is None:
         raise TypeError(f"dtype is None; give one of {', '.join(DTYPES)}")
-    if (
-        type(dtype).__module__ == "torch"
-    ):  # str(torch.bfloat16) == "torch.bfloat16"; torch itself stays unimported
+    # str(torch.bfloat16) is "torch.bfloat16", so torch need not be imported.
+    if type(dtype).__module__ == "torch":
         name = str(dtype).removeprefix("torch.")
     else:
         try:
@@ -320,15 +317,14 @@ def is_subnormal(value: float, dtype: DType) -> bool:
 
 
 def _step(value: float, dtype: DType, up: bool, strict: bool) -> float:
-    """The neighbour of a finite `value` in `dtype` on the given side, itself if it is one and that
-    is allowed.
+    """The nearest value of `dtype` on the given side of a finite `value`; `value` itself if `dtype`
+    has it and `strict` is false.
     """
     bits = encode(value, dtype)
     sign_bit = 1 << 8 * dtype.itemsize - 1
     magnitude = bits & (sign_bit - 1)
-    rank = (
-        -magnitude if bits & sign_bit else magnitude
-    )  # grows with the value, and both zeros are 0
+    # The rank grows with the value, and that of both zeros is 0.
+    rank = -magnitude if bits & sign_bit else magnitude
     at = math.inf * (1 if rank > 0 else -1) if magnitude > dtype.top else decode(bits, dtype)
     if up and (at < value or (strict and at == value)):
         rank += 1

@@ -24,8 +24,8 @@ from ..typing import Array
 from .arguments import whole
 from .jobs import Job
 
-# Values of a chunk, which one thread draws at a time (CHUNK of src/_native.pyx).  Up to one chunk,
-# waking another thread costs more than it draws.
+# Values of a chunk, which one thread draws at a time (CHUNK of src/_native.pyx).  For less than a
+# chunk, waking another thread costs more than it saves.
 CHUNK = 1 << 18
 MOST_THREADS = 1024
 
@@ -44,8 +44,8 @@ def _choose() -> tuple[str, Any]:
         )
     if wanted != "reference":
         try:
-            # Not "from . import": of a missing submodule that makes a plain ImportError, like that
-            # of a broken one.
+            # Not "from . import", which raises the same ImportError for a missing submodule as for
+            # a broken one.
             return "native", importlib.import_module("fastinit._native")
         except ModuleNotFoundError as error:
             if error.name != "fastinit._native":
@@ -93,7 +93,7 @@ def isa() -> str:
 
 
 def isas() -> tuple[str, ...]:
-    """All that this machine could use; FASTINIT_ISA chooses one."""
+    """The instruction sets that this machine has; FASTINIT_ISA chooses one."""
     return _ENGINE.isas() if _NAME == "native" else ("numpy",)
 
 
@@ -226,7 +226,7 @@ def thread_count(threads: int | None = None) -> int:
 
 
 class _Pool:
-    """Threads that run what is put on one queue.
+    """Threads that run the tasks of one queue.
 
     Started by _thread and not by threading: Thread.start waits in Python code, which a Ctrl-C can
     leave with a broken lock, and a live pool must not hold up exit.
@@ -244,8 +244,8 @@ class _Pool:
             self._queue.get()()
 
     def grow(self, count: int) -> int:
-        """Have at least `count` threads, or as many as the system gives; returns how many there
-        are, at most `count`.
+        """Start threads until there are `count`, or as many as the system allows; return how many
+        there are, at most `count`.
         """
         with self._lock:
             while self._count < count:
@@ -260,7 +260,7 @@ class _Pool:
         self._queue.put(task)
 
 
-# By process id: a forked child finds none of its parent's threads, and makes its own.
+# By process id: a forked child has none of its parent's threads, and starts its own.
 _pools: dict[int, _Pool] = {}
 
 
@@ -339,9 +339,8 @@ def _run_everywhere(
         try:
             raise team.errors[0]
         finally:
-            del (
-                team
-            )  # or the traceback and the error would keep each other, and the caller's memory
+            # Or the error and its traceback would keep each other, and the caller's memory, alive.
+            del team
 
 
 def run(
@@ -389,7 +388,7 @@ def run(
 
 
 def _run_on_gpus(jobs: Sequence[Job], progress: Callable[[int], None] | None) -> list[Job]:
-    """Launch the jobs into GPUs' memory; the others come back."""
+    """Launch the jobs whose memory is on a GPU, and return the others."""
     from .._cuda import device
 
     here = [job for job in jobs if job.out.__class__ is np.ndarray]
@@ -401,14 +400,14 @@ def _run_on_gpus(jobs: Sequence[Job], progress: Callable[[int], None] | None) ->
 
 
 def check_through_host(view: Array) -> None:
-    """Raise what would keep through_host() from the memory of a GPU; nothing is written."""
+    """Raise what through_host() would raise for this memory of a GPU; nothing is written."""
     from .._cuda import device
 
     device.device(view.ordinal, run).check_copies(view.stream)  # type: ignore[attr-defined]
 
 
 def through_host(view: Array, write: Callable[[Array], None]) -> None:
-    """Let `write` fill bits of the CPU, in C order, and copy them to the memory of a GPU."""
+    """Let `write` fill bits in memory of the CPU, in C order, and copy them to a GPU."""
     from .._cuda import device
 
     values = np.empty(view.shape, view.dtype)
@@ -416,7 +415,7 @@ def through_host(view: Array, write: Callable[[Array], None]) -> None:
     device.copy(values, view, run)
 
 
-_drawing: dict[int, Any] = {}  # what gpu() found: asked again for every small tensor
+_drawing: dict[int, Any] = {}  # the GPUs that gpu() found; it is called for every small tensor
 
 
 def gpu(ordinal: int) -> Any:
@@ -432,7 +431,7 @@ def gpu(ordinal: int) -> Any:
 
 
 def gpus() -> dict[str, str]:
-    """What is known of each GPU that was filled so far: its name, and what is refused there."""
+    """Each GPU that was filled so far: its name, and the kernels that are refused there."""
     module = sys.modules.get("fastinit._cuda.device")
     return module.describe() if module is not None else {}
 
@@ -443,8 +442,8 @@ def map_tasks(
     """Call function(item) for every item on this thread and the pool; the first error cancels what
     has not begun.
 
-    The items may be a generator: one is taken when a thread is free for it, under a lock, after one
-    a thread at the start.
+    The items may be a generator.  Each thread takes one item at the start and the next, under a
+    lock, when it is free.
     """
     source = iter(items)
     first = list(islice(source, thread_count(threads)))

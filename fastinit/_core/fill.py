@@ -49,7 +49,7 @@ def _destination(
     shape of the region, region or None for the whole).
     """
     if out.__class__ is np.ndarray and region is None:
-        # The commonest case, a whole array in C order: the same checks in 3 µs less.
+        # The most common case, a whole array in C order: the same checks, 3 µs faster.
         kind = KNOWN.get(out.dtype)
         if kind is not None and out.flags.carray and (dtype is None or resolve(dtype) is kind):
             own = out.shape
@@ -89,8 +89,8 @@ def _whole(shape: Sizes) -> Box:
 
 
 def target(shape: Any, dtype: Any, out: Any, region: Any) -> Target:
-    """The checked destination of one tensor, new memory unless `out` is given; dtype None is out's,
-    else float32.
+    """The checked destination of one tensor: `out`, or new memory.  `dtype` None means that of
+    `out`, or float32.
     """
     lent, kind, shape, local, part = _destination(shape, dtype, out, region)
     array = buffers.allocate(local, kind) if lent is None else lent
@@ -121,15 +121,15 @@ def _remembered(
 
 
 def decide(rule: Rule, shape: Sizes, dtype: DType, parameters: Mapping[str, Any]) -> Draw | Write:
-    """rule(shape, dtype, **parameters), remembered where the parameters hash."""
+    """rule(shape, dtype, **parameters), cached if the parameters are hashable."""
     try:
-        # 0.0 == -0.0 is one key to a cache.  Only `value`, constant's, keeps the sign of a zero, so
-        # its sign is a part of the key.
+        # 0.0 and -0.0 are one key to a cache.  Only constant keeps the sign of a zero, so the sign
+        # of its `value` is part of the key.
         value = parameters.get("value")
         sign = 0.0 if value is None else math.copysign(1.0, value)
         return _remembered(rule, shape, dtype, sign, **parameters)
     except (TypeError, OverflowError):
-        # Something does not hash or has no sign, or it is the rule's own complaint, raised below.
+        # A parameter is not hashable or has no sign; or the rule raised, and does so again below.
         pass
     return rule(shape, dtype, **parameters)
 
@@ -147,7 +147,7 @@ def write(
     stream: int,
     threads: int | None = None,
 ) -> None:
-    """Write what a rule gave into `view`, the bits of a region (None: all) of a tensor of `shape`.
+    """Write a rule's result into `view`, the bits of a region (None: all) of a tensor of `shape`.
 
     The caller is between engine.enter() and leave().
     """

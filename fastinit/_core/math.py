@@ -14,10 +14,8 @@ import math
 from functools import lru_cache
 
 BITS = 192  # fraction bits of a fixed number where the caller has no reason for more
-GUARD = 40  # and what is added inside a function for its own roundings
-SERIES_END = (
-    5  # Mills' ratio: power series below, continued fraction from here on (equal cost at about 5)
-)
+GUARD = 40  # more bits inside a function, for its own rounding errors
+SERIES_END = 5  # Mills' ratio: a power series below, a continued fraction above; equal cost at 5
 
 
 # ---- constants, to any number of bits ------------------------------------------------------------
@@ -65,11 +63,10 @@ def fixed(x: float, bits: int = BITS) -> int:
 
 
 def to_double(n: int, exponent: int) -> float:
-    """n * 2^exponent to the nearest double, ties to even; n is known to 2^-128 of itself, so it is
-    cut to that first.
+    """n * 2^exponent to the nearest double, ties to even.
 
-    The cut makes exact results (pow(4.0, 0.5)) come out exact.  OverflowError as in `math`; gradual
-    underflow.
+    n is accurate to 128 bits and is rounded to those first, so that exact results, such as
+    pow(4.0, 0.5), come out exact.  OverflowError as in `math`; gradual underflow.
     """
     cut = abs(n).bit_length() - 128
     if cut > 0:
@@ -79,9 +76,8 @@ def to_double(n: int, exponent: int) -> float:
         if n and n.bit_length() + exponent > 1100:
             raise OverflowError("the result is beyond the range of a double")
         return float(n << exponent)
-    return n / (
-        1 << -exponent
-    )  # CPython divides integers to the nearest double, subnormal ones included
+    # CPython divides integers to the nearest double, subnormal ones included.
+    return n / (1 << -exponent)
 
 
 def exp_fixed(x: int, bits: int = BITS) -> tuple[int, int]:

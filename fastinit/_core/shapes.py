@@ -66,9 +66,8 @@ def count(shape: Sizes, dtype: DType) -> int:
     if len(shape) > _MOST_AXES:
         raise ValueError(f"shape has {len(shape)} axes; at most {_MOST_AXES} are allowed")
     limit = 57 if dtype.wide else 58
-    if (
-        math.prod([size for size in shape if size]) > 1 << limit
-    ):  # zero axes do not excuse the others, as in NumPy
+    # As in NumPy, an axis of size 0 does not excuse the others.
+    if math.prod([size for size in shape if size]) > 1 << limit:
         raise ValueError(
             f"shape {shown(shape)} has more than 2**{limit} elements, the limit of {dtype.name} "
             "tensors"

@@ -15,8 +15,7 @@ from .arguments import integer, shown
 
 STREAM_VERSION = 1
 
-# The top byte of the 64-bit block counter.  A new use takes a new row in section 7 of the contract
-# first.
+# The top byte of the 64-bit block counter.  A new use first needs a row in the contract, section 7.
 PLANE_VALUES = 0
 PLANE_SPARSE = 1
 PLANE_PROJECTION = 2

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 CENTRAL, WIDE, FAR = 0.0, 1.0, 2.0
 
-# fraction bits: 2^-80 wide intervals, and the place of zero among 2^64 words, to more than a double
+# Fraction bits: enough for intervals 2^-80 wide, and for the place of zero among 2^64 words, beyond
+# a double's precision.
 BITS = 384
 ONE = 1 << BITS
-NO_DISTANCE = (
-    2.0**-200
-)  # a bound so near to zero counts as zero: far from where the fixed point would end
+NO_DISTANCE = 2.0**-200  # a bound this near zero counts as zero; the fixed point reaches further
 
 # Form CENTRAL: the rough ratio is H0 + A1 / (SHIFT - s); A1 and SHIFT go into the per-call numbers,
 # H0 into the kernel.
@@ -42,9 +41,8 @@ NODES = {
     53: (65297, 63407, 59736, 54497, 47996, 40610, 32768, 24926, 17540, 11039, 5800, 2129, 239),
 }
 SHIFT = {24: (5, 2), 53: (4, 1)}  # v = x / (x + alpha + SHIFT), chosen for the fit
-NARROWEST_RANGE = (
-    16  # it is fitted over [0, 1/16] at least: over less the high coefficients would be noise
-)
+# The correction is fitted over [0, 1/16] at least: over less, its high coefficients would be noise.
+NARROWEST_RANGE = 16
 NO_CORRECTION = 2.0**16  # from here on it is below 2^-80 of the result
 
 
@@ -150,12 +148,9 @@ def _wide(alpha: float, beta: float, mirrored: bool, precision: int) -> tuple[fl
     a, b = _bounds(alpha, beta, precision - 1 if alpha >= 0.0 else None)
     below = 0 if a is None else _upper(-a)
     above = 0 if b is None else _upper(b)
-    crossing = ((ONE // 2 - below) << (BITS + word)) // (
-        ONE - below - above
-    )  # fixed, in words, of w + 1/2
-    first = min(
-        max(-((ONE // 2 - crossing) >> BITS), 0), (1 << word) - 1
-    )  # the first word on the positive side
+    # Where w + 1/2 crosses zero, fixed, in words; then the first word on the positive side.
+    crossing = ((ONE // 2 - below) << (BITS + word)) // (ONE - below - above)
+    first = min(max(-((ONE // 2 - crossing) >> BITS), 0), (1 << word) - 1)
     distances = (crossing - (first << BITS) + ONE // 2, (first << BITS) + ONE // 2 - crossing)
     if alpha < 0.0:
         a, b = _bounds(alpha, beta, precision - 1)

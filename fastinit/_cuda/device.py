@@ -1,6 +1,6 @@
 """One GPU: its context, kernels, known answers, launches and copies, through NVIDIA's driver.
 
-A Device is made when the first destination on that GPU comes. It then draws known answers and
+A Device is created for the first destination on that GPU. It then draws known answers and
 compares them with the host's, bit for bit; a kernel that differs is not used. Afterwards a call
 only launches: on the caller's stream, without waiting, without memory of its own.
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .._core.jobs import Job
 
 _address, _Byte, _Pointer = ctypes.addressof, ctypes.c_char, ctypes.c_void_p
-# What the driver says of machine code that it does not take (CUresult): an invalid image, no binary
-# for this GPU, invalid or too new PTX, an invalid source, a kernel that is not in it.
+# The driver's answers (CUresult) to machine code that it rejects: an invalid image, no binary for
+# this GPU, invalid or too new PTX, an invalid source, a kernel that is not in it.
 _NOT_LOADED = (200, 209, 218, 222, 300, 500)
 _NOT_INITIALIZED = 3
 Host = Callable[[Sequence["Job"]], None]  # draws jobs on the CPU
@@ -95,7 +95,7 @@ class _Current:
 
 
 class Device:
-    """One GPU and its kernels; `refused` names those that did not answer as the host does."""
+    """One GPU and its kernels; `refused` names those whose known answers differ from the host's."""
 
     def __init__(self, ordinal: int, host: Host):
         cuda = self.cuda = driver()
@@ -186,12 +186,12 @@ class Device:
             raise RuntimeError(f"CUDA failed with {_name(self.cuda, status)} at a launch")
 
     def free(self) -> int:
-        """Bytes of memory that nobody has."""
+        """Bytes of free memory."""
         free, _ = check(self.cuda.cuMemGetInfo())
         return int(free)
 
     def run(self, jobs: Sequence[Job], stream: int) -> None:
-        """Launch what draws the jobs; it runs in the stream's order."""
+        """Launch the kernels that draw the jobs, in the order of the stream."""
         with self.current():
             for one in launch.launches(jobs, self.processors):
                 self.start(one, stream)
@@ -206,8 +206,8 @@ class Device:
         name: int,
         stream: int,
     ) -> None:
-        """Draw a whole contiguous tensor (no constant): run() of one job, some microseconds
-        sooner.
+        """Draw a whole contiguous tensor (not a constant): run() of one job, a few microseconds
+        faster.
         """
         kernel, blocks, arguments = launch.whole(draw, count, itemsize, self.processors)
         one = launch.at(arguments, address, seed, name)
@@ -215,7 +215,7 @@ class Device:
             self.start_kernel(self.kernels[kernel], blocks, one, stream)
 
     def draws(self, job: Job | Draw) -> bool:
-        """Whether the kernels of a draw answered as the host does."""
+        """Whether the kernels of a draw give the host's values."""
         if self.missing is not None:
             return False
         if not self.refused:
@@ -239,7 +239,7 @@ class Device:
             )
 
     def copy(self, source: np.ndarray[Any, Any], out: CudaView) -> None:
-        """Copy values of the host, in C order, to `out`; they may go once this returns."""
+        """Copy values of the host, in C order, to `out`; they may be freed when this returns."""
         cuda, stream = self.cuda, out.stream
         if not source.size:
             return

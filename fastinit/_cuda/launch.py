@@ -85,9 +85,7 @@ def place_of(job: Job) -> Place:
         for count, index, memory in zip(out.shape, job.strides, out.strides, strict=True)
         if count != 1
     ]
-    if (
-        job.draw == CONSTANT
-    ):  # it has no index: axes as the memory lies, largest steps first, none negative
+    if job.draw == CONSTANT:  # no index: axes in the order of memory, largest steps first, none < 0
         for axis in axes:
             if axis[2] < 0:
                 address += (axis[0] - 1) * axis[2]
@@ -168,9 +166,7 @@ def runs(
     if kernel == "runs_constant":
         constant, parameters = _bits(int(parameters[0]), itemsize), ()
     tiles = sum([count for _, _, count, _ in places]) // (32 if itemsize == 8 else 64)
-    steps = tiles // (
-        TILES_AT_ONCE * processors * 16
-    )  # 16 blocks a processor are enough to even out
+    steps = tiles // (TILES_AT_ONCE * processors * 16)  # 16 blocks a processor even out their times
     shift = _LEAST_SHIFT + min(MOST_STEPS, max(0, steps.bit_length() - 1))
     arguments = bytearray(_RUNS_SIZE)
     arguments[:160] = keys_of(seed)
@@ -211,9 +207,8 @@ def _region(kernel: str, job: Job, place: Place, processors: int, source: int = 
         constant, numbers = _bits(int(job.parameters[0]), itemsize) if not source else 0, ()
     per = 32 if kernel != "region_copy" and itemsize == 8 else 64
     even = all(axis[1] % per == 0 for axis in place.axes[: place.outer])
-    start = (
-        job.first % per if even else per - 1
-    )  # the place in its tile of a block's first value, at most
+    # The place of a block's first value in its tile, at most.
+    start = job.first % per if even else per - 1
     groups = 8 * ((start + place.inner - 1) // per + 1)
     items = job.out.size // place.inner * groups
     arguments = bytearray(_REGION.size + _AXIS.size * AXES)

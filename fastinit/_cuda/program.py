@@ -53,9 +53,7 @@ def _nvrtc() -> Any:
         from cuda.bindings import nvrtc
 
         nvrtc.nvrtcVersion()  # loads the library
-    except (
-        Exception
-    ) as error:  # ImportError, or cuda.pathfinder's errors where the library is not found
+    except Exception as error:  # ImportError, or cuda.pathfinder's: the library is not found
         raise Unavailable(
             f"NVRTC does not load ({error}); install it with pip install '{DISTRIBUTION}[cuda]'"
         ) from None
@@ -63,7 +61,7 @@ def _nvrtc() -> Any:
 
 
 def version() -> tuple[int, int]:
-    """NVRTC's."""
+    """The version of NVRTC."""
     _, major, minor = _nvrtc().nvrtcVersion()
     return major, minor
 
@@ -109,9 +107,9 @@ def build(
 
 
 def folder() -> Path | None:
-    """Where machine code is kept; None for a user without a home."""
+    """Where machine code is kept; None for a user without a home folder."""
     named = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(named):  # by its specification a relative one does not count
+    if os.path.isabs(named):  # the specification ignores a relative one
         return Path(named) / "fastinit"
     try:
         return Path.home() / ".cache" / "fastinit"
@@ -147,8 +145,8 @@ def machine_code(architecture: str) -> list[bytes]:
 def _read(path: Path) -> bytes:
     """A file's bytes, if nobody but this user and root can have written them.
 
-    Machine code can do to this process's GPU memory whatever it likes, and the folder may be one
-    that others write to.
+    Machine code can do anything to this process's memory on the GPU, and other users may be able
+    to write to the folder.
     """
     with path.open("rb") as file:
         if hasattr(os, "getuid"):

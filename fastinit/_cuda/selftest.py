@@ -52,7 +52,7 @@ def draws_of(dtype: DType) -> dict[str, Draw]:
 
 
 class Bench:
-    """A GPU with memory for the checks, and the host that is right."""
+    """A GPU with memory for the checks, and the host whose values are expected."""
 
     def __init__(self, gpu: Device, host: Host):
         self.gpu, self.host, self.cuda = gpu, host, gpu.cuda

@@ -26,7 +26,7 @@ class CudaView(np.ndarray[Any, Any]):
         if isinstance(base, CudaView):
             self.ordinal, self.stream, self.owner = base.ordinal, base.stream, base.owner
 
-    # What would read or write from the CPU is an error and not a crash.
+    # Reading or writing from the CPU raises an error instead of crashing.
     __array_ufunc__ = None  # type: ignore[assignment]
 
     def _untouchable(self, *args: Any, **kwargs: Any) -> Any:
@@ -70,8 +70,8 @@ def view(
         array = np.empty(shape, dtype)
     elif not address:
         raise ValueError(
-            f"a tensor of shape {shape} on a GPU has no memory; its storage was freed, or it only "
-            "stands for another tensor"
+            f"a tensor of shape {shape} on a GPU has no memory; its storage was freed, or it is a "
+            "placeholder for another tensor"
         )
     else:
         interface = {

@@ -146,9 +146,8 @@ def _open(v, starts, b, count, d, strips, width, y):
     y[first * BLOCK * width : len(used) * BLOCK * width] = 0
     for s in range(first, _from(tops, b + 1)):
         k = b * BLOCK
-        if (
-            used[s] == BLOCK and columns[s * width] == k
-        ):  # a whole block's columns: transposed in place
+        # A whole block's columns: transposed in place.
+        if used[s] == BLOCK and columns[s * width] == k:
             for x in range(0, BLOCK, 8):
                 for r in range(0, BLOCK, 8):
                     transpose(
@@ -196,10 +195,8 @@ def _apply(
         k = b * BLOCK
         count = min(BLOCK, p - k)
         high = (count + ROWS - 1) // ROWS * ROWS
-        first, later = (
-            _from(tops, b),
-            _from(tops, b + 1),
-        )  # the strips before are still zero from row k on
+        # The strips before are still zero from row k on.
+        first, later = _from(tops, b), _from(tops, b + 1)
         if parts & ALONG:
             if row_from <= k:
                 _open(v, starts, b, count, d, strips, width, y)

@@ -38,9 +38,8 @@ _ONE = np.uint64(1)
 _EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-_TOGETHER = (
-    128  # units: their marks and values stay in the second-level cache while rows are written
-)
+# Units: their marks and values stay in the second-level cache while rows are written.
+_TOGETHER = 128
 
 
 @njit(**OPTIONS)

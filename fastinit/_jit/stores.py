@@ -158,9 +158,8 @@ def _scatter(out, at, row, count, rows, to, by_column, by_row, itemsize):
     whole_rows, whole = 0, 0
     if by_row == itemsize or by_column == itemsize:
         whole_rows, whole = rows // NEAR * NEAR, count // 8 * 8
-        for j in range(
-            0, whole_rows, NEAR
-        ):  # cache line by cache line of a destination that runs along rows of Q
+        # Cache line by cache line of a destination that runs along rows of Q.
+        for j in range(0, whole_rows, NEAR):
             for x in range(0, whole, 8):
                 for i in range(j, j + NEAR, 8):
                     start, address = at + i * row + x, to + i * by_row + x * by_column

@@ -65,9 +65,8 @@ def _step(context, builder, a, b, acc, lanes):
     c = builder.fpext(acc, wide)
     s = builder.fadd(p, c)
     t = builder.fsub(s, p)
-    error = builder.fadd(
-        builder.fsub(p, builder.fsub(s, t)), builder.fsub(c, t)
-    )  # bits: Knuth's TwoSum
+    # bits: Knuth's TwoSum.
+    error = builder.fadd(builder.fsub(p, builder.fsub(s, t)), builder.fsub(c, t))
     bits = builder.bitcast(s, word)
     opposite = builder.ashr(builder.xor(bits, builder.bitcast(error, word)), constant(63))
     zero = ir.Constant(wide, 0.0 if lanes == 1 else [0.0] * lanes)

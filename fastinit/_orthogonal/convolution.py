@@ -74,9 +74,8 @@ def write_kernel(
         factors.append(product.projection(columns(outputs, number, kept) if len(kept) else none))
 
     def form(chunk: slice) -> None:
-        result = product.convolved(
-            first[chunk], factors, axes
-        )  # tap -> (rows of the chunk, outputs)
+        # Tap -> (rows of the chunk, outputs).
+        result = product.convolved(first[chunk], factors, axes)
         wanted = itertools.product(*[range(part.start, part.stop) for part in parts[:-2]])
         local = itertools.product(*[range(part.stop - part.start) for part in parts[:-2]])
         for tap, at in zip(wanted, local, strict=True):
@@ -97,9 +96,8 @@ def _convolved(first: Any, factors: list[Any], axes: int, step: Any) -> dict[Siz
         grown = {}
         for tap in itertools.product(*map(range, sizes)):
             before = tuple([place - (k == axis) for k, place in enumerate(tap)])
-            grown[tap] = step(
-                kernel.get(before), kernel.get(tap), factor
-            )  # bits: I - P first, then P
+            # bits: I - P first, then P.
+            grown[tap] = step(kernel.get(before), kernel.get(tap), factor)
         kernel = grown
     return kernel
 

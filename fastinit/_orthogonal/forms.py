@@ -64,11 +64,8 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
             # Not from sys.modules, which has it before another thread has finished importing it.
             _compiled = importlib.import_module(".compiled", __package__)
             return _compiled
-        except (
-            ImportError,
-            OSError,
-            SystemError,
-        ) as error:  # not installed, or not for this NumPy or machine
+        except (ImportError, OSError, SystemError) as error:
+            # numba is not installed, or not made for this NumPy or machine.
             _missing = error
     if seconds < PATIENCE:
         return None

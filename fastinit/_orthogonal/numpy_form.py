@@ -112,9 +112,8 @@ def chain(a: Array, b: Array, acc: Array | None = None) -> Array:
         for m in range(0, a.shape[1], rows):
             part = acc[m : m + rows, x : x + columns]
             step = _chain(np.ascontiguousarray(part), careful)
-            for left, right in zip(
-                a[:, m : m + rows], b[:, x : x + columns], strict=True
-            ):  # bits: ascending
+            # bits: ascending.
+            for left, right in zip(a[:, m : m + rows], b[:, x : x + columns], strict=True):
                 step.add(left, right)
             part[...] = step.acc
     return acc
@@ -147,9 +146,8 @@ def reflectors(g: Array) -> tuple[Array, Array, Array]:
     sigma = np.where(pivot >= 0, working(1), working(-1))
     none = total == 0.0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        new = pivot + sigma * np.sqrt(total).astype(
-            working
-        )  # bits: sqrt rounded to the working type, then the sum
+        # bits: sqrt rounded to the working type, then the sum.
+        new = pivot + sigma * np.sqrt(total).astype(working)
         square, wide = pivot.astype(np.float64), new.astype(np.float64)
         tau = (2.0 / ((total - square * square) + wide * wide)).astype(working)
     tau[none] = 0
@@ -207,6 +205,5 @@ def stored(values: Array, gain: float, dtype: DType) -> Array:
     from .. import reference  # on demand: the native engine does not need it
 
     working = values.dtype.type
-    return reference.store(
-        np.ascontiguousarray(values * working(gain) + working(0)), dtype.code
-    )  # bits: -0 becomes +0
+    # bits: -0 becomes +0.
+    return reference.store(np.ascontiguousarray(values * working(gain) + working(0)), dtype.code)

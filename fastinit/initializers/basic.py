@@ -71,9 +71,8 @@ def truncated_normal_rule(
         from .._core.math import truncated_std  # on demand: exact functions, a millisecond to load
 
         std = std / truncated_std(low, high)  # bits: the std before truncation
-    return draws.truncated_normal(
-        mean, std, mean + low * std, mean + high * std, dtype
-    )  # bits: two roundings a bound
+    # bits: two roundings a bound.
+    return draws.truncated_normal(mean, std, mean + low * std, mean + high * std, dtype)
 
 
 def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> float:

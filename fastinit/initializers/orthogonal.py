@@ -27,9 +27,8 @@ def checked_gain(gain: Any, dtype: DType, what: str) -> float:
     """
     draws.floating(dtype, what)
     gain = real(gain, "gain")
-    if not is_finite(
-        abs(gain) * (1.0 + 2.0**-16), dtype
-    ):  # an entry may exceed 1 by its rounding errors
+    # An entry may exceed 1 by its rounding errors.
+    if not is_finite(abs(gain) * (1.0 + 2.0**-16), dtype):
         raise ValueError(
             f"gain {gain!r} is not finite in {dtype.name}, whose largest number is "
             f"{dtype.largest!r}; give a smaller gain or a wider dtype"

@@ -51,9 +51,8 @@ def bilinear_rule(
         )
     weights = [1.0]
     for size in kernel:
-        weights = [
-            before * weight for before in weights for weight in _tent(size)
-        ]  # bits: from the first axis on
+        # bits: from the first axis on.
+        weights = [before * weight for before in weights for weight in _tent(size)]
     patterns = [draws.constant(weight, dtype).parameters[0] for weight in weights]
     bits = np.array(patterns, dtype.unsigned).reshape(kernel)
 

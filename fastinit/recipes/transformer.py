@@ -21,9 +21,8 @@ def small_init_rule(shape: Sizes, dtype: DType, *, dim: int) -> Draw:
 
 
 def wang_init_rule(shape: Sizes, dtype: DType, *, dim: int, layers: int) -> Draw:
-    return draws.normal(
-        0.0, 2.0 / (whole(layers, "layers") * math.sqrt(whole(dim, "dim"))), dtype
-    )  # bits:
+    std = 2.0 / (whole(layers, "layers") * math.sqrt(whole(dim, "dim")))  # bits:
+    return draws.normal(0.0, std, dtype)
 
 
 def small_init(

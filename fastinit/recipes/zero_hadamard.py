@@ -53,9 +53,8 @@ def zero_hadamard_rule(shape: Sizes, dtype: DType, *, layout: str = "oi") -> Wri
             diagonal = np.arange(max(out.start, into.start), min(out.stop, into.stop))
             view[diagonal - out.start, diagonal - into.start] = one
             return
-        for part, rows in blocks(
-            view, out.start
-        ):  # H[i, j] = (-1)^(number of bits that i and j share)
+        # H[i, j] = (-1)^(number of bits that i and j share).
+        for part, rows in blocks(view, out.start):
             part[...] = np.where(np.bitwise_count(rows[:, None] & columns) & 1, minus, plus)
 
     return write

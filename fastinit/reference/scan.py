@@ -16,9 +16,8 @@ from .._core.dtypes import BF16, E4M3, E5M2, F16, F32, F64
 from ..typing import Array
 
 LANES = 16
-BLOCK = (
-    4096  # values: their mean is taken first, so no sum of powers loses the digits of a far mean
-)
+# Values: their mean is taken first, so no sum of powers loses the digits of a far mean.
+BLOCK = 4096
 PATTERNS = 1 << 16
 # Of each narrow storage: bits of the magnitude, the largest finite one, the shift to float32 and
 # the power of two that corrects the exponent.

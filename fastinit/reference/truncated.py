@@ -25,9 +25,10 @@ def _d(*texts: str) -> tuple[np.float64, ...]:
 
 # Form 0.
 CENTRAL_H0, CENTRAL_A0 = _f("0x1.f5b98cp-1", "0x1.ac592cp+0")
+# C11 C9 C7 C5 C3.
 CENTRAL_ODD = _f(
     "0x1.4759aap+2", "0x1.6f78d0p-1", "0x1.eca41ep-1", "0x1.53b47ep-1", "0x1.3124eap-1"
-)  # C11 C9 C7 C5 C3
+)
 CENTRAL_EVEN = _f("0x1.a2d45ep-7", "0x1.3566ecp-7", "0x1.806e8cp-8")  # C6 C4 C2
 
 # Polynomials of forms 1 and 2, highest coefficient first.

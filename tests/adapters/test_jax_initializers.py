@@ -122,7 +122,7 @@ def test_orthogonal_is_orthogonal_along_any_axis_and_of_any_size():
             init.orthogonal(1.0, axis)(KEY, shape)
 
 
-def test_delta_orthogonal_is_zero_but_at_the_centre():
+def test_delta_orthogonal_is_zero_except_at_the_centre():
     for kernel in ((3,), (4,), (3, 2), (1, 2, 5)):
         for axis in (-1, -2):
             w = np.asarray(
@@ -166,11 +166,12 @@ def test_dtypes_default_and_win_as_in_jax():
     assert init.normal(dtype="bfloat16")(KEY, (3,), jnp.float16).dtype == jnp.float16
     assert init.he_normal(dtype=jnp.float16)(KEY, (3, 3)).dtype == jnp.float16
     assert init.zeros(KEY, (3,)).dtype == default
+    # A float32 parameter must not widen the result.
     for scale in (
         np.float32(0.5),
         jnp.float32(0.5),
         0.5,
-    ):  # a float32 parameter must not widen the result
+    ):
         assert init.normal(scale)(KEY, (3,), "bfloat16").dtype == jnp.bfloat16
 
 

@@ -62,9 +62,8 @@ def test_each_rank_draws_only_its_shards_of_the_same_values():
                 array = getattr(init, name)()(
                     jax.random.key(SEED), SHAPE, "float32", out_sharding=sharding
                 )
-            mine = {
-                str(shard.index): shard for shard in array.addressable_shards
-            }  # replicas on this host once
+            # Replicas on this host once.
+            mine = {str(shard.index): shard for shard in array.addressable_shards}
             assert len(array.addressable_shards) == 2 and not array.is_fully_addressable
             assert all(
                 np.array_equal(shard.data, expected[shard.index])

@@ -123,9 +123,8 @@ def test_fans_of_named_axes_are_keras():
             )
             n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
             assert abs(drawn.std() * math.sqrt(n) - 1) < 0.01
-    one = init.GlorotUniform(
-        7, input_axes=(0,), output_axes=None
-    )  # one alone counts for nothing, as in Keras
+    # One alone counts for nothing, as in Keras.
+    one = init.GlorotUniform(7, input_axes=(0,), output_axes=None)
     same(one((2, 5, 7)), core("GlorotUniform", 7))
 
 

@@ -57,9 +57,8 @@ def test_variables_are_created_shard_by_shard_by_their_layout():
             "batch": 2,
             "model": 2,
         }
-        assert max(sizes, default=0) <= 16 * 24 // 2, (
-            name
-        )  # two shards, each drawn once for its two replicas
+        # Two shards, each drawn once for its two replicas.
+        assert max(sizes, default=0) <= 16 * 24 // 2, name
         if alone is not None:
             assert not differ(kernel, alone((16, 24))), name
         for shard in kernel.addressable_shards:

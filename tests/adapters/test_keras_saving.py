@@ -28,9 +28,8 @@ def test_configs_are_keras_and_round_trip():
             getattr(init, name)(**arguments),
             getattr(keras.initializers, name)(**arguments),
         )
-        assert (
-            ours.get_config() == theirs.get_config() or name == "Identity"
-        )  # whose gain Keras forgets
+        # Whose gain Keras forgets.
+        assert ours.get_config() == theirs.get_config() or name == "Identity"
         serialized = keras.initializers.serialize(ours)
         assert serialized["registered_name"] == f"fastinit>{name}"
         for again in (
@@ -61,9 +60,8 @@ def test_keras_get_finds_objects_classes_configs_and_registered_names():
         if name == "Constant":  # by name alone it lacks its value, Keras' own too
             continue
         assert type(keras.initializers.get(f"fastinit>{name}")) is ours
-        assert type(keras.initializers.get(name)) is getattr(
-            keras.initializers, name
-        )  # Keras' own names stay Keras'
+        # Keras' own names stay Keras'.
+        assert type(keras.initializers.get(name)) is getattr(keras.initializers, name)
     with pytest.raises(ValueError):
         keras.initializers.get("fastinit>HeNormall")
 

@@ -33,9 +33,8 @@ def test_a_seed_generator_begins_with_its_seed_and_advances():
         for call in range(3):
             same(initializer(shape), core(name, 3 + 2**32 * call))
     word = 2**32 - 5
-    shared = keras.random.SeedGenerator(
-        -5 if BACKEND == "torch" else word
-    )  # torch's words are signed
+    # Torch's words are signed.
+    shared = keras.random.SeedGenerator(-5 if BACKEND == "torch" else word)
     first, second = init.RandomNormal(seed=shared), init.RandomNormal(seed=shared)
     same(first((5, 7)), fi.normal((5, 7), std=0.05, seed=word))
     same(second((5, 7)), fi.normal((5, 7), std=0.05, seed=word + 2**32))
@@ -60,7 +59,7 @@ def test_set_random_seed_governs_fresh_seeds():
     assert np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[0][0], drawn[0][1])
 
 
-def test_what_is_no_seed_is_refused():
+def test_what_is_not_a_seed_is_refused():
     for seed, error, message in (
         (1.5, ValueError, "`seed` argument should be"),
         (np.float32(1), ValueError, "`seed` argument should be"),

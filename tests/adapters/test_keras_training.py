@@ -49,12 +49,10 @@ def test_einsum_kernels_are_filled_by_their_axes():
         attention.build((2, 4, 512), (2, 4, 512))
         query, key = attention._query_dense.kernel.value, attention._key_dense.kernel.value
         assert tuple(query.shape) == (512, 8, 32)
-        assert (
-            abs(numbers(query).std() * math.sqrt(512) - 1) < 0.02
-        )  # 1 / sqrt(8 * 512) by the shape alone
-        assert differ(query, key) == (
-            seed is None
-        )  # Keras gives each of them a generator of its own
+        # 1 / sqrt(8 * 512) by the shape alone.
+        assert abs(numbers(query).std() * math.sqrt(512) - 1) < 0.02
+        # Keras gives each of them a generator of its own.
+        assert differ(query, key) == (seed is None)
     axes = {"in_axis": 0, "out_axis": (1, 2)}
     attention = keras.layers.MultiHeadAttention(8, 32, kernel_initializer=init.LecunNormal(seed=5))
     attention.build((2, 4, 512), (2, 4, 512))

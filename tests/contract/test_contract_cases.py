@@ -82,9 +82,8 @@ def accepted(check):
 
 
 def given(text):
-    return eval(
-        text, {"np": np, "numpy": np}
-    )  # the file's own spellings: 2**64, np.uint64(5), '\\ud800'
+    # The file's own spellings: 2**64, np.uint64(5), '\\ud800'.
+    return eval(text, {"np": np, "numpy": np})
 
 
 FAMILIES = {

@@ -94,7 +94,7 @@ def closes(open_pairs: set, row: dict, c: int, value: object) -> int:
 
 
 def covering_array(factors: dict[str, tuple]) -> list[tuple]:
-    """Rows such that every pair of values of two factors stands in one: greedy, no randomness."""
+    """Rows such that every pair of values of two factors occurs in one: greedy, no randomness."""
     names = list(factors)
     open_pairs = {
         (a, x, b, y)

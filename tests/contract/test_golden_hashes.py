@@ -1,9 +1,9 @@
 """Golden hashes: the bits of every initializer in every floating dtype, and a gate that no
 initializer is without them.
 
-`python tests/contract/test_golden_hashes.py` writes the file, only when an initializer joins: lines
-that stand there are promises.  Which words and operations stand behind the bits is tested
-elsewhere, against independent writings.
+`python tests/contract/test_golden_hashes.py` writes the file, only when an initializer is added:
+lines already in it are promises.  The words and operations behind the bits are tested elsewhere,
+against independent implementations.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ def test_every_initializer_has_golden_hashes_and_no_line_is_without_its_case():
 
 
 def test_every_initializers_own_parameters_are_tried_by_a_case():
-    """But those of layout and axes, which change fans alone and have a table of their own."""
+    """Except those of layout and axes, which change only fans and have a table of their own."""
     for name, function in _table.INITIALIZERS.items():
         own = set(_table.own_parameters(function)) - {
             "layout",

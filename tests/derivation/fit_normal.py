@@ -8,7 +8,7 @@ Minimax by Remez exchange in mpmath on a fixed grid, so that the same digits com
 float64: rounded as they are.  float32: rounded, then a seeded search among neighbouring floats for
 the smallest measured error.  The float32 constants in use (IN_USE) are the best of many such
 searches by the sweep over all 2^32 words; a run of this file ends close to them, not at them, and
-prints both.  Needs mpmath and NumPy.  The constants stand in src/kernel/constants.h and
+prints both.  Needs mpmath and NumPy.  The constants are in src/kernel/constants.h and
 fastinit/reference/normal.py; sweep_normal.c measures them.
 """
 
@@ -247,6 +247,7 @@ def fit_radius():
     """
     target = lambda g: -2 * mp.log1p(g / 2) / g  # noqa: E731
     model = lambda p, g: (g + p[4]) * (p[3] + p[2] / ((g + p[0]) * g + p[1])) + p[5]  # noqa: E731
+    # A least-squares fit.
     start = [
         5.984067,
         8.333093,
@@ -254,7 +255,7 @@ def fit_radius():
         0.01214647,
         2.5519953,
         -0.30195828,
-    ]  # a least-squares fit
+    ]
     c, error = minimax_newton(lambda p, g: model(p, g) / target(g) - 1, start, -mp.mpf(1), -TINY)
     print(f"radius, float32: logarithm to {mp.nstr(error * 2**24, 3)} 2^-24")
     first = np.array([float(k) for k in [*c, -2 * mp.log(2) / 2**23]], np.float32)
@@ -262,9 +263,8 @@ def fit_radius():
     def hardest(best, sample):
         rng = np.random.default_rng(5)
         words = rng.integers(0, 2**32, 1 << 22, dtype=np.uint32)
-        words[::2] = np.uint32(0x9B450000) + words[::2] % np.uint32(
-            0x17230000
-        )  # r in [0.85, 1): the hardest
+        # R in [0.85, 1): the hardest.
+        words[::2] = np.uint32(0x9B450000) + words[::2] % np.uint32(0x17230000)
         if sample is None:
             return words[: 1 << 15], exact_radius(words[: 1 << 15])
         kept = sample[0]
@@ -303,9 +303,9 @@ def fit_angle():
     """cos = 1 + z (C1 + g), sin = y (S3 z + S2) (g + S1) with g = z (C2 - z), z = scale * theta^2:
     g is shared.
 
-    The sine has three parameters of its own for a cubic in z; what is missing, the cosine's top
-    coefficient gives: moved a little from its own optimum it costs the cosine some error and spares
-    the sine some.
+    The sine has only three parameters of its own for a cubic in z.  The fourth is the cosine's top
+    coefficient: moved a little from its own optimum, it costs the cosine some accuracy and gives
+    the sine more.
     """
     unit, turn = mp.mpf(2) ** 24, 2 * mp.pi / mp.mpf(2) ** 34
     optimum = minimax(cosine_rest, range(3), EIGHTH, cosine_weight)[0][2]

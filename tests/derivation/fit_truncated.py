@@ -3,9 +3,9 @@
     python tests/derivation/fit_truncated.py [central wide log near float32 float64 ...]
 
 Minimax by Remez' exchange in mpmath on a fixed grid, so that it prints the same digits everywhere;
-a coefficient is rounded to the working type, then the others are fitted again around it.  What each
-polynomial is for stands in fastinit/reference/truncated.py; sweep_truncated.c measures the result.
-Not part of the package; needs mpmath alone.
+a coefficient is rounded to the working type, then the others are fitted again around it.  What
+each polynomial is for: fastinit/reference/truncated.py.  sweep_truncated.c measures the result.
+Not part of the package; needs only mpmath.
 """
 
 import sys
@@ -109,10 +109,11 @@ def quantile(tail):
     if tail == mp.mpf(1) / 2:
         return mp.mpf(0)
     r = mp.sqrt(-2 * mp.log(tail))
+    # Abramowitz and Stegun 26.2.23.
     over, under = (
         (2.515517, 0.802853, 0.010328),
         (1, 1.432788, 0.189269, 0.001308),
-    )  # Abramowitz and Stegun 26.2.23
+    )
     z = max(r - mp.polyval(over[::-1], r) / mp.polyval(under[::-1], r), mp.mpf(0))
     for _ in range(4):
         u = (mp.erfc(z / mp.sqrt(2)) / 2 - tail) * mp.sqrt(2 * mp.pi) * mp.exp(z * z / 2)

@@ -191,9 +191,8 @@ def check_tails(histogram: Histogram) -> None:
             ("-", below, expected),
             ("+-", above + below, 2 * expected),
         ):
-            deviation = 2.0 * (
-                math.sqrt(found + 0.375) - math.sqrt(exact + 0.125)
-            )  # Anscombe: Poisson to normal
+            # Anscombe: Poisson to normal.
+            deviation = 2.0 * (math.sqrt(found + 0.375) - math.sqrt(exact + 0.125))
             assert abs(deviation) < LIMIT, (
                 f"tail beyond {side}{limit}: {found} instead of {exact:.1f}"
             )
@@ -213,15 +212,13 @@ def check_chi_square(histogram: Histogram, cdf) -> None:
         group = np.unique(
             ((np.cumsum(expected) - expected) / least).astype(np.int64), return_inverse=True
         )[1]
-        group[group == group[-1]] -= int(
-            expected[group == group[-1]].sum() < least / 2
-        )  # too small alone
+        # Too small alone.
+        group[group == group[-1]] -= int(expected[group == group[-1]].sum() < least / 2)
         found, wanted = np.bincount(group, counts), np.bincount(group, expected)
         freedom = len(found) - 1
         chi2 = ((found - wanted) ** 2 / wanted).sum()
-        z = ((chi2 / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / math.sqrt(
-            2 / (9 * freedom)
-        )  # Wilson and Hilferty
+        # Wilson and Hilferty.
+        z = ((chi2 / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / math.sqrt(2 / (9 * freedom))
         assert abs(z) < LIMIT, f"chi-square {chi2:.1f} with {freedom} degrees of freedom"
 
 

@@ -47,7 +47,7 @@ def test_a_name_that_the_output_cannot_show_is_escaped(tmp_path):
     assert b"gew\\xf6hnlich" in done.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error():
+def test_a_reader_that_goes_away_is_not_an_error():
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -64,9 +64,8 @@ def test_a_reader_that_goes_away_is_no_error():
 def test_a_bar_is_shown_on_a_terminal_only(tmp_path, spec):
     assert run("materialize", spec, "-o", str(tmp_path / "x")).stderr == b""
     master, slave = pty.openpty()
-    fcntl.ioctl(
-        slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0)
-    )  # on no columns no bar is drawn
+    # On no columns no bar is drawn.
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     command = [
         *PYTHON,
         "-m",

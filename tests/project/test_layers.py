@@ -54,7 +54,7 @@ LAYERS = [
 LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 # Imports that point up, all inside functions.
 UPWARD: set[tuple[str, str]] = set()
-# Modules of one room that import each other, the second inside a function.
+# Pairs of modules of one room that import each other, the second inside a function.
 CIRCLES: set[tuple[str, str]] = set()
 # Who may import what beside NumPy and the standard library.
 PACKAGES = {
@@ -172,7 +172,7 @@ def circles():
     }
 
 
-def test_no_modules_import_each_other_but_the_pairs_that_are_named():
+def test_no_modules_import_each_other_except_the_named_pairs():
     assert circles() == {frozenset(pair) for pair in CIRCLES}
 
 

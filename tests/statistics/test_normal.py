@@ -1,9 +1,8 @@
 """Normals: each against float64 on the same words, exact reach, tails, moments and every value of
 the narrow dtypes.
 
-Every check is also run on mutants, planted defects that it must report.  Which check sees which
-defect is no matter of taste: moments and KS are blind to a radius of 24 bits, and tails to an angle
-of 12, so there is one for each.
+Every check is also run on mutants, planted defects that it must report.  No one check sees all of
+them: moments and KS miss a radius of 24 bits, and tails miss an angle of 12.
 """
 
 import math

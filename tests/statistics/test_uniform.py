@@ -1,7 +1,7 @@
 """Uniform over all 2^24 values of u, in every narrow dtype; truncated normals and float8 means as
 samples.
 
-The uniform is no sample: every u there is goes through the reference's draw and store, so each
+The uniform is not sampled: every possible u goes through the reference's draw and store, so each
 value's count is compared with exact arithmetic.  Mutants, planted defects, must be reported.
 Truncated words: unit/reference/test_truncated.py.
 """

@@ -45,7 +45,7 @@ def test_the_ways_to_name_an_initializer(given, meant):
         (None, TypeError, "here: None is not an initializer"),
     ],
 )
-def test_what_is_no_initializer_is_refused(given, error, text):
+def test_what_is_not_an_initializer_is_refused(given, error, text):
     with pytest.raises(error, match=text):
         _adapters.setting(given, "here")
 

@@ -115,7 +115,7 @@ def test_explain_names_no_seed_where_none_is_used(name):
     assert function(shape, seed=1).tobytes() == function(shape, seed=2).tobytes()
 
 
-def test_every_initializer_that_uses_no_seed_is_said_to():
+def test_every_initializer_that_uses_no_seed_is_listed_as_seedless():
     from fastinit import _table
 
     for name, shape in {"bilinear": (2, 2, 4), "lstm_bias": (8,)}.items():

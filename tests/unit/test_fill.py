@@ -2,36 +2,13 @@
 is touched.
 """
 
-import math
-
 import numpy as np
 import pytest
+from small_rules import SEED, draw, normal_rule, ramp_rule, uniform_rule
 
 import fastinit as fi
-from fastinit._core import draws, engine
-from fastinit._core import fill as _fill
+from fastinit._core import engine
 from fastinit.fill import fill_entries
-
-SEED = 2026
-
-
-def uniform_rule(shape, dtype, *, low=0.0, high=1.0):
-    return draws.uniform(low, high, dtype)
-
-
-def normal_rule(shape, dtype, *, mean=0.0, std=1.0):
-    return draws.normal(mean, std, dtype)
-
-
-def ramp_rule(shape, dtype, *, scale=1):
-    """A Write: element i of the global tensor is the bits scale * i."""
-
-    def write(target, seed, stream, threads):
-        ramp = np.arange(math.prod(target.shape)).reshape(target.shape) * scale
-        target.view[...] = ramp[target.region].astype(target.view.dtype)
-
-    return write
-
 
 RULES = {"uniform": uniform_rule, "normal": normal_rule, "ramp": ramp_rule}
 
@@ -40,22 +17,6 @@ def lookup(initializer):
     if initializer in RULES:
         return initializer, RULES[initializer]
     raise ValueError(f"unknown initializer {initializer!r}")
-
-
-@engine.guarded
-def draw(
-    shape=None,
-    rule=uniform_rule,
-    *,
-    dtype=None,
-    out=None,
-    region=None,
-    seed=SEED,
-    name=None,
-    threads=None,
-    **own,
-):
-    return _fill.apply(rule, own, shape, dtype, out, region, seed, name, threads)
 
 
 @engine.guarded

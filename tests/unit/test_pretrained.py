@@ -137,9 +137,8 @@ def test_every_dtype_of_safetensors_is_read_bit_for_bit(tmp_path, dtype):
     kind = dtypes.resolve(dtype)
     bits = RNG.integers(0, 2, (6, 3)) if dtype == "bool" else RNG.integers(0, 60, (6, 3))
     array = bits.astype(kind.unsigned).view(kind.numpy())
-    path = write_safetensors(
-        tmp_path / "x.safetensors", pad=np.zeros(3, np.uint8), w=array
-    )  # w is not aligned
+    # W is not aligned.
+    path = write_safetensors(tmp_path / "x.safetensors", pad=np.zeros(3, np.uint8), w=array)
     result = pretrained(path, "w", region=(slice(1, 5), slice(None)))
     assert result.dtype == kind.numpy() and result.tobytes() == array[1:5].tobytes()
 

@@ -80,9 +80,8 @@ def columns_of_q(kind: Type, seed: int, stream: int, p: int, q: int, t: int):
                 )
                 t_of[r, i] = -kind.round(tau[i] * s)
             t_of[i, i] = tau[i]
-        for c in range(
-            first, p
-        ):  # earlier columns are still zero where the block's reflectors are not
+        # Earlier columns are still zero where the block's reflectors are not.
+        for c in range(first, p):
             y = {r: kind.chain(v[r], columns[c]) for r in block}
             z = {r: kind.chain([t_of[r, k] for k in block], [y[k] for k in block]) for r in block}
             for j in range(first, q):

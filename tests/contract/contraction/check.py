@@ -76,9 +76,8 @@ def report(path: str) -> dict[str, str]:
 
 
 def main() -> int:
-    if (
-        len(sys.argv) > 1
-    ):  # each build in a process of its own: one process loads an extension's name once
+    # Each build in a process of its own: one process loads an extension's name once.
+    if len(sys.argv) > 1:
         print(report(sys.argv[1]))
         return 0
     with tempfile.TemporaryDirectory() as folder:

@@ -49,7 +49,9 @@ def test_a_drawn_seed_is_printed_and_makes_the_same_file(tmp_path, spec, capsys)
 
 
 @pytest.mark.parametrize("name", ["x.bin", "x.pt", "x.toml", "x.npz", "m.safetensor", "x.H5"])
-def test_a_suffix_that_is_not_written_is_said(tmp_path, monkeypatch, capsys, spec, name):
+def test_a_suffix_that_cannot_be_written_is_named_in_the_error(
+    tmp_path, monkeypatch, capsys, spec, name
+):
     monkeypatch.chdir(tmp_path)
     assert main(["materialize", spec, "-o", name]) == 2
     err = capsys.readouterr().err
@@ -59,7 +61,7 @@ def test_a_suffix_that_is_not_written_is_said(tmp_path, monkeypatch, capsys, spe
 
 
 @pytest.mark.parametrize("name", ["gpt2", "Llama-3.2-1B", "run.1", "x.bin/", "deep/"])
-def test_what_is_no_file_name_is_a_folder(tmp_path, monkeypatch, capsys, spec, name):
+def test_an_output_without_a_file_suffix_is_a_folder(tmp_path, monkeypatch, capsys, spec, name):
     monkeypatch.chdir(tmp_path)
     assert main(["materialize", spec, "-o", name, "--seed", "1"]) == 0
     assert main(["materialize", spec, "-o", "one.safetensors", "--seed", "1"]) == 0

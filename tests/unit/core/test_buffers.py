@@ -42,7 +42,7 @@ def test_every_memory_order_holds_the_same_values(dtype):
 
 
 @EVERY
-def test_shape_and_dtype_may_be_said_again(dtype):
+def test_shape_and_dtype_may_repeat_those_of_out(dtype):
     out = np.zeros(SHAPE, resolve(dtype).numpy())
     assert draw(list(SHAPE), dtype=dtype, out=out) is out
     assert bits(out) == bits(draw(SHAPE, dtype=dtype))
@@ -82,7 +82,7 @@ def test_ctypes_arrays_and_half_floats_of_memoryview_are_filled():
 
 
 @EVERY
-def test_a_flat_buffer_of_bytes_is_raw_memory_of_the_dtype_said(dtype):
+def test_a_flat_buffer_of_bytes_is_raw_memory_of_the_given_dtype(dtype):
     expected = bits(draw(SHAPE, dtype=dtype))
     with mmap.mmap(-1, len(expected)) as pages:
         for out in (
@@ -121,7 +121,7 @@ def test_memory_with_a_length_and_no_shape_takes_any_shape():
 
 
 def test_raw_memory_must_fit():
-    with pytest.raises(ValueError, match="10 bytes, no whole number of float32"):
+    with pytest.raises(ValueError, match="10 bytes, which is not a whole number of float32"):
         draw(2, dtype="float32", out=bytearray(10))
     with pytest.raises(
         ValueError, match=r"out has shape \(3,\), but the tensor to fill has shape \(2,\)"

@@ -354,9 +354,8 @@ def test_the_reach_of_a_truncated_normal_must_be_finite(dtype):
     truncated_normal(0.0, top / 16, -math.inf, math.inf, dtype)
     truncated_normal(0.0, top / 4, -top / 8, top / 8, dtype)  # the bounds hold it, whatever the std
     if not dtype.wide:
-        truncated_normal(
-            0.0, 1.0, -(2.0**200), 2.0**200, dtype
-        )  # the std holds it, whatever the bounds
+        # The std holds it, whatever the bounds.
+        truncated_normal(0.0, 1.0, -(2.0**200), 2.0**200, dtype)
     for arguments in ((0.0, top / 4, -math.inf, 1.0), (top / 2, top / 8, 0.0, math.inf)):
         with pytest.raises(ValueError, match=f"not finite in {dtype.name}"):
             truncated_normal(*arguments, dtype)

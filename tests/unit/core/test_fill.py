@@ -5,53 +5,18 @@ import sys
 
 import numpy as np
 import pytest
+from small_rules import SEED, draw, normal_rule, ramp_rule
 
 from fastinit import initializers, recipes
 from fastinit._core import draws, engine, shapes
-from fastinit._core import fill as _fill
 from fastinit._core import stream as _stream
 from fastinit._core.dtypes import DTYPES, FLOAT32, FLOAT64, FLOATING
 
-SEED = 2026
 EVERY = pytest.mark.parametrize("dtype", [dtype.name for dtype in FLOATING])
-
-
-def uniform_rule(shape, dtype, *, low=0.0, high=1.0):
-    return draws.uniform(low, high, dtype)
-
-
-def normal_rule(shape, dtype, *, mean=0.0, std=1.0):
-    return draws.normal(mean, std, dtype)
 
 
 def constant_rule(shape, dtype, *, value=0.0):
     return draws.constant(value, dtype)
-
-
-def ramp_rule(shape, dtype, *, scale=1):
-    """A Write: element i of the global tensor is the bits scale * i."""
-
-    def write(target, seed, stream, threads):
-        ramp = np.arange(math.prod(target.shape)).reshape(target.shape) * scale
-        target.view[...] = ramp[target.region].astype(target.view.dtype)
-
-    return write
-
-
-@engine.guarded
-def draw(
-    shape=None,
-    rule=uniform_rule,
-    *,
-    dtype=None,
-    out=None,
-    region=None,
-    seed=SEED,
-    name=None,
-    threads=None,
-    **own,
-):
-    return _fill.apply(rule, own, shape, dtype, out, region, seed, name, threads)
 
 
 def same(a, b):

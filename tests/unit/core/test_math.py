@@ -237,12 +237,10 @@ def test_std_of_a_truncated_normal_is_correctly_rounded():
 def test_std_of_a_truncated_normal_has_the_known_values_and_limits():
     known = {1.0: 0.5395601, 2.0: 0.8796257, 3.0: 0.9865784, 4.0: 0.9994645}
     assert {k: round(_math.truncated_std(-k, k), 7) for k in known} == known
-    assert _math.truncated_std(1e300, INFINITY) == pytest.approx(
-        1e-300, rel=1e-15
-    )  # exponential of rate alpha
-    assert _math.truncated_std(0.0, 1e-300) == pytest.approx(
-        1e-300 / math.sqrt(12), rel=1e-15
-    )  # uniform
+    # Exponential of rate alpha.
+    assert _math.truncated_std(1e300, INFINITY) == pytest.approx(1e-300, rel=1e-15)
+    # Uniform.
+    assert _math.truncated_std(0.0, 1e-300) == pytest.approx(1e-300 / math.sqrt(12), rel=1e-15)
     for low, high in ((1.0, 1.0), (2.0, 1.0), (math.nan, 1.0)):
         with pytest.raises(ValueError):
             _math.truncated_std(low, high)

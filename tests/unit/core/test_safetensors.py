@@ -382,7 +382,7 @@ def test_a_symbolic_link_is_followed(tmp_path, way):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_targets_that_are_no_regular_files_are_refused(tmp_path, force):
+def test_targets_that_are_not_regular_files_are_refused(tmp_path, force):
     (tmp_path / "file").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
     for path, kind in (

@@ -193,9 +193,8 @@ def test_bounds_on_the_negative_side_are_mirrored(dtype):
 def test_the_nearer_bound_is_rounded_inward():
     third = 1 / 3
     for low, high in [(third, INFINITY), (-INFINITY, -third)]:
-        assert (
-            truncated.parameters(low, high, FLOAT32)[4] == 11184811 / 2**25
-        )  # not 11184810, below the bound
+        # Not 11184810, below the bound.
+        assert truncated.parameters(low, high, FLOAT32)[4] == 11184811 / 2**25
     assert truncated.parameters(12 + third, INFINITY, FLOAT64)[4] == 12 + third
 
 
@@ -215,7 +214,7 @@ def test_a_bound_far_beyond_all_others_has_finite_numbers(dtype):
 
 
 @BOTH
-def test_bounds_that_are_no_interval_are_refused(dtype):
+def test_bounds_that_are_not_an_interval_are_refused(dtype):
     for alpha, beta in [
         (1.0, 1.0),
         (2.0, 1.0),

@@ -79,7 +79,7 @@ def test_elementwise_draws_are_launched_and_not_copied(driver):
         assert driver.calls.get(call) == before.get(call)
 
 
-def test_dlpack_serves_where_there_is_no_interface(driver):
+def test_dlpack_is_used_where_there_is_no_array_interface(driver):
     memory = array_of((5, 7), "float64")
     fi.xavier_uniform(out=ByDlpack(memory), seed=9)
     assert (bits(memory) == bits(fi.xavier_uniform((5, 7), seed=9, dtype="float64"))).all()

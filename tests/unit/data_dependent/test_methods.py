@@ -335,9 +335,8 @@ def test_a_batch_that_does_not_fit_changes_nothing(digits, method, spoil, text):
 @pytest.mark.parametrize("method", ["lsuv", "within", "weight_norm", "moments"])
 def test_a_layer_of_constant_output_is_an_error_that_changes_nothing(digits, method):
     layers = perceptron()
-    layers[0] = layers[0]._replace(
-        activation=lambda y: np.ones_like(y)
-    )  # layer 1 sees the same input for all examples
+    # Layer 1 sees the same input for all examples.
+    layers[0] = layers[0]._replace(activation=lambda y: np.ones_like(y))
     before = frozen(layers)
     constant = np.repeat(digits[:1], 20, axis=0)
     # Over a whole layer the units still differ from one another; there it takes one weight for all.

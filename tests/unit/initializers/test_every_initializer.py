@@ -43,7 +43,7 @@ def test_every_initializer_of_these_files_is_tried_here():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(name):
+def test_a_region_has_the_bits_it_has_in_the_whole(name):
     shape, arguments = EXAMPLES[name]
     for dtype in ("float32", "bfloat16"):
         full = whole(name, dtype=dtype)

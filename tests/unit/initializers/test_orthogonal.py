@@ -134,7 +134,7 @@ def test_float64_is_a_draw_of_its_own():
     ],
     ids=str,
 )
-def test_a_region_alone_has_the_bits_it_has_in_the_whole(form, layout, shape, batch):
+def test_a_region_has_the_bits_it_has_in_the_whole(form, layout, shape, batch):
     whole = fi.orthogonal(shape, layout=layout, batch_axis=batch, seed=4, name="w")
     for region in boxes(shape, 12, len(shape)):
         part = fi.orthogonal(
@@ -261,7 +261,7 @@ def test_the_first_rows_of_a_square_matrix_are_the_wide_one(form):
     assert same(fi.orthogonal((100, 100), seed=8)[:70], fi.orthogonal((70, 100), seed=8))
 
 
-def test_zero_sizes_draw_nothing_but_are_checked(form):
+def test_zero_sizes_draw_nothing_and_are_checked(form):
     for shape in ((0, 5), (5, 0), (0, 0), (3, 0, 2)):
         assert fi.orthogonal(shape, seed=0).shape == shape
     assert fi.orthogonal((4, 6), seed=0, region=(slice(2, 2), slice(0, 6))).shape == (0, 6)

@@ -84,7 +84,7 @@ def test_the_numba_form_has_the_bits_of_the_numpy_form(shape, arguments, dtype, 
 
 
 @pytest.mark.parametrize(("shape", "arguments"), CASES)
-def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(form, shape, arguments):
+def test_a_region_has_the_bits_it_has_in_the_whole(form, shape, arguments):
     whole = sparse(shape, **arguments, seed=5, name="w")
     rng = np.random.default_rng(0)
     for _ in range(12):
@@ -289,7 +289,7 @@ def test_bad_arguments_are_refused_and_leave_the_destination_alone(arguments, er
 
 
 @pytest.mark.parametrize("shape", [(10,), (2, 3, 4), ()])
-def test_shapes_that_are_no_matrix_are_refused(shape):
+def test_shapes_that_are_not_a_matrix_are_refused(shape):
     with pytest.raises(ValueError, match="two axes"):
         sparse(shape, sparsity=0.5, seed=0)
 
@@ -336,5 +336,5 @@ def test_no_openmp_or_tbb_runtime_is_mapped_afterwards_and_a_fork_still_fills():
 
 
 def test_the_known_answers_cover_every_case_of_the_outline():
-    # The two that are empty (sparsity 1) and the three refused ones stand elsewhere.
+    # The two that are empty (sparsity 1) and the three refused ones are tested elsewhere.
     assert len(KNOWN) == 10 and len({json.dumps(key) for key in KNOWN}) == 10

@@ -74,7 +74,7 @@ def test_layouts_are_transposes_of_each_other(initializer):
 
 @pytest.mark.parametrize("layout", ["oi", "io"])
 @pytest.mark.parametrize("initializer", [fi.delta_orthogonal, fi.convolutional_orthogonal])
-def test_a_region_alone_has_the_bits_it_has_in_the_whole(form, initializer, layout):
+def test_a_region_has_the_bits_it_has_in_the_whole(form, initializer, layout):
     shape = (70, 67, 3, 3) if layout == "oi" else (3, 3, 67, 70)
     whole = initializer(shape, layout=layout, seed=4)
     for region in boxes(shape, 6, 1):
@@ -127,9 +127,8 @@ def test_delta_is_orthogonal_at_the_centre_and_zero_elsewhere():
 def test_it_is_the_block_convolution_of_two_tap_projections():
     """Algorithm 1 of Xiao et al. evaluated in NumPy's float64, from the same matrices and masks."""
     n, seed = 7, 8
-    matrices = fi.orthogonal(
-        (5, n, n), batch_axis=0, seed=seed, dtype="float64"
-    )  # W = Qᵀ: rows are columns of Q
+    # W = Qᵀ: rows are columns of Q.
+    matrices = fi.orthogonal((5, n, n), batch_axis=0, seed=seed, dtype="float64")
     masks = convolution._masks(4, n, seed, 0)
     kernel = {(0, 0): matrices[0][:3]}
     for number in range(4):
@@ -195,7 +194,7 @@ def test_bad_arguments_say_what_was_given_and_what_is_allowed(initializer, argum
     assert initializer.__name__ in str(raised.value) or "gain" in str(raised.value)
 
 
-def test_sides_that_differ_are_for_delta_alone():
+def test_only_delta_orthogonal_takes_kernels_with_different_sides():
     with pytest.raises(ValueError, match="equal sides, not .3, 5."):
         fi.convolutional_orthogonal((6, 5, 3, 5), seed=0)
     assert fi.delta_orthogonal((6, 5, 3, 5), seed=0)[:, :, 1, 2].any()

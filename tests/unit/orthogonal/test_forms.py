@@ -137,7 +137,7 @@ def test_the_workspace_stays_below_256_mib_beside_the_t_factors(monkeypatch, sha
     assert sum(piece.nbytes for piece in filling.acquired) - filling.t.nbytes <= 256 << 20
 
 
-def test_scratch_is_kept_between_calls_but_not_much(monkeypatch):
+def test_a_bounded_amount_of_scratch_is_kept_between_calls(monkeypatch):
     monkeypatch.setattr(compiled, "_pool", compiled.ScratchPool())
     for n in (700, 900, 700, 1100):
         fi.orthogonal((n, n), seed=0, threads=2)
@@ -182,12 +182,13 @@ def hard_terms():
         odd, scale = 1 + int(rng.integers(0, 1 << 22)) * 2.0**-22 + 2.0**-23, 2.0**k
         a, b = np.float32(2.0**-12 * (1 + 2.0**-15) * scale), np.float32(2.0**-12 * (1 - 2.0**-15))
         c = np.float32(odd * scale)
+        # A true tie.
         triples += [
             (a, b, c),
             (-a, b, -c),
             (a, -b, c),
             (np.float32(2.0**-24 * scale), np.float32(1), c),
-        ]  # a true tie
+        ]
     for power in range(-149, -120):  # subnormal results
         tiny = np.float32(2.0**power)
         triples += [(tiny, np.float32(factor), tiny) for factor in (0.5, 1.5)]

@@ -66,7 +66,7 @@ STRUCTURED = [
 
 @pytest.mark.parametrize(("function", "shape", "arguments"), STRUCTURED)
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
-def test_a_region_filled_alone_has_the_bits_it_has_in_the_whole(function, shape, arguments, dtype):
+def test_a_region_has_the_bits_it_has_in_the_whole(function, shape, arguments, dtype):
     whole = function(shape, **arguments, seed=4, dtype=dtype)
     rng = np.random.default_rng(0)
     for _ in range(15):

@@ -28,9 +28,8 @@ def test_mimetic_factors_multiply_to_noise_and_identity(rank):
         np.testing.assert_allclose(
             missing[: dim - rank], np.linalg.svd(target, compute_uv=False)[rank:], atol=1e-12
         )
-    np.testing.assert_allclose(
-        first.T @ first, second @ second.T, atol=1e-12
-    )  # balanced: both hold √S
+    # Balanced: both hold √S.
+    np.testing.assert_allclose(first.T @ first, second @ second.T, atol=1e-12)
     assert first.shape == (dim, rank or dim) and second.shape == (rank or dim, dim)
     with pytest.raises(ValueError, match="above dim"):
         r.mimetic(4, rank=5)

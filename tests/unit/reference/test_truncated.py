@@ -165,9 +165,8 @@ def mass(alpha, beta, low, high):
 
 
 def between(a, b):
-    return (
-        upper(-b) - upper(-a) if b <= 0 else upper(a) - upper(b)
-    )  # from the tail that keeps the digits
+    # From the tail that keeps the digits.
+    return upper(-b) - upper(-a) if b <= 0 else upper(a) - upper(b)
 
 
 # mean, std, and whether every dtype or the two working types.
