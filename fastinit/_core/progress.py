@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
-def bar(size: int) -> Iterator[Callable[[int], None] | None]:
+def bar(size: int) -> Iterator[Callable[[float], Any] | None]:
     """A bar over so many bytes on stderr; None where stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None

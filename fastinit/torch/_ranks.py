@@ -24,6 +24,11 @@ def world() -> int:
     )
 
 
+def rank() -> int:
+    """The number of this rank; 0 where torch.distributed is not in use."""
+    return torch.distributed.get_rank() if world() > 1 else 0
+
+
 def agree(seed: int, parts: Mapping[str, str]) -> None:
     """Exchange a 16-byte digest of the seed, the stream version and `parts`; say which rank
     differs, and in what.

@@ -7,7 +7,7 @@ here: that is done before, in materialize.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,13 +129,17 @@ def _part(box: torch.Tensor, there: Box, fill: Fill) -> tuple[torch.Tensor, Box]
     return box, tuple(region)
 
 
-def run(entries: list[Entry], seed: int, threads: int | None) -> int:
+def run(
+    entries: list[Entry],
+    seed: int,
+    threads: int | None,
+    progress: Callable[[int], None] | None = None,
+) -> int:
     """Fill round after round, almost always one; the number of values."""
     values = 0
     for number in sorted({entry.round for entry in entries}):
-        report = fill_many(
-            [entry.fill for entry in entries if entry.round == number], seed=seed, threads=threads
-        )
+        fills = [entry.fill for entry in entries if entry.round == number]
+        report = fill_many(fills, seed=seed, threads=threads, progress=progress)
         values += report.values
     return values
 

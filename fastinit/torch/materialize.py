@@ -8,16 +8,18 @@ parameters in one parallel batch.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from .._core import progress as progress_bar
 from .._core.stream import check_seed
 from ..fill import Report
 from ..typing import Seed
@@ -65,6 +67,7 @@ def materialize_(
     buffers: _recipe.Buffers = "restore",
     prefix: str = "",
     threads: int | None = None,
+    progress: bool = False,
 ) -> Report:
     """Give every parameter on the meta device memory and initial values, keyed by its name.
 
@@ -103,6 +106,9 @@ def materialize_(
         the larger model's call would draw.
     threads : int, optional
         At most so many; None is fastinit's own choice.
+    progress : bool
+        Show a bar over bytes with rate and remaining time on stderr, where that is a terminal; of
+        several ranks the first shows its own.
 
     Returns
     -------
@@ -182,7 +188,8 @@ def materialize_(
         for item in todo
         for entry in _values.entries_of(item, by_name[item.name], new[item.name])
     ]
-    filled = _values.run(entries, seed, threads)
+    with _bar(progress, new.values()) as advance:
+        filled = _values.run(entries, seed, threads, advance)
     for item in todo:
         filled += _values.write_constants(item, by_name[item.name], new[item.name])
         _values.write_computed(item, by_name[item.name].computed(seed), new[item.name])
@@ -293,6 +300,28 @@ def _repeated(
         others = [used.get(seed, set()) for one, used in _streams.items() if id(one) not in own]
         _streams.setdefault(model, {}).setdefault(seed, set()).update(mine)
     return tuple([stream for stream in mine if any(stream in used for used in others)])
+
+
+@contextlib.contextmanager
+def _bar(wanted: bool, new: Iterable[torch.Tensor]) -> Iterator[Callable[[int], None] | None]:
+    """What is called with the values drawn since the last call, and moves a bar over bytes."""
+    sizes = [(tensor.nbytes, tensor.numel()) for tensor in new]
+    size, values = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    if not (wanted and values and _ranks.rank() == 0):
+        yield None
+        return
+    with progress_bar.bar(size) as advance:
+        done = 0.0
+
+        def tell(count: int) -> None:
+            # The dtypes' mean; and a part that is filled twice counts once.
+            nonlocal done
+            step = min(count * size / values, size - done)
+            done += step
+            if advance:
+                advance(step)
+
+        yield tell
 
 
 # ------------------------------------------------------------------------------------------- checks

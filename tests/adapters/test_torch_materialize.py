@@ -1,8 +1,10 @@
 """fastinit.torch.materialize_ and verify_: names, defaults, recipes, ties, buffers, reports."""
 
 import copy
+import io
 import math
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -586,3 +588,39 @@ def test_without_a_seed_one_is_drawn_and_told():
         fit.materialize_(on_meta(lambda: nn.Linear(2, 2)), seed=None).seed for _ in range(2)
     )
     assert one != two
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shows_a_bar_over_bytes_on_a_terminal_only(monkeypatch, terminal):
+    import tqdm
+
+    screen, bars = Terminal() if terminal else io.StringIO(), []
+
+    class Bar(tqdm.tqdm):
+        def close(self):
+            bars.append((self.total, self.n, self.unit))
+            super().close()
+
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+
+    def build():
+        # A padding row, which is filled twice, and two dtypes.
+        return nn.Sequential(nn.Embedding(900, 40, padding_idx=3), nn.Linear(40, 9).to(torch.half))
+
+    shown, quiet = on_meta(build), on_meta(build)
+    report = fit.materialize_(shown, seed=1, progress=True)
+    size = 900 * 40 * 4 + (40 * 9 + 9) * 2
+    assert report.bytes == size
+    assert bars[:1] == ([(size, pytest.approx(size), "B")] if terminal else [])
+    assert ("B/s" in screen.getvalue()) == terminal
+    written = len(screen.getvalue())
+    fit.materialize_(quiet, seed=1)
+    assert len(screen.getvalue()) == written
+    for one, two in zip(shown.parameters(), quiet.parameters(), strict=True):
+        assert torch.equal(one, two)
