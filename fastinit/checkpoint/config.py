@@ -110,6 +110,15 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
     from ..torch._describe import describe
     from ..torch.construct import construction
 
+    quantization = getattr(model.config, "quantization_config", None)
+    if quantization:
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        raise SpecError(
+            f"has a quantization_config ({method or 'of no quant_method'}): such checkpoints hold "
+            "packed weights, which no initializer draws; fastinit dummy fills them with small "
+            "values, and without that key the model's own weights are drawn",
+            name,
+        )
     wanted = None if kind is None else getattr(torch, kind.name)
     described, uncovered = describe(model, None, wanted)
     if uncovered:  # something that a constructor alone writes, which has to be watched

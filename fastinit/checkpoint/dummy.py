@@ -106,7 +106,12 @@ def _of_model(
 ) -> Iterator[Entry]:
     from torch import nn
 
-    linear = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    others = [module for module in model.modules() if not isinstance(module, nn.Linear)]
+    # A head that is tied to the embedding is the embedding, which stays.
+    linear = {id(layer.weight) for layer in layers} - {
+        id(tensor) for module in others for tensor in module.parameters(recurse=False)
+    }
     buffers = {id(tensor) for tensor in model.buffers()}
     output = model.get_output_embeddings()
     own = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}

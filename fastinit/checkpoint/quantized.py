@@ -128,6 +128,9 @@ _NO_TENSORS = [
 ]
 
 
+_BLOCK = re.compile(r"\.[0-9]+\.")  # of a layer in one of a model's repeated blocks
+
+
 def _gptq(config: Config, output: str | None) -> Scheme:
     _known(
         config,
@@ -139,12 +142,14 @@ def _gptq(config: Config, output: str | None) -> Scheme:
     size = _number(config, "gptq", "group_size")
     inside = config.get("modules_in_block_to_quantize")
     wanted = None if inside is None else [str(one) for one in _flat(inside)]
-    skip = _skips(_or_output(None, None if config.get("lm_head") else output))
+    heads = {output} if config.get("lm_head") else set()
     # A zero of 2^(bits - 1), less 1 as this format writes it, in each field of a word.
     zero = sum((2 ** (bits - 1) - 1) << bits * field for field in range(32 // bits))
 
     def layer(one: Layer) -> list[Entry] | None:
-        if skip(one.name) or (wanted is not None and not one.name.endswith(tuple(wanted))):
+        if one.name not in heads and not _BLOCK.search(one.name):
+            return None
+        if wanted is not None and not one.name.endswith(tuple(wanted)):
             return None
         group = one.inputs if size == -1 else size
         count = math.ceil(one.inputs / group)

@@ -233,6 +233,14 @@ def test_a_config_that_transformers_does_not_build_is_refused_in_its_words(
     assert all(word in str(caught.value) for word in words)
 
 
+def test_a_quantized_model_is_refused_with_what_to_do(tmp_path):
+    quantization = {"quant_method": "fp8", "weight_block_size": [16, 16]}
+    config_of("LlamaForCausalLM", tmp_path / "config", quantization_config=quantization)
+    with pytest.raises(SpecError, match=r"quantization_config \(fp8\).*fastinit dummy"):
+        checkpoint.load(tmp_path / "config")
+    assert checkpoint.dummy(tmp_path / "config").entries
+
+
 def test_a_spec_in_json_is_no_config(tmp_path):
     path = tmp_path / "spec.json"
     path.write_text('{"config": {"model_type": "x"}, "tensors": {"a": [1]}}')

@@ -201,6 +201,18 @@ def test_fp8_has_the_tensors_that_transformers_makes(tmp_path, scale):
 
 @frameworks
 @warnings_allowed
+@pytest.mark.parametrize("quantization", [GPTQ, AWQ, FP8, NVFP4], ids=["gptq", "awq", "fp8", "nv"])
+def test_an_embedding_that_the_head_is_tied_to_stays(tmp_path, quantization):
+    config = config_of(tmp_path / "config", "LlamaForCausalLM", quantization)
+    content = json.loads((config / "config.json").read_text())
+    (config / "config.json").write_text(json.dumps(content | {"tie_word_embeddings": True}))
+    found = listed(checkpoint.dummy(config))
+    assert found["model.embed_tokens.weight"] == ((99, 128), "bfloat16")
+    assert not any(name.startswith(("lm_head", "model.embed_tokens.q")) for name in found)
+
+
+@frameworks
+@warnings_allowed
 def test_gptq_weights_are_finite_and_small(tmp_path):
     import torch
 
