@@ -19,6 +19,7 @@ from .._core.draws import Draw
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike, Write
 from .errors import SpecError
+from .saved import saved_names
 from .spec import COMPUTED, Entry, Patched, Spec, block_rule
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
         )
     entries = tuple(entry_of(one) for one in described)
     tied = {other: one.name for one in described for other in one.tied}
-    return Spec(name, entries, {"format": "pt"}, None, companions(name, kind), tied)
+    return Spec(
+        name, entries, {"format": "pt"}, None, companions(name, kind), tied, saved_names(model)
+    )
 
 
 def companions(name: str, kind: DType | None) -> dict[str, bytes]:

@@ -46,6 +46,7 @@ from .._core.dtypes import CONSTANT, DType
 from ..typing import Dtype, Write
 from . import words
 from .expressions import RESERVED, Number, evaluate
+from .saved import Saved
 from .source import Source, nearest
 
 _KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "rules")
@@ -84,6 +85,7 @@ class Spec(NamedTuple):
     config: dict[str, Any] | None = None  # the content of config.json; it decides no tensor
     others: dict[str, bytes] = {}  # files that a folder has beside the weights, as they are
     tied: dict[str, str] = {}  # other names of tensors in a model's code, each with the entry's
+    saved: Saved = {}  # names and shapes under which transformers saves them, where they differ
 
     def canonical(self, names: Collection[str] | None = None) -> str:
         """The tensors and metadata as one line of JSON with sorted keys: a spec that draws the same

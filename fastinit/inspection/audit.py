@@ -142,7 +142,7 @@ def audit(
     """
     count = engine.thread_count(threads)
     stored = list(tensors(path))
-    what = expected(path, against)
+    what = expected(path, against, {one.name for one in stored})
     _check_fit(stored, what)
     found = [] if is_array_file(path) else files(path, lenient=True)
     own = _seeds_in(found)

@@ -6,6 +6,7 @@ It reads specs, configs, files of laws and headers; values are read by audit.py.
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 from .. import _laws, _table
@@ -17,7 +18,8 @@ from ..checkpoint import Spec, files, load
 from ..checkpoint.config import is_config
 from ..checkpoint.spec import Entry, block_rule
 from ..checkpoint.verify import own_spec
-from ..typing import PathLike
+from ..typing import PathLike, Sizes
+from .goodness import TESTED
 from .laws import laws, laws_by_name
 from .stored import Stored, tensors
 
@@ -31,28 +33,32 @@ class Expected(NamedTuple):
     reference: dict[str, Stored]  # of another checkpoint
 
 
-def expected(path: PathLike, against: Any) -> Expected:
-    """What `against` says, or without it the metadata of the files themselves."""
+def expected(path: PathLike, against: Any, there: Set[str]) -> Expected:
+    """What `against` says of the tensors that are there, or without it the files' own metadata."""
     if against is None:
         if is_array_file(path):
             return Expected("", {}, {}, {})
         spec = _own(path)
-        return Expected("", {}, {}, {}) if spec is None else _of_spec("their own metadata", spec)
+        return (
+            Expected("", {}, {}, {})
+            if spec is None
+            else _of_spec("their own metadata", spec, there)
+        )
     if isinstance(against, (str, os.PathLike)):
         name = os.fsdecode(against)
         if _is_checkpoint(name):
             spec = None if is_array_file(name) else _own(name)
             if spec is not None:
-                return _of_spec(name, spec)
+                return _of_spec(name, spec, there)
             return Expected(name, {}, {}, {one.name: one for one in tensors(name)})
         found = laws(against) if name.endswith(".toml") else None
         if found is not None and _is_laws(name):
             return Expected(name, laws_by_name(found), {}, {})
-        return _of_spec(name, load(against))
+        return _of_spec(name, load(against), there)
     if isinstance(against, Spec):
-        return _of_spec(against.label, against)
+        return _of_spec(against.label, against, there)
     if isinstance(against, dict):
-        return _of_spec("the spec", load(against))
+        return _of_spec("the spec", load(against), there)
     return Expected("the laws", laws_by_name(laws(against)), {}, {})
 
 
@@ -83,9 +89,23 @@ def _own(path: PathLike) -> Spec | None:
     return Spec(os.fsdecode(path), entries, {})
 
 
-def _of_spec(label: str, spec: Spec) -> Expected:
+def _of_spec(label: str, spec: Spec, there: Set[str]) -> Expected:
     entries = {entry.name: entry for entry in spec.entries}
-    return Expected(label, laws_by_name(laws(spec)), entries, {})
+    known = laws_by_name(laws(spec))
+    for name, (source, shape) in spec.saved.items():
+        if name in there and source not in there:
+            known[name] = _part(known[source], name, shape)
+    sources = {source for name, (source, _) in spec.saved.items() if name in known}
+    return Expected(label, {k: v for k, v in known.items() if k not in sources}, entries, {})
+
+
+def _part(law: Law, name: str, shape: Sizes) -> Law:
+    """The law of a part of a tensor: that of its values, where each is drawn alone."""
+    if law.law in (*TESTED, "constant") and not law.blocks:
+        return law._replace(name=name, shape=shape, fan_in=None, fan_out=None)
+    if shape == law.shape:
+        return law._replace(name=name)
+    return _laws.unknown(name, shape, f"a part of {law.name}, whose law is {law.law}")
 
 
 def in_dtype(entry: Entry, dtype: DType) -> Entry | None:

@@ -373,3 +373,22 @@ def test_progress_counts_every_byte_that_is_looked_at(model):
 def test_the_examples_print_what_they_say():
     module = importlib.import_module("fastinit.inspection.audit")
     assert doctest.testmod(module).failed == 0
+
+
+def test_sound_checkpoints_of_many_seeds_and_dtypes_give_no_alarm(tmp_path):
+    # A few of the thousand that benchmarks/false_alarms.py draws.
+    kinds = [
+        {"initializer": "normal", "std": 1.0, "mean": 0.1},
+        {"initializer": "uniform", "low": -0.1, "high": 0.3},
+        {"initializer": "truncated_normal", "std": 0.02},
+        {"initializer": "sparse", "sparsity": 0.8},
+    ]
+    shapes = {f"t{{layer}}.{n}": {"shape": [8 * n + 1, 12], **one} for n, one in enumerate(kinds)}
+    spec = {"repeat": {"layer": 12}, "tensors": shapes}
+    laws, path = inspection.laws(spec), tmp_path / "model.safetensors"
+    for seed in range(24):
+        dtype = ("float32", "bfloat16", "float16", "float8_e4m3fn")[seed % 4]
+        checkpoint.materialize(spec, path, seed=seed, dtype=dtype, force=True)
+        found = inspection.audit(path, laws)
+        assert found, found.findings
+        assert min(row.p for row in found.rows) > 1e-3
