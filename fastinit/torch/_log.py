@@ -298,8 +298,9 @@ class Recorder(_detours.Block):
         call = TRANSLATIONS[name](*args, **kwargs)
         if call.initializer is None:
             return call.fallback(tensor)
-        self.log.call(tensor, call.initializer, call.arguments)
-        _memory.bump(tensor)  # as the write would
+        with torch._C.DisableTorchFunction():
+            self.log.call(tensor, call.initializer, call.arguments)
+            _memory.bump(tensor)  # as the write would
         return tensor
 
     def __torch_function__(
@@ -310,8 +311,10 @@ class Recorder(_detours.Block):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if func in _ASKING and args[0].is_meta:
+            return _ASKING[func]
         if func in _READING and args and args[0].is_meta:
-            return func(args[0].cpu(), *args[1:], **kwargs)
+            return func(self._dispatch.values(args[0]), *args[1:], **kwargs)
         if func is torch.Tensor.new_tensor and args[0].is_meta:
             func, like, args = torch.tensor, args[0], args[1:]
             kwargs = {"dtype": like.dtype, **kwargs}
@@ -334,6 +337,13 @@ class Recorder(_detours.Block):
         return func(*args, **{**kwargs, "device": self._device})
 
 
+# Code that asks where a tensor is goes the way of real construction, which it may leave on the meta
+# device (Mamba's and DETR's copy only between real tensors).
+_ASKING = {
+    torch.Tensor.device.__get__: torch.device("cpu"),  # type: ignore[attr-defined]
+    torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
+    torch.Tensor.is_cpu.__get__: True,  # type: ignore[attr-defined]
+}
 _READING = (torch.Tensor.numpy, torch.Tensor.__array__)
 _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
 
@@ -365,8 +375,9 @@ class _Dispatch(TorchDispatchMode):
         self, func: Any, types: Any, args: Arguments = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        result = self._run(func, args, kwargs)
-        self._log.operation(func, args, kwargs, result, self.unkeyed)
+        with torch._C.DisableTorchFunction():  # here a tensor is where it is, whoever asks
+            result = self._run(func, args, kwargs)
+            self._log.operation(func, args, kwargs, result, self.unkeyed)
         return result
 
     def _run(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
@@ -376,15 +387,9 @@ class _Dispatch(TorchDispatchMode):
             kind == "_to_copy" and torch.device(kwargs.get("device") or "meta").type != "meta"
         )
         if leaves_meta and given and self._log.knows(given[0]):
-            with _disable_current_modes():
-                values = self._read(self._log, self._log.ref(given[0]))
-            if values is None:
-                raise RuntimeError(
-                    "initialization code reads values that are drawn or not yet written, which a "
-                    "record on the meta device does not have; build that part outside of "
-                    "construction(), or give a recipe for its parameters"
-                )
-            return func(values, *args[1:], **kwargs)
+            if kind == "_to_copy" and self._read_values(given[0]) is None:
+                return func(*args, **{**kwargs, "device": torch.device("meta")})
+            return func(self.values(given[0]), *args[1:], **kwargs)
         meta = any(one.is_meta for one in given)
         if meta and not all(one.is_meta for one in given):
             target: Any = args[0] if args else None
@@ -397,6 +402,21 @@ class _Dispatch(TorchDispatchMode):
             if device.type == "cpu":  # no number is taken from torch's generator for what is logged
                 return self._private(func, args, kwargs)
         return func(*args, **kwargs)
+
+    def values(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The values of a tensor, where they do not depend on a draw."""
+        values = self._read_values(tensor)
+        if values is None:
+            raise RuntimeError(
+                "initialization code reads values that are drawn or not yet written, which a "
+                "record on the meta device does not have; build that part outside of "
+                "construction(), or give a recipe for its parameters"
+            )
+        return values
+
+    def _read_values(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        with _disable_current_modes():
+            return self._read(self._log, self._log.ref(tensor))
 
     def _private(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
         if self._generator is None:

@@ -449,3 +449,51 @@ def test_other_threads_draw_what_they_would_have_drawn():
         thread.join()
     assert not errors and all(one == values[0] for one in values)
     assert before == (random.getstate(), np.random.get_state()[1].tolist())
+
+
+@pytest.mark.parametrize(
+    "real",
+    [
+        lambda tensor: tensor.device != torch.device("meta"),
+        lambda tensor: tensor.device.type != "meta",
+        lambda tensor: not tensor.is_meta,
+        lambda tensor: tensor.is_cpu,
+    ],
+)
+@pytest.mark.parametrize("way", ["constructor", "reset_parameters"])
+def test_code_that_spares_meta_tensors_is_recorded_as_for_real_ones(real, way):
+    """As DETR's frozen norms and Mamba's step sizes do; what it makes elsewhere is filled too."""
+
+    class Spared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+            self.scale = nn.Parameter(torch.empty(3))
+            self.drawn = nn.Parameter(torch.empty(3, 4))
+            if way == "constructor":
+                self.fill()
+
+        def fill(self):
+            nn.init.zeros_(self.norm.weight)
+            nn.init.zeros_(self.scale)
+            nn.init.ones_(self.drawn)
+            if real(self.norm.weight):
+                with torch.no_grad():
+                    self.norm.weight.fill_(5.0)
+                    self.scale.copy_(self.norm.weight.to(self.scale.device) + 1.0)
+                    values = torch.empty(3, 4, device=self.scale.device).normal_(std=2.0)
+                    self.drawn.copy_(values.to(self.drawn.device))
+
+        if way == "reset_parameters":
+            reset_parameters = fill
+
+    if way == "constructor":
+        with fit.construction() as made:
+            model = Spared()
+    else:
+        made, model = None, on_meta(Spared)
+    report = fit.materialize_(model, made, seed=3)
+    assert model.norm.weight.tolist() == [5.0] * 3 and model.scale.tolist() == [6.0] * 3
+    assert model.drawn.unique().numel() == 12 and 0.8 < model.drawn.std() < 4.0
+    assert not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+    assert report.skipped == () and fit.verify_(model, made, seed=3)
