@@ -35,8 +35,8 @@ def made(
     blocks: list[dict[str, Any]] | None = None,
     **arguments: Any,
 ) -> Entry:
-    """The entry of a tensor; one without values is zeros."""
-    if not math.prod(shape):
+    """The entry of a tensor; one without values is zeros, but for packed bits."""
+    if not math.prod(shape) and dtype.kind != "packed":
         initializer, arguments, blocks = "zeros", {}, None
     rule_of = RULES.get(initializer) or _table.RULES[_table.INITIALIZERS[initializer]]
     rule = fill.decide(rule_of, shape, dtype, arguments)

@@ -45,6 +45,8 @@ def scheme(config: Config, output: str | None) -> Scheme:
     """The scheme of linear layers; `output` is the module of the model's logits, which most formats
     leave as it is.
     """
+    if not isinstance(config, Mapping):
+        raise Unsaid(f"quantization_config is {shown(config)}; it must be a table")
     method = config.get("quant_method")
     if not isinstance(method, str) or method not in SCHEMES:
         raise Unsaid(
@@ -63,10 +65,52 @@ def _known(config: Config, method: str, keys: Iterable[str], ignored: Iterable[s
 
 
 def _number(config: Config, method: str, key: str, allowed: Iterable[int] | None = None) -> int:
+    """A whole number: one of those allowed, else at least 1."""
     value = config.get(key)
-    if type(value) is not int or (allowed is not None and value not in allowed):
-        rest = "a whole number" if allowed is None else f"one of {', '.join(map(str, allowed))}"
-        raise Unsaid(f"{method}: {key} is {shown(value)}; it must be {rest}")
+    if type(value) is int and (0 < value < 1 << 31 if allowed is None else value in allowed):
+        return value
+    rest = "at least 1" if allowed is None else f"one of {', '.join(map(str, allowed))}"
+    raise Unsaid(f"{method}: {key} is {shown(value)}; it must be a whole number, {rest}")
+
+
+def _group(config: Config, method: str, inputs: int) -> int:
+    """The inputs of a group; -1 is all."""
+    return inputs if config.get("group_size") == -1 else _number(config, method, "group_size")
+
+
+def _word(config: Config, method: str, key: str, allowed: Iterable[str], default: str) -> str:
+    value = config.get(key)
+    value = default if value is None else value
+    if not isinstance(value, str) or value not in allowed:
+        raise Unsaid(f"{method}: {key} is {shown(value)}; dummies are for {' or '.join(allowed)}")
+    return value
+
+
+def _table(config: Config, key: str) -> Config:
+    value = config.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise Unsaid(f"{key} is {shown(value)}; it must be a table")
+    return value or {}
+
+
+def _names(config: Config, *keys: str) -> list[str] | None:
+    """A list of names or patterns under the first of the keys that is there."""
+    key = next((one for one in keys if config.get(one) is not None), None)
+    value = None if key is None else config[key]
+    if value is not None and not (
+        isinstance(value, list) and all(isinstance(one, str) for one in value)
+    ):
+        raise Unsaid(f"{key} is {shown(value)}; it must be a list of names")
+    return value
+
+
+def _block(value: Any, key: str) -> list[int]:
+    if not (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(size) is int and 0 < size < 1 << 31 for size in value)
+    ):
+        raise Unsaid(f"{key} is {shown(value)}; it must be two whole numbers, at least 1")
     return value
 
 
@@ -82,9 +126,9 @@ def _skips(patterns: Iterable[str] | None) -> Callable[[str], bool]:
         return lambda name: False
     boundary = r"(?:(?<=\.)|(?=\.|$))"
     try:
-        found = [(re.compile(f"(?:{one}){boundary}"), str(one)) for one in patterns]
+        found = [(re.compile(f"(?:{one}){boundary}"), one) for one in patterns]
     except re.error as error:
-        raise Unsaid(f"modules_to_not_convert: {error}") from None
+        raise Unsaid(f"a name of a module that stays is no pattern: {error}") from None
     return lambda name: any(one.match(name) or name.endswith(text) for one, text in found)
 
 
@@ -139,9 +183,9 @@ def _gptq(config: Config, output: str | None) -> Scheme:
         _NO_TENSORS,
     )
     bits = _number(config, "gptq", "bits", (2, 4, 8))
-    size = _number(config, "gptq", "group_size")
+    _group(config, "gptq", 1)  # which may be refused before a layer is seen
     inside = config.get("modules_in_block_to_quantize")
-    wanted = None if inside is None else [str(one) for one in _flat(inside)]
+    wanted = None if inside is None else _flat(inside)
     heads = {output} if config.get("lm_head") else set()
     # A zero of 2^(bits - 1), less 1 as this format writes it, in each field of a word.
     zero = sum((2 ** (bits - 1) - 1) << bits * field for field in range(32 // bits))
@@ -151,7 +195,7 @@ def _gptq(config: Config, output: str | None) -> Scheme:
             return None
         if wanted is not None and not one.name.endswith(tuple(wanted)):
             return None
-        group = one.inputs if size == -1 else size
+        group = _group(config, "gptq", one.inputs)
         count = math.ceil(one.inputs / group)
         fields = 32 // bits
         zeros = (count, _divided(one, "outputs", one.outputs, fields))
@@ -171,8 +215,15 @@ def _gptq(config: Config, output: str | None) -> Scheme:
     return layer
 
 
-def _flat(names: Any) -> list[Any]:
-    return [one for part in names for one in (part if isinstance(part, list) else [part])]
+def _flat(lists: Any) -> list[str]:
+    """The names of a list, or of a list of lists."""
+    parts = lists if isinstance(lists, list) else [lists]
+    names = [one for part in parts for one in (part if isinstance(part, list) else [part])]
+    if not all(isinstance(one, str) for one in names):
+        raise Unsaid(
+            f"gptq: modules_in_block_to_quantize is {shown(lists)}; it must hold lists of names"
+        )
+    return names
 
 
 def _awq(config: Config, output: str | None) -> Scheme:
@@ -182,17 +233,16 @@ def _awq(config: Config, output: str | None) -> Scheme:
         ("bits", "group_size", "zero_point", "version", "format", "modules_to_not_convert"),
         ("backend", "do_fuse", "fuse_max_seq_len", "desc_act", "sym", "exllama_config"),
     )
-    version = str(config.get("version") or config.get("format") or "gemm").lower()
-    if version != "gemm":
-        raise Unsaid(f"awq: version is {shown(version)}; dummies are for gemm")
+    for key in ("version", "format"):
+        _word(config, "awq", key, ("gemm", "GEMM"), "gemm")
     bits = _number(config, "awq", "bits", (4, 8))
-    size = _number(config, "awq", "group_size")
-    skip = _skips(_or_output(config.get("modules_to_not_convert"), output))
+    _group(config, "awq", 1)
+    skip = _skips(_or_output(_names(config, "modules_to_not_convert"), output))
 
     def layer(one: Layer) -> list[Entry] | None:
         if skip(one.name):
             return None
-        count = _divided(one, "inputs", one.inputs, one.inputs if size == -1 else size)
+        count = _divided(one, "inputs", one.inputs, _group(config, "awq", one.inputs))
         columns = _divided(one, "outputs", one.outputs, 32 // bits)
         found = [
             values.packed(f"{one.name}.qweight", (one.inputs, columns), INT32),
@@ -216,20 +266,14 @@ def _fp8(config: Config, output: str | None) -> Scheme:
         + ("modules_to_not_convert",),
         ("expert_dtype",),
     )
-    if config.get("fmt", "e4m3") not in ("e4m3", "float8_e4m3fn"):
-        raise Unsaid(f"fp8: fmt is {shown(config['fmt'])}; dummies are for e4m3")
-    if config.get("expert_dtype", "fp8") != "fp8":
-        raise Unsaid(f"fp8: expert_dtype is {shown(config['expert_dtype'])}; dummies are for fp8")
+    _word(config, "fp8", "fmt", ("e4m3", "float8_e4m3fn"), "e4m3")
+    _word(config, "fp8", "expert_dtype", ("fp8",), "fp8")
+    static = _word(config, "fp8", "activation_scheme", ("dynamic", "static"), "dynamic")
+    exponents = _word(config, "fp8", "scale_fmt", ("float", "ue8m0"), "float") == "ue8m0"
     block = config.get("weight_block_size", [128, 128])
-    if block is not None and not (
-        len(block) == 2 and all(type(size) is int and size > 0 for size in block)
-    ):
-        raise Unsaid(f"fp8: weight_block_size is {shown(block)}; it must be two whole numbers")
-    kinds = {"float": FLOAT32, "ue8m0": dtypes.FLOAT8_E8M0FNU}
-    scale_format = config.get("scale_fmt") or "float"
-    if scale_format not in kinds:
-        raise Unsaid(f"fp8: scale_fmt is {shown(scale_format)}; it must be float or ue8m0")
-    patterns = config.get("modules_to_not_convert", config.get("ignored_layers"))
+    if block is not None:
+        block = _block(block, "fp8: weight_block_size")
+    patterns = _names(config, "modules_to_not_convert", "ignored_layers")
     skip = _skips(_or_output(None, output) if patterns is None else patterns)
 
     def layer(one: Layer) -> list[Entry] | None:
@@ -237,12 +281,12 @@ def _fp8(config: Config, output: str | None) -> Scheme:
             return None
         shape = (one.outputs, one.inputs)
         scales = () if block is None else _blocks(shape, block)
-        kind = FLOAT32 if block is None else kinds[scale_format]
+        kind = dtypes.FLOAT8_E8M0FNU if exponents and block is not None else FLOAT32
         found = [
             values.weight(f"{one.name}.weight", shape, FLOAT8),
             values.scale(f"{one.name}.weight_scale_inv", scales, kind),
         ]
-        if config.get("activation_scheme") == "static":
+        if static == "static":
             found.append(values.scale(f"{one.name}.activation_scale", (), FLOAT32))
         return found
 
@@ -273,8 +317,7 @@ def experts(config: Config, name: str, shape: tuple[int, ...]) -> list[Entry] | 
     """
     if len(shape) != 3 or not _EXPERTS.search(name):
         return None
-    kept = config.get("modules_to_not_convert", config.get("ignore"))
-    if _skips(kept)(name.rpartition(".")[0]):
+    if _skips(_names(config, "modules_to_not_convert", "ignore"))(name.rpartition(".")[0]):
         return None
     if config["quant_method"] != "mxfp4":
         raise Unsaid(
@@ -303,23 +346,22 @@ def _compressed(config: Config, output: str | None) -> Scheme:
     for key in ("kv_cache_scheme", "transform_config"):
         if config.get(key):
             raise Unsaid(f"compressed-tensors: what {key!r} adds is not known here")
-    sparse = (config.get("sparsity_config") or {}).get("format", "dense")
+    sparse = _table(config, "sparsity_config").get("format", "dense")
     if sparse != "dense":
         raise Unsaid(f"compressed-tensors: the sparsity format {shown(sparse)} is not known here")
-    groups = [
-        (group, str(group.get("format") or config.get("format")))
-        for group in (config.get("config_groups") or {}).values()
-    ]
+    tables = _table(config, "config_groups")
+    groups = [_table(tables, name) for name in tables]
     if not groups:
         raise Unsaid("compressed-tensors: config_groups is empty")
-    ignored = list(config.get("ignore") or ())
+    ignored = _names(config, "ignore") or []
 
     def layer(one: Layer) -> list[Entry] | None:
         if _targeted(one.name, ignored):
             return None
-        for group, written in groups:
-            if _targeted(one.name, group.get("targets") or ()):
-                return _compressed_layer(one, group, written)
+        for group in groups:
+            if _targeted(one.name, _names(group, "targets") or ()):
+                written = group.get("format") or config.get("format")
+                return _compressed_layer(one, group, str(written))
         return None
 
     return layer
@@ -330,14 +372,17 @@ def _targeted(name: str, targets: Iterable[str]) -> bool:
     for target in targets:
         if target == "Linear" or target == name:
             return True
-        if target.startswith("re:") and re.match(target[3:], name):
-            return True
+        try:
+            if target.startswith("re:") and re.match(target[3:], name):
+                return True
+        except re.error as error:
+            raise Unsaid(f"{shown(target)} is no pattern: {error}") from None
     return False
 
 
 def _compressed_layer(layer: Layer, group: Config, written: str) -> list[Entry]:
-    weights = group.get("weights") or {}
-    inputs = group.get("input_activations") or {}
+    weights = _table(group, "weights")
+    inputs = _table(group, "input_activations")
     if group.get("output_activations"):
         raise Unsaid("compressed-tensors: what 'output_activations' adds is not known here")
     name, kind, shape = layer.name, weights.get("type", "int"), (layer.outputs, layer.inputs)
@@ -359,11 +404,11 @@ def _compressed_layer(layer: Layer, group: Config, written: str) -> list[Entry]:
         if weights.get("actorder") in ("group", True):
             size = _number(weights, "compressed-tensors", "group_size")
             found.append(values.groups(f"{name}.weight_g_idx", layer.inputs, size))
-    elif (written, kind, bits) in (
+    elif (written, kind, bits) in [
         ("int-quantized", "int", 8),
         ("float-quantized", "float", 8),
         ("naive-quantized", "float", 8),
-    ):
+    ]:
         weight = values.packed if kind == "int" else values.weight
         found = [
             weight(f"{name}.weight", shape, INT8 if kind == "int" else FLOAT8),
@@ -404,8 +449,9 @@ def _scale_shape(layer: Layer, weights: Config) -> tuple[int, ...]:
     if strategy in ("group", "tensor_group"):
         size = _number(weights, "compressed-tensors", "group_size")
         return (layer.outputs, _divided(layer, "inputs", layer.inputs, size))
-    if strategy == "block" and isinstance(weights.get("block_structure"), list):
-        return _blocks((layer.outputs, layer.inputs), weights["block_structure"])
+    if strategy == "block":
+        block = _block(weights.get("block_structure"), "block_structure")
+        return _blocks((layer.outputs, layer.inputs), block)
     raise Unsaid(f"compressed-tensors: the strategy {shown(strategy)} of weights is not known here")
 
 

@@ -554,7 +554,8 @@ def _entry(
                 f"{shown(tensor.name)}, {given}: {error}{hint}", *where, "initializer"
             ) from None
     rule = known[key]
-    if 0 in shape and not (isinstance(rule, Draw) and rule.draw == CONSTANT):
+    constant = isinstance(rule, Draw) and rule.draw == CONSTANT
+    if 0 in shape and not constant and dtype.kind != "packed":
         raise source.error(
             f"{shown(tensor.name)} has shape {shape}, which holds no values for {given} to draw; a "
             "tensor that is meant to be empty may have the initializer zeros",

@@ -186,16 +186,19 @@ def test_experts_in_one_tensor_are_blocks_and_exponents_in_mxfp4():
             "quant_method 'bitsandbytes'; dummies are for gptq, awq",
         ),
         ({"bits": 4}, "quant_method None"),
-        (GPTQ | {"bits": 3}, "bits is 3; it must be one of 2, 4, 8"),
-        (GPTQ | {"group_size": "all"}, "group_size is 'all'; it must be a whole number"),
+        (GPTQ | {"bits": 3}, "bits is 3; it must be a whole number, one of 2, 4, 8"),
+        (
+            GPTQ | {"group_size": "all"},
+            "group_size is 'all'; it must be a whole number, at least 1",
+        ),
         (GPTQ | {"dynamic": {"-:.*": {}}}, "gptq: what 'dynamic' = "),
         (AWQ | {"version": "gemv"}, "version is 'gemv'; dummies are for gemm"),
         (AWQ | {"group_size": 48}, "its 128 inputs are not divisible by 48"),
         (FP8 | {"fmt": "e5m2"}, "fmt is 'e5m2'"),
         (FP8 | {"expert_dtype": "fp4"}, "expert_dtype is 'fp4'"),
         (FP8 | {"weight_block_size": [128]}, "must be two whole numbers"),
-        (FP8 | {"scale_fmt": "ue4m3"}, "must be float or ue8m0"),
-        (FP8 | {"modules_to_not_convert": ["("]}, "modules_to_not_convert: "),
+        (FP8 | {"scale_fmt": "ue4m3"}, "dummies are for float or ue8m0"),
+        (FP8 | {"modules_to_not_convert": ["("]}, "is no pattern"),
         (compressed("pack-quantized", INT4, kv_cache_scheme={"num_bits": 8}), "'kv_cache_scheme'"),
         (
             compressed("pack-quantized", INT4, sparsity_config={"format": "sparse-24-bitmask"}),
@@ -215,3 +218,28 @@ def test_what_does_not_say_the_tensors_is_refused_by_name(config, message):
 def test_experts_in_one_tensor_are_refused_where_no_format_is_known():
     with pytest.raises(quantized.Unsaid, match="what gptq makes of it is not known"):
         quantized.experts(GPTQ, "layers.0.mlp.experts.down_proj", (4, 64, 128))
+
+
+def replaced(config, value, path=()):
+    """The config with a value in the place of each of its parts, and where."""
+    yield path, value
+    for key, part in config.items() if isinstance(config, dict) else ():
+        for where, changed in replaced(part, value, (*path, key)):
+            yield where, {**config, key: changed}
+
+
+@pytest.mark.parametrize(
+    "value", [None, 0, -5, 1 << 80, "x", "(", [], [0], {}, {"a": 1}, 1.5, True]
+)
+def test_whatever_a_config_holds_there_is_an_answer_or_a_refusal(value):
+    refused = 0
+    configs = [config for config, _ in CASES.values()] + [{"quant_method": "mxfp4", "a": []}]
+    for config in configs:
+        for where, changed in replaced(config, value):
+            try:
+                tensors(changed)
+                quantized.experts(changed, "layers.0.mlp.experts.down_proj", (4, 64, 128))
+            except quantized.Unsaid as error:
+                assert len(str(error)) < 400, where
+                refused += 1
+    assert refused

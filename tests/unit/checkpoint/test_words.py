@@ -123,6 +123,15 @@ def spec_file(folder, path):
     return text
 
 
+def test_packed_tensors_may_be_empty(tmp_path):
+    spec = {
+        name: {"shape": [3, 0], "dtype": name, "initializer": "words", "count": 4}
+        for name in dtypes.STORED
+    }
+    assert set(file_bytes(tmp_path / "x.safetensors", spec).values()) == {b""}
+    assert checkpoint.verify(tmp_path / "x.safetensors")
+
+
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [
