@@ -9,7 +9,7 @@ import pytest
 from specs import contents
 
 from fastinit import checkpoint
-from fastinit._core import dtypes
+from fastinit._core import dtypes, safetensors
 from fastinit.checkpoint import SpecError
 
 frameworks = pytest.mark.frameworks
@@ -327,3 +327,36 @@ def test_a_checkpoint_of_any_writer_gives_the_tensors_of_its_header(tmp_path):
         assert len(found[name].unique()) > 10
     with pytest.raises(ValueError, match="a checkpoint has its dtypes"):
         checkpoint.dummy(source, "float32")
+
+
+NAMES = [
+    "w",
+    "scale",
+    "a.scales",
+    "a.scale",
+    "a.weight_scale_inv",
+    "a.weight_scale_2",
+    "a.weight_global_scale",
+]
+NAMES += ["g_idx", "a.g_idx", "a.weight_shape", "a.qweight", "a.weight_packed", "a.blocks"]
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (2,), (3, 4)], ids=str)
+def test_every_dtype_under_every_conventional_name_has_a_dummy(tmp_path, shape):
+    tensors = [
+        (f"{kind.name}.{name}", kind, shape)
+        for kind in (dtypes.DTYPES | dtypes.STORED).values()
+        for name in NAMES
+        if shape or kind.name != "float4_e2m1fn_x2"
+    ]
+    layout = safetensors.layout(tensors)
+    path, target = tmp_path / "real.safetensors", tmp_path / "dummy.safetensors"
+    path.write_bytes(layout.header + bytes(layout.size - len(layout.header)))
+    spec = checkpoint.dummy(path)
+    checkpoint.materialize(spec, target, seed=0)
+    [found] = checkpoint.files(target)
+    assert [one[:3] for one in found.layout.tensors] == [one[:3] for one in layout.tensors]
+    assert checkpoint.verify(target)
+    text = tmp_path / "spec.toml"
+    text.write_text(checkpoint.describe(spec), encoding="utf-8")
+    assert checkpoint.load(text).canonical() == spec.canonical()
