@@ -18,7 +18,7 @@ from .. import _laws, checkpoint
 from .._core import engine
 from .._core.arguments import shown
 from .._laws import Law, fold
-from ..checkpoint import Spec, SpecError
+from ..checkpoint import Spec, SpecError, words
 from ..checkpoint.config import is_config
 from ..checkpoint.describe import inline
 from ..checkpoint.source import Source, read
@@ -90,8 +90,9 @@ def _of_path(path: str | os.PathLike[str]) -> list[Law]:
 def _of_spec(spec: Spec) -> list[Law]:
     found = []
     for entry in spec.entries:
-        if entry.initializer == "computed":
-            why = "computed by the model's own code"
+        why = "computed by the model's own code" if entry.initializer == "computed" else None
+        why = "packed bits, which have no law" if entry.initializer in words.RULES else why
+        if why is not None:
             found.append(_laws.unknown(entry.name, entry.shape, why))
         else:
             found.append(_laws.law(entry.name, entry.shape, entry.initializer, entry.arguments))

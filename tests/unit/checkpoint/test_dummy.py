@@ -8,7 +8,7 @@ import math
 import pytest
 from specs import contents
 
-from fastinit import checkpoint
+from fastinit import checkpoint, inspection
 from fastinit._core import dtypes, safetensors
 from fastinit.checkpoint import SpecError
 
@@ -360,3 +360,11 @@ def test_every_dtype_under_every_conventional_name_has_a_dummy(tmp_path, shape):
     text = tmp_path / "spec.toml"
     text.write_text(checkpoint.describe(spec), encoding="utf-8")
     assert checkpoint.load(text).canonical() == spec.canonical()
+
+
+def test_laws_and_audit_read_a_dummy(tmp_path):
+    path = tmp_path / "dummy.safetensors"
+    checkpoint.materialize(checkpoint.dummy({"tensors": EVERY}), path, seed=0)
+    found = {law.name: law.rule for law in inspection.laws(path)}
+    assert "packed bits" in found["packed"] and "float32" in found
+    assert inspection.audit(path)
