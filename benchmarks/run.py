@@ -1,7 +1,7 @@
 """Measures fastinit against other libraries and writes benchmarks/results/*.json.
 
     python benchmarks/run.py [--rounds 5]
-        [--only fills,threads,cold,calls,files,sparse,orthogonal,torch]
+        [--only fills,threads,cold,calls,files,sparse,orthogonal,torch,checkpoint]
 
 Every contestant runs in its own process, once in each round, so that a noisy minute hits all of
 them.  A figure is the median over the rounds, and a ratio is taken only within one run.  As the
@@ -28,6 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # python -P leaves it out
 import bench_orthogonal  # noqa: E402
 import bench_torch  # noqa: E402
+import checkpoint as bench_checkpoint  # noqa: E402
 
 BUFFER = 256 << 20  # bytes
 Row = dict[str, Any]
@@ -322,8 +323,14 @@ def torch(rounds: int) -> list[Row]:
     return bench_torch.measure(rounds)
 
 
+def checkpoint(rounds: int) -> list[Row]:
+    """Whole models: written, checked and planned, each beside its limit: see checkpoint.py."""
+    return bench_checkpoint.measure(rounds)
+
+
 PARTS: dict[str, Callable[[int], list[Row]]] = {
-    part.__name__: part for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch)
+    part.__name__: part
+    for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch, checkpoint)
 }
 
 

@@ -610,7 +610,8 @@ class NewFile:
         direct, self._direct = self._direct, -1
         try:
             if direct >= 0:
-                os.close(direct)
+                with contextlib.suppress(OSError):
+                    os.close(direct)
             if self._named and os.name == "posix":
                 # While the lock is held: nobody else may take it for abandoned and race with this.
                 with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from .output import table
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
     from ..checkpoint import Entry, Plan
 
 
-def show(plan: Plan) -> None:
-    """Print the tensors, the files and the memory that a plan needs."""
+def show(plan: Plan, threads: int) -> None:
+    """Print the tensors, the files, and the memory and the time that a plan needs."""
     from .. import checkpoint
     from .._core.arguments import shown
     from .._core.draws import Draw
@@ -45,6 +46,9 @@ def show(plan: Plan) -> None:
         size, name = max(held)
         how = "as a whole" if size == entries[name].nbytes else "part by part"
         print(f"memory: {size} bytes at once for {shown(name)}, which is drawn {how}")
+    estimate = _estimate(plan, threads)
+    if estimate:
+        print(estimate)
     files = "file takes" if len(plan.files) == 1 else f"{len(plan.files)} files take"
     print(
         f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; "
@@ -68,6 +72,44 @@ def show_events(plan: Plan) -> None:
                 bytes=tensor.end - tensor.begin,
             )
     event("done", seed=plan.seed, tensors=plan.tensors, values=plan.values, size=plan.size)
+
+
+_TRIED = 1 << 22  # values
+
+
+def _estimate(plan: Plan, threads: int) -> str:
+    """How long the values take to draw here, by a trial of the draw that has the most bytes."""
+    import math
+
+    import numpy as np
+
+    from .. import checkpoint
+    from .._core import engine
+    from .._core.draws import Draw
+    from .._core.jobs import draw_job
+
+    sizes: dict[tuple[Draw, str], int] = {}
+    for entry in plan.spec.entries:
+        rule = entry.rule.draw if isinstance(entry.rule, checkpoint.Patched) else entry.rule
+        if isinstance(rule, Draw):
+            key = rule, entry.dtype.name
+            sizes[key] = sizes.get(key, 0) + entry.nbytes
+    if not sizes:
+        return ""
+    draw, dtype = max(sizes, key=lambda key: sizes[key])
+    kind = next(entry.dtype for entry in plan.spec.entries if entry.dtype.name == dtype)
+    out = np.ones(_TRIED, kind.unsigned)
+    seconds = math.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        engine.run([draw_job(out, draw, 0, 0, 0, (1,))], threads)
+        seconds = min(seconds, time.perf_counter() - began)
+    rate = out.nbytes / seconds
+    return (
+        f"estimate: {sum(sizes.values()) / rate:.3g} s to draw what is drawn value by value, on "
+        f"{threads} thread{'s' * (threads > 1)} of this machine ({rate / 1e9:.2g} GB/s); a slower "
+        "disk takes longer"
+    )
 
 
 def _values(rule: Any, entry: Entry) -> str:

@@ -120,7 +120,7 @@ def write(options: argparse.Namespace, load: Callable[[], Spec]) -> int:
     size = options.shard_size or (checkpoint.SHARD_SIZE if folder else None)
     plan = checkpoint.plan(load(), seed, shard_size=size)
     if options.dry_run:
-        dry_run.show_events(plan) if options.json else dry_run.show(plan)
+        dry_run.show_events(plan) if options.json else dry_run.show(plan, threads)
         return 0
     own = plan.files[rank::world_size]
     total = sum(file.size for file in own)

@@ -2,11 +2,14 @@
 there; ranks that never talk.
 """
 
+import contextlib
 import errno
+import importlib
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -42,6 +45,9 @@ def write(folder, spec=SPEC, seed=0, **options):
 @pytest.fixture
 def whole(tmp_path):
     """What a folder has when nothing goes wrong."""
+    with contextlib.suppress(ImportError):
+        # Imported while a call of the system is replaced, numba would fail in ways of its own.
+        importlib.import_module("fastinit._orthogonal.compiled")
     write(tmp_path / "whole")
     return contents(tmp_path / "whole")
 
@@ -297,7 +303,10 @@ def test_without_room_nothing_is_written(tmp_path, monkeypatch):
 
 # ------------------------------------------------------------------------------------------- faults
 
-STEPS = ["open", "link", "unlink", "replace", "pwrite", "fsync", "posix_fallocate", "preadv"]
+STEPS = [
+    *("open", "link", "unlink", "replace", "pwrite", "fsync", "posix_fallocate", "preadv"),
+    *("close", "mkdir", "listdir", "lstat", "fstat"),
+]
 
 
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="the steps are Linux'")
@@ -441,6 +450,40 @@ def test_a_kill_at_any_call_leaves_whole_files_and_resume_ends_with_the_same_byt
 
 
 # -------------------------------------------------------------------------------------------- ranks
+
+
+def test_two_ranks_that_finish_at_once_both_write_the_same_index(tmp_path, whole, monkeypatch):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    drawn, finding = threading.Barrier(2, timeout=60), threading.Barrier(2, timeout=60)
+    first = threading.local()
+    is_there, content_of = checkpoint_write._is_there, checkpoint_write._content
+
+    def wait_until_all_are_drawn(*arguments):
+        if not hasattr(first, "seen"):
+            first.seen = drawn.wait()
+        return is_there(*arguments)
+
+    def wait_until_both_write(path):
+        found = content_of(path)
+        if path.endswith(INDEX):
+            finding.wait()
+        return found
+
+    monkeypatch.setattr(checkpoint_write, "_is_there", wait_until_all_are_drawn)
+    monkeypatch.setattr(checkpoint_write, "_content", wait_until_both_write)
+    reports = []
+
+    def run(rank):
+        reports.append(write(folder, rank=rank, world_size=2))
+
+    ranks = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert [INDEX in report.written and not report.missing for report in reports] == [True, True]
+    assert contents(folder) == whole
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4, 7])
