@@ -10,7 +10,7 @@ class Batch in pure Python: fastinit/reference.
 import os
 
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDED, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -19,16 +19,26 @@ from libc.string cimport memcpy, memmove, memset
 
 cdef extern from "fastinit.h" nogil:
     const int FI_PARAMETERS, FI_ISAS, FI_DRAWS, FI_STORAGES
-    const int FI_CONSTANT, FI_WORDS64, FI_F64
+    const int FI_CONSTANT, FI_WORDS64, FI_F64, FI_E5M2
     ctypedef struct fi_draw:
         uint64_t seed, stream
         uint32_t plane
         double parameters[1]  # FI_PARAMETERS of them
         int non_temporal
     ctypedef void (*fi_tiles)(const fi_draw *, uint64_t, size_t, void *) noexcept nogil
+    ctypedef struct fi_scan:
+        int code
+        int64_t start, width
+        uint64_t *table
+        double *rows
+        double *columns
+        int64_t values, zeros, subnormals
+        double mean, m2, m3, m4, low, high
     ctypedef struct fi_isa:
         const char *name
         fi_tiles tiles[1][1]
+        void (*scan)(fi_scan *, const void *, size_t) noexcept nogil
+        uint64_t (*digest)(const void *, size_t, uint64_t) noexcept nogil
     int fi_isas(const fi_isa **)
     const char *fi_rejected()
     uint64_t fi_enter()
@@ -450,3 +460,68 @@ cdef class Batch:
 
     def cancel(self):
         fi_add(&self.cancelled, 1)
+
+
+# ---------------------------------------------------------------------- a pass over what is there
+
+
+cdef class Buffers:
+    """Contiguous buffers, held until this object goes."""
+
+    cdef Py_buffer views[4]
+    cdef int held
+
+    def __dealloc__(self):
+        cdef int k
+        for k in range(self.held):
+            PyBuffer_Release(&self.views[k])
+
+    cdef Py_buffer *take(self, memory, int flags) except NULL:
+        cdef Py_buffer *view = &self.views[self.held]
+        PyObject_GetBuffer(memory, view, flags)
+        self.held += 1
+        return view
+
+
+def scan(values, int code, int64_t start, int64_t width, table, rows, columns):
+    """Add a chunk of values to a table and to sums of squares, the GIL off; returns its moments, as
+    the same function of fastinit/reference/scan.py.
+    """
+    cdef Buffers buffers = Buffers()
+    cdef fi_scan s
+    cdef uint64_t state
+    cdef int64_t size, count
+    if not 0 <= code <= FI_E5M2:
+        raise ValueError(f"no storage {code}")
+    size = (8, 4, 2, 2, 1, 1)[code]
+    cdef Py_buffer *given = buffers.take(values, PyBUF_SIMPLE)
+    cdef Py_buffer *counts = buffers.take(table, PyBUF_SIMPLE | PyBUF_WRITABLE)
+    cdef Py_buffer *by_row = buffers.take(rows, PyBUF_SIMPLE | PyBUF_WRITABLE)
+    cdef Py_buffer *by_column = buffers.take(columns, PyBUF_SIMPLE | PyBUF_WRITABLE)
+    count = given.len / size
+    if given.len % size or counts.len != 8 << 16 or start < 0 or width < 0:
+        raise ValueError(f"{given.len} bytes of items of {size}, a table of {counts.len} bytes")
+    if width and count and (
+        by_column.len != 8 * width or by_row.len / 8 <= (start + count - 1) / width - start / width
+    ):
+        raise ValueError(f"sums of {by_row.len} and {by_column.len} bytes for rows of {width}")
+    s.code, s.start, s.width = code, start, width
+    s.table, s.rows, s.columns = <uint64_t *>counts.buf, <double *>by_row.buf, <double *>by_column.buf
+    s.values = s.zeros = s.subnormals = 0
+    s.mean = s.m2 = s.m3 = s.m4 = 0.0
+    s.low, s.high = float("inf"), -float("inf")
+    with nogil:
+        state = fi_enter()
+        _isa.scan(&s, given.buf, count)
+        fi_leave(state)
+    return s.values, s.mean, s.m2, s.m3, s.m4, s.low, s.high, s.zeros, s.subnormals
+
+
+def digest(values, uint64_t word):
+    """A number of the bytes and their places, likewise."""
+    cdef Buffers buffers = Buffers()
+    cdef Py_buffer *given = buffers.take(values, PyBUF_SIMPLE)
+    cdef uint64_t found
+    with nogil:
+        found = _isa.digest(given.buf, given.len, word)
+    return found

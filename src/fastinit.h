@@ -37,9 +37,22 @@ typedef struct {
  * block counter would carry. */
 typedef void (*fi_tiles)(const fi_draw *draw, uint64_t first, size_t tiles, void *out);
 
+/* One chunk of a tensor as kernel/scan.h counts and measures it: what it is given, and what it
+ * finds.  Values of a storage up to FI_E5M2. */
+typedef struct {
+    int code;
+    int64_t start, width;   /* index of the first value; values in a row, 0 for no sums of squares */
+    uint64_t *table;        /* 2^16 counts, to be added to; so are the sums */
+    double *rows, *columns;
+    int64_t values, zeros, subnormals;
+    double mean, m2, m3, m4, low, high;
+} fi_scan;
+
 typedef struct {
     const char *name;
     fi_tiles tiles[FI_DRAWS][FI_STORAGES];
+    void (*scan)(fi_scan *, const void *values, size_t count);
+    uint64_t (*digest)(const void *bytes, size_t size, uint64_t word);
 } fi_isa;
 
 /* One function per file of src/isa; NULL where the compiler cannot build it. */

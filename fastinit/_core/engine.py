@@ -151,9 +151,7 @@ def guarded(function: F) -> F:
 
 
 def _scanner() -> Any:
-    return (
-        _ENGINE if hasattr(_ENGINE, "scan") else importlib.import_module("fastinit.reference.scan")
-    )
+    return _ENGINE if _NAME == "native" else importlib.import_module("fastinit.reference.scan")
 
 
 def scan(

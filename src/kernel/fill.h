@@ -4,6 +4,7 @@
 #define OP static inline __attribute__((always_inline, unused))
 #include SIMD_HEADER
 #include "../kernel/draw.h"
+#include "../kernel/scan.h"
 
 #define GROUPS (16 / LANES)          /* vectors of 32-bit lanes to a slot */
 #define GROUPS64 (16 / (LANES / 2))  /* vectors of 64-bit lanes to a slot */
@@ -129,6 +130,8 @@ static void tiles_words64(const fi_draw *d, uint64_t first, size_t tiles, void *
 #define ROW(draw, storage, width) [draw][storage] = tiles_##draw##_##storage,
 static const fi_isa table = {
     .name = ISA_NAME,
+    .scan = scan_values,
+    .digest = scan_digest,
     .tiles = {
         NARROW_STORAGES(ROW, FI_UNIFORM) NARROW_STORAGES(ROW, FI_NORMAL) NARROW_STORAGES(ROW,
             FI_TRUNCATED_NORMAL)

@@ -12,6 +12,21 @@ from fastinit.reference import scan as reference
 FLOATS = [dtype.name for dtype in dtypes.FLOATING]
 
 
+@pytest.fixture
+def with_isa():
+    """Chooses an instruction set for one test."""
+    before = engine.isa()
+
+    def use(isa):
+        if engine.name() == "native":
+            from fastinit import _native
+
+            _native.use(isa)
+
+    yield use
+    use(before)
+
+
 def bits(values, name):
     return values.reshape(-1).view(dtypes.resolve(name).unsigned)
 
@@ -38,13 +53,18 @@ def passed(function, values, name, start=0, width=0):
     return floats, counts, table.tobytes(), rows.tobytes(), columns.tobytes()
 
 
-@pytest.mark.parametrize("width,start", [(0, 0), (1000, 0), (7, 5), (16, 3), (33, 30), (20000, 7)])
+CUTS = [(0, 0), (1000, 0), (7, 5), (16, 3), (33, 30), (20_000, 7)]  # width and first value
+
+
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 4095, 4097, 9000])
 @pytest.mark.parametrize("name", FLOATS)
-def test_the_engine_in_use_gives_the_bits_of_numpy(name, count, width, start):
+def test_every_instruction_set_gives_the_bits_of_numpy(name, count, isa, with_isa):
+    with_isa(isa)
     values = every_kind(name, count)
-    expected = passed(reference.scan, values, name, start, width)
-    assert passed(engine.scan, values, name, start, width) == expected
+    for width, start in CUTS:
+        expected = passed(reference.scan, values, name, start, width)
+        assert passed(engine.scan, values, name, start, width) == expected, (width, start)
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -95,8 +115,10 @@ def test_joined_moments_are_those_of_the_whole():
         assert there == pytest.approx((d**power).sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("isa", engine.isas())
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 63, 64, 65, 4097])
-def test_digests_of_parts_add_up_to_the_wholes(size):
+def test_digests_of_parts_add_up_to_the_wholes(size, isa, with_isa):
+    with_isa(isa)
     data = np.random.default_rng(1).integers(0, 256, size, dtype=np.uint8)
     whole = engine.digest(data, 0)
     assert whole == reference.digest(data, 0)
@@ -113,3 +135,14 @@ def test_a_digest_depends_on_every_byte_and_its_place():
         changed[place] = 1
         found.add(engine.digest(changed, 0))
     assert len(found) == 65
+
+
+@pytest.mark.native
+def test_sums_that_do_not_fit_are_refused():
+    values, table = np.zeros(100, np.uint32), np.zeros(1 << 16, np.uint64)
+    with pytest.raises(ValueError, match="sums of 72 and 80 bytes for rows of 10"):
+        engine.scan(values, dtypes.F32, 0, 10, table, np.zeros(9), np.zeros(10))
+    with pytest.raises(ValueError, match="a table of 800 bytes"):
+        engine.scan(values, dtypes.F32, 0, 0, np.zeros(100), np.zeros(0), np.zeros(0))
+    with pytest.raises(ValueError, match="no storage 6"):
+        engine.scan(values, 6, 0, 0, table, np.zeros(0), np.zeros(0))

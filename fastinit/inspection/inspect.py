@@ -1,0 +1,232 @@
+"""inspect_file(): the numbers of every tensor of a checkpoint, and what is odd about them.
+
+One pass, chunk by chunk, on all threads; a chunk a thread is in memory.  What is odd here needs no
+law and no seed: audit.py has those.  The pass: statistics.py.  As a page to read: report.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from .._core import engine
+from .._core.dtypes import DType
+from ..typing import PathLike
+from .statistics import PAGE, Statistics, Tally, matrix, pieces
+from .stored import Stored, tensors
+
+MOST_THREADS = 32  # each holds some megabytes
+RUBBISH = 1e-3  # the share of subnormals in a wide dtype from which they are no accident
+
+Progress = Callable[[int], None]
+
+
+class Inspected(NamedTuple):
+    """One tensor of a checkpoint: a row for pandas.DataFrame.
+
+    Attributes
+    ----------
+    name, dtype, file : str
+        Of the tensor; a dtype that is not known is listed by the file's name for it, without
+        numbers.
+    shape : tuple of int
+        Sizes.
+    findings : tuple of str
+        What is odd about it.
+    count, zeros, subnormals, nonfinite : int
+        Values, and how many are zero, subnormal, infinite or NaN.
+    mean, std, min, max, skewness, excess_kurtosis : float
+        Of the finite values.
+    distinct : int or None
+        Different values, of dtypes of 8 and 16 bits.
+    row_norm_min, row_norm_median, row_norm_max : float or None
+        Euclidean norms of the rows.
+    col_norm_min, col_norm_median, col_norm_max : float or None
+        Euclidean norms of the columns.
+    edges, counts : tuple
+        The histogram.
+    repeated_pages : int
+        Pages of 4 KiB that are equal to the first one.
+    digest : str
+        Of all bytes.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    file: str
+    findings: tuple[str, ...]
+    count: int
+    mean: float = math.nan
+    std: float = math.nan
+    min: float = math.nan
+    max: float = math.nan
+    skewness: float = math.nan
+    excess_kurtosis: float = math.nan
+    zeros: int = 0
+    subnormals: int = 0
+    nonfinite: int = 0
+    distinct: int | None = None
+    row_norm_min: float | None = None
+    row_norm_median: float | None = None
+    row_norm_max: float | None = None
+    col_norm_min: float | None = None
+    col_norm_median: float | None = None
+    col_norm_max: float | None = None
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    repeated_pages: int = 0
+    digest: str = ""
+
+
+@engine.guarded
+def inspect_file(
+    path: PathLike, *, threads: int | None = None, progress: Progress | None = None
+) -> list[Inspected]:
+    """Mean, std, range, norms, histogram and oddities of every tensor of a checkpoint.
+
+    Parameters
+    ----------
+    path : path
+        A .safetensors, .npz or .npy file; or a folder of safetensors files, with an index or
+        without.
+    threads : int, optional
+        The most threads to use; their number does not change the bits.
+    progress : callable, optional
+        Called with the number of bytes measured since the last call, from one thread at a time.
+
+    Returns
+    -------
+    list of Inspected
+        In the order of the files; a table for pandas.DataFrame.
+
+    Raises
+    ------
+    ValueError
+        A pickle; a damaged or hostile header or index.
+    OSError
+        A file that cannot be read.
+
+    See Also
+    --------
+    fastinit.inspection.statistics.statistics : The same of one array.
+
+    Notes
+    -----
+    Memory is that of a chunk of 524,288 values a thread, and 16 bytes a row and a column.  A
+    compressed npz is unpacked a tensor at a time.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastinit import checkpoint, inspection
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> rules = [{"match": "*", "initializer": "normal", "std": 0.02}]
+    >>> _ = checkpoint.materialize({"tensors": {"w": [300, 40]}, "rules": rules}, path, seed=0)
+    >>> [row] = inspection.inspect_file(path)
+    >>> row.name, row.shape, round(row.std, 4), row.nonfinite, row.findings
+    ('w', (300, 40), 0.0199, 0, ())
+    """
+    found = list(tensors(path))
+    measured = measure(found, threads, progress)
+    rows = [_row(one, numbers) for one, numbers in zip(found, measured, strict=True)]
+    return _with_copies(rows)
+
+
+def measure(
+    stored: Iterable[Stored], threads: int | None = None, progress: Progress | None = None
+) -> list[Statistics | None]:
+    """The numbers of each tensor, in order; None for a dtype that is not known."""
+    todo = list(stored)
+    found: list[Statistics | None] = [None] * len(todo)
+
+    def chunks() -> Iterator[tuple[int, Tally, int]]:
+        for place, one in enumerate(todo):
+            if one.read is None or not isinstance(one.dtype, DType):
+                continue
+            tally = Tally(one.dtype, one.shape)
+            if not tally.chunks:
+                found[place] = tally.result()
+            for chunk, _ in pieces(tally, one.read):
+                yield place, tally, chunk
+
+    def work(item: tuple[int, Tally, int]) -> None:
+        place, tally, chunk = item
+        span = tally.span(chunk)
+        read = todo[place].read
+        assert read is not None
+        if tally.add(chunk, read(*span)):
+            found[place] = tally.result()
+        if progress:
+            progress((span[1] - span[0]) * tally.dtype.itemsize)
+
+    engine.map_tasks(work, chunks(), min(engine.thread_count(threads), MOST_THREADS))
+    return found
+
+
+def _row(one: Stored, found: Statistics | None) -> Inspected:
+    if found is None or not isinstance(one.dtype, DType):
+        why = (f"its dtype {one.dtype} is not known: nothing was measured",)
+        return Inspected(one.name, str(one.dtype), one.shape, one.file, why, math.prod(one.shape))
+    rows = found.row_norms or (None, None, None)
+    columns = found.col_norms or (None, None, None)
+    return Inspected(
+        one.name,
+        one.dtype.name,
+        one.shape,
+        one.file,
+        tuple(_oddities(one.dtype, one.shape, found)),
+        found.count,
+        found.mean,
+        found.std,
+        found.min,
+        found.max,
+        found.skewness,
+        found.excess_kurtosis,
+        found.zeros,
+        found.subnormals,
+        found.nonfinite,
+        found.distinct,
+        *rows,
+        *columns,
+        tuple(found.histogram.edges.tolist()),
+        tuple(found.histogram.counts.tolist()),
+        found.repeated_pages,
+        found.digest,
+    )
+
+
+def _oddities(dtype: DType, shape: tuple[int, ...], found: Statistics) -> Iterator[str]:
+    """What no healthy tensor has, whatever its law."""
+    if not dtype.is_float or not found.count:
+        return
+    if found.nonfinite:
+        yield f"{found.nonfinite} of {found.count} values are not finite"
+    a_matrix = matrix(shape) != (0, 0)
+    if a_matrix and found.min == found.max:
+        yield f"a matrix, and all its values are {found.min:g}"
+        return
+    if found.pages > 1 and found.repeated_pages == found.pages - 1 and found.min != found.max:
+        yield f"one page of {PAGE} bytes, {found.pages} times"
+    if dtype.itemsize > 2 or dtype.name == "bfloat16":
+        if found.subnormals > RUBBISH * found.count:
+            yield f"{found.subnormals} of {found.count} values are subnormal: memory never filled?"
+    if found.row_norms is not None and found.row_norms.min == 0:
+        yield "a row is all zero"
+    if found.col_norms is not None and found.col_norms.min == 0:
+        yield "a column is all zero"
+
+
+def _with_copies(rows: list[Inspected]) -> list[Inspected]:
+    """The rows, where a tensor with more than one value is the same as another one."""
+    first: dict[Any, str] = {}
+    found = []
+    for row in rows:
+        key = row.dtype, row.shape, row.digest
+        if row.digest and row.count > 1 and row.min != row.max:
+            other = first.setdefault(key, row.name)
+            if other != row.name:
+                row = row._replace(findings=(*row.findings, f"equal to {other}, byte for byte"))
+        found.append(row)
+    return found
