@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "frameworks: needs torch, JAX or Keras")
     config.addinivalue_line("markers", "cuda: needs NVIDIA's compiler library, and no GPU")
     config.addinivalue_line("markers", "tools: needs mypy, pyright or numpydoc")
+    config.addinivalue_line("markers", "browser: needs chromium")
     config.addinivalue_line("markers", "slow: minutes; not part of the README's test command")
 
 

@@ -30,6 +30,7 @@ from . import (
     dummy,
     explain,
     info,
+    inspect,
     laws,
     materialize,
     presets,
@@ -42,7 +43,7 @@ from .output import Failed
 # In the order of the help, which must fit a terminal of 24 lines by 80 columns.
 GROUPS: dict[str, tuple[ModuleType, ...]] = {
     "make": (materialize, dummy, spec, presets),
-    "look": (explain, laws, compare, info),
+    "look": (explain, inspect, laws, compare, info),
     "check": (verify, audit, selftest),
 }
 

@@ -3,10 +3,12 @@ laws of its initial values.
 
 Not imported by `import fastinit`.  The numbers of one tensor: statistics.py.  The files: stored.py.
 How initial values are distributed: laws.py.  Whether a checkpoint is what it should be: audit.py.
+Every tensor of a file: inspect.py.
 """
 
 from .._laws import Law
 from .audit import Audit, audit
+from .inspect import Inspected, declared_laws, inspect_file
 from .laws import compare_laws, difference, laws, laws_by_name, laws_json, laws_toml
 from .statistics import Histogram, Spread, Statistics
 from .stored import Stored, tensors
@@ -15,6 +17,7 @@ from .verdicts import Row
 __all__ = [
     "Audit",
     "Histogram",
+    "Inspected",
     "Law",
     "Row",
     "Spread",
@@ -22,7 +25,9 @@ __all__ = [
     "Stored",
     "audit",
     "compare_laws",
+    "declared_laws",
     "difference",
+    "inspect_file",
     "laws",
     "laws_by_name",
     "laws_json",

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 from .._core import engine
 from .._core.dtypes import DType
+from .._laws import Law
+from ..checkpoint import files
 from ..typing import PathLike
+from .laws import laws, laws_by_name
 from .statistics import PAGE, Statistics, Tally, matrix, pieces
 from .stored import Stored, tensors
 
@@ -34,7 +37,7 @@ class Inspected(NamedTuple):
         Sizes.
     findings : tuple of str
         What is odd about it.
-    count, zeros, subnormals, nonfinite : int
+    values, zeros, subnormals, nonfinite : int
         Values, and how many are zero, subnormal, infinite or NaN.
     mean, std, min, max, skewness, excess_kurtosis : float
         Of the finite values.
@@ -57,7 +60,7 @@ class Inspected(NamedTuple):
     shape: tuple[int, ...]
     file: str
     findings: tuple[str, ...]
-    count: int
+    values: int
     mean: float = math.nan
     std: float = math.nan
     min: float = math.nan
@@ -165,12 +168,21 @@ def measure(
     return found
 
 
+def declared_laws(path: PathLike) -> dict[str, Law]:
+    """The law of each tensor by name, where fastinit wrote the file and says its spec there."""
+    try:
+        if any("fastinit.spec" not in one.metadata for one in files(path)):
+            return {}
+        return laws_by_name(laws(path))
+    except ValueError:  # another kind of file, or a spec that this version cannot read
+        return {}
+
+
 def _row(one: Stored, found: Statistics | None) -> Inspected:
     if found is None or not isinstance(one.dtype, DType):
         why = (f"its dtype {one.dtype} is not known: nothing was measured",)
         return Inspected(one.name, str(one.dtype), one.shape, one.file, why, math.prod(one.shape))
-    rows = found.row_norms or (None, None, None)
-    columns = found.col_norms or (None, None, None)
+    rows, columns = (norms or (None, None, None) for norms in (found.row_norms, found.col_norms))
     return Inspected(
         one.name,
         one.dtype.name,
@@ -178,22 +190,26 @@ def _row(one: Stored, found: Statistics | None) -> Inspected:
         one.file,
         tuple(_oddities(one.dtype, one.shape, found)),
         found.count,
-        found.mean,
-        found.std,
-        found.min,
-        found.max,
-        found.skewness,
-        found.excess_kurtosis,
-        found.zeros,
-        found.subnormals,
-        found.nonfinite,
-        found.distinct,
-        *rows,
-        *columns,
-        tuple(found.histogram.edges.tolist()),
-        tuple(found.histogram.counts.tolist()),
-        found.repeated_pages,
-        found.digest,
+        mean=found.mean,
+        std=found.std,
+        min=found.min,
+        max=found.max,
+        skewness=found.skewness,
+        excess_kurtosis=found.excess_kurtosis,
+        zeros=found.zeros,
+        subnormals=found.subnormals,
+        nonfinite=found.nonfinite,
+        distinct=found.distinct,
+        row_norm_min=rows[0],
+        row_norm_median=rows[1],
+        row_norm_max=rows[2],
+        col_norm_min=columns[0],
+        col_norm_median=columns[1],
+        col_norm_max=columns[2],
+        edges=tuple(found.histogram.edges.tolist()),
+        counts=tuple(found.histogram.counts.tolist()),
+        repeated_pages=found.repeated_pages,
+        digest=found.digest,
     )
 
 
@@ -209,9 +225,9 @@ def _oddities(dtype: DType, shape: tuple[int, ...], found: Statistics) -> Iterat
         return
     if found.pages > 1 and found.repeated_pages == found.pages - 1 and found.min != found.max:
         yield f"one page of {PAGE} bytes, {found.pages} times"
-    if dtype.itemsize > 2 or dtype.name == "bfloat16":
-        if found.subnormals > RUBBISH * found.count:
-            yield f"{found.subnormals} of {found.count} values are subnormal: memory never filled?"
+    wide = dtype.itemsize > 2 or dtype.name == "bfloat16"
+    if wide and found.subnormals > RUBBISH * found.count:
+        yield f"{found.subnormals} of {found.count} values are subnormal: memory never filled?"
     if found.row_norms is not None and found.row_norms.min == 0:
         yield "a row is all zero"
     if found.col_norms is not None and found.col_norms.min == 0:
@@ -224,7 +240,7 @@ def _with_copies(rows: list[Inspected]) -> list[Inspected]:
     found = []
     for row in rows:
         key = row.dtype, row.shape, row.digest
-        if row.digest and row.count > 1 and row.min != row.max:
+        if row.digest and row.values > 1 and row.min != row.max:
             other = first.setdefault(key, row.name)
             if other != row.name:
                 row = row._replace(findings=(*row.findings, f"equal to {other}, byte for byte"))
