@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     report.check(options.html, options.plot)
     began = time.perf_counter()
-    size = sum(stored_size(one) for one in inspection.tensors(options.path))
+    size = sum(one.nbytes for one in inspection.tensors(options.path))
     with progress(size) as advance:
         rows = inspection.inspect_file(options.path, threads=options.threads, progress=advance)
     seconds = time.perf_counter() - began
@@ -87,11 +86,6 @@ def print_findings(findings: Sequence[str]) -> None:
         print(f"! {text}")
     if findings:
         print()
-
-
-def stored_size(one: Any) -> int:
-    """Bytes of a stored tensor whose dtype is known."""
-    return 0 if isinstance(one.dtype, str) else math.prod(one.shape) * int(one.dtype.itemsize)
 
 
 def number(value: float | None) -> str:

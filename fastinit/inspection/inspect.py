@@ -129,7 +129,7 @@ def inspect_file(
     >>> _ = checkpoint.materialize({"tensors": {"w": [300, 40]}, "rules": rules}, path, seed=0)
     >>> [row] = inspection.inspect_file(path)
     >>> row.name, row.shape, round(row.std, 4), row.nonfinite, row.findings
-    ('w', (300, 40), 0.0199, 0, ())
+    ('w', (300, 40), 0.0198, 0, ())
     """
     found = list(tensors(path))
     measured = measure(found, threads, progress)
