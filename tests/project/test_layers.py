@@ -69,6 +69,7 @@ PACKAGES = {
     "jax": {"jax"},
     "keras": {"keras"},
     "diagnostics": {"matplotlib"},
+    "inspection": {"matplotlib"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 every_file = pytest.mark.parametrize(
