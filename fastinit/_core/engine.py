@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..typing import Array
+from . import signals
 from .arguments import whole
 from .jobs import Job
 
@@ -266,8 +267,9 @@ class _Team:
     """One piece of work shared by this thread and helpers of the pool.
 
     Each helper records that it began and that it ended, and this thread waits until the two counts
-    are equal.  An interrupt at any moment can lose a wake-up but never a count, so the wait neither
-    hangs nor ends while a helper still writes into the caller's memory.  A helper that begins after
+    are equal.  An exception at any moment can lose a wake-up but never a count, so the wait neither
+    hangs nor ends while a helper still writes into the caller's memory; those of signals wait
+    outside (signals.py).  A helper that begins after
     this thread has left finds nothing to do: the work is finished or cancelled by then.
     """
 
@@ -284,14 +286,20 @@ class _Team:
         """What a thread of the pool runs."""
         self._began.append(None)
         try:
-            for work in self._work.copy():
-                work()
+            self._do()
         except BaseException as error:
             self.errors.append(error)
             self._cancel()
         finally:
             self._ended.append(None)
             self._wake.put(None)
+
+    def _do(self) -> None:
+        """The work, in a frame that is gone, and the caller's memory with it, when the end is
+        recorded.
+        """
+        for work in self._work.copy():
+            work()
 
     def join(self) -> None:
         """Wait for the helpers that began; an interrupt cancels what is left, and waits on."""
@@ -321,6 +329,8 @@ def _run_everywhere(
     if pool is None:
         pool = _pools.setdefault(os.getpid(), _Pool())
     team = _Team(elsewhere, cancel)
+    gate = signals.Gate(team.errors, cancel)
+    gate.close()
     try:
         try:
             for _ in range(pool.grow(count - 1)):
@@ -330,15 +340,17 @@ def _run_everywhere(
             team.errors.append(error)
             cancel()
         team.join()
-    except BaseException as error:  # an interrupt between the lines above
+    except BaseException as error:  # raised from outside between the lines above
         team.errors.append(error)
         team.join()
+    finally:
+        gate.open()
     if team.errors:
         try:
             raise team.errors[0]
         finally:
             # Or the error and its traceback would keep each other, and the caller's memory, alive.
-            del team
+            del team, gate
 
 
 def run(

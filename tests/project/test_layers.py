@@ -32,6 +32,7 @@ LAYERS = [
     ["_core/dlpack"],
     ["_core/buffers"],
     ["_native", "reference"],
+    ["_core/signals"],
     ["_core/engine"],
     ["_core/fill"],
     ["_core/first_match", "_core/progress"],
