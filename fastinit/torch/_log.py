@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_flatten, tree_map
 
 from . import _detours, _memory
+from ._private import Generators
 from ._translate import TRANSLATIONS
 
 Arguments = tuple[Any, ...]
@@ -354,7 +355,7 @@ class _Dispatch(TorchDispatchMode):
     def __init__(self, log: Log, read: Read) -> None:
         super().__init__()
         self._log, self._read = log, read
-        self._generator: torch.Generator | None = None
+        self._generators = Generators()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -397,11 +398,7 @@ class _Dispatch(TorchDispatchMode):
                 return target  # real memory takes no meta values; the log has them
             if kind != "copy_":
                 args, kwargs = tree_map(_on_meta, (args, kwargs))
-        if torch.Tag.nondeterministic_seeded in func.tags and not meta:
-            device = torch.device(kwargs.get("device") or (given[0].device if given else "cpu"))
-            if device.type == "cpu":  # no number is taken from torch's generator for what is logged
-                return self._private(func, args, kwargs)
-        return func(*args, **kwargs)
+        return func(*args, **kwargs) if meta else self._generators.run(func, args, kwargs)
 
     def values(self, tensor: torch.Tensor) -> torch.Tensor:
         """The values of a tensor, where they do not depend on a draw."""
@@ -417,15 +414,6 @@ class _Dispatch(TorchDispatchMode):
     def _read_values(self, tensor: torch.Tensor) -> torch.Tensor | None:
         with _disable_current_modes():
             return self._read(self._log, self._log.ref(tensor))
-
-    def _private(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
-        if self._generator is None:
-            self._generator = torch.Generator().manual_seed(0)
-        try:
-            kwargs_now = {**kwargs, "generator": self._generator}
-            return func.overloadpacket(*args, **kwargs_now)
-        except (TypeError, RuntimeError):
-            return func(*args, **kwargs)
 
 
 def _on_meta(value: Any) -> Any:

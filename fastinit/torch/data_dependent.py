@@ -2,9 +2,9 @@
 its graph.
 
 Layers are linear and convolutional modules in the order in which the model first calls them; each
-is measured by a hook on its output.  Either all of them change, or none; buffers, hooks and torch's
-random state are as before.  The algorithms: ../data_dependent/algorithms.py.  Outside the stream
-contract: the products are torch's.
+is measured by a hook on its output.  Either all of them change, or none; buffers and hooks are as
+before, and torch's random state is not used.  The algorithms: ../data_dependent/algorithms.py.
+Outside the stream contract: the products are torch's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..data_dependent.network import LayerReport, NetworkReport
 from ..initializers import normal, orthogonal
 from ..typing import Real, Seed
 from . import _memory, _names, init
+from ._private import Private
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -599,9 +600,11 @@ class _Network:
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Run the model so that its buffers and torch's random state come back."""
+        """Run the model so that its buffers come back; what it draws (dropout) has the same values
+        each time, and torch's own generators are not used.
+        """
         buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        with torch.random.fork_rng():
+        with Private():
             try:
                 yield
             finally:
