@@ -27,6 +27,7 @@ from ..info import VERSION
 from . import (
     audit,
     compare,
+    drift,
     dummy,
     explain,
     info,
@@ -43,7 +44,7 @@ from .output import Failed
 # In the order of the help, which must fit a terminal of 24 lines by 80 columns.
 GROUPS: dict[str, tuple[ModuleType, ...]] = {
     "make": (materialize, dummy, spec, presets),
-    "look": (explain, inspect, laws, compare, info),
+    "look": (explain, inspect, drift, laws, compare, info),
     "check": (verify, audit, selftest),
 }
 
