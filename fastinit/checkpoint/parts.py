@@ -47,6 +47,8 @@ _ANY = {
     "dirac",
     "lstm_bias",
     "chrono_bias",
+    "mamba_dt_bias",
+    "rwkv7",
     "idinit",
     "zero_hadamard",
     "bilinear",

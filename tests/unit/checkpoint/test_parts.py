@@ -30,6 +30,23 @@ TENSORS = {
     "icnr": {"shape": [16, 8, 3, 3], "initializer": "icnr", "upscale": 2},
     "lstm": {"shape": [4000], "initializer": "lstm_bias"},
     "chrono": {"shape": [4000], "initializer": "chrono_bias", "t_max": 9.0},
+    "steps": {"shape": [60], "initializer": "mamba_dt_bias"},
+    "channels": {
+        "shape": [192],
+        "initializer": "rwkv7",
+        "tensor": "w0",
+        "layer": 1,
+        "layers": 3,
+    },
+    "everywhere": {
+        "shape": [70, 9],
+        "initializer": "rwkv7",
+        "tensor": "k_a",
+        "layer": 1,
+        "layers": 3,
+    },
+    "words": {"shape": [90, 11], "initializer": "words", "dtype": "int16"},
+    "groups": {"shape": [1100], "initializer": "group_index", "dtype": "int32", "size": 64},
 }
 SPEC = {"tensors": TENSORS}
 
