@@ -22,7 +22,7 @@ from ._core.dtypes import (
     rounded,
     smallest_above,
 )
-from ._core.shapes import parse_shape
+from ._core.shapes import count, parse_shape
 from ._core.stream import check_seed, stream_id
 from .fans import fans
 from .pretrained import find_for
@@ -114,6 +114,7 @@ def facts(
     function = _table.lookup(initializer)
     _table.check_arguments(function, arguments)
     sizes, kind, rule = parse_shape(shape), resolve(dtype), _table.RULES[function]
+    count(sizes, kind)  # raises for a shape that no memory holds
     used = {**_table.own_parameters(function), **arguments}
     found: dict[str, Any] = {
         "initializer": function.__name__,

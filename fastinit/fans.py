@@ -148,9 +148,9 @@ def _axes(
         if len(free) < 2:
             beside = f" beside batch_axis {batch}" if batch else ""
             raise ValueError(
-                f"shape {shape} has no fan_in and fan_out: layout {layout!r} needs at least two "
-                f"axes{beside}; say which axes are inputs and outputs (in_axis=(), out_axis=0 for "
-                "a vector of outputs), or take an initializer without fans (zeros, normal, "
+                f"shape {shown(shape)} has no fan_in and fan_out: layout {layout!r} needs at least "
+                f"two axes{beside}; say which axes are inputs and outputs (in_axis=(), out_axis=0 "
+                "for a vector of outputs), or take an initializer without fans (zeros, normal, "
                 "uniform)"
             )
         ins, outs, spelled = (
@@ -165,8 +165,8 @@ def _axes(
     claimed = (*ins, *outs, *batch)
     if len(set(claimed)) < len(claimed):
         raise ValueError(
-            f"one axis of shape {shape} has two roles: in_axis {ins}, out_axis {outs}, batch_axis "
-            f"{batch}; each axis is one of in, out, batch or (named nowhere) kernel"
+            f"one axis of shape {shown(shape)} has two roles: in_axis {ins}, out_axis {outs}, "
+            f"batch_axis {batch}; each axis is one of in, out, batch or (named nowhere) kernel"
         )
     return ins, outs, batch, spelled
 
@@ -182,7 +182,8 @@ def _spelled(layout: object, shape: tuple[int, ...]) -> str:
         )
     if len(layout) != len(shape):
         raise ValueError(
-            f"layout {layout!r} spells {len(layout)} axes, but shape {shape} has {len(shape)}"
+            f"layout {layout!r} spells {len(layout)} axes, but shape {shown(shape)} has "
+            f"{len(shape)}"
         )
     if "O" not in layout or "I" not in layout:
         raise ValueError(
@@ -199,6 +200,7 @@ def normalized(axes: Axes, shape: tuple[int, ...], what: str) -> tuple[int, ...]
     given = tuple(integer(axis, what) for axis in axes) if several else (integer(axes, what),)  # type: ignore[union-attr]
     if any(not -rank <= axis < rank for axis in given):
         raise ValueError(
-            f"{what} {shown(axes)} is outside shape {shape}; axes run from {-rank} to {rank - 1}"
+            f"{what} {shown(axes)} is outside shape {shown(shape)}; axes run from {-rank} to "
+            f"{rank - 1}"
         )
     return tuple(axis % rank for axis in given)

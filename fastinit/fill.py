@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._core import buffers, engine
+from ._core.arguments import shown
 from ._core.draws import Draw
 from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
@@ -239,7 +240,7 @@ def fill_entries(
     for number, (buffer, initializer, arguments, name, region, shape) in enumerate(
         _entries(entries)
     ):
-        label = f"entry {number}" if name is None else f"entry {name!r}"
+        label = f"entry {number}" if name is None else f"entry {shown(name)}"
         try:
             if buffer is None:
                 raise TypeError("the buffer is None; give the array to fill")
@@ -293,7 +294,7 @@ def _entries(entries: Any) -> Iterable[tuple[Any, ...]]:
     """(buffer, initializer, arguments, name, region, shape) of every entry, in either form."""
     if isinstance(entries, Mapping):
         return [
-            (*_entry(entry, 3, f"entry {name!r}"), name, None, None)
+            (*_entry(entry, 3, f"entry {shown(name)}"), name, None, None)
             for name, entry in entries.items()
         ]
     if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._core import dtypes, engine, fill
+from ._core.arguments import described
 from ._core.dtypes import DType
 from ._core.fill import Rule, apply
 from .typing import (
@@ -70,6 +71,8 @@ class Source(NamedTuple):
 
 def find(path: Any, tensor: str | None) -> Source:
     """The tensor named `tensor` of the file; it may be None where the file holds only one."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"path must be a str, bytes or os.PathLike, not {described(path)}")
     name = os.fsdecode(path)
     ending = os.path.splitext(name)[1].lower()
     if ending in _PICKLES:

@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from .._core import draws
-from .._core.arguments import channel_layout, real, whole
+from .._core.arguments import channel_layout, real, shown, whole
 from .._core.dtypes import DType, is_finite, rounded
 from .._core.fill import apply, clear
 from .._core.shapes import split_part
@@ -62,7 +62,7 @@ def orthogonal_rule(
     split = free[0] if layout == "oi" else free[-1]
     if shape[split] % groups:
         raise ValueError(
-            f"groups={groups!r:.80} does not divide the {shape[split]} outputs of shape {shape}, "
+            f"groups={shown(groups)} does not divide the {shape[split]} outputs of shape {shape}, "
             f"layout {layout!r}"
         )
     # A group is one more batch axis, before the out axis: the shape and its axes with it.

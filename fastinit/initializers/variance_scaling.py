@@ -13,7 +13,7 @@ import math
 from typing import Any, SupportsIndex
 
 from .._core import draws
-from .._core.arguments import choice, real, whole
+from .._core.arguments import choice, double, real, whole
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
@@ -114,6 +114,7 @@ def fan_in_uniform_rule(
 ) -> Draw:
     if fan_in is not None:
         fan_in = whole(fan_in, "fan_in")
+        double(fan_in, "fan_in")
     if 0 in shape:
         return draws.normal(0.0, 0.0, dtype)
     bound = 1.0 / math.sqrt(fans(shape, **axes).fan_in if fan_in is None else fan_in)  # bits:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from .._core import draws
+from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
@@ -93,7 +94,7 @@ _ALEXNET = {
 
 def alexnet_bias_rule(shape: Sizes, dtype: DType, *, layer: str) -> Draw:
     if layer not in _ALEXNET:
-        raise ValueError(f"layer is {layer!r:.80}; AlexNet has {', '.join(_ALEXNET)}")
+        raise ValueError(f"layer is {shown(layer)}; AlexNet has {', '.join(_ALEXNET)}")
     return draws.constant(_ALEXNET[layer], dtype)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, SupportsIndex
 
 from .._core import engine
-from .._core.arguments import channel_layout, choice, real, whole
+from .._core.arguments import channel_layout, choice, real, shown, whole
 from .._core.dtypes import DType
 from .._core.fill import apply
 from .._core.jobs import draw_job
@@ -53,7 +53,7 @@ def icnr_rule(
     if shape[axis] % pixels:
         raise ValueError(
             f"shape {shape}, layout {layout!r}, has {shape[axis]} outputs, not a multiple of the "
-            f"{pixels} sub-pixels of upscale={upscale!r:.80}"
+            f"{shown(pixels)} sub-pixels of upscale={shown(upscale)}"
         )
     channels = shape[axis] // pixels
     base = (*shape[:axis], channels, *shape[axis + 1 :])

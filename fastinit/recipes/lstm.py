@@ -11,7 +11,7 @@ import numpy as np
 
 from .._core import draws, dtypes, engine
 from .._core import math as exact
-from .._core.arguments import real
+from .._core.arguments import real, shown
 from .._core.dtypes import DType
 from .._core.fill import apply
 from .._core.jobs import draw_job
@@ -22,7 +22,7 @@ def _gates(shape: Sizes, gates: Any) -> int:
     """The width of one gate of a bias that holds all gates in the order of `gates`."""
     if not isinstance(gates, str) or not gates:
         raise TypeError(
-            f"gates must be a string with one letter per gate, such as 'ifgo', not {gates!r:.80}"
+            f"gates must be a string with one letter per gate, such as 'ifgo', not {shown(gates)}"
         )
     if gates.count("f") != 1:
         raise ValueError(f"gates is {gates!r:.80}; it must hold the forget gate once, as 'f'")

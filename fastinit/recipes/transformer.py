@@ -9,7 +9,7 @@ import math
 from typing import SupportsIndex
 
 from .._core import draws
-from .._core.arguments import whole
+from .._core.arguments import double, whole
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import apply
@@ -17,11 +17,15 @@ from ..typing import Dtype, Name, Out, Region, Seed, Shape, Sizes
 
 
 def small_init_rule(shape: Sizes, dtype: DType, *, dim: int) -> Draw:
-    return draws.normal(0.0, math.sqrt(2.0 / (5.0 * whole(dim, "dim"))), dtype)  # bits:
+    return draws.normal(
+        0.0, math.sqrt(2.0 / (5.0 * double(whole(dim, "dim"), "dim"))), dtype
+    )  # bits:
 
 
 def wang_init_rule(shape: Sizes, dtype: DType, *, dim: int, layers: int) -> Draw:
-    std = 2.0 / (whole(layers, "layers") * math.sqrt(whole(dim, "dim")))  # bits:
+    std = 2.0 / (
+        double(whole(layers, "layers"), "layers") * math.sqrt(double(whole(dim, "dim"), "dim"))
+    )  # bits:
     return draws.normal(0.0, std, dtype)
 
 

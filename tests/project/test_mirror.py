@@ -15,7 +15,6 @@ ADAPTERS = ("torch", "jax", "keras")  # tests/adapters/test_torch_….py: no fol
 ELSEWHERE = {
     "__main__": "processes/test_command_line.py",
     "_complex": "adapters/test_jax_complex.py",
-    "_core/arguments": "unit/core/test_fill.py",
     "_core/jobs": "unit/core/test_engine.py",
     "_core/progress": "processes/test_command_line.py",
     "_core/shapes": "unit/core/test_fill.py",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import growth
+from children import growth, python
 
 from fastinit import _sparse
 from fastinit._sparse import Pattern, positions
@@ -338,3 +338,38 @@ def test_no_openmp_or_tbb_runtime_is_mapped_afterwards_and_a_fork_still_fills():
 def test_the_known_answers_cover_every_case_of_the_outline():
     # The two that are empty (sparsity 1) and the three refused ones are tested elsewhere.
     assert len(KNOWN) == 10 and len({json.dumps(key) for key in KNOWN}) == 10
+
+
+@pytest.mark.numba
+def test_ctrl_c_ends_a_fill_of_fresh_memory_after_the_block_at_hand():
+    """A block of columns reaches every page of the matrix: the system would provide all of them in
+    one call that nothing interrupts.  What counts is the memory after the signal, not the time.
+    """
+    run = python("""
+        import mmap, signal
+        import numpy as np, fastinit as fi
+        from fastinit._core import engine
+        def resident():
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * mmap.PAGESIZE >> 20
+        fi.sparse((600, 1000), sparsity=0.5, seed=1)  # numba is imported
+        whole, taken = engine.map_tasks, []
+        def interrupted(function, items, threads=None):
+            def work(item):
+                taken.append(item)
+                function(item)
+                signal.raise_signal(signal.SIGINT)
+            whole(work, items, threads)
+        engine.map_tasks = interrupted
+        fresh = mmap.mmap(-1, 256 << 20)
+        if hasattr(mmap, "MADV_HUGEPAGE"):  # of which one element takes 2 MiB
+            fresh.madvise(mmap.MADV_HUGEPAGE)
+        out = np.frombuffer(fresh, np.float32).reshape(8192, 8192)
+        before = resident()
+        try:
+            fi.sparse(out=out, sparsity=0.5, seed=1, threads=1)
+        except KeyboardInterrupt:
+            print(len(taken), resident() - before)
+    """)
+    blocks, growth = map(int, run.stdout.split())
+    assert blocks == 1 and growth < 20  # MiB; a block of columns takes 32, or all 256 in huge pages
