@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .options import add_threads, seed
 
 if TYPE_CHECKING:
-    from ..inspection import Audit
+    from ..inspection import Audit, Row
 
 SUMMARY = "say of each tensor whether it is what it should be"
 EXAMPLE = """  fastinit audit gpt2
@@ -31,13 +31,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seed", type=seed, help="of the initial draw; the default is the files' own"
     )
     parser.add_argument("--json", action="store_true", help="JSON in place of a table")
+    parser.add_argument("--html", metavar="FILE", help="write a page to read in a browser")
     add_threads(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     from .. import inspection
+    from ..inspection import report
     from .progress import progress
 
+    report.check(options.html, None)
     total = sum(one.nbytes for one in inspection.tensors(options.path))
     with progress(total) as advance:
         found = inspection.audit(
@@ -48,7 +51,20 @@ def run(options: argparse.Namespace) -> int:
             progress=advance,
         )
     print(found.json() if options.json else _text(found))
+    title = f"audit: {options.path}"
+    rows = [_shown(row) for row in found.rows]
+    report.write(title, rows, measure="statistic", findings=found.findings, html=options.html)
     return 0 if found else 1
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    """A row of the page: what is wrong is its finding."""
+    from ..inspection.verdicts import FAULTS
+
+    shown = row._asdict()
+    shown["expected law"] = shown.pop("law")  # the page draws a law of its own
+    shown["findings"] = [row.detail] if row.verdict in FAULTS else []
+    return shown
 
 
 def _text(found: Audit) -> str:

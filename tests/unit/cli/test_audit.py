@@ -42,6 +42,17 @@ def test_faults_come_first_within_80_columns_and_give_status_1(tmp_path, laws, c
     assert row["name"] == "layers.1.k.weight" and row["expected"] == 0.02
 
 
+def test_the_page_holds_every_tensor_and_what_is_wrong(tmp_path, laws):
+    fault = fi.normal((64, 64), std=0.05, seed=0)
+    path = str(write(tmp_path / "model.safetensors", {**drawn(), "layers.1.k.weight": fault}))
+    page = tmp_path / "audit.html"
+    assert main(["audit", path, "--against", laws, "--html", str(page)]) == 1
+    text = page.read_text("utf-8")
+    assert all(f'"{name}"' in text for name in drawn())
+    assert "16 tensors, 1 with findings" in text and "is off its law" in text
+    assert main(["audit", path, "--html", str(tmp_path / "audit.pdf")]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [(["absent.safetensors"], 1), (["model.bin"], 2), (["{model}", "--against", "gpt22"], 2)],
