@@ -5,9 +5,9 @@ diagnostics/compare.py.
 from __future__ import annotations
 
 import argparse
-import os
 
 from .options import seed, whole
+from .output import save_figure
 
 SUMMARY = "compare how signal and gradient fare with depth"
 EXAMPLE = "  fastinit compare --init normal:0.01,he_normal --activation relu -o depth.png"
@@ -71,10 +71,7 @@ def run(options: argparse.Namespace) -> int:
     )
     print(tables.as_json(found.as_dict()) if options.json else f"{found}\n", end="")
     if options.output is not None:
-        figures.save(figures.comparison(found), options.output)
-        beside = os.path.splitext(options.output)[0] + ".json"
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(tables.as_json(found.as_dict()))
+        beside = save_figure(options.output, figures.comparison(found), found.as_dict())
         if not options.json:
             print(f"\nwrote {options.output} and {beside}")
     return 0

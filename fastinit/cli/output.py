@@ -1,8 +1,10 @@
-"""What the commands print with: a table, and the error of what could not be done."""
+"""What the commands print and write with: tables, figures, the error of what could not be done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class Failed(Exception):
@@ -20,3 +22,14 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def save_figure(path: str, figure: Any, report: Mapping[str, Any]) -> str:
+    """Write a figure, and its numbers beside it as .json, whose path is returned."""
+    from ..diagnostics import figures, tables
+
+    figures.save(figure, path)
+    beside = os.path.splitext(path)[0] + ".json"
+    with open(beside, "w", encoding="utf-8") as file:
+        file.write(tables.as_json(report))
+    return beside

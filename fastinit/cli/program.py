@@ -27,6 +27,7 @@ from ..info import VERSION
 from . import (
     audit,
     compare,
+    coordcheck,
     drift,
     dummy,
     explain,
@@ -45,7 +46,7 @@ from .output import Failed
 GROUPS: dict[str, tuple[ModuleType, ...]] = {
     "make": (materialize, dummy, spec, presets),
     "look": (explain, inspect, drift, laws, compare, info),
-    "check": (verify, audit, selftest),
+    "check": (verify, audit, coordcheck, selftest),
 }
 
 

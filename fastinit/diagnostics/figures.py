@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import DISTRIBUTION
 from .compare import Comparison, Curve
+from .coordinates import CoordinateCheck
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg")
 UNDATED = {"Date": None}
+VERDICTS = {"pass": "0.6", "unclear": "tab:orange", "fail": "tab:red"}
 
 _SMALLEST, _LARGEST = 1e-16, 1e16  # of an axis: beyond, only the direction is of interest
 
@@ -99,3 +101,35 @@ def _limits(curves: Sequence[Curve], side: str) -> tuple[float, float]:
     values = [value for curve in curves for value in getattr(curve, side) if value > 0]
     low, high = min(values, default=1.0), max(values, default=1.0)
     return max(low / 3, _SMALLEST), min(high * 3, _LARGEST)
+
+
+def coordinates(found: CoordinateCheck) -> Figure:
+    """Plot a coordinate check: a panel for each step, a line for each module, red if it failed."""
+    columns = min(found.steps + 1, 3)
+    rows = math.ceil((found.steps + 1) / columns)
+    figure = new_figure(3.0 + 3.0 * columns, 0.8 + 2.8 * rows)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    verdicts = {(slope.module, slope.step): slope.verdict for slope in found.slopes}
+    for one in found.coordinates:
+        verdict = verdicts[one.module, one.step]
+        panels[one.step].plot(
+            found.widths,
+            [_shown(size) for size in one.sizes],
+            color=VERDICTS[verdict],
+            linewidth=1.2,
+            marker=".",
+            zorder=2 if verdict == "pass" else 3,
+        )
+    for step, axes in enumerate(panels):
+        axes.set_visible(step <= found.steps)
+        axes.set(xscale="log", yscale="log", title=f"step {step}" if step else "init")
+        axes.set_xticks(found.widths, map(str, found.widths))
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    for label, color in VERDICTS.items():
+        panels[0].plot([], [], color=color, label=label)
+    figure.supxlabel("width")
+    figure.supylabel("mean |output| of each module")
+    figure.suptitle(f"Coordinate check {'passed' if found.passed else 'failed'}")
+    figure.legend(loc="outside right center", fontsize=9)
+    return figure

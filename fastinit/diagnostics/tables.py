@@ -13,7 +13,7 @@ Row = Sequence[str]
 
 def text(head: Row, rows: Sequence[Row], width: int = 80) -> str:
     """Columns with two spaces between them: the first on the left, the others on the right. The
-    first column is cut in its middle where the table would be wider than `width`.
+    first column is cut where the table would be wider than `width`.
     """
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     over = sum(widths) + 2 * (len(widths) - 1) - width
@@ -22,7 +22,9 @@ def text(head: Row, rows: Sequence[Row], width: int = 80) -> str:
     def line(row: Row) -> str:
         name = row[0]
         if len(name) > first:
-            name = f"{name[: (first - 1) // 2]}…{name[len(name) - first // 2 :]}"
+            # The end of a dotted name says more than its beginning.
+            begin = first // 5
+            name = f"{name[:begin]}…{name[len(name) - (first - begin - 1) :]}"
         cells = [cell.rjust(size) for cell, size in zip(row[1:], widths[1:], strict=True)]
         return "  ".join([name.ljust(first), *cells]).rstrip()
 

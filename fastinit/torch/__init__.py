@@ -27,6 +27,7 @@ except ImportError as _error:
 
 from .accelerate import accelerate
 from .construct import construction
+from .coordinate_check import coordinate_check
 from .data_dependent import (
     lsuv_,
     match_moments_,
@@ -43,6 +44,7 @@ __all__ = [
     *_init_names,
     "accelerate",
     "construction",
+    "coordinate_check",
     "laws",
     "lsuv_",
     "match_moments_",

@@ -135,6 +135,31 @@ def check_accelerate_fills_shards():
     assert block.fills == 2 and not block.left
 
 
+def check_coordinate_check_of_fsdp_is_that_of_one_process():
+    rank, size = dist.get_rank(), dist.get_world_size()
+    x = torch.from_numpy(fi.normal((12, 8), seed=0, name="x"))
+    y = torch.arange(12) % 3
+
+    def whole(width):
+        return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 3))
+
+    def sharded(width):
+        model = whole(width)
+        for layer in (model[0], model[2]):
+            fully_shard(layer)
+        return fully_shard(model)
+
+    settings = {"widths": (8, 16, 32), "steps": 2}
+    # Every rank gives its part of the batch; of the whole batch, all ranks compute the same.
+    cut = fit.coordinate_check(sharded, batch=(x[rank::size], y[rank::size]), **settings)
+    one = fit.coordinate_check(whole, batch=(x, y), **settings)
+    for found, expected in zip(cut.coordinates, one.coordinates, strict=True):
+        assert found[:2] == expected[:2]
+        numbers = [torch.tensor(each.sizes) for each in (found, expected)]
+        torch.testing.assert_close(*numbers, rtol=1e-4, atol=0)
+    assert cut.coordinates[-1].sizes != cut.coordinates[3].sizes  # they were trained
+
+
 class Network(nn.Module):
     """Uneven sizes, a tied weight, a padded embedding, a norm, a buffer."""
 

@@ -66,7 +66,7 @@ PACKAGES = {
     "_cuda": {"cuda"},
     "_sparse": {"scipy"},
     "checkpoint": {"torch", "transformers"},
-    "torch": {"torch"},
+    "torch": {"torch", "transformers"},
     "jax": {"jax"},
     "keras": {"keras"},
     "diagnostics": {"matplotlib"},

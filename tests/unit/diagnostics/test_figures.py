@@ -4,6 +4,7 @@ import pytest
 
 from fastinit import diagnostics
 from fastinit.diagnostics import figures
+from fastinit.diagnostics.coordinates import Coordinate, CoordinateCheck, judge
 
 pytestmark = pytest.mark.frameworks  # matplotlib
 
@@ -36,3 +37,19 @@ def test_every_curve_and_its_theory_is_drawn(found):
 def test_another_suffix_is_refused():
     with pytest.raises(ValueError, match=r"ends in \.png or \.svg"):
         figures.check("depth.gif")
+
+
+def test_a_coordinate_check_has_a_panel_for_each_step_and_what_failed_in_red():
+    coordinates = tuple(
+        Coordinate(name, step, (1.0, 1.0, 4.0 if name == "bad" and step else 1.0), False)
+        for step in range(4)
+        for name in ("good", "bad")
+    )
+    widths = (32, 64, 128)
+    slopes = judge(widths, coordinates, {}, 0.2)
+    found = CoordinateCheck(widths, 3, 0, 0.2, coordinates, slopes)
+    seen = [axes for axes in figures.coordinates(found).axes if axes.get_visible()]
+    assert [axes.get_title() for axes in seen] == ["init", "step 1", "step 2", "step 3"]
+    colors = [[line.get_color() for line in axes.lines[:2]] for axes in seen]
+    grey, orange = figures.VERDICTS["pass"], figures.VERDICTS["unclear"]
+    assert colors[0] == [grey, grey] and colors[3] == [grey, orange]

@@ -1,0 +1,77 @@
+"""fastinit coordcheck: muP's coordinate check of a transformers config; see
+torch/coordinate_check.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from .options import seed, whole
+from .output import Failed, save_figure
+
+SUMMARY = "check whether activations keep their size as a model widens"
+EXAMPLE = "  fastinit coordcheck path/to/config.json --widths 128,256,512 -o fig.png"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a Hugging Face model's folder or config.json"
+    )
+    parser.add_argument(
+        "--widths",
+        type=_widths,
+        default=(128, 256, 512, 1024, 2048),
+        metavar="N,N,...",
+        help="at least three (default: 128,256,512,1024,2048)",
+    )
+    for name, default, what in (
+        ("steps", 5, "steps of Adam"),
+        ("layers", 2, "at most so many layers"),
+        ("vocabulary", 512, "at most so many tokens"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=whole,
+            default=default,
+            metavar="N",
+            help=f"{what} (default: {default})",
+        )
+    parser.add_argument(
+        "--rate", type=float, default=0.003, metavar="X", help="Adam's (default: 0.003)"
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="default: 0")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a figure, .png or .svg, with its numbers beside it in .json (needs matplotlib)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers, not the table")
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple([whole(part) for part in text.split(",")])
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..diagnostics import figures, tables
+
+    if options.output is not None:
+        figures.check(options.output)
+    if not os.path.exists(options.config):
+        raise Failed(f"{options.config}: No such file or directory")
+    from ..torch import _widths, coordinate_check
+
+    config, limits = _widths.limited(options.config, options.layers, options.vocabulary)
+    found = coordinate_check(
+        config, options.widths, options.steps, optimizer=options.rate, seed=options.seed
+    )
+    if limits:
+        found = found._replace(scaled=f"{found.scaled}\n{limits}")
+    print(tables.as_json(found.as_dict()) if options.json else f"{found}\n", end="")
+    if options.output is not None:
+        beside = save_figure(options.output, figures.coordinates(found), found.as_dict())
+        if not options.json:
+            print(f"wrote {options.output} and {beside}")
+    return 0 if found else 1
