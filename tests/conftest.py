@@ -5,6 +5,7 @@ out, -m "not native", not skipped, where there is none), and the seeds.
 import importlib.util
 import os
 import random
+import shutil
 import signal
 import sys
 
@@ -33,6 +34,9 @@ collect_ignore_glob = [
 ]
 
 
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
@@ -46,10 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: minutes; not part of the README's test command")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "adapters" in item.path.parts:
             item.add_marker(pytest.mark.frameworks)
+    if not BROWSER:  # left out, and the first lines of the run say so
+        left = [item for item in items if item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("browser")]
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +76,8 @@ def pytest_report_header() -> list[str]:
         f"fastinit: {glob} left out, since {NEEDS[glob]} is not installed"
         for glob in collect_ignore_glob
     ]
+    if not BROWSER:
+        left_out.append("fastinit: tests marked browser left out, since chromium is not installed")
     return [
         *left_out,
         f"fastinit: engine {_engine.name()}, ISA {_engine.isa()} of {', '.join(_engine.isas())}, "
