@@ -12,7 +12,7 @@ import re
 
 import torch
 
-LARGEST = 60_000_000  # parameters; what cannot be made smaller than this is left out
+LARGEST = 130_000_000  # parameters; what cannot be made smaller than this is left out
 
 WIDTH = re.compile(
     r"hidden|width|embed|emb_|_emb$|d_model|n_embd|intermediate|ffn|d_ff|d_kv|mlp_dim|inner|"
@@ -81,8 +81,9 @@ def small(build_at, sizes):
     for width in [*widths(sizes), None]:
         try:
             make = build_at(width)
-            if count(make) > LARGEST:
-                raise NotBuilt(f"{count(make):,} parameters at its smallest")
+            size = count(make, really=width is not None)
+            if size > LARGEST:
+                raise NotBuilt(f"{size:,} values at its smallest")
             make()
             return make, width
         except NotBuilt:
@@ -92,12 +93,16 @@ def small(build_at, sizes):
     raise NotBuilt(f"{type(reason).__name__}: {' '.join(str(reason).split())[:200]}")
 
 
-def count(make):
-    """How many values the model has, by building it on the meta device where it can be."""
+def count(make, really):
+    """How many values the model has, by building it on the meta device; where that fails, `really`
+    builds it, which only a small model should be.
+    """
     try:
         with torch.device("meta"):
             model = make()
     except Exception:
+        if not really:
+            raise
         model = make()
     tensors = [*model.parameters(), *model.buffers()]
     if any(0 in tensor.shape for tensor in tensors):
@@ -179,21 +184,28 @@ def shrink_config(config, width):
 def transformers_builder(kind):
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
-    name = transformers_classes()[kind]
-    try:
-        cls, original = getattr(transformers, name), CONFIG_MAPPING[kind]()
-    except Exception as error:
-        raise NotBuilt(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    base = MODEL_MAPPING_NAMES.get(kind)
+    base = base if isinstance(base, str) or base is None else base[0]
+    names = dict.fromkeys([transformers_classes()[kind], base or transformers_classes()[kind]])
+    for name in names:  # some heads need what the default configuration leaves open
+        try:
+            cls, original = getattr(transformers, name), CONFIG_MAPPING[kind]()
 
-    def build_at(width):
-        config = copy.deepcopy(original)
-        if width is not None:
-            shrink_config(config, width)
-        return lambda: cls(copy.deepcopy(config))
+            def build_at(width, cls=cls, original=original):
+                config = copy.deepcopy(original)
+                if width is not None:
+                    shrink_config(config, width)
+                return lambda: cls(copy.deepcopy(config))
 
-    make, width = small(build_at, list(config_sizes(original)))
-    return make, f"{name}, widths / {width}" if width else f"{name}, default sizes"
+            make, width = small(build_at, list(config_sizes(original)))
+            return make, f"{name}, widths / {width}" if width else f"{name}, default sizes"
+        except Exception as error:
+            why = error
+    if isinstance(why, NotBuilt):
+        raise why
+    raise NotBuilt(f"{type(why).__name__}: {' '.join(str(why).split())[:200]}")
 
 
 # -------------------------------------------------------------------------------- timm, torchvision

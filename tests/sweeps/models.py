@@ -33,6 +33,19 @@ LIMIT = 150  # seconds for one model
 ROUTES = ("accelerate", "meta", "construction")
 SEEDS = (11, 12, 13)
 
+# What a difference or a refusal outside the plain meta route comes from.
+FIXED = "it draws from a generator with a seed of its own, so that torch gives one value always"
+NOTES = {
+    "peft/vera": FIXED,
+    "peft/pvera": FIXED,
+    "peft/randlora": FIXED,
+    "peft/tinylora": FIXED,
+    "peft/adamss": "its shapes depend on what is drawn: it clusters the weights that it adapts",
+    "peft/frod": "it asks for the nonzero elements of what is drawn",
+    "peft/shira": "it picks elements by a random permutation and asks which",
+    "peft/unilora": "it counts random indices, for which torch has no meta kernel",
+}
+
 # ------------------------------------------------------------------------------- the child process
 
 
@@ -346,6 +359,7 @@ def sweep(patterns, most):
 
 def kind_of(text):
     """A reason without the names and numbers of one model."""
+    text = re.sub(r" of \S+ or around it", " of its module or around it", text)
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "…", text)
     return re.sub(r"\d[\d,.]*", "N", text)[:150]
 
@@ -362,8 +376,8 @@ def summary(result):
         good = [row for row in rows if "not built" not in row]
         total = sum(row["values"] for row in good)
         lines.append(f"| {library} | {len(good)} | {len(rows) - len(good)} | {total:,} |")
-    lines += ["", "| library | route | equal | warned | differs | refused | failed |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    lines += ["", "| library | route | equal | warned | differs | refused | failed | not run |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
     for library in dict.fromkeys(name.split("/")[0] for name in built):
         for route in ROUTES:
             seen = Counter(
@@ -374,10 +388,27 @@ def summary(result):
             counts = [seen[one] for one in ("equal", "warned", "differs", "refused")]
             failed = seen["failed"] + seen["not built"]
             lines.append(
-                f"| {library} | {route} | " + " | ".join(map(str, [*counts, failed])) + " |"
+                f"| {library} | {route} | "
+                + " | ".join(map(str, [*counts, failed, seen["not run"]]))
+                + " |"
             )
+    lines += [
+        "",
+        "A refusal names each parameter and buffer; the reasons, and how many models have them:",
+    ]
+    lines += ["", "| route | models | reason |", "|---|---|---|"]
     for route in ROUTES:
-        bad = {n: r[route] for n, r in built.items() if r[route]["verdict"] != "equal"}
+        reasons = Counter(
+            text
+            for row in built.values()
+            if row[route]["verdict"] == "refused"
+            for text in {kind_of(one) for one in row[route]["reasons"].values()}
+        )
+        lines += [f"| {route} | {n} | {text} |" for text, n in reasons.most_common()]
+    for route in ROUTES:
+        bad = {
+            n: r[route] for n, r in built.items() if r[route]["verdict"] not in ("equal", "not run")
+        }
         if not bad:
             continue
         lines += ["", f"## {route}: not equal", "", "| model | verdict | what |", "|---|---|---|"]
@@ -389,6 +420,8 @@ def summary(result):
                 text += f"; the others: {row['others']['verdict']}"
             what = f"{key} {text}"[:240].replace("|", "\\|").replace("\n", " ")
             tail = f" (and {more} more)" if more > 0 else ""
+            if route != "meta" and name in NOTES:
+                tail += f"; {NOTES[name]}"
             lines.append(f"| {name} | {row['verdict']} | {what}{tail} |")
     left = Counter(kind_of(row["not built"]) for row in models.values() if "not built" in row)
     if left:
