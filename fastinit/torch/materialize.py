@@ -98,9 +98,8 @@ def materialize_(
         True fills real parameters and buffers too, such as to_empty() leaves them; False keeps
         them; None keeps them, but refuses those that nothing has ever written.
     buffers : str or mapping, default "restore"
-        Meta buffers get what the model's own code gives them, under every recipe. One whose code
-        was not seen is refused: a mapping of name patterns or module types gives it an initializer
-        or "leave". "leave" alone leaves all of them as they are.
+        Meta buffers get what the model's own code gives them; one whose code was not seen is
+        refused, unless a mapping gives it an initializer or "leave". "leave" alone leaves all.
     prefix : str
         Where the model lies in a larger one: ``materialize_(block, prefix="blocks.1")`` draws what
         the larger model's call would draw.
