@@ -9,16 +9,11 @@ from fastinit.diagnostics import tables
 def test_text_is_cut_in_its_first_column_to_fit():
     rows = [("model.layers.0.self_attn.q_proj", "1.5", "pass"), ("x", "-20", "fail")]
     text = tables.text(("module", "slope", "verdict"), rows, width=30)
-    assert (
-        text.splitlines()
-        == [
-            "module          slope  verdict",
-            "model.…q_proj     1.5     pass",
-            "x                 -20     fail",
-        ]
-        or max(map(len, text.splitlines())) == 30
-    )
-    assert "model" in text and "q_proj" in text and "…" in text
+    assert text.splitlines() == [
+        "module          slope  verdict",
+        "mo…attn.q_proj    1.5     pass",
+        "x                 -20     fail",
+    ]
 
 
 def test_html_escapes_what_it_shows():
