@@ -45,6 +45,8 @@ EXAMPLES: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     "lstm_bias": ((4 * 64,), {}),
     "chrono_bias": ((4 * 4096,), {"t_max": 784}),
     "prior_probability_bias": ((256,), {}),
+    "mamba_dt_bias": ((65536,), {}),
+    "rwkv7": ((1, 1, 1024), {"tensor": "x_r", "layer": 3, "layers": 12}),
     "icnr": ((256, 64, 3, 3), {"upscale": 2}),
     "idinit": ((24, 40), {}),
     "zero_hadamard": ((64, 32), {}),
@@ -156,6 +158,8 @@ MODULES = (
     ("fastinit.jax", "JAX", "Names of ``jax.nn.initializers`` with JAX's meaning."),
     ("fastinit.keras", "Keras", "Names of ``keras.initializers`` with Keras' meaning."),
     ("fastinit.checkpoint", "Checkpoints", "What ``fastinit materialize`` and ``verify`` call."),
+    ("fastinit.inspection", "Look inside", "What ``fastinit inspect``, ``audit`` and so on call."),
+    ("fastinit.diagnostics", "Diagnostics", "What an initialization does to a signal."),
 )
 
 

@@ -16,7 +16,7 @@ from ._core.stream import STREAM_VERSION
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 
 def info() -> dict[str, Any]:

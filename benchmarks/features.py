@@ -1,0 +1,180 @@
+"""The README's matrix of features: each cell is found by running the library, or cites its source.
+
+    python -P benchmarks/features.py
+        prints the table; needs torch, jax and keras
+
+tests/project/test_readme.py compares the README with it.  A cell is "yes" or "no" as a small
+program finds it here; what no program can show has a source in brackets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+COLUMNS = ("fastinit", "torch", "JAX", "Keras", "NumPy")
+SOURCES = (
+    "https://docs.pytorch.org/docs/stable/notes/randomness.html",
+    "https://github.com/jax-ml/jax/discussions/18480",
+    "https://numpy.org/neps/nep-0019-rng-policy.html",
+)
+LESS_COMMON = ("orthogonal", "sparse", "trunc_normal")
+
+
+def yes(works: Callable[[], bool]) -> str:
+    """Whether the small program returns True; an exception of the library is a "no"."""
+    try:
+        return "yes" if works() else "no"
+    except (AttributeError, NotImplementedError, TypeError, ValueError, RuntimeError):
+        return "no"
+
+
+def rows() -> list[tuple[str, ...]]:
+    import jax
+    import keras
+    import ml_dtypes
+    import numpy as np
+    import torch
+
+    import fastinit as fi
+
+    key = jax.random.key(0)
+    shape = (64, 32)
+    whole = fi.he_normal(shape, seed=0, name="w")
+
+    def fi_named() -> bool:
+        return bool((fi.he_normal(shape, seed=0, name="w") == whole).all())
+
+    def fi_part() -> bool:
+        part = fi.he_normal(shape, seed=0, name="w", region=(slice(8, 16), ...))
+        return bool((part == whole[8:16]).all())
+
+    def jax_named() -> bool:
+        first = jax.nn.initializers.he_normal()(jax.random.fold_in(key, 1), shape)
+        again = jax.nn.initializers.he_normal()(jax.random.fold_in(key, 1), shape)
+        return bool((first == again).all())
+
+    def keras_named() -> bool:
+        draw = keras.initializers.HeNormal(seed=1)
+        return bool((np.asarray(draw(shape)) == np.asarray(draw(shape))).all())
+
+    def numpy_named() -> bool:
+        first, again = (np.random.default_rng([0, 1]).standard_normal(8) for _ in range(2))
+        return bool((first == again).all())
+
+    def torch_named() -> bool:
+        generator = torch.Generator().manual_seed(0)
+        first, again = (
+            torch.nn.init.kaiming_normal_(torch.empty(shape), generator=generator)
+            for _ in range(2)
+        )
+        return bool((first == again).all())
+
+    def torch_bf16() -> bool:
+        """Whether bfloat16 normals are the float32 ones rounded, tails included."""
+        wide, narrow = torch.empty(4096), torch.empty(4096, dtype=torch.bfloat16)
+        wide.normal_(generator=torch.Generator().manual_seed(0))
+        narrow.normal_(generator=torch.Generator().manual_seed(0))
+        return bool((wide.bfloat16() == narrow).all())
+
+    def jax_bf16() -> bool:
+        wide = jax.random.normal(key, (4096,), "float32")
+        return bool((wide.astype("bfloat16") == jax.random.normal(key, (4096,), "bfloat16")).all())
+
+    def keras_bf16() -> bool:
+        draw = keras.initializers.RandomNormal(seed=1)
+        wide, narrow = np.asarray(draw((4096,))), np.asarray(draw((4096,), dtype="bfloat16"))
+        return bool((wide.astype(ml_dtypes.bfloat16) == narrow).all())
+
+    def fi_bf16() -> bool:
+        wide = fi.normal((4096,), seed=0)
+        narrow = fi.normal((4096,), seed=0, dtype="bfloat16")
+        return bool((wide.astype(ml_dtypes.bfloat16) == narrow).all())
+
+    def torch_float8() -> bool:
+        torch.empty(8, dtype=torch.float8_e4m3fn).normal_()
+        return True
+
+    def jax_float8() -> bool:
+        jax.nn.initializers.normal()(key, (8,), "float8_e4m3fn")
+        return True
+
+    def keras_float8() -> bool:
+        keras.initializers.RandomNormal()((8,), dtype="float8_e4m3fn")
+        return True
+
+    return [
+        (
+            "the numbers are a function of seed and name, not of the calls before",
+            yes(fi_named),
+            yes(torch_named),
+            yes(jax_named) + " (keys)",
+            yes(keras_named) + " (a seed each)",
+            yes(numpy_named) + " (a seed each)",
+        ),
+        (
+            "a part of a tensor drawn alone equals the whole",
+            yes(fi_part),
+            "no way found",
+            "in a sharded array [2]",
+            "no way found",
+            "no way found",
+        ),
+        (
+            "the numbers are promised for future versions",
+            yes(lambda: fi.STREAM_VERSION == 1),
+            "no [1]",
+            "no [2]",
+            "no promise found",
+            "`RandomState` alone [3]",
+        ),
+        (
+            "bfloat16 normals are float32 normals rounded, tails included",
+            yes(fi_bf16),
+            yes(torch_bf16),
+            yes(jax_bf16),
+            yes(keras_bf16),
+            "no bfloat16",
+        ),
+        (
+            "float8 normals",
+            yes(lambda: fi.normal((8,), dtype="float8_e4m3fn", seed=0).shape == (8,)),
+            yes(torch_float8),
+            yes(jax_float8),
+            yes(keras_float8),
+            "no float8",
+        ),
+        (
+            "fills memory that exists",
+            yes(lambda: bool(fi.normal(out=np.empty(8), seed=0).any())),
+            yes(lambda: bool(torch.empty(8).normal_().any())),
+            "no (arrays are immutable)",
+            "no",
+            yes(lambda: bool(np.random.default_rng(0).standard_normal(out=np.empty(8)).any())),
+        ),
+        (
+            "orthogonal, sparse and truncated initializers",
+            yes(lambda: all(map(callable, (fi.orthogonal, fi.sparse, fi.truncated_normal)))),
+            yes(lambda: all(hasattr(torch.nn.init, f"{name}_") for name in LESS_COMMON)),
+            "no sparse" if not hasattr(jax.nn.initializers, "sparse") else "yes",
+            "no sparse" if not hasattr(keras.initializers, "Sparse") else "yes",
+            yes(lambda: hasattr(np.random, "orthogonal")),
+        ),
+    ]
+
+
+def table() -> list[str]:
+    """Lines of Markdown."""
+    lines = ["| | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows()]
+    for number, source in enumerate(SOURCES, 1):
+        lines = [line.replace(f"[{number}]", f"[[{number}]]({source})") for line in lines]
+    return lines
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(table()) + "\n")
