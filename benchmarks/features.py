@@ -69,8 +69,7 @@ def rows() -> list[tuple[str, ...]]:
     def torch_named() -> bool:
         generator = torch.Generator().manual_seed(0)
         first, again = (
-            torch.nn.init.kaiming_normal_(torch.empty(shape), generator=generator)
-            for _ in range(2)
+            torch.nn.init.kaiming_normal_(torch.empty(shape), generator=generator) for _ in range(2)
         )
         return bool((first == again).all())
 

@@ -25,7 +25,7 @@ def laws(model: nn.Module, recipe: Recipe = None, *, prefix: str = "") -> list[L
     model : torch.nn.Module
         On the meta device or real; it is not changed, and its values are not read.
     recipe : mapping, callable or construction, optional
-        As materialize_ takes it. None is what the modules' own code does; a construction() adds
+        As `materialize_` takes it. None is what the modules' own code does; a construction() adds
         what constructors do beyond reset_parameters.
     prefix : str
         Where the model lies in a larger one.
