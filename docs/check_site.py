@@ -59,9 +59,14 @@ def dead_links(page: Page, root: pathlib.Path, address: str) -> list[str]:
     ]
 
 
+def report(page: Page, found: list[str], error: object) -> None:
+    """Note an error that a script of the page raised."""
+    found.append(f"{page.url}: {error}")
+
+
 def main() -> int:
     root = pathlib.Path(sys.argv[1]).resolve()
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     pages = [path for path in sorted(root.rglob("*.html")) if "_static" not in path.parts]
     found: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
@@ -72,7 +77,7 @@ def main() -> int:
         for width, height, scheme in SCREENS:
             size = {"width": width, "height": height}
             page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
-            page.on("pageerror", lambda error, page=page: found.append(f"{page.url}: {error}"))
+            page.on("pageerror", partial(report, page, found))
             for path in pages:
                 page.goto(address + path.relative_to(root).as_posix())
                 wrong = problems(page, scheme)

@@ -52,8 +52,8 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
     each belongs to the thread that opened it. No fill is skipped, not even one that a later fill
     overwrites. torch.randn, rand, normal and their like are drawn here too. Constants, other laws
     (``exponential_``, randint, ...), other devices and complex tensors are left to torch; meta
-    tensors stay as they are. ``as block`` gives counts: ``.fills`` and ``.values`` drawn here, ``.left``
-    (by name) the draws that torch made.
+    tensors stay as they are. ``as block`` gives counts: ``.fills`` and ``.values`` drawn here,
+    ``.left`` (by name) the draws that torch made.
 
     Examples
     --------

@@ -1,5 +1,5 @@
-"""The README says what is so: its example prints what stands below it, its chart, ratios and matrix are
-what the programs write, its links lead somewhere, its length is kept.
+"""The README says what is so: its example prints what stands below it, its chart, ratios and
+matrix are what the programs write, its links lead somewhere, its length is kept.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from fastinit._laws import Law, law
 from fastinit.inspection import report
 from fastinit.inspection.statistics import statistics
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 browser = pytest.mark.browser
 
 
