@@ -1,7 +1,7 @@
-"""Builds the one extension, fastinit._native; everything else about the package stands in
+"""Builds the one extension, fastinit._native; everything else about the package is in
 pyproject.toml.
 
-Without a working compiler the package installs all the same and runs on the reference engine (the
+Without a working compiler the package still installs, and runs on the reference engine (the
 same bits, slower); FASTINIT_REQUIRE_NATIVE=1 makes a failed build an error instead.
 """
 

@@ -1,6 +1,6 @@
 /* The whole C surface between the kernels (src/isa), the dispatch (src/dispatch.c) and the Cython
  * module (src/_native.pyx). Knows no initializer, no shape and no Python.  What the draws compute
- * stands in src/kernel/ and fastinit/stream-v1.md. */
+ * is defined in src/kernel/ and fastinit/stream-v1.md. */
 #ifndef FASTINIT_H
 #define FASTINIT_H
 
@@ -28,12 +28,12 @@ typedef struct {
     uint64_t seed, stream;
     uint32_t plane;
     double parameters[FI_PARAMETERS];
-    /* whether float32 may be stored past the caches, into memory that is larger than they are */
+    /* whether float32 may use non-temporal stores, into memory that is larger than the caches */
     int non_temporal;
 } fi_draw;
 
 /* Draw `tiles` whole tiles from number `first` on into contiguous memory of any alignment.  The
- * caller sees to it that no run of tiles crosses a multiple of 2^28, where the low word of the
+ * caller ensures that no run of tiles crosses a multiple of 2^28, where the low word of the
  * block counter would carry. */
 typedef void (*fi_tiles)(const fi_draw *draw, uint64_t first, size_t tiles, void *out);
 

@@ -34,7 +34,7 @@ collect_ignore_glob = [
 ]
 
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def pytest_configure(config: pytest.Config) -> None:

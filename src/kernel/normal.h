@@ -60,7 +60,7 @@ OP void sincos_f32(I b, F *cosine, F *sine) {
     F w = f_add(g, f_set1(ANGLE_S1));     /* bits: */
     o = f_mul(o, w);                      /* bits: */
     o = f_mul(o, y);                      /* bits: */
-    /* The nearest quarter turn q stands in the top bits of b + 2^29: odd swaps, q = 1, 2 turns the
+    /* The nearest quarter turn q is in the top bits of b + 2^29: odd swaps, q = 1, 2 turns the
      * cosine's sign and q = 2, 3 the sine's. */
     I quarter = i_add(b, i_set1(0x20000000u));
     MF odd = i_negative(i_shl(quarter, 1));

@@ -1,5 +1,5 @@
 /* Philox4x32-10, LANES blocks at a time.  No include guards: included once per ISA. Each 32-bit
- * word sits in a 64-bit lane whose high half is rubbish (the multiply reads only the low half): a
+ * word sits in a 64-bit lane whose high half is undefined (the multiply reads only the low half): a
  * round is two multiplies, two shifts and two three-way xors, and no shuffle.  Blocks 0, 2, 4, ...
  * of a group are in one vector and 1, 3, 5, ... in another, so that the merge at the end is in lane
  * order. */

@@ -49,7 +49,7 @@ OP F i_to_f(I a) { return _mm512_cvtepi32_ps(a); }
 OP F i_as_f(I a) { return _mm512_castsi512_ps(a); }
 OP I f_as_i(F a) { return _mm512_castps_si512(a); }
 OP void i_store32(void *p, I a) { _mm512_storeu_si512(p, a); }
-/* Past the caches, to multiples of 64 bytes.  Tested at every store although it holds: GCC then
+/* Non-temporal, to multiples of 64 bytes.  Tested at every store although it holds: GCC then
  * keeps the values in registers; without the test it collects eight vectors on the stack first, and
  * uniform takes 16.3 ms in place of 14.5. */
 #define HAS_NON_TEMPORAL_STORE 1
