@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import _adapters
+from .. import _adapters, _complex
 from .._core import dtypes, fill
 from .._core.draws import Draw
 from .._core.dtypes import DType
+from .._core.fill import Rule
 from . import _memory
 from ._translate import Call, Fallback
 
@@ -25,6 +26,8 @@ Take = Callable[[torch.Generator | None], tuple[int, int]]  # generator → (see
 
 # These draw nothing, so they take no number from a generator.
 CONSTANT = frozenset(("constant", "eye", "dirac"))
+# Without a complex form: torch refuses it too, but in sparse_, whose rule is no plain draw.
+_REAL_ONLY = frozenset(("truncated_normal", "orthogonal", "sparse"))
 _scratch = threading.local()
 
 
@@ -50,25 +53,20 @@ def from_generator(generator: torch.Generator | None) -> tuple[int, int]:
     return seed_from(generator), 0
 
 
-def decide(
-    initializer: str,
-    arguments: dict[str, Any],
-    shape: tuple[int, ...],
-    dtype: DType,
-    fallback: Fallback,
-) -> Any:
-    """The Draw or Write of an initializer; where torch rejects the same arguments, torch's error is
+def decide(rule: Rule, call: Call, shape: tuple[int, ...], dtype: DType) -> Any:
+    """The Draw or Write of a call; where torch rejects the same arguments, torch's error is
     raised.
     """
     try:
-        return fill.decide(_adapters.rule(initializer), shape, dtype, arguments)
+        return fill.decide(rule, shape, dtype, call.arguments)
     except (TypeError, ValueError):
         if dtype in (dtypes.FLOAT8_E4M3FN, dtypes.FLOAT8_E5M2):
             raise  # torch draws none of these and would reject the dtype
-        nothing = torch.empty((0, *shape[1:]), dtype=getattr(torch, dtype.name), device="cpu")
+        given = call.tensor
+        nothing = torch.empty((0, *given.shape[1:]), dtype=given.dtype, device="cpu")
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            fallback(nothing)  # draws nothing, checks everything
+            call.fallback(nothing)  # draws nothing, checks everything
         raise
 
 
@@ -79,7 +77,7 @@ def draw(call: Call, take: Take) -> Tensor:
     check.  Torch itself fills what has no memory of its own to write: subclasses that keep their
     values elsewhere, sparse layouts, tensors inside torch.func transforms.
     """
-    tensor, initializer, arguments, generator, fallback = call
+    tensor, initializer, _, generator, fallback = call
     if initializer is None:
         return fallback(tensor)  # type: ignore[no-any-return]
     plain = _memory.is_plain(type(tensor))
@@ -91,11 +89,11 @@ def draw(call: Call, take: Take) -> Tensor:
     if initializer in CONSTANT and (dtype is None or (plain and not tensor.is_cpu)):
         return _by_torch(tensor, fallback)
     if dtype is None:
-        raise _memory.unsupported(tensor)
+        return _draw_parts(call, take)
     shape = tuple(tensor.shape)
     if 0 in shape:
         return _by_torch(tensor, fallback) if plain else tensor
-    result = decide(initializer, arguments, shape, dtype, fallback)
+    result = decide(_adapters.rule(initializer), call, shape, dtype)
 
     def numbers() -> tuple[int, int]:
         return (0, 0) if initializer in CONSTANT else take(generator)
@@ -110,6 +108,26 @@ def draw(call: Call, take: Take) -> Tensor:
         tensor, dtype, lambda view: _memory.write(view, dtype, result, *numbers())
     ):
         return _by_torch(tensor, fallback)
+    return tensor
+
+
+def _draw_parts(call: Call, take: Take) -> Tensor:
+    """draw() of a complex tensor: of its real view, whose last axis is 2, as torch does it."""
+    tensor, initializer, _, generator, fallback = call
+    dtype = _complex.parts_of(str(tensor.dtype).removeprefix("torch."))
+    if dtype is None or initializer in _REAL_ONLY or not _memory.is_plain(type(tensor)):
+        raise _memory.unsupported(tensor)
+    if 0 in tensor.shape or not _memory.has_elements(tensor):
+        return _by_torch(tensor, fallback)
+    if tensor.is_conj() or tensor.is_neg():  # its memory holds other numbers
+        values = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+        with torch.no_grad():
+            return tensor.copy_(_draw_parts(call._replace(tensor=values), take))
+    rule = _complex.parts_rule(_adapters.rule(initializer))  # type: ignore[arg-type]
+    # Not .data: detach() keeps autograd's count of writes in common.
+    parts = torch.view_as_real(tensor.detach())
+    result = decide(rule, call, tuple(parts.shape), dtype)
+    _memory.into(parts, dtype, lambda view: _memory.write(view, dtype, result, *take(generator)))
     return tensor
 
 

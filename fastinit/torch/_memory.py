@@ -171,8 +171,10 @@ def has_elements(tensor: torch.Tensor) -> bool:
 def unsupported(tensor: torch.Tensor) -> NotImplementedError:
     """torch's own class of error for a dtype that has no draw, with the allowed dtypes."""
     why = (
-        "complex dtypes have no draw: fill its .real and .imag views, each with 1/√2 of the std "
-        "(gain=√½, or std/√2), or E|w|² is twice what the initializer promises"
+        "of complex tensors only plain ones of complex64 and complex128 have a draw, by normal_, "
+        "uniform_, xavier_*_ and kaiming_*_ of fastinit.torch.init; else fill its .real and .imag "
+        "views, each with 1/√2 of the std (gain=√½, or std/√2), or E|w|² is twice what the "
+        "initializer promises"
         if tensor.dtype.is_complex
         else "it has no draw"
     )

@@ -63,6 +63,7 @@ def uniform_(
     ----------
     tensor : torch.Tensor
         Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+        A complex one must be plain; both parts have the bounds.
     a, b : float
         The bounds.
     generator : torch.Generator, optional
@@ -90,6 +91,7 @@ def normal_(
     ----------
     tensor : torch.Tensor
         Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+        A complex one must be plain; its parts share the variance, and both have the mean.
     mean, std : float
         Mean and standard deviation; std >= 0.
     generator : torch.Generator, optional
@@ -268,6 +270,7 @@ def xavier_uniform_(
     ----------
     tensor : torch.Tensor
         Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+        A complex one must be plain; both parts have the bounds.
     gain : float
         A factor; >= 0.
     generator : torch.Generator, optional
@@ -293,6 +296,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     ----------
     tensor : torch.Tensor
         Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+        A complex one must be plain; its parts share the variance, and both have the mean.
     gain : float
         A factor; >= 0.
     generator : torch.Generator, optional
@@ -324,6 +328,7 @@ def kaiming_uniform_(
     ----------
     tensor : torch.Tensor
         Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+        A complex one must be plain; both parts have the bounds.
     a : float
         The negative slope; used with leaky_relu only.
     mode : {'fan_in', 'fan_out'}
@@ -360,6 +365,7 @@ def kaiming_normal_(
     ----------
     tensor : torch.Tensor
         Filled in place, as under no_grad: of a floating dtype, on any device, plain or a DTensor.
+        A complex one must be plain; its parts share the variance, and both have the mean.
     a : float
         The negative slope; used with leaky_relu only.
     mode : {'fan_in', 'fan_out'}

@@ -244,9 +244,13 @@ def test_integer_tensors_are_refused_with_torchs_class_and_by_name(name, dtype):
     )
 
 
-def test_complex_tensors_are_refused_by_name():
-    with pytest.raises(NotImplementedError, match=r"complex64.*\.real and \.imag"):
-        fit.normal_(torch.empty(3, dtype=torch.complex64))
+@pytest.mark.filterwarnings("ignore:ComplexHalf support")
+@pytest.mark.parametrize("name", ["trunc_normal_", "orthogonal_", "sparse_"])
+def test_functions_that_refuse_complex_tensors_say_what_to_do(name):
+    with pytest.raises(NotImplementedError, match=r"complex64.*normal_.*\.real and \.imag"):
+        call(name, torch.empty(3, 3, dtype=torch.complex64))
+    with pytest.raises(NotImplementedError, match=r"complex32.*\.real and \.imag"):
+        fit.normal_(torch.empty(3, dtype=torch.complex32))
 
 
 def test_overlapping_tensors_are_refused_as_by_torch():
