@@ -201,7 +201,7 @@ def compare(
     >>> small.forward[-1] < 1e-14, good.forward[-1] > 0.1
     (True, True)
     """
-    chosen = _choices(initializers)
+    chosen = choices(initializers)
     if isinstance(activations, str):
         activations = activations.split(",")
     functions = [activation(name.strip()) for name in activations]
@@ -234,7 +234,8 @@ class Initializer(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-def _choices(given: Choice | Sequence[Choice]) -> list[Initializer]:
+def choices(given: Choice | Sequence[Choice]) -> list[Initializer]:
+    """The initializers that a caller chose, looked up and with their arguments checked."""
     one = isinstance(given, str) or callable(given)
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping):
         one = True

@@ -78,7 +78,7 @@ def test_residual_stacks_grow_where_plain_ones_fade():
     ],
 )
 def test_the_second_moment_is_that_of_the_law(initializer, power):
-    (one,) = module._choices(initializer)
+    (one,) = module.choices(initializer)
     drawn = np.mean(one.function((20, 40), seed=0, **one.arguments) ** 2.0)
     found = module.second_moment(one)("w", (20, 40))
     assert found == pytest.approx(drawn, rel=0.1)
