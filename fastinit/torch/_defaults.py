@@ -135,7 +135,7 @@ def _reset(log: Log, module: nn.Module, method: Callable[..., Any] | None) -> No
         _attempt(log, module, what, lambda: _wrapped.reset(module, method))
 
 
-def _pretrained_model() -> Any:
+def pretrained_model() -> Any:
     """transformers' class, where transformers is imported."""
     return getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
 
@@ -152,7 +152,7 @@ def with_init_weights(model: nn.Module) -> list[str]:
     It is never called here: its arguments and its place in the order are its constructor's alone.
     That of transformers loads and ties, and calls the _init_weights that is run.
     """
-    base = _pretrained_model()
+    base = pretrained_model()
     kinds = {
         type(module) for module in model.modules() if base is None or not isinstance(module, base)
     }
@@ -169,7 +169,7 @@ def _init_weights(log: Log, model: nn.Module) -> None:
     children for the mark.  Of a PEFT adapter only the base layer counts: the rest was made after
     transformers had initialized the model, so that _init_weights never saw it.
     """
-    base, adapter = _pretrained_model(), _adapter_layer()
+    base, adapter = pretrained_model(), _adapter_layer()
     if base is None:
         return
     marked: list[nn.Module] = []
@@ -201,7 +201,7 @@ def _tied(model: nn.Module, parameters: list[Named]) -> tuple[list[Site], list[S
     (CamemBERT's decoder, which comes before its embedding), and all places but the one that is
     kept.
     """
-    base, given = _pretrained_model(), set()
+    base, given = pretrained_model(), set()
     for owner in model.modules() if base is not None else ():
         if isinstance(owner, base):
             for name in getattr(owner, "all_tied_weights_keys", None) or ():

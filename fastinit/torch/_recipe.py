@@ -26,6 +26,7 @@ from . import _defaults, _memory, _names
 from ._defaults import Record
 from ._names import Named
 from ._prove import Fill, View, prove
+from ._rebuilt import rebuilt
 from ._replay import Run, Unrunnable, is_draw
 from .construct import construction
 
@@ -110,6 +111,8 @@ def plan(
     plans, uncovered = [], {}
     for item in parameters:
         setting, mine = chosen.get(item.name), own.get(item.name)
+        if item.name in kept and (setting is not None or not item.tensor.numel()):
+            continue
         if not item.tensor.numel():
             plans.append(Plan(item.name, [], []))
         elif setting is not None:
@@ -124,8 +127,6 @@ def plan(
             plans.append(mine)
         else:
             uncovered[item.name] = mine or _unwritten(item)
-    if not (uncovered or warned or made) and record is not None:
-        _warn_of_unseen(left, record)
     restored = []
     for item in buffers:
         setting, mine = chosen.get(item.name), own.get(item.name)
@@ -140,7 +141,61 @@ def plan(
                 "the code that was recorded does not write it; what a constructor computes, only "
                 "construction() sees"
             )
+    if uncovered and made is None:
+        free = {item.name for item in (*parameters, *buffers)} - kept
+        free -= {name for name, setting in chosen.items() if setting is not None}
+        again = _again(model, parameters, buffers, uncovered, free, prefix, kept)
+        given = {one.name: one for one in plans} | again
+        plans = [given[item.name] for item in parameters if item.name in given]
+        given = {one.name: one for one in restored} | again
+        restored = [given[item.name] for item in buffers if item.name in given]
+        uncovered = {name: why for name, why in uncovered.items() if name not in again}
+        left = [item for item in left if item.name not in again]
+    if not (any(item.name in uncovered for item in parameters) or warned or made) and record:
+        _warn_of_unseen(left, record)
     return plans, restored, uncovered
+
+
+def _again(
+    model: nn.Module,
+    parameters: list[Named],
+    buffers: list[Named],
+    uncovered: dict[str, str],
+    free: set[str],
+    prefix: str,
+    kept: frozenset[str],
+) -> dict[str, Plan]:
+    """What the constructor of a transformers model, run once more, gives those that nothing else
+    covers, and all that no rule speaks for (`free`): what it writes by .data over a module's own
+    fill leaves no trace either.  With a warning, for nobody can see what was done since.
+    """
+    found = rebuilt(model, prefix, kept)
+    if found is None:
+        return {}
+    record, names = found
+    asked = names & {*free, *uncovered}
+    others = {item.name for item in (*parameters, *buffers)} - asked
+    own = _own(record, parameters, buffers, others)
+    plans = {name: one for name, one in own.items() if isinstance(one, Plan)}
+    newly = plans.keys() & uncovered.keys()
+    if not newly:
+        return {}
+    # Real ones that are not kept are written or compared because the caller asks for it.
+    unseen = [
+        item.name
+        for item in (*parameters, *buffers)
+        if item.name in newly and (item.tensor.is_meta or item.name in kept)
+    ]
+    if unseen:
+        more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+        warnings.warn(
+            f"{', '.join(unseen[:5])}{more} get what {type(model).__name__}(config), run once "
+            "more, gives them: on the meta device constructors leave no values, and neither does "
+            "code after them that assigns a tensor or writes to .data. To record all of it, build "
+            "the model inside fastinit.torch.construction(), and give that as the recipe",
+            stacklevel=4,  # of materialize_'s caller
+        )
+    return plans
 
 
 def buffer_rules(

@@ -121,6 +121,10 @@ def materialize_(
     shard. What no initializer gives (a log of a uniform) torch computes, whole on every rank, from
     draws of streams "A_log[0]", ... (Report.computed).
 
+    Where a transformers model has values that only its constructor gives, and is otherwise as
+    ``type(model)(model.config)`` builds it, that is run once more on the meta device for them, with
+    a warning.
+
     Examples
     --------
     >>> with torch.device("meta"):
@@ -162,7 +166,9 @@ def materialize_(
         buffer_rules,
     )
     by_name = {plan.name: plan for plan in plans}
-    todo = [one for one in todo if _values.is_meta(one.tensor) or overwrite or one.name in by_name]
+    todo = [
+        one for one in parameters if _values.is_meta(one.tensor) or overwrite or one.name in by_name
+    ]
     # What cannot be drawn and has no rule is left and reported, such as packed integers.
     left = [item for item in todo if item.name in uncovered and not _can_be_drawn(item.tensor)]
     untouched = {item.name for item in left}
@@ -257,7 +263,9 @@ def verify_(
     """
     parameters = _names.parameters(model, prefix)
     seed = check_seed(seed)
-    plans, _, uncovered = _recipe.plan(model, parameters, [], recipe, prefix=prefix)
+    # With the buffers, for where nothing covers one _recipe.py asks the constructor, of all.
+    buffers = _names.buffers(model, prefix)
+    plans, _, uncovered = _recipe.plan(model, parameters, buffers, recipe, prefix=prefix)
     by_name = {plan.name: plan for plan in plans}
     equal, different, skipped = [], {}, []
     for item in parameters:

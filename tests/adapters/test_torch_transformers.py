@@ -5,6 +5,7 @@ construction.
 import math
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -197,27 +198,30 @@ def test_state_space_models_compute_what_no_initializer_stands_for(name):
     assert model(torch.arange(10)[None], labels=torch.arange(10)[None]).loss.isfinite()
 
 
-@pytest.mark.parametrize("name", ["ViTMAEModel", "XLNetModel", "CLIPModel"])
+BLOCKS = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+IMAGE = {**BLOCKS, "image_size": 32, "patch_size": 8}
+CONSTRUCTING = {
+    "ViTMAEModel": lambda: transformers.ViTMAEConfig(**IMAGE),
+    "XLNetModel": lambda: transformers.XLNetConfig(
+        vocab_size=99, d_model=64, n_layer=2, n_head=4, d_inner=96
+    ),
+    "CLIPModel": lambda: transformers.CLIPConfig(
+        text_config={**BLOCKS, **SMALL}, vision_config=IMAGE
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONSTRUCTING)
 def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
     """ViT-MAE fills a view and asks its children whether they are done; XLNet makes parameters by
     torch.Tensor(n), which no device reaches; CLIP's scale is a constant of its constructor.
     """
-    small = {
-        "hidden_size": 64,
-        "intermediate_size": 96,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }
-    image = {**small, "image_size": 32, "patch_size": 8}
-    config = {
-        "ViTMAEModel": lambda: transformers.ViTMAEConfig(**image),
-        "XLNetModel": lambda: transformers.XLNetConfig(
-            vocab_size=99, d_model=64, n_layer=2, n_head=4, d_inner=96
-        ),
-        "CLIPModel": lambda: transformers.CLIPConfig(
-            text_config={**small, **SMALL}, vision_config=image
-        ),
-    }[name]()
+    config = CONSTRUCTING[name]()
     torch.manual_seed(1)
     plain = getattr(transformers, name)(config)
     with fit.construction() as made:
@@ -227,6 +231,136 @@ def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
     assert report.skipped == () and fit.verify_(model, made, seed=1)
     for one, two in zip(plain.modules(), model.modules(), strict=True):
         assert one.__dict__.get("_is_hf_initialized") == two.__dict__.get("_is_hf_initialized")
+
+
+def _on_meta_and_recorded(name):
+    """The model on the meta device, and the one that construction() makes whole."""
+    make = getattr(transformers, name)
+    with torch.device("meta"):
+        model = make(CONSTRUCTING[name]())
+    with fit.construction() as made:
+        whole = make(CONSTRUCTING[name]())
+    fit.materialize_(whole, made, seed=1)
+    return model, whole
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("ViTMAEModel", "embeddings.cls_token"),  # drawn by a constructor
+        ("ViTMAEModel", "embeddings.position_embeddings"),  # a table from NumPy
+        ("XLNetModel", "mask_emb"),  # torch.Tensor(n), real on every device
+        ("CLIPModel", "logit_scale"),  # a constant
+    ],
+)
+def test_what_plain_meta_loses_a_second_constructor_gives_with_a_warning(name, left):
+    model, whole = _on_meta_and_recorded(name)
+    config, state = model.config.to_dict(), torch.random.get_rng_state()
+    with pytest.warns(UserWarning, match=rf"{left}.* get what {name}\(config\), run once more"):
+        report = fit.materialize_(model, seed=1)
+    assert left in {line.name for line in report.filled} | set(report.computed)
+    assert report.unknown == report.skipped == ()
+    ours, theirs = model.state_dict(), whole.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
+    for one, two in zip(model.buffers(), whole.buffers(), strict=True):
+        assert torch.equal(one, two)
+    assert fit.verify_(model, seed=1)  # and says nothing
+    assert model.config.to_dict() == config
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+class _Tabled(transformers.PreTrainedModel):
+    """Buffers of every kind that a constructor leaves: computed, unsaved, of NumPy."""
+
+    config_class = transformers.PretrainedConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        angles = np.arange(12.0, dtype="f4").reshape(3, 4) / 7
+        self.register_buffer("table", torch.tensor(np.sin(angles)))
+        self.register_buffer("ids", torch.arange(5).expand(1, -1), persistent=False)
+        self.scale = torch.nn.Parameter(torch.tensor(2.5))
+        self.gain = torch.nn.Parameter(torch.full((3,), 0.5))
+        self.gain.data.mul_(3.0)
+        self.head = torch.nn.Linear(4, 3)
+        self.head.weight.data.copy_(torch.from_numpy(np.cos(angles)))
+        self.post_init()
+
+    def _init_weights(self, module):
+        pass
+
+
+def _tabled():
+    with torch.device("meta"):
+        return _Tabled(transformers.PretrainedConfig())
+
+
+def test_a_second_constructor_gives_buffers_and_what_is_written_through_data():
+    model = _tabled()
+    with pytest.warns(UserWarning, match=r"scale, gain, table, ids get what _Tabled"):
+        fit.materialize_(model, seed=1)
+    plain = _Tabled(transformers.PretrainedConfig())
+    for name in ("table", "ids", "scale", "gain"):
+        assert torch.equal(getattr(model, name), getattr(plain, name)), name
+    assert torch.equal(model.head.weight, plain.head.weight)  # its own code would draw it
+    assert model.head.bias.any()
+
+
+def _written_later(model):
+    with torch.no_grad():
+        model.scale.fill_(1.0)
+
+
+def _another_shape(model):
+    model.gain = torch.nn.Parameter(torch.empty(4, device="meta"))
+
+
+def _another_dtype(model):
+    model.bfloat16()
+
+
+def _another_module(model):
+    model.more = torch.nn.Identity()
+
+
+def _another_config(model):
+    model.config = None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_written_later, _another_shape, _another_dtype, _another_module, _another_config],
+)
+def test_a_model_that_is_not_as_its_constructor_leaves_it_is_refused_by_name(change):
+    model = _tabled()
+    change(model)
+    # Where a single parameter differs, what is said of the others is a warning before the error.
+    with (
+        pytest.raises(ValueError, match=r"scale: no reset_parameters"),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message=".*run once more")
+        fit.materialize_(model, seed=1)
+    assert model.scale.is_meta and model.table.is_meta
+
+
+@pytest.mark.parametrize("real", [("mask_emb", "layer.0.rel_attn.q"), ("word_embedding.weight",)])
+def test_parameters_that_were_loaded_are_never_drawn_over(real):
+    """Loaded memory has the version of memory that nothing has written."""
+    model, whole = _on_meta_and_recorded("XLNetModel")
+    for name, one in model.named_parameters():
+        if not one.is_meta and name not in real:
+            path, _, attribute = name.rpartition(".")
+            empty = torch.nn.Parameter(torch.empty_like(one, device="meta"))
+            setattr(model.get_submodule(path), attribute, empty)
+    held = {name: whole.get_parameter(name).detach().clone() for name in real}
+    loaded = {name: values.clone() for name, values in held.items()}
+    model.load_state_dict(loaded, strict=False, assign=True)
+    with pytest.raises(ValueError, match="real memory that nothing has written"):
+        fit.materialize_(model, seed=2)
+    for name, values in held.items():
+        assert torch.equal(model.get_parameter(name), values)
 
 
 def test_what_is_written_after_a_transformers_constructor_has_the_last_word():
@@ -296,8 +430,15 @@ def test_a_bias_tied_to_a_constant_of_the_constructor_is_not_the_layers_own_draw
     config.attention_window = [4]
     with torch.device("meta"):
         model = transformers.LongformerForMaskedLM(config)
+    with pytest.warns(UserWarning, match=r"lm_head\.bias get what LongformerForMaskedLM"):
+        fit.materialize_(model)
+    assert model.lm_head.decoder.bias is model.lm_head.bias and not model.lm_head.bias.any()
+    with torch.device("meta"):
+        model = transformers.LongformerForMaskedLM(config)
+    model.config.vocab_size += 1  # its constructor would make another model
     with pytest.raises(ValueError, match=r"lm_head\.bias: no reset_parameters or _init_weights"):
         fit.materialize_(model)
+    model.config.vocab_size -= 1
     with fit.construction() as made:
         model = transformers.LongformerForMaskedLM(config)
     fit.materialize_(model, made)
@@ -381,13 +522,18 @@ def test_parameters_that_xlnet_makes_as_real_memory_are_refused_or_filled(determ
                 transformers.XLNetConfig(d_model=64, n_layer=1, n_head=4, d_inner=96, vocab_size=50)
             )
 
-    with pytest.raises(ValueError, match=r"rel_attn\.q: it is real memory.*overwrite=True"):
-        fit.materialize_(make())
-    model = make()
-    fit.materialize_(model, overwrite=True)
     name = "layer.0.rel_attn.q"
-    drawn = fi.normal((64, 4, 16), std=0.02, seed=0, name=name)
-    assert torch.equal(model.get_parameter(name), torch.from_numpy(drawn))
+    drawn = torch.from_numpy(fi.normal((64, 4, 16), std=0.02, seed=0, name=name))
+    model = make()
+    model.config.n_layer = 2  # its constructor would make another model
+    with pytest.raises(ValueError, match=r"rel_attn\.q: it is real memory.*overwrite=True"):
+        fit.materialize_(model)
+    fit.materialize_(model, overwrite=True)
+    assert torch.equal(model.get_parameter(name), drawn)
+    model = make()
+    with pytest.warns(UserWarning, match=r"layer\.0\.rel_attn\.q, .* get what XLNetModel"):
+        fit.materialize_(model)
+    assert torch.equal(model.get_parameter(name), drawn)
 
 
 def test_a_materialized_llama_computes():
