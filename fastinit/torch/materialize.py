@@ -76,13 +76,14 @@ def materialize_(
     model : torch.nn.Module
         Changed in place.
     recipe : mapping, callable, construction or pair, optional
-        None is what the modules' own code does (reset_parameters, transformers' _init_weights). A
-        construction() adds what constructors do beyond that. A mapping has name patterns (fnmatch)
-        or module types as keys, the first match counts, "default" is the module's own. A callable
-        takes (name, parameter). In a pair (mapping or callable, construction) the construction
-        says what the first leaves open. An initializer is a name, a function, a number, (name,
-        arguments) or {"initializer": name, ...}; for a type also {"weight": ..., ...}. The argument
-        ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's gates, a packed qkv.
+        None is what the modules' own code does (reset_parameters, transformers' _init_weights, and
+        with a warning its constructor, run once more on the config). A construction() adds what
+        constructors do beyond that. A mapping has name patterns (fnmatch) or module types as keys,
+        the first match counts, "default" is the module's own. A callable takes (name, parameter).
+        In a pair (mapping or callable, construction) the construction says what the first leaves
+        open. An initializer is a name, a function, a number, (name, arguments) or {"initializer":
+        name, ...}; for a type also {"weight": ..., ...}. The argument ``blocks=4`` fills four equal
+        blocks of rows, each alone: an LSTM's gates, a packed qkv.
     seed : int, optional
         One for all, and 0 by default, as in all that fills whole models. None draws one, on a
         single rank only.
@@ -106,8 +107,7 @@ def materialize_(
     threads : int, optional
         At most so many; None is fastinit's own choice.
     progress : bool
-        Show a bar over bytes with rate and remaining time on stderr, where that is a terminal; of
-        several ranks the first shows its own.
+        Show a bar with rate and remaining time on stderr, where that is a terminal; rank 0 only.
 
     Returns
     -------
@@ -120,10 +120,6 @@ def materialize_(
     a part that is filled apart has the fill's number, "weight[1]". A DTensor's rank draws its own
     shard. What no initializer gives (a log of a uniform) torch computes, whole on every rank, from
     draws of streams "A_log[0]", ... (Report.computed).
-
-    Where a transformers model has values that only its constructor gives, and is otherwise as
-    ``type(model)(model.config)`` builds it, that is run once more on the meta device for them, with
-    a warning.
 
     Examples
     --------
