@@ -70,7 +70,7 @@ def chart(fills: dict[str, Any], cards: list[dict[str, Any]]) -> str:
         y = _group(parts, y, label, bars, top / 1e9)
     for card in cards:
         y += 10
-        parts.append(_text(0, y + 12, f"{card['card']}: 2^28 values in its memory", "small"))
+        parts.append(_text(0, y + 12, f"{card['card']}, on its own scale: 2^28 values", "small"))
         y += 12 + GAP
         rates = {}
         for row in card["fills"]:
@@ -109,7 +109,7 @@ def _group(
             f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 3}" '
             'rx="2"/>'
         )
-        number = f"{rate:.2f}" if rate < 10 else f"{rate:.0f}"
+        number = f"{rate:.3g}" if rate < 1 else f"{rate:.2f}" if rate < 10 else f"{rate:.0f}"
         if kind == "ours" and torch:
             number += f" ({rate / torch:.1f}× torch)"
         parts.append(_text(LEFT + length + 6, y + 11.5, number, "bold" if kind == "ours" else ""))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 COLUMNS = ("fastinit", "torch", "JAX", "Keras", "NumPy")
 SOURCES = (
@@ -67,31 +68,38 @@ def rows() -> list[tuple[str, ...]]:
         return bool((first == again).all())
 
     def torch_named() -> bool:
-        generator = torch.Generator().manual_seed(0)
-        first, again = (
-            torch.nn.init.kaiming_normal_(torch.empty(shape), generator=generator) for _ in range(2)
-        )
-        return bool((first == again).all())
+        def draw() -> torch.Tensor:
+            generator = torch.Generator().manual_seed(1)
+            return torch.nn.init.kaiming_normal_(torch.empty(shape), generator=generator)
+
+        return bool((draw() == draw()).all())
+
+    def jax_part() -> bool:
+        """Whether XLA's partitioned program draws a shard as the whole has it, on eight devices."""
+        mesh = jax.sharding.Mesh(jax.devices(), "x")
+        sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+        draw = jax.jit(lambda key: jax.random.normal(key, shape), out_shardings=sharding)
+        return len(jax.devices()) == 8 and bool((draw(key) == jax.random.normal(key, shape)).all())
 
     def torch_bf16() -> bool:
         """Whether bfloat16 normals are the float32 ones rounded, tails included."""
-        wide, narrow = torch.empty(4096), torch.empty(4096, dtype=torch.bfloat16)
+        wide, narrow = torch.empty(1000), torch.empty(1000, dtype=torch.bfloat16)
         wide.normal_(generator=torch.Generator().manual_seed(0))
         narrow.normal_(generator=torch.Generator().manual_seed(0))
         return bool((wide.bfloat16() == narrow).all())
 
     def jax_bf16() -> bool:
-        wide = jax.random.normal(key, (4096,), "float32")
-        return bool((wide.astype("bfloat16") == jax.random.normal(key, (4096,), "bfloat16")).all())
+        wide = jax.random.normal(key, (1000,), "float32")
+        return bool((wide.astype("bfloat16") == jax.random.normal(key, (1000,), "bfloat16")).all())
 
     def keras_bf16() -> bool:
         draw = keras.initializers.RandomNormal(seed=1)
-        wide, narrow = np.asarray(draw((4096,))), np.asarray(draw((4096,), dtype="bfloat16"))
+        wide, narrow = np.asarray(draw((1000,))), np.asarray(draw((1000,), dtype="bfloat16"))
         return bool((wide.astype(ml_dtypes.bfloat16) == narrow).all())
 
     def fi_bf16() -> bool:
-        wide = fi.normal((4096,), seed=0)
-        narrow = fi.normal((4096,), seed=0, dtype="bfloat16")
+        wide = fi.normal((1000,), seed=0)
+        narrow = fi.normal((1000,), seed=0, dtype="bfloat16")
         return bool((wide.astype(ml_dtypes.bfloat16) == narrow).all())
 
     def torch_float8() -> bool:
@@ -110,16 +118,16 @@ def rows() -> list[tuple[str, ...]]:
         (
             "the numbers are a function of seed and name, not of the calls before",
             yes(fi_named),
-            yes(torch_named),
+            yes(torch_named) + " (a generator each)",
             yes(jax_named) + " (keys)",
             yes(keras_named) + " (a seed each)",
-            yes(numpy_named) + " (a seed each)",
+            yes(numpy_named) + " (a generator each)",
         ),
         (
             "a part of a tensor drawn alone equals the whole",
             yes(fi_part),
             "no way found",
-            "in a sharded array [2]",
+            yes(jax_part) + " (in a sharded array)",
             "no way found",
             "no way found",
         ),

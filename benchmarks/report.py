@@ -206,17 +206,23 @@ def ratios() -> list[str]:
     def over_torch(draw: str, dtype: str) -> str:
         return f"{rates['fastinit', draw, dtype] / rates['torch', draw, dtype]:.1f}×"
 
+    def narrow(isa: str) -> str:
+        row = next(row for row in fills["rows"] if row.get("FASTINIT_ISA") == isa)
+        return f"{row['values_per_second'] / rates['torch', 'normal', 'float32']:.1f}×"
+
     orthogonal = {row["name"]: row["value"] for row in load("orthogonal")["rows"]}
     built = {row["name"]: row for row in load("torch")["rows"]}
     torch = next(row["facts"]["torch"] for row in fills["rows"] if row["library"] == "torch")
     text = (
-        f"Over torch {torch} on an {fills['machine']['cpu']} (Zen 5), in the same run: normal "
-        f"float32 {over_torch('normal', 'float32')}, bfloat16 "
+        f"Times faster than torch {torch} on an {fills['machine']['cpu']} (Zen 5, AVX-512), one "
+        f"thread, in the same run: normal float32 {over_torch('normal', 'float32')} (with AVX2 "
+        f"{narrow('avx2')}, without SIMD {narrow('scalar')}), bfloat16 "
         f"{over_torch('normal', 'bfloat16')}, truncated normal "
         f"{over_torch('truncated_normal', 'float32')}, orthogonal 4096² "
         f"{orthogonal['torch 4096²'] / orthogonal['4096²']:.1f}×; a Llama of 1.2 billion weights, "
-        f"built in torch, {built['llama materialize']['ratio']:.0f}×. Over torch's own CUDA "
-        "kernels, normal float32: "
+        f"built in torch, {built['llama plain']['first'] / built['llama materialize']['first']:.0f}"
+        f"× (warm {built['llama materialize']['ratio']:.0f}×). Than the CUDA kernels of torch "
+        f"{card_results()[0]['torch']}, normal float32: "
     )
     parts = []
     for card in card_results():

@@ -84,7 +84,7 @@ def explain(
     --------
     >>> text = fi.explain("he_normal", (64, 32, 3, 3), name="conv1.weight", seed=0)
     >>> print(text.replace("; ", "\\n").replace(", a the", ",\\n  a the"))
-    he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n)),
+    he_normal (64, 32, 3, 3) float32: N(0, gain²·2 / ((1 + a²)·n)),
       a the negative slope, n the fan of the mode: He normal
     negative_slope=0.0, gain=1.0, mode='fan_in'
     fan_in 288, fan_out 576

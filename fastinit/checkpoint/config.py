@@ -145,7 +145,12 @@ def companions(name: str, kind: DType | None) -> dict[str, bytes]:
     with open(name, "rb") as file:
         content = file.read()
     if kind is not None:
-        config = json.loads(content)
+        try:
+            config = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise SpecError(f"is not JSON: {error}", name) from error
+        if not isinstance(config, dict):
+            raise SpecError("is not a JSON object", name)
         key = "dtype" if "dtype" in config else "torch_dtype"
         if config.get(key) != kind.name:
             config[key] = kind.name

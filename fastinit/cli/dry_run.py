@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .output import table
+from .output import table, wrapped
 from .progress import event
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def show(plan: Plan, threads: int) -> None:
                 )
             )
     print(table(rows, right=[5]))
-    print(*checkpoint.rules(plan.spec), sep="\n")
+    for rule in checkpoint.rules(plan.spec):
+        print(wrapped(rule))
     if len(plan.files) > 1:
         for file in plan.files:
             print(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from . import dry_run
 from .options import add_threads, seed, size, whole
+from .output import wrapped
 from .progress import add_json, event, progress
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def write(options: argparse.Namespace, load: Callable[[], Spec]) -> int:
     )
     how = f"{engine.name()} engine, {engine.isa()}, {threads} thread{'s' * (threads > 1)}"
     print(f"{report.path}: {counts}, {time.perf_counter() - began:.2f} s ({how})")
-    print(*checkpoint.rules(plan.spec), sep="\n")
+    for rule in checkpoint.rules(plan.spec):
+        print(wrapped(rule))
     if folder or report.kept:
         _show_files(report, rank, world_size)
     if folder and "config.json" not in plan.others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,13 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def wrapped(line: str) -> str:
+    """A line of any length as lines of at most 80 columns, the further ones indented."""
+    return textwrap.fill(
+        line, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def save_figure(path: str, figure: Any, report: Mapping[str, Any]) -> str:

@@ -170,7 +170,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             commands.choices
         )
         parser.error(f"there is no command {shown(arguments[0])}; {hint}")
-    return parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if rest:
+        one = commands.choices.get(getattr(options, "command", ""), parser)
+        known = [flag for action in one._actions for flag in action.option_strings]
+        hint = nearest(rest[0], known) or f"see {one.prog} --help"
+        one.error(f"there is no option or further argument {shown(rest[0])}; {hint}")
+    return options
 
 
 def _name(module: ModuleType) -> str:

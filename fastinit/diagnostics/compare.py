@@ -103,7 +103,7 @@ class Comparison(NamedTuple):
             f"{self.depth} {self.stack} layers of {self.width} units, {self.batch} samples, "
             f"seed {self.seed}: root mean squares"
         )
-        head = ("initializer", "activation", "signal", "theory", "gradient", "theory", "signal")
+        head = ("initializer", "activation", "signal", "theory", "gradient", "theory", "verdict")
         rows: list[tables.Row] = [
             (
                 curve.initializer,

@@ -674,7 +674,7 @@ def he_normal(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """N(0, 2 / ((1 + a²)·n)), a the negative slope, n the fan of the mode: He normal.
+    """N(0, gain²·2 / ((1 + a²)·n)), a the negative slope, n the fan of the mode: He normal.
 
     Not truncated. The std is multiplied by `gain`.
 

@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,13 +190,16 @@ def drift(
     return [_row(one, what, sums.get(one.name)) for one in stored]
 
 
-def findings(rows: Iterable[Drifted]) -> list[str]:
+def findings(rows: Sequence[Drifted]) -> list[str]:
     """What the rows say of the whole: nothing moved, or another seed drew it."""
     drawn = [row for row in rows if not row.reason and row.initial_norm > 0 and row.values > 100]
     moved = [row for row in drawn if row.unchanged < 1]
     if not drawn:
         return []
     if not moved:
+        left = sum(bool(row.reason) for row in rows)
+        if left:
+            return [f"no tensor has moved of those that can be compared; {left} cannot be"]
         return ["no tensor has moved: all are their initial draw"]
     angles = [row.cosine for row in moved if math.isfinite(row.cosine)]
     far = [cosine for cosine in angles if abs(cosine) < UNRELATED]

@@ -80,6 +80,8 @@ class Row(NamedTuple):
 
 def judge(row: Row, found: Statistics, law: Law | None, dtype: DType, tests: int) -> Row:
     """The verdict by a tensor's numbers; `tests` is the number of tests of the checkpoint."""
+    if law is not None and law.law == "normal" and not law.std:  # std 0: every value is the mean
+        law = law._replace(law="constant")
     fault = _unfilled(found, law, dtype, tests)
     if fault:
         return row._replace(verdict=NEVER_FILLED, detail=fault)
@@ -87,6 +89,10 @@ def judge(row: Row, found: Statistics, law: Law | None, dtype: DType, tests: int
         return row._replace(verdict=UNKNOWN, detail=_described(found))
     if law.law == "constant":
         return _constant(row, found, law, dtype)
+    if not dtype.is_float:
+        return row._replace(
+            verdict=OFF_LAW, p=0.0, detail=f"{dtype.name}, where a draw of floats is due"
+        )
     if law.law == "sparse":
         return _decided(row, _sparse(found, law, dtype), tests)
     if law.law == "orthogonal" and law.std is not None:

@@ -20,6 +20,7 @@ from .._core.stream import check_seed
 from ..diagnostics.coordinates import Coordinate, CoordinateCheck, Expected, judge
 from ..typing import Seed
 from . import _memory, _names, _ranks, _widths
+from ._private import Private
 from ._recipe import Recipe
 from .construct import construction
 from .materialize import materialize_
@@ -94,8 +95,8 @@ def coordinate_check(
     Notes
     -----
     The test of [1]_, appendix D.1. A model in standard parametrization fails: its slopes are 0 at
-    the start, where its stds follow 1/√fan_in, and grow as soon as it is trained. torch's own
-    random numbers, for dropout, are seeded for the call and restored. Under FSDP2 every rank gives
+    the start, where its stds follow 1/√fan_in, and grow as soon as it is trained. Dropout draws
+    from generators of the call; torch's global ones are not touched. Under FSDP2 every rank gives
     its own batch, and all ranks get the means over all of them.
 
     References
@@ -130,28 +131,29 @@ def coordinate_check(
     make_optimizer = optimizer if callable(optimizer) else _adam(real(optimizer, "optimizer"))
     found: dict[tuple[int, str], list[Size]] = {}
     first: dict[str, tuple[int, ...]] = {}
-    with _torchs_own_numbers(seed, device):
-        for width in widths:
-            model, made = _build(make_model, width)
-            shapes = {one.name: tuple(one.tensor.shape) for one in _names.parameters(model)}
-            if first:
-                _check_growth(widths[0], first, width, shapes)
-            first = first or shapes
-            with warnings.catch_warnings():
-                # A model whose maker has filled it stays as it is.
-                warnings.filterwarnings("ignore", "nothing was filled", UserWarning)
-                materialize_(model, made if recipe is None else recipe, seed, device)
-            training = make_optimizer(model, width)
-            for step in range(steps + 1):
-                with _measured(model) as sizes:
-                    value = loss(model, batch)
-                for name, size in _over_ranks(model, sizes).items():
-                    found.setdefault((step, name), []).append(size)
-                if step < steps:
-                    training.zero_grad()
+    for width in widths:
+        model, made = _build(make_model, width)
+        shapes = {one.name: tuple(one.tensor.shape) for one in _names.parameters(model)}
+        if first:
+            _check_growth(widths[0], first, width, shapes)
+        first = first or shapes
+        with warnings.catch_warnings():
+            # A model whose maker has filled it stays as it is.
+            warnings.filterwarnings("ignore", "nothing was filled", UserWarning)
+            materialize_(model, made if recipe is None else recipe, seed, device)
+        training = make_optimizer(model, width)
+        private = Private()
+        for step in range(steps + 1):
+            with _measured(model) as sizes, private:
+                value = loss(model, batch)
+            for name, size in _over_ranks(model, sizes).items():
+                found.setdefault((step, name), []).append(size)
+            if step < steps:
+                training.zero_grad()
+                with private:  # recomputed activations draw too
                     value.backward()
-                    training.step()
-            del model, made, training, value
+                training.step()
+        del model, made, training, value
     coordinates = [
         Coordinate(
             name,
@@ -214,21 +216,6 @@ def _check_growth(
             f"make_model({width}) and make_model({least}) have parameters of the same shapes; "
             "make_model must use the width that it is given"
         )
-
-
-@contextmanager
-def _torchs_own_numbers(seed: int, device: Any) -> Iterator[None]:
-    """What the model itself draws while it runs, such as dropout, from the seed; afterwards torch's
-    generators are as they were.
-    """
-    place = torch.device("cpu" if device is None else device)
-    devices = [place] if place.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed & (2**63 - 1))
-        for each in devices:
-            with torch.cuda.device(each):
-                torch.cuda.manual_seed(seed & (2**63 - 1))
-        yield
 
 
 def _loss(model: nn.Module, batch: Any) -> torch.Tensor:

@@ -61,6 +61,12 @@ def given():
 CALLS = {
     "accelerate": lambda: accelerated(),
     "construction": recorded,
+    "coordinate_check": lambda: fit.coordinate_check(
+        lambda width: nn.Sequential(nn.Linear(4, width), nn.Dropout(), nn.Linear(width, 2)),
+        (8, 16, 32),
+        steps=1,
+        batch=(batch(), batch()[:, :2]),
+    ),
     "calculate_gain": lambda: fit.calculate_gain("relu"),
     "laws": lambda: fit.laws(on_meta()),
     "materialize_": lambda: fit.materialize_(on_meta(), buffers="leave"),

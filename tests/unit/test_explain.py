@@ -12,7 +12,7 @@ import fastinit as fi
 def test_explain_is_one_line_with_formula_fans_numbers_stream_and_seed():
     line = fi.explain("kaiming_normal", (64, 32, 3, 3), name="conv1.weight", seed=7)
     assert "\n" not in line
-    assert line.startswith("he_normal (64, 32, 3, 3) float32: N(0, 2 / ((1 + a²)·n))")
+    assert line.startswith("he_normal (64, 32, 3, 3) float32: N(0, gain²·2 / ((1 + a²)·n))")
     std = math.sqrt(2.0 / 288)
     for part in (
         "fan_in 288, fan_out 576",

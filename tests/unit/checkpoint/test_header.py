@@ -117,3 +117,15 @@ def test_commands_take_another_writers_files(tmp_path, theirs, capsys):
     assert main(["verify", new, "--spec", str(theirs), "--recipe", str(recipe)]) == 0
     assert main(["spec", str(theirs)]) == 2
     assert "give a recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["[]", '"x"', "{", 100_000 * "["], ids=range(4))
+def test_a_config_beside_the_file_that_is_no_object_is_refused_by_name(content, tmp_path, capsys):
+    safetensors.numpy.save_file(TENSORS, tmp_path / "x.safetensors")
+    (tmp_path / "config.json").write_text(content)
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(RECIPE))
+    command = ["materialize", str(tmp_path / "x.safetensors"), "--recipe", str(recipe)]
+    status = main([*command, "-o", str(tmp_path / "out/"), "--dtype", "bfloat16", "--seed", "1"])
+    assert status == 2
+    assert "config.json: is not" in capsys.readouterr().err

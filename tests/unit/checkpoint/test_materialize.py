@@ -493,7 +493,13 @@ def test_without_memory_the_error_is_clear(tmp_path):
         pytest.skip("RLIMIT_AS binds on Linux")
     spec = tmp_path / "spec.json"
     spec.write_text(
-        json.dumps({"tensors": {"a": {"shape": [1 << 15, 1 << 15], "initializer": "eye"}}})
+        json.dumps(  # one that is held whole
+            {
+                "tensors": {
+                    "a": {"shape": [8192, 8192, 3, 3], "initializer": "convolutional_orthogonal"}
+                }
+            }
+        )
     )
     program = (
         "import resource, sys; from fastinit.cli import main; "

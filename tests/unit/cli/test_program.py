@@ -112,3 +112,22 @@ def test_the_command_alone_prints_its_help(capsys):
     assert main([]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("usage: fastinit") and "materialize" in out and err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["materialize", "gpt2", "--sed", "0"], "did you mean '--seed'?"),
+        (["compare", "--inits", "he_normal"], "did you mean '--init'?"),
+        (["info", "more"], "see fastinit info --help"),
+    ],
+)
+def test_an_option_that_is_not_there_has_a_hint_and_the_usage_of_its_command(
+    arguments, hint, capsys
+):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"usage: fastinit {arguments[0]}")
+    assert message.rstrip().endswith(hint)

@@ -13,7 +13,7 @@ from fastinit._core import dtypes
 from fastinit._core import safetensors as own
 from fastinit.checkpoint import draw
 from fastinit.inspection import drift
-from fastinit.inspection.drift import by_layer, findings
+from fastinit.inspection.drift import Drifted, by_layer, findings
 
 SPEC = {
     "tensors": {
@@ -141,3 +141,9 @@ def test_values_that_are_not_finite_give_no_number(tmp_path):
 def test_the_example_prints_what_it_says():
     example = doctest.DocTestParser().get_doctest(drift.__doc__, {"fi": fi}, "d", None, 0)
     assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
+
+
+def test_nothing_moved_is_not_said_of_tensors_that_cannot_be_compared():
+    row = Drifted("a", "float32", (64, 64), "m.safetensors", 4096, 0.0, 1.0, 1.0, 1.0, 1.0)
+    rows = [row, row._replace(name="b", reason="computed by the model's own code")]
+    assert findings(rows) == ["no tensor has moved of those that can be compared; 1 cannot be"]
