@@ -38,8 +38,8 @@ def show(plan: Plan, threads: int) -> None:
                 )
             )
     print(table(rows, right=[5]))
-    for rule in checkpoint.rules(plan.spec):
-        print(wrapped(rule))
+    for line in checkpoint.rules(plan.spec):
+        print(wrapped(line))
     if len(plan.files) > 1:
         for file in plan.files:
             print(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes")
