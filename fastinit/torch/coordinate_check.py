@@ -42,7 +42,7 @@ def coordinate_check(
     seed: Seed = 0,
     device: torch.device | str | int | None = None,
 ) -> CoordinateCheck:
-    """The slope of log mean |output| against log width, for every module, at init and after steps.
+    """The slope of log mean abs(output) against log width, of every module, at init and later.
 
     Parameters
     ----------
