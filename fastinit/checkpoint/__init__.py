@@ -5,6 +5,7 @@ Not imported by `import fastinit`.  The spec's language: spec.py.  The jobs: mat
 verify.py.  Specs that come with the package: presets/*.toml.
 """
 
+from .blocks import Patched
 from .describe import describe, rules
 from .dummy import dummy
 from .errors import SpecError
@@ -14,7 +15,7 @@ from .load import load
 from .materialize import Report, is_folder, materialize
 from .plan import SHARD_SIZE, File, Plan, plan
 from .source import preset, presets
-from .spec import Entry, Patched, Spec
+from .spec import Entry, Spec
 from .verify import Checked, Verified, verify
 from .write import seed_of
 

@@ -18,9 +18,10 @@ from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike, Write
+from .blocks import Patched, block_rule
 from .errors import SpecError
 from .saved import saved_names
-from .spec import COMPUTED, Entry, Patched, Spec, block_rule
+from .spec import COMPUTED, Entry, Spec
 
 if TYPE_CHECKING:
     from ..torch._describe import Described

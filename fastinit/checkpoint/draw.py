@@ -18,11 +18,12 @@ import numpy as np
 from .._core import engine, fill
 from .._core.draws import Draw
 from .._core.jobs import Job, draw_job
-from .._core.safetensors import PAGE, Tensor
+from .._core.new_file import PAGE
+from .._core.safetensors import Tensor
 from ..typing import Array
 from . import parts
+from .blocks import Patched
 from .plan import File
-from .spec import Patched
 
 # Bytes.  Writers of one file exclude each other, so a write must be worth the wait: on a machine
 # with other work, spans of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones

@@ -13,7 +13,8 @@ from typing import Any
 from .. import _table
 from .._core import dtypes, fill
 from .._core.dtypes import DType
-from .spec import Entry, block_rule
+from .blocks import block_rule
+from .spec import Entry
 from .words import RULES
 
 Sizes = tuple[int, ...]

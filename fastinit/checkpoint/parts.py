@@ -15,7 +15,8 @@ from .._core.draws import Draw
 from ..fans import normalized
 from ..typing import Sizes
 from . import words
-from .spec import Entry, Patched
+from .blocks import Patched
+from .spec import Entry
 
 # Bytes of a part.  Of an orthogonal matrix each part forms all reflectors again, at the cost of 32
 # columns: of 16384 rows in float32 a part has 1024.

@@ -22,10 +22,11 @@ from .._core.draws import Draw
 from .._core.stream import STREAM_VERSION, check_seed, stream_id
 from ..typing import Dtype, Seed, Write
 from . import parts
+from .blocks import Patched
 from .index import INDEX, WHOLE
 from .load import load
 from .source import AnySpec
-from .spec import Entry, Patched, Spec, not_here
+from .spec import Entry, Spec, not_here
 
 SHARD_SIZE = 5_000_000_000  # bytes of a file's tensors; transformers 4's own default
 

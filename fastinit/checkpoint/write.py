@@ -1,6 +1,6 @@
 """Writing a plan's files: what is there already, what is missing, and the index last.
 
-Each file appears whole or not at all (../_core/safetensors.py), so whatever stopped an earlier
+Each file appears whole or not at all (../_core/new_file.py), so whatever stopped an earlier
 call, a folder holds whole files; only the index makes them a checkpoint.  That is all that ranks
 share: each writes its own files, and whichever finds all of them there writes the index.
 """
@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._core import safetensors
+from .._core import new_file, safetensors
 from .._core.arguments import shown
-from .._core.safetensors import NewFile
+from .._core.new_file import NewFile
 from ..typing import PathLike
 from . import header, index, verify
 from .draw import draw_file
@@ -182,7 +182,7 @@ def _make(name: str) -> bool:
     except FileNotFoundError:
         parent = os.path.dirname(os.path.abspath(name))
         raise FileNotFoundError(errno.ENOENT, "no such folder; make it first", parent) from None
-    safetensors.sync_folder(os.path.dirname(os.path.abspath(name)))
+    new_file.sync_folder(os.path.dirname(os.path.abspath(name)))
     return True
 
 
@@ -190,7 +190,7 @@ def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names,
     _check_folder(job, name, world)
     for one in (*(planned.name for planned in job.plan.files), *job.plan.others):
         # Also of files that are there: a kill between link() and unlink() leaves both names.
-        safetensors.clear_temporaries(os.path.join(os.path.realpath(name), one))
+        new_file.clear_temporaries(os.path.join(os.path.realpath(name), one))
     kept, todo = [], []
     for planned in job.plan.files[rank::world]:
         target = os.path.join(name, planned.name)
@@ -245,7 +245,7 @@ def _replace(job: Writing, todo: list[File], name: str) -> None:
         if drawn:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(name, INDEX))
-            safetensors.sync_folder(name)
+            new_file.sync_folder(name)
         for new in drawn:
             new.commit()
 
@@ -329,4 +329,4 @@ def _check_space(size: int, name: str) -> None:
     import shutil  # 8 ms, which a single file saves
 
     if shutil.disk_usage(name).free < size:
-        raise OSError(errno.ENOSPC, safetensors.no_space(size, name), name)
+        raise OSError(errno.ENOSPC, new_file.no_space(size, name), name)

@@ -22,11 +22,12 @@ from .._core.draws import Draw
 from .._core.stream import check_seed
 from .._laws import Law
 from ..checkpoint import files
+from ..checkpoint.blocks import Patched
 from ..checkpoint.config import CONFIG
 from ..checkpoint.draw import SAMPLED
 from ..checkpoint.index import Found
 from ..checkpoint.plan import File, file_of
-from ..checkpoint.spec import Entry, Patched, not_here
+from ..checkpoint.spec import Entry, not_here
 from ..checkpoint.verify import Checked, check_file, seed_of
 from ..typing import Array, PathLike, Seed
 from . import findings, verdicts

@@ -15,8 +15,9 @@ from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
 from .._laws import Law
 from ..checkpoint import Spec, files, load
+from ..checkpoint.blocks import block_rule
 from ..checkpoint.config import is_config
-from ..checkpoint.spec import Entry, block_rule
+from ..checkpoint.spec import Entry
 from ..checkpoint.verify import own_spec
 from ..typing import PathLike, Sizes
 from .goodness import TESTED

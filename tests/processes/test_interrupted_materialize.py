@@ -16,12 +16,12 @@ from fastinit import checkpoint
 # A writer of the whole program that can be stopped at a known place: after the tenth span.
 SLOW = """
 import os, sys, time
-from fastinit._core import safetensors as _safetensors
+from fastinit._core.new_file import NewFile
 from fastinit.checkpoint import draw
 draw.SPAN = 1 << 12
 if sys.argv[1] == "named" and hasattr(os, "O_TMPFILE"):
     del os.O_TMPFILE
-write, count = _safetensors.NewFile.write, 0
+write, count = NewFile.write, 0
 def slow(self, offset, data):
     global count
     write(self, offset, data)
@@ -30,7 +30,7 @@ def slow(self, offset, data):
         print("drawing", flush=True)
     if 10 <= count < 100:
         time.sleep(0.01)
-_safetensors.NewFile.write = slow
+NewFile.write = slow
 from fastinit.cli import main
 sys.exit(main(sys.argv[2:]))
 """

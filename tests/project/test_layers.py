@@ -36,7 +36,7 @@ LAYERS = [
     ["_core/engine"],
     ["_core/fill"],
     ["_core/first_match", "_core/progress"],
-    ["_core/safetensors"],
+    ["_core/new_file", "_core/safetensors"],
     ["fans", "gain", "info", "philox", "_jit"],
     ["_orthogonal", "_sparse"],
     ["initializers"],

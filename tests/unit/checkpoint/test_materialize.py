@@ -22,6 +22,7 @@ from fastinit import _table, checkpoint
 from fastinit._core import dtypes
 from fastinit._core import engine as _engine
 from fastinit._core import safetensors as _safetensors
+from fastinit._core.new_file import NewFile
 from fastinit.checkpoint import draw
 
 REFERENCE = _engine.name() == "reference"
@@ -403,14 +404,12 @@ def test_an_error_while_drawing_stops_all_threads_and_leaves_the_old_file(
     (tmp_path / "x").write_bytes(b"old")
     spans = []
 
-    def fail(offset, data, write=_safetensors.NewFile.write):
+    def fail(offset, data, write=NewFile.write):
         spans.append(offset)
         if len(spans) == 20:
             raise OSError(errno.EIO, "injected")
 
-    monkeypatch.setattr(
-        _safetensors.NewFile, "write", lambda self, offset, data: fail(offset, data)
-    )
+    monkeypatch.setattr(NewFile, "write", lambda self, offset, data: fail(offset, data))
     with pytest.raises(OSError, match="injected"):
         checkpoint.materialize(LARGE, tmp_path / "x", seed=0, threads=threads, force=True)
     assert contents(tmp_path) == {"x": b"old"}

@@ -16,7 +16,7 @@ import pytest
 import fastinit as fi
 from fastinit import checkpoint
 from fastinit._core import safetensors
-from fastinit._core.safetensors import NewFile
+from fastinit._core.new_file import NewFile
 from fastinit.checkpoint import write as checkpoint_write
 
 SPEC = {

@@ -1,0 +1,116 @@
+"""The rules of a spec or recipe: reading them, what each matches, and rules that are never used.
+
+Which initializer a rule then gives a tensor: spec.py.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from .._core import first_match
+from .._core.arguments import shown
+from .source import Source, nearest
+
+
+class Rule(NamedTuple):
+    number: int
+    patterns: tuple[str, ...]
+    body: dict[str, Any]
+
+
+def read_rules(source: Source) -> list[Rule]:
+    rules = source.content.get("rules", [])
+    if not isinstance(rules, list):
+        raise source.error("'rules' must be a list of tables", "rules")
+    return [_rule(source, number, body) for number, body in enumerate(rules)]
+
+
+def _rule(source: Source, number: int, body: Any) -> Rule:
+    if not isinstance(body, dict):
+        raise source.error("each of 'rules' must be a table", "rules")
+    patterns = body.get("match")
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    if (
+        not isinstance(patterns, list)
+        or not patterns
+        or not all(isinstance(pattern, str) for pattern in patterns)
+    ):
+        raise source.error('a rule needs match = "pattern" or a list of patterns', number)
+    if "initializer" not in body:
+        hint = next(
+            (nearest(key, ("initializer",)) for key in body if nearest(key, ("initializer",))), ""
+        )
+        raise source.error(f"the rule for {shown(patterns[0])} has no initializer{hint}", number)
+    rest = {key: value for key, value in body.items() if key != "match"}
+    return Rule(number, tuple(patterns), rest)
+
+
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+def matches_of(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, list[str]]:
+    """The names that each pattern matches.  A pattern without wildcards is looked up, so that a
+    rule for each of many tensors takes no quadratic time.
+    """
+    found = {}
+    for pattern in patterns:
+        if _WILDCARD.search(pattern):
+            match = re.compile(fnmatch.translate(pattern)).match
+            found[pattern] = [name for name in names if match(name)]
+        else:
+            found[pattern] = [pattern] if pattern in names else []
+    return found
+
+
+def check_matches(
+    source: Source, rule: Rule, matches: Mapping[str, list[str]], names: Iterable[str]
+) -> None:
+    for pattern, found in matches.items():
+        if not found:
+            likely = _likely(pattern, list(itertools.islice(names, 2000)))
+            raise source.error(f"{shown(pattern)} matches no tensor{likely}", rule.number, pattern)
+
+
+def check_used(source: Source, rules: list[Rule], matches: Mapping[int, Collection[str]]) -> None:
+    for rule in rules:
+        if not matches[rule.number]:
+            raise source.error(
+                f"the rule for {shown(rule.patterns[0])} is never used: each tensor that it "
+                "matches has an initializer of its own",
+                rule.number,
+            )
+    found = first_match.unused(matches)
+    if found is not None:
+        unused, taker = (rules[number] for number in found)
+        raise source.error(
+            f"the rule for {shown(unused.patterns[0])} is never used: rules above it, such as the "
+            f"one for {shown(taker.patterns[0])}, take each tensor that it matches, and the first "
+            "rule that matches counts",
+            unused.number,
+        )
+
+
+def _likely(pattern: str, names: list[str]) -> str:
+    """The name that was likely meant: the literal part of a pattern, compared with that end of each
+    name.
+    """
+    literal = pattern.strip("*")[:200]  # the comparison takes quadratic time
+    length = max(len(literal), 1)
+    parts: dict[str, str] = {}
+    for name in names:
+        part = (
+            name
+            if pattern == literal
+            else name[-length:]
+            if pattern.startswith("*")
+            else name[:length]
+        )
+        parts.setdefault(part, name)
+    from difflib import get_close_matches  # only on the way to an error
+
+    found = get_close_matches(literal, parts, 1, 0.5)
+    return f"; the nearest is {shown(parts[found[0]])}" if found else ""
