@@ -301,6 +301,7 @@ class Recorder(_detours.Block):
             return call.fallback(tensor)
         with torch._C.DisableTorchFunction():
             self.log.call(tensor, call.initializer, call.arguments)
+            self._dispatch.leave_behind(tensor)
             _memory.bump(tensor)  # as the write would
         return tensor
 
@@ -314,8 +315,10 @@ class Recorder(_detours.Block):
         kwargs = kwargs or {}
         if func in _ASKING and args[0].is_meta:
             return _ASKING[func]
-        if func in _READING and args and args[0].is_meta:
+        if func in _READING and args and self._dispatch.hides(args[0]):
             return func(self._dispatch.values(args[0]), *args[1:], **kwargs)
+        if func in _INDEXING and self._dispatch.hides(args[0]):
+            args = (args[0], self._index(args[1]), *args[2:])
         if func is torch.Tensor.new_tensor and args[0].is_meta:
             func, like, args = torch.tensor, args[0], args[1:]
             kwargs = {"dtype": like.dtype, **kwargs}
@@ -325,17 +328,34 @@ class Recorder(_detours.Block):
         if device is not None and torch.device(device).type != "meta":
             return func(*args, **kwargs)
         if func in _FROM_VALUES and not (args and isinstance(args[0], torch.Tensor)):
-            # On the meta device these make a tensor without an operation, so its values would be
-            # lost.  Without elements it stays on the CPU: by torch.tensor([]) transformers asks
-            # whether initialization is worth while.
-            values = func(*args, **{**kwargs, "device": "cpu"})
-            if not values.numel():
-                return values
-            made: torch.Tensor = torch.empty_like(values, device=self._device)
-            made.requires_grad_(values.requires_grad)
-            self.log.literal(made, values, self._dispatch.unkeyed())
-            return made
+            return self._from_values(func, args, kwargs)
         return func(*args, **{**kwargs, "device": self._device})
+
+    def _from_values(
+        self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        """On the meta device these make a tensor without an operation, so its values would be lost.
+
+        Without elements it stays on the CPU: by torch.tensor([]) transformers asks whether
+        initialization is worth while.
+        """
+        values: torch.Tensor = func(*args, **{**kwargs, "device": "cpu"})
+        if not values.numel():
+            return values
+        made = torch.empty_like(values, device=self._device)
+        made.requires_grad_(values.requires_grad)
+        self.log.literal(made, values, self._dispatch.unkeyed())
+        return made
+
+    def _index(self, index: Any) -> Any:
+        """Numbers in an index: torch would put them on the meta device, without their values."""
+        if isinstance(index, tuple):
+            return tuple([self._index(one) for one in index])
+        if isinstance(index, list) and index and all(isinstance(one, int) for one in index):
+            return self._from_values(torch.tensor, (index,), {})
+        if isinstance(index, np.ndarray):
+            return self._from_values(torch.as_tensor, (index,), {})
+        return index
 
 
 # Code that asks where a tensor is goes the way of real construction, which it may leave on the meta
@@ -345,8 +365,11 @@ _ASKING = {
     torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
     torch.Tensor.is_cpu.__get__: True,  # type: ignore[attr-defined]
 }
-_READING = (torch.Tensor.numpy, torch.Tensor.__array__)
+_READING = (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist)
+_INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
+# Tags of operations whose result has a shape that values decide, or is a Python number.
+_BY_VALUE = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
 
 class _Dispatch(TorchDispatchMode):
@@ -356,6 +379,7 @@ class _Dispatch(TorchDispatchMode):
         super().__init__()
         self._log, self._read = log, read
         self._generators = Generators()
+        self._behind: set[int] = set()  # real memory whose values only the log has
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -379,6 +403,9 @@ class _Dispatch(TorchDispatchMode):
         with torch._C.DisableTorchFunction():  # here a tensor is where it is, whoever asks
             result = self._run(func, args, kwargs)
             self._log.operation(func, args, kwargs, result, self.unkeyed)
+            if torch.Tag.nondeterministic_seeded in func.tags:
+                for one in filter(_strided, tree_flatten(result)[0]):
+                    self.leave_behind(one)
         return result
 
     def _run(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
@@ -391,14 +418,47 @@ class _Dispatch(TorchDispatchMode):
             if kind == "_to_copy" and self._read_values(given[0]) is None:
                 return func(*args, **{**kwargs, "device": torch.device("meta")})
             return func(self.values(given[0]), *args[1:], **kwargs)
-        meta = any(one.is_meta for one in given)
-        if meta and not all(one.is_meta for one in given):
+        hidden = [one for one in given if self.hides(one)]
+        if hidden and _BY_VALUE & set(func.tags):
+            if kind != "index":
+                args, kwargs = tree_map(self._shown, (args, kwargs))
+                return self._generators.run(func, args, kwargs)
+            args = (args[0], self._places(args[1]))
+        if not hidden or func.is_view:
+            return self._generators.run(func, args, kwargs)
+        if not all(one.is_meta for one in given):
             target: Any = args[0] if args else None
             if _strided(target) and not target.is_meta and _written(func._schema, args, kwargs):
+                self.leave_behind(target)
                 return target  # real memory takes no meta values; the log has them
             if kind != "copy_":
-                args, kwargs = tree_map(_on_meta, (args, kwargs))
-        return func(*args, **kwargs) if meta else self._generators.run(func, args, kwargs)
+                args, kwargs = tree_map(self._on_meta, (args, kwargs))
+        return func(*args, **kwargs)
+
+    def leave_behind(self, tensor: torch.Tensor) -> None:
+        """From now on only the log has the values of this memory."""
+        if not tensor.is_meta:
+            self._behind.add(tensor.untyped_storage()._cdata)
+
+    def hides(self, tensor: torch.Tensor) -> bool:
+        """Whether only the log has the tensor's values."""
+        return tensor.is_meta or tensor.untyped_storage()._cdata in self._behind
+
+    def _shown(self, value: Any) -> Any:
+        return self.values(value) if _strided(value) and self.hides(value) else value
+
+    def _places(self, indices: Any) -> list[Any]:
+        """Indices of which masks, whose values decide a shape, are lists of places."""
+        found: list[Any] = []
+        for one in indices:
+            is_mask = one is not None and one.dtype in (torch.bool, torch.uint8)
+            found += self._shown(one).nonzero().unbind(1) if is_mask else [one]
+        return found
+
+    def _on_meta(self, value: Any) -> Any:
+        if not _strided(value) or value.is_meta or not (value.ndim or self.hides(value)):
+            return value
+        return value.to("meta")
 
     def values(self, tensor: torch.Tensor) -> torch.Tensor:
         """The values of a tensor, where they do not depend on a draw."""
@@ -414,10 +474,6 @@ class _Dispatch(TorchDispatchMode):
     def _read_values(self, tensor: torch.Tensor) -> torch.Tensor | None:
         with _disable_current_modes():
             return self._read(self._log, self._log.ref(tensor))
-
-
-def _on_meta(value: Any) -> Any:
-    return value.to("meta") if _strided(value) and value.ndim else value
 
 
 def _states() -> tuple[Any, ...]:

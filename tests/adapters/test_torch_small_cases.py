@@ -187,9 +187,84 @@ def test_values_that_a_constructor_computes_without_drawing_are_its_values():
         Table()  # torch's own refusal: a meta tensor has no item
 
 
-def test_code_that_reads_a_drawn_value_is_told():
+class ShapedByValues(nn.Module):
+    """As PEFT's UniLoRA, which counts indices, and FRoD, which takes all places off a diagonal."""
+
+    def __init__(self):
+        super().__init__()
+        grid = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+        self.places = nn.Parameter(grid[grid[:, 0] != grid[:, 1]].float())
+        counts = torch.bincount(torch.tensor([0, 2, 2, 3]), minlength=5)
+        scale, used = torch.zeros(5), counts > 0
+        scale[used] = counts[used].float().rsqrt()
+        self.scale = nn.Parameter(scale)
+        self.unique = nn.Parameter(torch.unique(torch.tensor([3.0, 1.0, 3.0])))
+        self.equal = nn.Parameter(torch.ones(2 if torch.equal(counts, counts + 0) else 3))
+        self.register_buffer("found", torch.nonzero(counts))
+        self.lin = nn.Linear(4, 4)
+        self.rows = nn.Parameter(self.lin.weight[torch.tensor([True, False, True, False])])
+        self.listed = nn.Parameter(self.lin.weight[[2, 0]])
+        self.marked = nn.Parameter(torch.zeros(3, 4))
+        with torch.no_grad():
+            self.marked[:, np.array([1, 3])] = 2.0
+            self.marked[[0, 2], 3] = 5.0
+
+
+def test_known_values_decide_shapes_and_places_as_on_real_memory():
+    with fit.construction() as made:
+        model = ShapedByValues()
+    fit.materialize_(model, made)
+    plain = ShapedByValues()
+    for name in ("places", "scale", "unique", "equal", "found", "marked"):
+        assert torch.equal(getattr(model, name), getattr(plain, name)), name
+    assert torch.equal(model.rows, model.lin.weight[[0, 2]])
+    assert torch.equal(model.listed, model.lin.weight[[2, 0]]) and fit.verify_(model, made)
+
+
+def on_the_cpu():
+    """Real memory to which a drawn value is written, which only the record has."""
+    tensor = torch.zeros(3, 3, device="cpu")
+    tensor[1] = nn.Linear(3, 3).bias
+    return tensor.detach()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        lambda: nn.Linear(3, 3).weight.max().item(),
+        lambda: nn.Linear(3, 3).weight.gt(0).nonzero(),
+        lambda: nn.Linear(3, 3).weight[nn.Linear(3, 3).weight > 0],
+        lambda: torch.equal(nn.Linear(3, 3).weight, nn.Linear(3, 3).weight),
+        lambda: on_the_cpu().numpy(),
+        lambda: np.asarray(on_the_cpu().view(9)[2:]),
+        lambda: on_the_cpu().tolist(),
+        lambda: (on_the_cpu() * 2).max().item(),
+        lambda: torch.where(on_the_cpu() == 1.0),
+        lambda: torch.randn(3, device="cpu").numpy(),
+        lambda: torch.Tensor(3).normal_().tolist(),
+        lambda: nn.init.normal_(torch.Tensor(3)).tolist(),
+    ],
+)
+def test_code_that_reads_a_drawn_value_is_told(code):
     with fit.construction(), pytest.raises(RuntimeError, match="reads values that are drawn"):
-        nn.Linear(3, 3).weight.max().item()
+        code()
+
+
+def test_what_is_computed_from_real_memory_that_a_draw_was_written_to_has_the_draw():
+    class Copied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(3, 3)
+            table = torch.zeros(2, 3, 3, device="cpu")
+            table[1] = self.lin.weight
+            self.twice = nn.Parameter((table * 2).detach())
+            self.part = nn.Parameter(table.view(18)[8:12].detach().clone())
+
+    with fit.construction() as made:
+        model = Copied()
+    fit.materialize_(model, made)
+    assert not model.twice[0].any() and torch.equal(model.twice[1], model.lin.weight * 2)
+    assert torch.equal(model.part[1:], model.lin.weight[0]) and model.part[0] == 0
 
 
 # -------------------------------------------------------------------------- models that are real
