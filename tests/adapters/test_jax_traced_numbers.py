@@ -34,14 +34,26 @@ BUILDS = {
 REAL = ("uniform", "truncated_normal", "lower", "upper", "both", "sparse", "sparsity")
 
 
+def every_way(draw, keys, numbers):
+    """Drawn for keys and numbers side by side, in a scan, and where only one of them is batched."""
+    return (
+        jax.vmap(draw)(keys, numbers),
+        jax.lax.scan(lambda c, xs: (c, draw(*xs)), 0, (keys, jnp.asarray(numbers)))[1],
+        jax.vmap(draw, (None, 0))(keys[1], numbers),
+        jax.vmap(draw, (0, None))(keys, numbers[1]),
+    )
+
+
 @pytest.mark.parametrize("name", BUILDS)
 def test_every_number_may_be_traced_and_draws_what_it_draws_eagerly(name):
-    """In every dtype: one program draws all of them, since compiling takes longer than drawing."""
+    """In every dtype by one program, since compiling takes longer than drawing.  Without jit, where
+    JAX compiles each step by itself, in the last dtype and in complex64.
+    """
     build, shape = BUILDS[name]
     dtypes = [*DTYPES] if name in REAL else [*DTYPES, "complex64"]
 
-    def draw(key, number):
-        return {dtype: build(number)(key, shape, dtype) for dtype in dtypes}
+    def drawing(dtypes):
+        return lambda key, number: {d: build(number)(key, shape, d) for d in dtypes}
 
     def bits_of(drawn):
         return {dtype: bits(one) for dtype, one in drawn.items()}
@@ -49,16 +61,17 @@ def test_every_number_may_be_traced_and_draws_what_it_draws_eagerly(name):
     def each(drawn):
         return [bits_of({dtype: one[k] for dtype, one in drawn.items()}) for k in range(len(KEYS))]
 
+    draw, some = drawing(dtypes), [DTYPES[-1], *dtypes[len(DTYPES) :]]
     expected = [bits_of(draw(key, float(x))) for key, x in zip(KEYS, NUMBERS, strict=True)]
-    assert each(jax.vmap(draw)(KEYS, NUMBERS)) == expected
-    assert each(jax.jit(jax.vmap(draw))(KEYS, NUMBERS)) == expected
     jitted = jax.jit(draw)
     assert [bits_of(jitted(key, x)) for key, x in zip(KEYS, NUMBERS, strict=True)] == expected
-    scanned = jax.lax.scan(lambda c, xs: (c, draw(*xs)), 0, (KEYS, jnp.asarray(NUMBERS)))[1]
-    assert each(scanned) == expected
-    # Only the number, or only the key, may be batched.
-    assert each(jax.vmap(draw, (None, 0))(KEYS[1], NUMBERS))[1] == expected[1]
-    assert each(jax.vmap(draw, (0, None))(KEYS, NUMBERS[1]))[1] == expected[1]
+    in_jit = jax.jit(lambda keys, numbers: every_way(draw, keys, numbers))(KEYS, NUMBERS)
+    expected_of_some = [{dtype: one[dtype] for dtype in some} for one in expected]
+    outside = every_way(drawing(some), KEYS, NUMBERS)
+    for found, wanted in ((in_jit, expected), (outside, expected_of_some)):
+        both, scanned, of_one_key, of_one_number = map(each, found)
+        assert both == scanned == wanted
+        assert of_one_key[1] == of_one_number[1] == wanted[1]
 
 
 def test_what_works_in_jax_works_here():
@@ -100,13 +113,13 @@ def test_an_initializer_may_be_built_outside_and_used_within():
 
 
 def test_constants_are_arrays_that_broadcast_as_in_jax():
-    row = jnp.arange(3.0)
+    row, dtypes = jnp.arange(3.0), (*DTYPES, "complex64", "int32")
     for value in (row, np.arange(3.0), row[None]):
-        for dtype in (*DTYPES, "complex64", "int32"):
+        traced = jax.jit(lambda x: [init.constant(x)(KEY, (2, 3), dtype) for dtype in dtypes])
+        for dtype, inside in zip(dtypes, traced(value), strict=True):
             expected = bits(jax.nn.initializers.constant(value)(KEY, (2, 3), dtype))
             assert bits(init.constant(value)(KEY, (2, 3), dtype)) == expected
-            traced = jax.jit(lambda x, dtype=dtype: init.constant(x)(KEY, (2, 3), dtype))
-            assert bits(traced(value)) == expected
+            assert bits(inside) == expected
 
 
 def test_what_can_be_checked_is_refused_while_tracing_and_the_rest_when_it_runs():

@@ -61,8 +61,8 @@ def test_prose_is_wrapped_at_100_columns(page):
 
 def test_pre_commit_runs_the_lint_and_types_of_ci():
     script = (ROOT / ".ci/run").read_text("utf-8")
-    step = script.split('step "lint and types"\n')[1].split("\nstep ")[0]
-    lines = [line for line in step.splitlines() if line and not line.startswith("#")]
+    step = script.split("\nlint_and_types() {\n")[1].split("\n}\n")[0]
+    lines = [line.strip() for line in step.splitlines()]
     hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     entries = re.findall(r"^ +entry: (.+)$", hooks, re.M)
     assert entries == [re.sub(r'^"\$native/([\w-]+)"', r"\1", line) for line in lines]
