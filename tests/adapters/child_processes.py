@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 def devices(count):
@@ -53,7 +54,7 @@ def side_by_side(commands, environments, folder, seconds):
 
 
 def torchrun(processes, script, *arguments):
-    """Run a script on so many ranks."""
+    """Run a script on so many ranks, as its user does, but for the shutdown of Python."""
     command = [
         sys.executable,
         "-m",
@@ -61,6 +62,7 @@ def torchrun(processes, script, *arguments):
         "--standalone",
         "--nproc-per-node",
         str(processes),
+        str(Path(__file__).with_name("without_shutdown.py")),
         str(script),
     ]
     return subprocess.run(

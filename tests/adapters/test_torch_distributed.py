@@ -1,41 +1,51 @@
-"""DTensors and FSDP2 on 1, 2, 3 and 4 real processes under torchrun; what each rank checks stands
-in torch_ranks.py.
+"""DTensors and FSDP2 on 1, 2, 3 and 4 real processes; what each rank checks is in torch_ranks.py
+and torch_checkpoint_ranks.py.
 """
 
 import itertools
 import json
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from child_processes import torchrun
+from child_processes import environment, torchrun
 
 if not torch.distributed.is_available():
     pytest.skip("torch has no distributed package here", allow_module_level=True)
 
-RANKS = Path(__file__).with_name("torch_ranks.py")
-CHECKS = re.findall(r"^def (check_\w+)", RANKS.read_text("utf-8"), re.MULTILINE)
-_results = {}
+HERE = Path(__file__).parent
+CHECKS = [
+    check
+    for file in ("torch_ranks.py", "torch_checkpoint_ranks.py")
+    for check in re.findall(r"^def (check_\w+)", (HERE / file).read_text("utf-8"), re.MULTILINE)
+]
+COUNTS = (1, 2, 3, 4)
 
 
-def results(processes, folder):
-    if processes not in _results:
-        file = folder / f"{processes}.json"
-        done = torchrun(processes, RANKS, file)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-        _results[processes] = json.loads(file.read_text())
-    return _results[processes]
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """By the number of processes, and by check: what failed on which rank."""
+    folder = tmp_path_factory.mktemp("ranks")
+    done = subprocess.run(
+        [sys.executable, HERE / "torch_ranks.py", folder, *map(str, COUNTS)],
+        env=environment(FASTINIT_NUM_THREADS="1", PYTHONWARNINGS="ignore"),
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return {count: json.loads((folder / f"{count}.json").read_text()) for count in COUNTS}
 
 
-@pytest.mark.parametrize(
-    "processes",
-    [pytest.param(n, marks=pytest.mark.xdist_group(f"torch_{n}_ranks")) for n in (1, 2, 3, 4)],
-)
+@pytest.mark.xdist_group("torch_ranks")
+@pytest.mark.parametrize("processes", COUNTS)
 @pytest.mark.parametrize("check", CHECKS)
-def test_on_every_rank(check, processes, tmp_path_factory):
-    failures = results(processes, tmp_path_factory.getbasetemp())[check]
+def test_on_every_rank(check, processes, results):
+    failures = results[processes][check]
     assert not failures, "\n".join(failures)
 
 

@@ -1,17 +1,23 @@
 """What test_torch_distributed.py runs on every rank: each check returns or raises; rank 0 writes
 the results as JSON.
 
-torchrun --nproc-per-node 4 tests/adapters/torch_ranks.py results.json
+    python tests/adapters/torch_ranks.py FOLDER 1 2 3 4
+        runs every check on 1 to 4 processes and writes FOLDER/1.json to FOLDER/4.json
+
+The ranks are forks of one process, since importing torch takes longer than the checks do.
 """
 
 import json
 import os
+import signal
 import sys
 import traceback
 import warnings
 
 import torch
 import torch.distributed as dist
+import torch_checkpoint_ranks
+from child_processes import free_address
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -366,12 +372,12 @@ def raises(error, text, function):
         raise AssertionError(f"{error.__name__} was not raised")
 
 
-def main():
+def every_check(file):
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     results = {}
-    for name, check in sorted(globals().items()):
+    for name, check in sorted({**globals(), **vars(torch_checkpoint_ranks)}.items()):
         if name.startswith("check_"):
             try:
                 check()
@@ -382,12 +388,40 @@ def main():
             dist.all_gather_object(every, mine)
             results[name] = [f"rank {rank}: {text}" for rank, text in enumerate(every) if text]
     if dist.get_rank() == 0:
-        with open(sys.argv[1], "w") as file:
-            json.dump(results, file)
+        with open(file, "w") as out:
+            json.dump(results, out)
     dist.barrier()
     dist.destroy_process_group()
 
 
+def forked(rank, file):
+    """A rank; the id of its process."""
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(300)  # a rank whose others have ended would wait for half an hour
+    os.environ["RANK"] = str(rank)
+    status = 1
+    try:
+        every_check(file)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(status)  # no shutdown of Python, in which threads of gloo may abort
+
+
+def main(folder, *counts):
+    status = 0
+    for count in map(int, counts):
+        address, port = free_address().split(":")
+        os.environ |= {"MASTER_ADDR": address, "MASTER_PORT": port, "WORLD_SIZE": str(count)}
+        ranks = [forked(rank, f"{folder}/{count}.json") for rank in range(count)]
+        for rank in ranks:
+            status |= os.waitpid(rank, 0)[1] != 0
+    return status
+
+
 if __name__ == "__main__":
     os.environ.setdefault("FASTINIT_NUM_THREADS", "1")
-    main()
+    sys.exit(main(*sys.argv[1:]))
