@@ -13,7 +13,7 @@ The one deliberate difference: seed=None draws a new seed in every call, where K
 seed comes from Python's random, so keras.utils.set_random_seed governs it and
 keras.distribution.initialize makes processes agree.  In all else each class is that of Keras.
 Complex dtypes have JAX's laws, on every backend: _complex.py.
-Next: jax.py, _core/fill.py.
+Arrays of JAX: jax/_arrays.py.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def _draw(
     dtype = keras.backend.standardize_dtype(dtype)
     backend = keras.backend.backend()
     if backend == "jax":
-        from . import jax as adapter
+        from .jax import _arrays
 
         words = (
             np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32) if isinstance(seed, int) else seed
         )
-        return adapter.draw(name, arguments, words[::-1], shape, dtype, _sharding(layout))
+        return _arrays.draw(name, arguments, words[::-1], shape, dtype, _sharding(layout))
     if layout is not None:
         raise ValueError(
             f"layout is given, but on the {backend} backend Keras has no sharded variables"
@@ -119,9 +119,9 @@ def _sharding(layout: Any) -> Any:
     """
     if layout is None:
         return None
-    from . import jax as adapter
+    from .jax import _arrays
 
-    return adapter.concrete_sharding(getattr(layout, "backend_layout", layout))
+    return _arrays.concrete_sharding(getattr(layout, "backend_layout", layout))
 
 
 class _Drawn:

@@ -1,7 +1,7 @@
 """Rules by name pattern: the first that matches a name counts, so a rule whose every match an
 earlier rule takes is a mistake.
 
-Specs (checkpoint/spec.py) and torch's recipes (torch/_recipe.py) share it.  It knows no tensor and
+Specs (checkpoint/rules.py) and torch's recipes (torch/_rules.py) share it.  It knows no tensor and
 no initializer.
 """
 

@@ -2,7 +2,8 @@
 
 An algorithm sees layers that can be measured and scaled, and nothing of arrays or modules.  Moments
 are numbers or arrays of the network's own kind; only + - * / and powers are applied to them.
-Layers and public functions: network.py and methods.py, and ../torch/data_dependent.py for both.
+Layers: network.py and ../torch/_network.py.  Public functions: methods.py and
+../torch/data_dependent.py.
 """
 
 from __future__ import annotations

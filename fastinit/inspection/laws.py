@@ -2,7 +2,7 @@
 that people read, keep and compare.
 
 What a law is, and how names are folded: ../_laws.py.  How the code of a model is read: ../torch,
-../jax.py, ../keras.py.  Nothing is drawn here; whether a file follows its laws: audit.py.
+../jax/laws.py, ../keras.py.  Nothing is drawn here; whether a file follows its laws: audit.py.
 """
 
 from __future__ import annotations

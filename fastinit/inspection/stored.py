@@ -1,6 +1,6 @@
 """The tensors of a file or folder, found without reading their values: safetensors and npz.
 
-What a stranger wrote is checked as everywhere: headers by _core/safetensors.py and pretrained.py,
+What a stranger wrote is checked as everywhere: headers by _core/safetensors.py and array_files.py,
 folders by checkpoint/index.py.  A tensor of a dtype that this library does not know, or that holds
 packed bits, is listed, and has no reader.
 """
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._core.array_files import Source, find, names
 from .._core.dtypes import DType
 from .._core.safetensors import in_file
 from ..checkpoint import index
-from ..pretrained import Source, find, names
 from ..typing import Array, PathLike
 from .statistics import Read
 

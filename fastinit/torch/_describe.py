@@ -17,7 +17,8 @@ from ..typing import Array, Sizes
 from . import _memory, _names, _recipe, _values
 from ._names import Named
 from ._prove import Fill
-from ._recipe import Plan, Recipe
+from ._recipe import Plan
+from ._rules import Recipe
 
 
 class Described(NamedTuple):

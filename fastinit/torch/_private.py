@@ -2,7 +2,7 @@
 nor set, not for a moment.
 
 Other threads draw from those too, so putting them back afterwards would repeat numbers there.
-_log.py runs constructors so, data_dependent.py forwards.
+_log.py runs constructors so, _network.py forwards.
 """
 
 from __future__ import annotations

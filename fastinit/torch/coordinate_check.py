@@ -21,7 +21,7 @@ from ..diagnostics.coordinates import Coordinate, CoordinateCheck, Expected, jud
 from ..typing import Seed
 from . import _memory, _names, _ranks, _widths
 from ._private import Private
-from ._recipe import Recipe
+from ._rules import Recipe
 from .construct import construction
 from .materialize import materialize_
 

@@ -13,7 +13,8 @@ from ..typing import Sizes
 from . import _names, _recipe
 from ._describe import is_saved
 from ._prove import Fill
-from ._recipe import Plan, Recipe
+from ._recipe import Plan
+from ._rules import Recipe
 from ._values import CONSTANTS
 
 

@@ -23,9 +23,10 @@ from .._core import progress as progress_bar
 from .._core.stream import check_seed
 from ..fill import Report
 from ..typing import Seed
-from . import _memory, _names, _ranks, _recipe, _values
+from . import _memory, _names, _ranks, _recipe, _rules, _values
 from ._names import Named
-from ._recipe import Plan, Recipe
+from ._recipe import Plan
+from ._rules import Recipe
 
 
 class Verified(NamedTuple):
@@ -64,7 +65,7 @@ def materialize_(
     *,
     check: bool = True,
     overwrite: bool | None = None,
-    buffers: _recipe.Buffers = "restore",
+    buffers: _rules.Buffers = "restore",
     prefix: str = "",
     threads: int | None = None,
     progress: bool = False,
@@ -133,7 +134,7 @@ def materialize_(
     began = time.perf_counter()
     parameters = _names.parameters(model, prefix)
     all_buffers = _names.buffers(model, prefix)
-    buffer_rules, left_alone = _recipe.buffer_rules(all_buffers, buffers)
+    buffer_rules, left_alone = _rules.buffer_rules(all_buffers, buffers)
     open_buffers = [one for one in all_buffers if overwrite or _values.is_meta(one.tensor)]
     asked_buffers = [one for one in open_buffers if one.name not in left_alone]
     todo = [item for item in parameters if overwrite or _values.is_meta(item.tensor)]
@@ -143,7 +144,7 @@ def materialize_(
             "device is 'meta', which holds no values; give a real one, or None for the CPU"
         )
     _check_tensors(todo, dtype)
-    made = _recipe.split(recipe)[1]
+    made = _rules.split(recipe)[1]
     if made is not None and not overwrite:
         todo = [
             one for one in parameters if _values.is_meta(one.tensor) or made.left_real(one.tensor)

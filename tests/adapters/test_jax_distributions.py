@@ -1,6 +1,7 @@
 """fastinit.jax with JAX's default of 32 bits: distributions, float64, docstring examples."""
 
 import doctest
+import importlib
 import warnings
 
 import jax
@@ -76,5 +77,10 @@ def test_float64_without_64_bits_is_float32_with_jaxs_own_warning():
 
 
 def test_the_printed_examples_are_true():
-    found = doctest.testmod(init)
-    assert found.attempted >= 6 and not found.failed
+    attempted = 0
+    for name in ("", ".initializers", ".keys", ".laws"):
+        module = importlib.import_module(f"fastinit.jax{name}")
+        found = doctest.testmod(module, extraglobs={"jax": jax, "jnp": jax.numpy})
+        assert found.attempted and not found.failed
+        attempted += found.attempted
+    assert attempted >= 30

@@ -15,6 +15,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 import fastinit.jax as init
+from fastinit.jax import _arrays
 
 PROCESSES = ("jax_1_device", "jax_2_devices", "jax_8_devices")
 
@@ -88,7 +89,7 @@ class Sizes:
         return drawn
 
 
-init_apply = init._apply
+init_apply = _arrays._apply
 
 
 def test_sharded_arrays_are_the_unsharded_ones_on_every_mesh():

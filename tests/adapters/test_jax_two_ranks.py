@@ -10,6 +10,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import fastinit as fi
 import fastinit.jax as init
+from fastinit.jax import _arrays
 
 PROCESSES = ("jax_two_ranks",)
 
@@ -49,7 +50,7 @@ def the_mesh():
 def test_each_rank_draws_only_its_shards_of_the_same_values():
     drawn_values = []
 
-    def counting(*arguments, apply=init._apply):
+    def counting(*arguments, apply=_arrays._apply):
         drawn = apply(*arguments)
         drawn_values.append(drawn.size)
         return drawn

@@ -12,8 +12,8 @@ import pytest
 from keras_cases import CASES, TRUNCATED, core, differ, same
 
 import fastinit as fi
-import fastinit.jax
 import fastinit.keras as init
+from fastinit.jax import _arrays
 
 PROCESSES = ("keras_on_jax",)
 # Keras' variables, which NumPy finds old-fashioned.
@@ -32,7 +32,7 @@ def model_parallel(count=4):
 
 def test_variables_are_created_shard_by_shard_by_their_layout():
     assert jax.device_count() == 4
-    sizes, plain = [], fastinit.jax._apply
+    sizes, plain = [], _arrays._apply
 
     def sized(*arguments):
         drawn = plain(*arguments)
@@ -50,7 +50,7 @@ def test_variables_are_created_shard_by_shard_by_their_layout():
         with model_parallel().scope():
             layer = keras.layers.Dense(24, kernel_initializer=initializer)
             sizes.clear()
-            with mock.patch.object(fastinit.jax, "_apply", sized):
+            with mock.patch.object(_arrays, "_apply", sized):
                 layer.build((None, 16))
         kernel = layer.kernel.value
         assert kernel.sharding.spec == jax.P("model", None) and kernel.sharding.mesh.shape == {

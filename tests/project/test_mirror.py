@@ -15,11 +15,11 @@ ADAPTERS = ("torch", "jax", "keras")  # tests/adapters/test_torch_….py: no fol
 ELSEWHERE = {
     "__main__": "processes/test_command_line.py",
     "_complex": "adapters/test_jax_complex.py",
+    "_core/array_files": "unit/test_pretrained.py",
     "_core/jobs": "unit/core/test_engine.py",
     "_core/progress": "processes/test_command_line.py",
     "_core/shapes": "unit/core/test_fill.py",
     "_cuda": "unit/cuda",
-    "_jaxpr": "adapters/test_jax_laws.py",
     "_jit": "unit/orthogonal/test_forms.py",
     "_orthogonal": "unit/orthogonal",
     "_sparse": "unit/initializers/test_sparse.py",

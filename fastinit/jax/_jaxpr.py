@@ -1,9 +1,9 @@
 """Laws of parameters that JAX code initializes, read off the program that JAX traces (a jaxpr).
 
-Each output is followed back to the draws of jax.random and of jax.py that made it, through the few
-operations that are known exactly; whatever else was done makes the law unknown, by the operation's
-name.  Nothing is drawn or compiled.  A jaxpr is JAX's own, undocumented form: what a later JAX
-writes otherwise becomes unknown, never wrong.  Used by jax.py.
+Each output is traced back to the draws of jax.random and _arrays.py that it came from, through the
+few operations that are known exactly.  Any other operation makes the law "unknown", and names
+itself.  Nothing is drawn or compiled.  jaxprs are internal to JAX and not documented: if a later
+JAX writes one in another way, its law becomes unknown, never wrong.  Used by laws.py.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _laws
-from ._laws import Law
-from .typing import Sizes
+from .. import _laws
+from .._laws import Law
+from ..typing import Sizes
 
 
 class _Drawn(NamedTuple):
-    """Values of one initializer, in the order that it gives them or another."""
+    """The values of one initializer, in any order."""
 
     initializer: str
     arguments: dict[str, Any]
-    shape: Sizes  # that the initializer was called with
+    shape: Sizes  # the shape that the initializer was called with
 
 
 class _Unknown(NamedTuple):
@@ -33,7 +33,7 @@ class _Unknown(NamedTuple):
 
 _Value = float | _Drawn | _Unknown
 
-# Operations that only move values, or leave them as they are.
+# Operations that only move values, or do not change them.
 _MOVES = frozenset(
     ("reshape", "transpose", "squeeze", "expand_dims", "rev", "copy", "copy_p", "stop_gradient")
     + ("convert_element_type", "optimization_barrier", "device_put", "sharding_constraint", "pvary")
@@ -119,7 +119,7 @@ def _equation(equation: Any, values: list[_Value]) -> list[_Value]:
         return values[:1]
     if kind == "broadcast_in_dim":
         source, target = equation.invars[0].aval, equation.outvars[0].aval
-        # A draw that is repeated is not one draw of the whole.
+        # A draw that is repeated is not one draw of the whole array.
         same = math.prod(source.shape) == math.prod(target.shape)
         return values[:1] if same or isinstance(values[0], float) else [_Unknown("broadcasting")]
     if all(isinstance(one, float) for one in values):
@@ -146,7 +146,7 @@ def _called(name: str, values: list[_Value], outputs: Sequence[Any]) -> _Drawn |
 
 
 def _callback(params: Any, values: list[_Value]) -> _Value:
-    """A draw of jax.py: its callback carries what it draws."""
+    """A draw of _arrays.py: its callback carries what it draws."""
     drawn = getattr(getattr(params.get("callback"), "callback_func", None), "drawn", None)
     if drawn is None:
         return _Unknown("a callback to the host")
@@ -183,13 +183,13 @@ def _computed(equation: Any, values: list[_Value]) -> _Value:
         for value, atom in zip(values, equation.invars, strict=True)
     ]
     try:
-        # Of arrays that hold one number everywhere the operation is done on that number, where it
-        # works element by element.
+        # If every input holds one number everywhere, an elementwise operation is applied to these
+        # numbers.
         several = any(math.prod(atom.aval.shape) > 1 for atom in equation.outvars)
         if several and equation.primitive.name not in _ELEMENTWISE_OPERATIONS:
             return _Unknown(equation.primitive.name)
         return _number(equation.primitive.bind(*inputs, **equation.params))
-    except Exception as error:  # whatever a primitive makes of inputs without their shapes
+    except Exception as error:  # anything that a primitive raises for inputs without their shapes
         return _Unknown(f"{equation.primitive.name}: {type(error).__name__}")
 
 

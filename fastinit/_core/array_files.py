@@ -1,0 +1,267 @@
+"""Tensors in safetensors, npy and npz files: found by name, checked, and read by region.
+
+Pickles are refused by their name, without being opened.  A header is checked in full before
+anything is allocated (safetensors.py), and only the region that is asked for is read.  The
+safetensors library is not used: its NumPy interface has no bfloat16 and no float8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..typing import Array, Box, Sizes
+from . import dtypes
+from .arguments import described
+from .dtypes import DType
+
+_PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
+
+
+class Source(NamedTuple):
+    """A tensor in a file whose header is sound; read(box) gives that part of it as values of its
+    own dtype.
+    """
+
+    label: str
+    dtype: DType
+    shape: Sizes
+    read: Callable[[Box], Array]
+
+
+def find(path: Any, tensor: str | None) -> Source:
+    """The tensor named `tensor` of the file; it may be None where the file holds only one."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"path must be a str, bytes or os.PathLike, not {described(path)}")
+    name = os.fsdecode(path)
+    ending = os.path.splitext(name)[1].lower()
+    if ending in _PICKLES:
+        raise ValueError(
+            f"{name!r} is a pickle by its name, and loading a pickle runs whatever code it holds; "
+            "convert it to safetensors first (safetensors.torch.save_file)"
+        )
+    if ending not in _READERS:
+        raise ValueError(f"{name!r} ends in {ending!r}; pretrained reads {', '.join(_READERS)}")
+    if tensor is not None and not isinstance(tensor, str):
+        raise TypeError(f"tensor must be a name, not {type(tensor).__name__} {tensor!r:.80}")
+    if not stat.S_ISREG(os.stat(name).st_mode):
+        raise ValueError(f"{name!r} is not a regular file")
+    return _READERS[ending](name, tensor)
+
+
+def names(path: str) -> list[str | None]:
+    """The tensors of an .npz file by name; of an .npy file one without a name."""
+    if os.path.splitext(path)[1].lower() != ".npz":
+        return [None]
+    import zipfile  # 10 ms
+
+    with _zip_errors(path), zipfile.ZipFile(path) as archive:
+        return [info.filename.removesuffix(".npy") for info in archive.infolist()]
+
+
+def _choose(name: str, tensor: str | None, names: list[str]) -> str:
+    if tensor is None:
+        if len(names) == 1:
+            return names[0]
+        raise ValueError(
+            f"{name!r} holds {len(names)} tensors; say which by tensor=: {_some(names)}"
+        )
+    if tensor not in names:
+        from difflib import get_close_matches  # only on the way to an error
+
+        near = get_close_matches(tensor, names, 1, 0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"it holds {_some(names)}"
+        raise ValueError(f"{name!r} holds no tensor {tensor!r:.200}; {hint}")
+    return tensor
+
+
+def _some(names: list[str]) -> str:
+    return (
+        ", ".join(repr(each)[:80] for each in names[:5]) + (", …" if len(names) > 5 else "")
+        if names
+        else "none"
+    )
+
+
+def _map(
+    name: str, dtype: Any, shape: Sizes, offset: int, order: Any = "C"
+) -> Callable[[Box], Array]:
+    """Reads boxes of an array that lies in the file as it is, by mapping it."""
+
+    def read(box: Box) -> Array:
+        if not math.prod(shape):
+            return np.empty(_extent(box), dtype)
+        # Plain ndarray: memmap's own slicing costs more and brings nothing here.
+        return np.asarray(
+            np.asarray(np.memmap(name, dtype, "r", offset, shape or (1,), order)).reshape(shape)[
+                box
+            ]
+        )
+
+    return read
+
+
+def _extent(box: Box) -> Sizes:
+    return tuple(part.stop - part.start for part in box)
+
+
+def _find_safetensors(name: str, tensor: str | None) -> Source:
+    from . import safetensors  # on demand: json takes a millisecond
+
+    layout, _ = safetensors.read_header(name)
+    tensor = _choose(name, tensor, [each.name for each in layout.tensors])
+    found = next(each for each in layout.tensors if each.name == tensor)
+    kind = found.dtype
+    bits = _map(name, kind.unsigned.newbyteorder("<"), found.shape, found.begin)
+
+    def read(box: Box) -> Array:
+        return bits(box).astype(kind.unsigned, copy=False).view(kind.numpy())
+
+    return Source(f"{tensor!r} of {name!r}", kind, found.shape, read)
+
+
+def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DType]:
+    """Sizes, Fortran order and dtype from the start of an npy stream, which is left where the data
+    begin.
+    """
+    form = np.lib.format
+    try:
+        version = form.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran, stored = form.read_array_header_1_0(stream)
+        elif version == (2, 0):
+            shape, fortran, stored = form.read_array_header_2_0(stream)
+        else:
+            raise ValueError(f"version {version} is for structured arrays")
+        if any(size < 0 for size in shape):
+            raise ValueError(f"its shape is {shape}")
+    except OSError:
+        raise
+    # NumPy leaks what its parser raises: SyntaxError, TokenError, RecursionError, KeyError
+    except Exception as error:
+        raise ValueError(f"{name!r} is not an npy file of plain numbers: {error}") from None
+    try:
+        kind = dtypes.resolve(stored.newbyteorder("="))
+    except (TypeError, ValueError):
+        what = "Python objects, that is a pickle" if stored.hasobject else f"dtype {stored}"
+        raise ValueError(
+            f"{name!r} holds {what}; pretrained reads {', '.join(dtypes.DTYPES)}"
+        ) from None
+    return shape, bool(fortran), stored, kind
+
+
+def _find_npy(name: str, tensor: str | None) -> Source:
+    if tensor is not None:
+        raise ValueError(
+            f"{name!r} is an npy file, one array without a name; leave out tensor={tensor!r:.80}"
+        )
+    with open(name, "rb") as file:
+        shape, fortran, stored, kind = _npy_header(name, file)
+        begin, size = file.tell(), os.fstat(file.fileno()).st_size
+    _check_size(name, shape, kind, size - begin)
+    return Source(
+        repr(name), kind, shape, _map(name, stored, shape, begin, "F" if fortran else "C")
+    )
+
+
+def _check_size(name: str, shape: Sizes, kind: DType, size: int) -> None:
+    needed = math.prod(shape) * kind.itemsize
+    if needed != size:
+        raise ValueError(
+            f"{name!r} is damaged: shape {shape} of {kind.name} takes {needed} bytes, not {size}"
+        )
+
+
+@contextlib.contextmanager
+def _zip_errors(name: str) -> Iterator[None]:
+    """What zipfile and zlib raise for a damaged archive, as one clear ValueError; a real I/O error
+    stays what it is.
+    """
+    import struct
+    import zipfile
+    import zlib
+
+    try:
+        yield
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        IndexError,
+        OverflowError,
+        OSError,
+    ) as error:
+        # A damaged offset may lead before the file's start, and then seek() says EINVAL.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise ValueError(f"{name!r} is not a readable npz file: {str(error):.200}") from None
+
+
+def _find_npz(name: str, tensor: str | None) -> Source:
+    import zipfile  # 10 ms
+
+    with _zip_errors(name), zipfile.ZipFile(name) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        tensor = _choose(name, tensor, list(members))
+        info = members[tensor]
+        label = f"{tensor!r} of {name!r}"
+        with archive.open(info) as stream:
+            shape, fortran, stored, kind = _npy_header(label, stream)
+            begin = stream.tell()
+    _check_size(label, shape, kind, info.file_size - begin)
+    if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
+        with open(name, "rb") as file:
+            file.seek(info.header_offset)
+            local = file.read(30)
+        extra = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        start = info.header_offset + 30 + extra + begin
+        if start + info.file_size - begin <= os.path.getsize(name):
+            return Source(
+                label, kind, shape, _map(name, stored, shape, start, "F" if fortran else "C")
+            )
+        raise ValueError(f"{name!r} is cut short")
+
+    def read(box: Box) -> Array:
+        # Compressed: unpacked from its start, but only the rows of the box are kept.  Fortran
+        # order: of the transpose.
+        own, part = (shape[::-1], box[::-1]) if fortran else (shape, box)
+        if not math.prod(_extent(box)):
+            return np.empty(_extent(box), stored)
+        if not own:
+            own, part = (1,), (slice(0, 1),)
+        row = math.prod(own[1:]) * kind.itemsize
+        rows = part[0].stop - part[0].start
+        with _zip_errors(name), zipfile.ZipFile(name) as archive, archive.open(info) as stream:
+            _skip(stream, begin + part[0].start * row)
+            data = stream.read(rows * row)
+            if len(data) != rows * row:
+                raise EOFError("the compressed data end early")
+        result = np.frombuffer(data, stored).reshape((rows, *own[1:]))[(slice(None), *part[1:])]
+        return result.T if fortran else result.reshape(_extent(box))
+
+    return Source(label, kind, shape, read)
+
+
+def _skip(stream: Any, count: int) -> None:
+    while count > 0:
+        read = len(stream.read(min(count, 1 << 20)))
+        if not read:
+            raise EOFError("the compressed data end early")
+        count -= read
+
+
+_READERS: dict[str, Callable[[str, str | None], Source]] = {
+    ".safetensors": _find_safetensors,
+    ".npz": _find_npz,
+    ".npy": _find_npy,
+}

@@ -1,0 +1,249 @@
+"""Drawing arrays of JAX: eagerly, inside a trace by a callback to the host, or shard by shard.
+
+draw() and concrete_sharding() serve initializers.py and ../keras.py.  Rules and regions:
+../_adapters.py, ../_core/fill.py; complex dtypes: ../_complex.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _adapters, _complex
+from .._core import dtypes, engine, fill, shapes
+from .._core.draws import Draw
+from .._core.dtypes import DType
+from .._core.engine import guarded
+from .._core.fill import apply as _apply
+from ..typing import Array, Sizes
+from .keys import stream_of, words_of
+
+_decide = guarded(fill.decide)
+
+
+def draw(
+    name: str,
+    arguments: Mapping[str, Any],
+    key: Any,
+    shape: Any,
+    dtype: Any = None,
+    out_sharding: Any = None,
+    column_axis: int | None = None,
+) -> jax.Array:
+    """An array of JAX by the core's name and arguments of an initializer.
+
+    Every complaint comes from here, not from inside a callback, but those about traced arguments.
+    """
+    stored = _stored(dtype)
+    parts = _complex.parts_of(stored)
+    kind = parts or dtypes.resolve(stored)
+    sizes = shapes.parse_shape(shape)
+    order = list(range(len(sizes)))
+    if column_axis is not None:  # drawn with that axis last, and moved
+        if not -len(sizes) <= column_axis < len(sizes):
+            raise ValueError(
+                f"column_axis {column_axis} is outside the {len(sizes)} axes of shape {sizes}"
+            )
+        order.append(order.pop(column_axis))
+    whole = tuple([sizes[axis] for axis in order])
+    shapes.count((*whole, 2) if parts else whole, kind)
+    traced = {k: v for k, v in arguments.items() if isinstance(v, jax.core.Tracer)}
+    if name == "constant" and (traced or np.ndim(arguments["value"])):
+        return _placed(_full(arguments["value"], sizes, stored, kind), out_sharding)
+    checked = _with_stand_ins(arguments, traced)
+    constant: Any = None
+    if parts:
+        law = _complex.law(name, checked, whole, parts)
+        constant = law.size if law.form == "constant" else None
+    else:
+        result = _decide(_adapters.rule(name), whole, kind, checked)
+        if isinstance(result, Draw) and result.draw == dtypes.CONSTANT and not traced:
+            constant = np.array(result.parameters[0], kind.unsigned).view(kind.numpy())
+    words = words_of(key if constant is None else np.zeros(2, np.uint32))
+
+    def host(words: Any, *numbers: Any, region: Sequence[slice] | None = None) -> Array:
+        own = {**arguments, **dict(zip(traced, map(concrete, numbers), strict=True))}
+        part = None if region is None else tuple([region[axis] for axis in order])
+        if parts:
+            law = _complex.law(name, own, whole, parts)
+            drawn = _complex.values(law, whole, parts, part, *stream_of(words))
+        else:
+            rule = _adapters.rule(name)
+            drawn = _apply(rule, own, whole, kind, None, part, *stream_of(words), None)
+        if column_axis is None:
+            return drawn
+        return np.ascontiguousarray(np.transpose(drawn, np.argsort(order)))
+
+    if traced or isinstance(words, jax.core.Tracer):
+        if constant is not None:
+            array = jnp.full(sizes, constant, stored)
+        else:
+            drawn = name, arguments, tuple(traced), whole
+            array = _called_back(host, words, list(traced.values()), sizes, stored, drawn)
+        return _constrained(array, out_sharding)
+    if out_sharding is None:
+        # The values go to the device that the key is committed to, as with JAX's own initializers.
+        place = words.sharding if words.committed and len(words.devices()) == 1 else None
+        return jax.device_put(host(jax.device_get(words)), place)
+    return _sharded(
+        functools.partial(host, jax.device_get(words)),
+        sizes,
+        stored,
+        concrete_sharding(out_sharding),
+    )
+
+
+def _stored(dtype: Any) -> np.dtype[Any]:
+    """The dtype of the result; JAX's answer, and its warning, where 64-bit types are disabled."""
+    if dtype is None:
+        dtype = jnp.result_type(float)
+    stored = np.dtype(dtype) if _complex.parts_of(dtype) else dtypes.resolve(dtype).numpy()
+    if stored.itemsize >= 8 and stored != np.complex64:
+        stored = np.dtype(jnp.zeros((), stored).dtype)
+    return stored
+
+
+# Stand in for traced numbers while everything else is checked; the numbers themselves are checked
+# when the program runs.
+_STAND_INS = {"mean": 0.0, "std": 1.0, "scale": 1.0, "gain": 1.0, "sparsity": 0.5}
+
+
+def _with_stand_ins(arguments: Mapping[str, Any], traced: Mapping[str, Any]) -> dict[str, Any]:
+    own = dict(arguments)
+    for name, value in traced.items():
+        if value.ndim:
+            raise TypeError(
+                f"{name} is a traced array of shape {value.shape}; give one number, or use "
+                "jax.vmap to draw one tensor for each"
+            )
+        if name in _STAND_INS:
+            own[name] = _STAND_INS[name]
+        elif "bounds" in arguments:  # of a truncated normal
+            own[name] = -math.inf if name == "low" else math.inf
+        else:
+            other = arguments["high" if name == "low" else "low"]
+            own[name] = 0.0 if isinstance(other, jax.core.Tracer) else other
+    return own
+
+
+def concrete(number: Any) -> Any:
+    """A Python number from a concrete array; what is not real is refused by its rule."""
+    number = np.asarray(number)
+    return float(number) if number.dtype.kind == "V" else number.item()  # "V": bfloat16
+
+
+def _full(value: Any, sizes: Sizes, stored: np.dtype[Any], kind: DType) -> jax.Array:
+    """A traced number or an array everywhere: JAX's own, but narrow floats round to float32 first,
+    as the core's constants do.
+    """
+    value = jnp.asarray(value)
+    if kind.is_float and not kind.wide and stored.itemsize < 4:
+        value = value.astype(np.float32)
+    return jnp.full(sizes, value, stored)
+
+
+def _placed(array: jax.Array, out_sharding: Any) -> jax.Array:
+    if isinstance(array, jax.core.Tracer):
+        return _constrained(array, out_sharding)
+    if out_sharding is None:
+        return array
+    return jax.device_put(array, concrete_sharding(out_sharding))
+
+
+def _called_back(
+    host: Callable[..., Array],
+    words: Any,
+    numbers: list[Any],
+    sizes: Sizes,
+    stored: np.dtype[Any],
+    drawn: tuple[Any, ...],
+) -> jax.Array:
+    """The whole array, drawn by the host when the traced program runs."""
+    if jax.sharding.get_abstract_mesh().manual_axes:
+        raise NotImplementedError(
+            "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the "
+            "host for its own values; initialize outside, with out_sharding= for shards"
+        )
+    callback = functools.partial(host)
+    # The native engine sets and restores the floating-point state itself.
+    if engine.name() == "reference":
+        callback = functools.partial(
+            lambda thread, *inputs: thread.submit(host, *inputs).result(), _thread()
+        )
+    callback.drawn = drawn  # type: ignore[attr-defined]  # what laws() reads (_jaxpr.py)
+    values = jax.pure_callback(
+        callback,
+        jax.ShapeDtypeStruct(sizes, stored),
+        words,
+        *numbers,
+        vmap_method="sequential",
+    )
+    # JAX 0.10 fails on a bare callback as the result of a jit under set_mesh; the barrier changes
+    # no bit.
+    return jax.lax.optimization_barrier(values)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _thread() -> Any:
+    """A thread with the floating-point state of the one that traces: XLA's own threads flush
+    subnormals.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    thread = ThreadPoolExecutor(1, "fastinit.jax")
+    thread.submit(int).result()  # starts it here
+    return thread
+
+
+def _sharded(
+    host: Callable[..., Array], sizes: Sizes, stored: np.dtype[Any], sharding: Any
+) -> jax.Array:
+    """Each addressable shard, drawn by itself; a shard with replicas on this host is drawn once."""
+
+    @functools.cache
+    def shard(bounds: tuple[tuple[int, int], ...]) -> Array:
+        return host(region=[slice(*pair) for pair in bounds])
+
+    def at(index: Any) -> Array:
+        return shard(tuple([cut.indices(size)[:2] for cut, size in zip(index, sizes, strict=True)]))
+
+    return jax.make_array_from_callback(sizes, sharding, at, dtype=stored)
+
+
+def _constrained(array: jax.Array, out_sharding: Any) -> jax.Array:
+    """A traced array with the given sharding."""
+    if out_sharding is None:
+        return array
+    mesh = getattr(out_sharding, "mesh", None) or jax.sharding.get_abstract_mesh()
+    if mesh.explicit_axes:  # there with_sharding_constraint is an assertion
+        return jax.device_put(array, out_sharding)
+    return jax.lax.with_sharding_constraint(array, out_sharding)  # type: ignore[no-any-return]
+
+
+def concrete_sharding(out_sharding: Any) -> jax.sharding.Sharding:
+    """A sharding over devices; PartitionSpecs and abstract meshes resolve on the current mesh."""
+    spec = out_sharding
+    if isinstance(out_sharding, jax.sharding.NamedSharding):
+        if not isinstance(out_sharding.mesh, jax.sharding.AbstractMesh):
+            return out_sharding
+        spec = out_sharding.spec
+    if isinstance(spec, jax.sharding.PartitionSpec):
+        mesh = jax.sharding.get_mesh()
+        if mesh.empty:
+            raise ValueError(
+                f"out_sharding is {spec} and no mesh is set; use jax.set_mesh or "
+                "NamedSharding(mesh, …)"
+            )
+        return jax.sharding.NamedSharding(mesh, spec)
+    if not isinstance(out_sharding, jax.sharding.Sharding):
+        raise TypeError(
+            f"out_sharding is {type(out_sharding).__name__}; give a jax.sharding.Sharding or "
+            "PartitionSpec"
+        )
+    return out_sharding
