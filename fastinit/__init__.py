@@ -3,17 +3,17 @@ thread count, shard layout and engine.
 
 Every initializer is called as f(shape, *, <its own>, seed, name, dtype, out, region, threads):
 
-shape    the global shape; fans come from it.  May be left out where `out` has it.
-seed     an integer in [0, 2**64); None draws a new one (then no call repeats another).
-name     of the tensor, a str or an integer: one seed with two names gives unrelated values, but two
-         unnamed tensors of one seed are equal.
+shape    the global shape, from which fans are computed; may be omitted if `out` has it.
+seed     an integer in [0, 2**64); None draws a new one, so that no two calls agree.
+name     the tensor's name, a str or an integer: under one seed, tensors with different names have
+         unrelated values, and unnamed tensors have equal values.
 dtype    "float32" (or out's) by default; float64, float16, bfloat16, float8_e4m3fn, float8_e5m2;
          constants also bool and the integers.
 out      any CPU buffer to fill in place: array, memmap, __array_interface__ or DLPack; it is
          returned.
-region   the part of `shape` to compute, one slice or integer an axis: a shard has the bits it has
-         in the whole.
-threads  at most so many; no number of threads changes a bit.
+region   the part of `shape` to compute, a slice or an integer for each axis: a shard has the bits
+         that it has in the whole.
+threads  the most threads to use; their number does not change a bit.
 
 The promise in full: fastinit/stream-v1.md.  The names: _table.py.
 """

@@ -1,9 +1,9 @@
-"""What the adapters of torch, JAX and Keras share: rules by name, ways to name an initializer, a
-missing framework.
+"""What the adapters of torch, JAX and Keras share: rules by name, the ways to name an initializer,
+and the error for a missing framework.
 
-It imports no framework.  The layers below it (_table.py, _core/fill.py) know what an initializer
-means and how a tensor is filled; each framework's adapter knows what that framework calls a tensor,
-a seed or a shard.
+No framework is imported here.  The layers below (_table.py, _core/fill.py) know what an initializer
+means and how a tensor is filled; each adapter knows what its framework calls a tensor, a seed or a
+shard.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ Setting = tuple[str, dict[str, Any]]  # an initializer's public name and its own
 def missing(framework: str, extra: str, error: ImportError) -> ImportError:
     """What an adapter raises when its framework does not import."""
     return ImportError(
-        f"fastinit.{extra} needs {framework}, which does not import here ({error}); install it "
-        f"with pip install '{DISTRIBUTION}[{extra}]'"
+        f"fastinit.{extra} needs {framework}, which cannot be imported ({error}); install it with "
+        f"pip install '{DISTRIBUTION}[{extra}]'"
     )
 
 
 @functools.cache
 def rule(name: str) -> Rule:
-    """The rule of an initializer by its public name: from its arguments, the global shape and the
-    dtype to a draw.
+    """The rule of an initializer, by its public name: a function of the global shape, the dtype and
+    the initializer's arguments that returns a draw or a Write.
     """
     return _table.RULES[_table.lookup(name)]
 
 
 def setting(value: Any, what: str) -> Setting:
-    """What a user gave as an initializer, its arguments checked by name; `what` is how errors call
-    it.
+    """The name and arguments of what a user gave as an initializer; errors call it `what`.
 
-    A name, a function, a number (a constant), a pair (initializer, arguments), a functools.partial
-    of the function or a mapping {"initializer": name, argument: value}.
+    It may be a name, a function, a number (a constant), a pair (initializer, arguments), a
+    functools.partial of the function, or a mapping {"initializer": name, argument: value}.  The
+    arguments' names are checked.
     """
     arguments: Mapping[str, Any] = {}
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -48,7 +48,7 @@ def setting(value: Any, what: str) -> Setting:
     elif isinstance(value, (tuple, list)):
         if len(value) != 2 or not isinstance(value[1], Mapping):
             raise TypeError(
-                f"{what} is {value!r:.80}; a pair must be (initializer, dict of its arguments)"
+                f"{what} is {value!r:.80}; a pair must be (initializer, dict of arguments)"
             )
         value, arguments = value
     elif isinstance(value, Mapping):

@@ -1,11 +1,11 @@
-"""Complex tensors for the adapters: each is made of the core's real draws by exact operations.
+"""Complex tensors for the adapters, computed from the core's real draws.
 
-A complex tensor of shape s is the real normal tensor of shape (*s, 2) in the tensor's own stream:
-element i takes the real values 2i and 2i + 1 as its parts.  The uniform disk takes the values
-4i … 4i + 3 of a normal tensor of shape (*s, 4).  No second name is made up, so no other tensor's
-stream is hit, and any region can be drawn alone (of the orthogonal family: cut out of the whole).
-Everything after the draw is +, -, ×, ÷, square root and remainder, one rounding each, so the bits
-are the same on every machine.  The laws are those of jax.nn.initializers.
+A complex tensor of shape s takes its parts from the real normal tensor of shape (*s, 2) in the same
+stream: element i has the real values 2i and 2i + 1.  The uniform disk takes the values 4i … 4i + 3
+of a normal tensor of shape (*s, 4).  No second name is made up that could collide with another
+tensor's, and any region can be drawn without the rest (in the orthogonal family it is cut out of
+the whole).  Everything after the draw is +, -, ×, ÷, square root and remainder, each rounded once,
+so the bits are the same on every machine.  The laws are those of jax.nn.initializers.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from .typing import Array, Sizes
 
 PARTS = {"complex64": dtypes.FLOAT32, "complex128": dtypes.FLOAT64}
 SQRT_HALF, SQRT_TWO = 0.7071067811865476, 1.4142135623730951
-# The std of a complex normal of variance 1 whose modulus is kept below 2, sqrt(1 - 4 / (e**4 - 1)).
-# JAX has 0.9531116, sqrt(1 - 5 / e**4), which is not divided by the share that is kept: its draws
-# have 1.9 % more variance than it says.
+# The std of a complex normal of variance 1 whose modulus is cut at 2, sqrt(1 - 4 / (e**4 - 1)).
+# JAX uses 0.9531116, sqrt(1 - 5 / e**4), which lacks the division by the probability of a modulus
+# below 2: its draws have 1.9 % more variance than documented.
 MODULUS_STD_AT_2 = 0.9619618280082135
 
 _decide = guarded(fill.decide)
@@ -55,10 +55,10 @@ class Law(NamedTuple):
 
 
 def law(name: str, arguments: Mapping[str, Any], shape: Sizes, parts: DType) -> Law:
-    """The law of an initializer; whatever is wrong with its arguments is raised here.
+    """The complex law of an initializer; raises for anything wrong with its arguments.
 
-    Only initializers that JAX has in complex dtypes have one: a uniform interval and bounds of a
-    real axis mean nothing in the plane.
+    Only initializers that JAX has in complex dtypes have such a law: an interval or bounds on the
+    real axis have no meaning in the plane.
     """
     own = dict(arguments)
     if name in ("zeros", "ones", "constant"):
@@ -91,7 +91,7 @@ def law(name: str, arguments: Mapping[str, Any], shape: Sizes, parts: DType) -> 
     raise TypeError(
         f"{name} has no complex form; zeros, ones, constant, eye, normal, variance_scaling (with "
         "glorot, he, lecun), orthogonal and delta_orthogonal have one; for another law draw the "
-        "real and the imaginary part as two real tensors of different names"
+        "real and the imaginary part as two real tensors with different names"
     )
 
 
@@ -133,15 +133,15 @@ def values(
     elif law.form == "truncated":
         drawn = normal(1.0, 2)
         square = _square(drawn)
-        # bits: half the square is exponential, and the remainder of an exponential by c is the
-        # exponential kept below c: so moduli beyond the bound are folded back, and none is drawn
-        # twice. The direction stays, for it is independent.
+        # bits: half the squared modulus is exponentially distributed, and the remainder of an
+        # exponential modulo c has the law of an exponential cut at c.  So moduli beyond the bound
+        # are folded back and nothing is drawn again.  The direction, which is independent, stays.
         over = square >= 8.0
         beyond = square[over]
         drawn[over] *= np.sqrt(np.fmod(beyond, square.dtype.type(8.0)) / beyond)[:, None]
         drawn *= size
     else:
-        # bits: two of the four coordinates of a uniform point on the sphere in four dimensions are
+        # bits: two of the four coordinates of a uniform point on the sphere in four dimensions give
         # a uniform point of the disk (Archimedes).
         four = normal(1.0, 4)
         square = _square(four[..., :2]) + _square(four[..., 2:])
@@ -156,10 +156,11 @@ def _square(pairs: Array) -> Array:
 
 @functools.cache
 def parts_rule(rule: Rule) -> Rule:
-    """torch's meaning of a rule for a complex tensor, as a rule of its real view of shape (*s, 2).
+    """What a rule means to torch for a complex tensor, as a rule for its real view, of shape
+    (*s, 2).
 
-    Fans come from s.  A normal's parts share the variance, and both have its mean; the parts of a
-    uniform both have its bounds.
+    Fans come from s.  The two parts of a normal share its variance, and each has its mean; each
+    part of a uniform has its bounds.
     """
 
     def parts(shape: Sizes, dtype: DType, /, **arguments: Any) -> Draw:
@@ -189,18 +190,18 @@ def _unitary(law: Law, shape: Sizes, parts: DType, seed: int, stream: Any) -> Ar
     rule = _adapters.rule("normal")
     drawn = _apply(rule, {}, (long, short, 2), parts, None, None, seed, stream, None)
     real, imaginary = (np.ascontiguousarray(drawn[..., part], np.float64) for part in range(2))
-    for _ in range(2 if parts.wide else 1):  # the second time takes away what rounding left
+    for _ in range(2 if parts.wide else 1):  # the second pass removes what rounding left
         _orthonormalize(real, imaginary)
     q = (real + 1j * imaginary) * law.size
     return (q if rows >= columns else q.T).reshape(shape)
 
 
 def _orthonormalize(real: Array, imaginary: Array) -> None:
-    """Modified Gram-Schmidt on the columns, in place: the Q of the QR whose R has a positive
-    diagonal, which makes Q Haar (Mezzadri 2007).
+    """Modified Gram-Schmidt on the columns, in place.  It gives the Q of the QR decomposition whose
+    R has a positive diagonal, which is Haar distributed (Mezzadri 2007).
 
-    bits: in real float64 operations and sums of a fixed order, since NumPy's complex products and
-    sums differ between CPUs.
+    bits: only real float64 operations, and sums in a fixed order, because NumPy's complex products
+    and sums differ between CPUs.
     """
     rows, columns = real.shape
     scratch = np.empty((2, rows * columns))
@@ -213,7 +214,7 @@ def _orthonormalize(real: Array, imaginary: Array) -> None:
         if not left:
             return
         c, d = real[:, j + 1 :], imaginary[:, j + 1 :]
-        # Memory that is warm: new arrays here would take four times as long.
+        # Reused memory: new arrays here would take four times as long.
         p, q = (memory[: rows * left].reshape(rows, left) for memory in scratch)
         along = _sum(_combined(np.add, a, c, b, d, p, q)).copy()
         across = _sum(_combined(np.subtract, a, d, b, c, p, q)).copy()

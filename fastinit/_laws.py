@@ -1,9 +1,9 @@
 """Laws: how the values of a tensor are distributed, in numbers that torch, JAX and Keras share.
 
-law() reads an initializer's rule in float64, so that its numbers are not rounded to a dtype; fold()
-puts tensors that differ by a number in their names into one line.  Nothing is drawn here and no
-file is read: inspection/laws.py does that, and the adapters of the frameworks find the initializers
-in a model's code.
+law() applies an initializer's rule in float64, so that its numbers are not rounded to a dtype.
+fold() puts tensors whose names differ only in a number into one line.  Nothing is drawn here and no
+file is read: files are read by inspection/laws.py, and the adapters of the frameworks find the
+initializers in a model's code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .fans import fans
 from .typing import Sizes
 
 UNKNOWN = "unknown"
-TIED = "tied"  # another name of a tensor: nothing is drawn for it
+TIED = "tied"  # the law of another name of a tensor, for which nothing is drawn
 AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
 
 
@@ -40,16 +40,16 @@ class Law(NamedTuple):
     Attributes
     ----------
     name : str
-        Of the tensor; of a group a pattern in which ``{0..11}`` stands for each of the numbers.
+        The tensor's name; for a group, a pattern in which ``{0..11}`` stands for each number.
     tensors : int
         How many tensors of this name there are.
     shape : tuple of int
-        Of each of them.
+        The shape of each of them.
     law : str
         "constant", "uniform", "normal", "truncated_normal"; "tied" for another name of a tensor;
         "unknown"; else the name of the initializer that makes a pattern, such as "orthogonal".
     mean, std : float or None
-        Of the values, after a truncation; None where they are not known.
+        Mean and std of the values, after any truncation; None where they are not known.
     low, high : float or None
         The bounds; None where there is none.
     sigma, center : float or None
@@ -60,11 +60,11 @@ class Law(NamedTuple):
     fan_in, fan_out : int or None
         The fans, where the law depends on one.
     blocks : tuple of dict
-        Boxes {start, size, value} that hold a constant in place of the law.
+        Boxes {start, size, value} that hold a constant instead of a draw.
     rule : str
-        What said so: the initializer and its arguments, or why nothing is known.
+        Where the law comes from: the initializer and its arguments, or why it is not known.
     note : str
-        What is odd about it.
+        Anything unusual about it.
     """
 
     name: str
@@ -109,7 +109,7 @@ def unknown(name: str, shape: Sizes, why: str) -> Law:
 
 
 def law(name: str, shape: Sizes, initializer: str, arguments: Mapping[str, Any]) -> Law:
-    """The law of what an initializer fills into a tensor.
+    """The law of the values that an initializer gives a tensor.
 
     Parameters
     ----------
@@ -120,12 +120,12 @@ def law(name: str, shape: Sizes, initializer: str, arguments: Mapping[str, Any])
     initializer : str
         Name or alias of an initializer.
     arguments : mapping
-        The initializer's own, and `blocks` of a spec.
+        The initializer's own arguments, and `blocks` of a spec.
 
     Returns
     -------
     Law
-        With numbers where the initializer has a distribution, else with its name.
+        With numbers if the initializer has a distribution, else with the initializer's name.
 
     Examples
     --------
@@ -193,12 +193,12 @@ def constant(name: str, shape: Sizes, value: float) -> Law:
 def uniform(name: str, shape: Sizes, low: float, high: float) -> Law:
     """Uniform in [low, high)."""
     std = (high - low) / math.sqrt(12.0)
-    # Of symmetric bounds exactly 0, whatever the last bit of one of them.
+    # Exactly 0 for symmetric bounds, whatever the last bit of one of them is.
     mean = 0.5 * (low + high) if abs(low + high) > 1e-12 * (high - low) else 0.0
     return Law(name, 1, shape, "uniform", mean, std, low, high)
 
 
-# From this many sigma on a bound cuts nothing that a float32 draw could give.
+# A bound at least this many sigma away cuts nothing that a float32 draw could give.
 _NO_CUT = 10.0
 
 
@@ -227,7 +227,7 @@ def truncated(name: str, shape: Sizes, center: float, sigma: float, low: float, 
 def truncated_moments(alpha: float, beta: float) -> tuple[float, float, float]:
     """Mean, std and kurtosis of a standard normal kept to [alpha, beta], by Simpson's rule."""
     near = max(alpha, 0.0) if alpha > 0.0 else min(beta, 0.0)
-    # The density, relative to that at the nearest point to zero, is below 1e-25 farther out.
+    # Farther out the density is below 1e-25 of its value at the point nearest to zero.
     low, high = max(alpha, near - 11.0), min(beta, near + 11.0)
     steps = 2048
     width = (high - low) / steps
@@ -248,7 +248,7 @@ def truncated_moments(alpha: float, beta: float) -> tuple[float, float, float]:
 def _moments(initializer: str, shape: Sizes, used: Mapping[str, Any]) -> dict[str, Any]:
     """Mean, std and share of zeros of the patterns in which they are known."""
     if initializer == "orthogonal" and 0 not in shape:
-        # Of a matrix with orthonormal rows or columns the mean square is 1 / the longer side.
+        # A matrix with orthonormal rows or columns has the mean square 1 / (its longer side).
         counted = fans(shape, layout=used.get("layout", "oi")) if len(shape) == 2 else None
         if counted is not None:
             return {"mean": 0.0, "std": abs(used["gain"]) / math.sqrt(max(shape))}
@@ -269,9 +269,9 @@ _Numbers = tuple[tuple[int, ...], ...]
 
 
 def fold(laws: Iterable[Law]) -> list[Law]:
-    """One law for each group of tensors that are alike but for numbers in their names, sorted.
+    """One law for each group of tensors that differ only in numbers in their names, sorted.
 
-    The laws given are those of single tensors, with their plain names.
+    The given laws are those of single tensors, with their plain names.
 
     Examples
     --------
@@ -323,7 +323,7 @@ _MOST_NAMES = 1_000_000
 
 
 def names(pattern: str) -> Iterator[str]:
-    """The tensors' names that a group's pattern stands for.
+    """The names that a group's pattern stands for.
 
     Raises
     ------
@@ -343,8 +343,8 @@ def names(pattern: str) -> Iterator[str]:
         text = match.group()
         if text in ("{", "}"):
             raise ValueError(
-                f"{pattern!r:.200} has a single {text!r}; braces hold numbers, such as {{0..11}}, "
-                "and are written twice to have one"
+                f"{pattern!r:.200} has a single {text!r}; braces hold numbers, such as {{0..11}}; "
+                "write a literal brace twice"
             )
         if match.group(1) is None:
             parts.append([text[0]])

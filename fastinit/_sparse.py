@@ -1,10 +1,10 @@
-"""Sparse matrices, section 9 of stream-v1.md: in each unit (a column, or a row) a uniformly chosen
+"""Sparse matrices, section 9 of stream-v1.md: each unit (a column, or a row) has a uniformly chosen
 set of non-zeros.
 
-This file has the NumPy form of the choice (Floyd's algorithm), the fill of dense destinations and
-the scipy.sparse formats.  The Numba form, with the same bits, is in _jit/sparse.py, the public
-function in initializers/sparse.py.  No other file may choose places.  The words come from plane 1,
-the normals from plane 0, both through _core/engine.py.
+Here are the NumPy form of the choice (Floyd's algorithm), the fill of dense destinations, and the
+scipy.sparse formats.  The Numba form, with the same bits, is in _jit/sparse.py, the public function
+in initializers/sparse.py.  No other file may choose places.  Words come from plane 1 and normals
+from plane 0, both through _core/engine.py.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from ._core.stream import PLANE_SPARSE
 from .typing import Array, Sizes
 
 PICKS_FOR_JIT = 1 << 18  # below this many words NumPy takes less time than importing numba
-# Words and normals of one task: enough to hide the cost of Python, few enough to stay in cache.
+# Words and normals of one task: enough to hide Python's overhead, few enough to stay in the cache.
 _BLOCK = 1 << 17
-_PAGE, _TOUCHED = 1 << 12, 1 << 23  # bytes: the smallest page; what one task touches
+_PAGE, _TOUCHED = 1 << 12, 1 << 23  # bytes: the smallest page; the memory that one task touches
 
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 class Pattern(NamedTuple):
-    """How many units there are, how many places each has and how many of those are non-zero; `per`
-    is "column" or "row", the unit.
+    """The number of units, of places in each, and of non-zeros in each; `per` says what a unit is,
+    a "column" or a "row".
     """
 
     per: str
@@ -46,8 +46,8 @@ class Pattern(NamedTuple):
 
     @property
     def picks(self) -> int:
-        """Words drawn per unit.  The smaller set is chosen: the non-zeros, unless there are more of
-        them than zeros.
+        """Words drawn per unit.  The smaller of two sets is chosen: the non-zeros, or the zeros if
+        there are fewer of them.
         """
         return min(self.kept, self.places - self.kept)
 
@@ -73,8 +73,8 @@ def _high64(x: Array, factor: int) -> Array:
 
 
 def positions(words: Array, pattern: Pattern) -> Array:
-    """The non-zero places of units, ascending, int64 (units, kept), from words (units, picks):
-    Floyd, all at once.
+    """The non-zero places of units in ascending order, int64 (units, kept), from words (units,
+    picks): Floyd's algorithm on all units at once.
     """
     units, places, picks = len(words), pattern.places, pattern.picks
     every = np.arange(units)
@@ -94,8 +94,8 @@ def positions(words: Array, pattern: Pattern) -> Array:
 
 
 def _jit(pattern: Pattern, units: int) -> Any:
-    """The module of the Numba forms; None where NumPy is as fast, where the reference engine was
-    requested, or without numba.
+    """The module of the Numba forms; None if NumPy is as fast, if the reference engine was
+    requested, or if numba is not installed.
     """
     if pattern.picks * units < PICKS_FOR_JIT or os.environ.get("FASTINIT_ENGINE") == "reference":
         return None
@@ -106,8 +106,8 @@ def _jit(pattern: Pattern, units: int) -> Any:
 
 
 class _Scratch(threading.local):
-    """Work arrays of a thread, kept for its next block: fresh memory costs more than the words
-    drawn into it.
+    """Work arrays of a thread, kept for its next block: fresh memory costs more than drawing words
+    into it.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ def _normals(
     first: int,
     threads: int | None,
 ) -> None:
-    """Fill `out` (units, kept) with the bits of the normals of the units from `first` on, in order
+    """Fill `out` (units, kept) with the bits of the units' normals, from unit `first` on, in order
     of rank.
     """
     job = draw_job(out, draw, seed, stream, first * pattern.kept, (pattern.kept, 1))
@@ -145,7 +145,7 @@ def _normals(
 
 
 def _choose(pattern: Pattern, words: Array, jit: Any, where: Array) -> None:
-    """Write positions(), by either form, into `where` (units, kept)."""
+    """Write positions() into `where` (units, kept), by the Numba form if there is one."""
     if jit is None:
         where[...] = positions(words, pattern)
     elif pattern.listed:
@@ -155,7 +155,7 @@ def _choose(pattern: Pattern, words: Array, jit: Any, where: Array) -> None:
 
 
 def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Runs of units, one per task: multiples of 128, which _jit marks together, where that many
+    """Runs of units, one per task: in multiples of 128, which _jit marks together, if that many
     fit.
     """
     work = max(1, pattern.picks + pattern.kept, 0 if pattern.listed else pattern.places // 64)
@@ -169,8 +169,8 @@ def _blocks(pattern: Pattern, first: int, stop: int) -> Iterator[tuple[int, int]
 def _touch(view: Array, threads: int | None) -> None:
     """Write one element of every page, a few MiB at a time.
 
-    A block of columns reaches every page of the matrix.  In fresh memory it would have the system
-    provide all of them in one call, which Ctrl-C cannot interrupt (up to 14 s for 1.6 GB).
+    A block of columns reaches every page of the matrix.  In fresh memory the system would have to
+    provide all of them within one call, which Ctrl-C cannot interrupt (up to 14 s for 1.6 GB).
     """
     if view.nbytes < _TOUCHED:
         return
@@ -241,20 +241,20 @@ def matrix(
     threads: int | None,
     form: str,
 ) -> Any:
-    """The region as a scipy.sparse array.  It takes a few times the memory of the non-zeros, never
-    that of the dense matrix.
+    """The region as a scipy.sparse array, in a few times the memory of the non-zeros, never that of
+    the dense matrix.
     """
     try:
         import scipy.sparse
     except ImportError as error:
         raise ImportError(
-            f"format={form!r} gives a scipy.sparse array and needs scipy: pip install scipy"
+            f"format={form!r} gives a scipy.sparse array, which needs scipy; pip install scipy"
         ) from error
     rows, columns = region
     units, places = (columns, rows) if pattern.per == "column" else (rows, columns)
     count = units.stop - units.start
     extent = (rows.stop - rows.start, columns.stop - columns.start)
-    # scipy wants one index dtype for both arrays.  It must hold any place of a whole unit, because
+    # scipy needs one index dtype for both arrays.  It must hold any place of a whole unit, because
     # places are chosen before the region is cut out.
     index = np.int32 if max(*extent, pattern.places, count * pattern.kept) < 2**31 else np.int64
     values = np.empty((count, pattern.kept), dtype.unsigned)

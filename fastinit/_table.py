@@ -1,8 +1,8 @@
 """Every initializer by name: the one literal table of functions and their rules, and the aliases.
 
-Plain functions are the API and this table is written by hand from them; tests/unit/test_table.py
-holds table, public names and aliases together.  It serves the many-tensor fill, specs, the CLI
-and the adapters; nothing registers itself.
+The API is plain functions, and this table of them is written by hand; nothing registers itself.
+tests/unit/test_table.py compares table, public names and aliases.  The table serves fill() of many
+tensors, specs, the command line and the adapters.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ Initializer = Callable[..., Any]
 # A rule turns an initializer's own parameters, the global shape and the dtype into a draw (or a
 # Write).
 TABLE: dict[str, tuple[Initializer, Callable[..., Any]]] = {
-    # values drawn alone
+    # elementwise
     "zeros": (zeros, zeros_rule),
     "ones": (ones, ones_rule),
     "constant": (constant, constant_rule),
@@ -118,7 +118,7 @@ TABLE: dict[str, tuple[Initializer, Callable[..., Any]]] = {
 INITIALIZERS: dict[str, Initializer] = {name: function for name, (function, _) in TABLE.items()}
 RULES: dict[Initializer, Callable[..., Any]] = dict(TABLE.values())
 
-# What neither seed nor name changes, beside draws of a constant.
+# Initializers that neither seed nor name changes, besides those that draw a constant.
 SEEDLESS = ("eye", "dirac", "idinit", "zero_hadamard", "bilinear", "lstm_bias", "rwkv7")
 
 # Pure aliases: the same function object under another name.
@@ -133,8 +133,8 @@ ALIASES: dict[str, str] = {
     "torch_linear_default": "fan_in_uniform",
 }
 
-# What initializers take beside their own parameters; `format`, sparse's alone, says what comes
-# back, not what is drawn.
+# Parameters that initializers share.  `format`, which only sparse has, says what is returned, not
+# what is drawn.
 COMMON = ("shape", "seed", "name", "dtype", "out", "region", "threads", "format")
 
 
@@ -144,7 +144,8 @@ def lookup(initializer: str | Initializer) -> Initializer:
         if callable(initializer) and initializer in RULES:
             return initializer
         raise TypeError(
-            f"{shown(initializer)} is not an initializer of fastinit; give its name or its function"
+            f"{shown(initializer)} is not an initializer of fastinit; give the name of one, or its "
+            "function"
         )
     function = INITIALIZERS.get(ALIASES.get(initializer, initializer))
     if function is None:
@@ -159,8 +160,8 @@ REQUIRED = inspect.Parameter.empty
 
 @functools.cache
 def own_parameters(function: Initializer) -> Mapping[str, Any]:
-    """An initializer's own parameters and their defaults (REQUIRED: none), those of layout and axes
-    among them.
+    """An initializer's own parameters, layout and axes included, with their defaults; REQUIRED
+    stands for a parameter without one.
     """
     signature = inspect.signature(function)
     return {
@@ -183,8 +184,8 @@ def checked_rule(function: Initializer) -> Callable[..., Any]:
 
 
 def check_arguments(function: Initializer, arguments: Mapping[str, Any]) -> None:
-    """TypeError for an argument that the initializer does not have, with the nearest one, or for
-    one that it misses.
+    """Raise TypeError for an argument that the initializer does not have, with a hint, or for a
+    required argument that is missing.
     """
     own = own_parameters(function)
     missing = [

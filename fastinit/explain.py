@@ -1,6 +1,6 @@
-"""explain: what an initializer would fill, in one line, for people and for the command line.
+"""explain: one line on what an initializer would fill, for people and for the command line.
 
-It computes what a fill would use, with the same rules, and draws nothing.
+It applies the rules that a fill applies, and draws nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def explain(
 ) -> str:
     """One line on what an initializer fills: formula, fans, std or bounds, stream.
 
-    Numbers are written as doubles, then as hexadecimal floats: of the double, and as rounded to the
-    type it is drawn in.
+    Each number is written as a double, then as two hexadecimal floats: the double, and the number
+    rounded to the type that the values are drawn in.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def explain(
     Raises
     ------
     TypeError, ValueError
-        All that the fill would raise before it reads values from a file.
+        Anything that the fill would raise before it reads values from a file.
     OSError
-        A file that cannot be opened.
+        The file cannot be opened.
 
     See Also
     --------
     fill : Fills tensors and reports what it did.
-    info : What draws here.
+    info : Which engine draws on this machine.
 
     Examples
     --------
@@ -108,8 +108,8 @@ def facts(
     """What explain says, as data that JSON can hold, for the command line.
 
     Keys that do not apply are absent: the fans, the numbers of a draw ("mean", "std", "low",
-    "high", "value"), what truncation does, the stream, and the seed, which is None where every call
-    draws a new one.
+    "high", "value"), the effect of truncation, the stream, and the seed.  The seed is None if every
+    call draws a new one.
     """
     function = _table.lookup(initializer)
     _table.check_arguments(function, arguments)
@@ -179,9 +179,7 @@ def _is_seeded(function: Any, result: Any, arguments: dict[str, Any]) -> bool:
 
 
 def _numbers(draw: Draw, exact: Draw, dtype: DType) -> dict[str, Any]:
-    """Numbers of a draw: `exact` is the same draw for float64, whose parameters are the unrounded
-    doubles.
-    """
+    """The numbers of a draw; `exact` is the same draw in float64, with unrounded parameters."""
     if draw.draw == CONSTANT:
         return {"value": decode(draw.numbers()["bits"], dtype)}
     numbers = exact.numbers()
@@ -205,8 +203,8 @@ def _numbers(draw: Draw, exact: Draw, dtype: DType) -> dict[str, Any]:
 
 
 def number(found: dict[str, Any], what: str) -> str:
-    """A number of the facts as a double, then as hexadecimal floats: of the double, and as rounded
-    to the type it is drawn in.
+    """A number as a double, then as two hexadecimal floats: the double, and the number rounded to
+    the type that the values are drawn in.
     """
     value, dtype = found[what], resolve(found["dtype"])
     if what == "value":

@@ -1,6 +1,6 @@
-"""Shape, layout, groups → fans, which scale an initializer.
+"""fans: from shape, layout and groups to the fans that scale an initializer.
 
-It may not draw, round to a dtype or know an initializer: the formulas that use fans are in
+Nothing here draws, rounds to a dtype or knows an initializer: the formulas that use fans are in
 initializers/variance_scaling.py.  Fans are exact integers, always of the global shape, never of a
 shard's.
 """
@@ -17,7 +17,7 @@ from .typing import Axes, AxisLayout, Shape
 
 
 class Fans(NamedTuple):
-    """Inputs that reach one output, and outputs that one input reaches.
+    """The number of inputs that reach one output, and of outputs that one input reaches.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class Fans(NamedTuple):
     fan_out: int
 
 
-# In these layouts of transposed convolutions the in axis counts all groups, in every other layout
-# the out axis.
+# In these layouts, of transposed convolutions, the in axis holds all groups; in every other layout
+# the out axis does.
 _TRANSPOSED = ("IOW", "IOHW", "IODHW", "WOI", "HWOI", "DHWOI")
 
 
@@ -61,18 +61,18 @@ def fans(
     shape : int or sequence of int
         Sizes of the whole tensor, two or more unless `in_axis` and `out_axis` are given.
     layout : str, default "oi"
-        "oi", ``(out, in, *kernel)``, as in torch; "io", ``(*kernel, in, out)``, as in JAX and
-        Keras; or one capital an axis: O out, I in, B batch, D H W kernel. "IOHW" is torch's
-        transposed convolution, "IOO" (dim, heads, head_dim).
+        "oi" for ``(out, in, *kernel)``, as in torch; "io" for ``(*kernel, in, out)``, as in JAX and
+        Keras; or one capital letter for each axis: O out, I in, B batch, D H W kernel. "IOHW" is
+        torch's transposed convolution, "IOO" is (dim, heads, head_dim).
     in_axis, out_axis : int or sequence of int, optional
         Input and output axes; give both or neither. They override `layout`; () means no axis.
     batch_axis : int or sequence of int, default ()
         Axes of independent weights (experts, heads, channels of a depthwise kernel); no fan counts
         them.
     groups : int, default 1
-        Equal blocks stacked along the out axis (of transposed convolutions the in axis): a
-        convolution's groups, 3 for fused q, k, v, 2 for gate-up. The default is torch's number,
-        which counts the outputs of all groups.
+        Equal blocks stacked along the out axis (in transposed convolutions, the in axis): the
+        groups of a convolution, 3 for fused q, k and v, 2 for fused gate and up. With the default,
+        fan_out counts the outputs of all groups, as in torch.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def _axes(
         if in_axis is None or out_axis is None:
             missing = "out_axis" if out_axis is None else "in_axis"
             raise ValueError(
-                f"{missing} is missing; give both axes (() means no axis), or a layout alone"
+                f"{missing} is missing; give both axes (() means no axis), or only a layout"
             )
         ins, outs, spelled = (
             normalized(in_axis, shape, "in_axis"),
@@ -150,7 +150,7 @@ def _axes(
             raise ValueError(
                 f"shape {shown(shape)} has no fan_in and fan_out: layout {layout!r} needs at least "
                 f"two axes{beside}; say which axes are inputs and outputs (in_axis=(), out_axis=0 "
-                "for a vector of outputs), or take an initializer without fans (zeros, normal, "
+                "for a vector of outputs), or use an initializer without fans (zeros, normal, "
                 "uniform)"
             )
         ins, outs, spelled = (
@@ -166,7 +166,8 @@ def _axes(
     if len(set(claimed)) < len(claimed):
         raise ValueError(
             f"one axis of shape {shown(shape)} has two roles: in_axis {ins}, out_axis {outs}, "
-            f"batch_axis {batch}; each axis is one of in, out, batch or (named nowhere) kernel"
+            f"batch_axis {batch}; each axis has one role: in, out, batch, or kernel if it is in "
+            "none of these"
         )
     return ins, outs, batch, spelled
 
@@ -177,7 +178,8 @@ def _spelled(layout: object, shape: tuple[int, ...]) -> str:
     if set(layout) - set("OIBDHW") or not layout:
         raise ValueError(
             f"unknown layout {shown(layout)}; give 'oi' (out, in, *kernel), 'io' (*kernel, in, "
-            "out), or one capital an axis: O out, I in, B batch, D H W kernel, such as 'OIHW', "
+            "out), or one capital letter for each axis: O out, I in, B batch, D H W kernel, such "
+            "as 'OIHW', "
             "'HWIO', 'IOHW'"
         )
     if len(layout) != len(shape):
@@ -188,7 +190,7 @@ def _spelled(layout: object, shape: tuple[int, ...]) -> str:
     if "O" not in layout or "I" not in layout:
         raise ValueError(
             f"layout {layout!r} names no {'out axis O' if 'O' not in layout else 'in axis I'}; "
-            "give in_axis and out_axis (() means no axis) where there is none"
+            "add it, or give in_axis and out_axis instead (() means no axis)"
         )
     return layout
 

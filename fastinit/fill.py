@@ -20,26 +20,26 @@ from .typing import Box, Seed, Sizes, Write
 
 
 class Filled(NamedTuple):
-    """One fill of a report; call() gives the call that draws it again.
+    """One fill in a report; call() gives the call that draws the same values again.
 
     Attributes
     ----------
     name : str, int or None
-        The tensor's.
+        The tensor's name.
     initializer : str
-        By its public name.
+        The initializer's public name.
     arguments : dict
-        The initializer's own.
+        The initializer's own arguments.
     shape : tuple of int
-        Of the whole tensor; of the part, where a part of the tensor is filled by itself.
+        Sizes of the whole tensor; of the part, where a part of the tensor is filled by itself.
     region : tuple of slice
-        What was filled of that shape: less than all of it for a shard.
+        The part of `shape` that was filled; for a shard it is not the whole.
     dtype : str
-        Of the tensor.
+        The tensor's dtype.
     stream : str, int or None
-        What ``name=`` must be to draw it again: the tensor's name, or that of the part.
+        The ``name=`` that draws it again: the tensor's name, or that of the part.
     values : int
-        How many were filled.
+        The number of values that were filled.
     """
 
     name: str | int | None
@@ -63,38 +63,38 @@ class Filled(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a fill of many tensors did: fill() and fastinit.torch.materialize_() return one.
+    """What a fill of many tensors did: returned by fill() and fastinit.torch.materialize_().
 
     Attributes
     ----------
     filled : tuple of Filled
         Every fill, in order.
     values : int
-        How many values were filled, by this process.
+        The number of values that this process filled.
     bytes : int
-        The size of the memory that was filled, in this process.
+        The size of the memory that this process filled.
     seconds : float
-        How long it took.
+        The time that it took.
     seed : int
         The seed that was used.
     tied : dict
-        Other names of a parameter, and the name that it is drawn by.
+        For each other name of a tied parameter, the name under which it is drawn.
     skipped : tuple of str
-        Parameters that were real already.
+        Parameters that already had memory, and kept their values.
     unknown : tuple of str
-        Buffers, and parameters of dtypes without a draw, that stay as they were: nothing says what
-        they hold.
+        Buffers, and parameters of dtypes without a draw, that were left as they were, because
+        nothing says what they should hold.
     computed : tuple of str
         Parameters that the model's own code computes, from draws or without.
     restored : tuple of str
-        Buffers that have the values that the model's own code gives them.
+        Buffers that got the values that the model's own code gives them.
     repeated : tuple of str
-        Streams that an earlier call drew with this seed for another module that still exists: both
-        have equal weights where the shapes are equal. ``prefix=`` tells them apart.
+        Streams that an earlier call drew with this seed for another module that still exists: the
+        two have equal weights where their shapes are equal. Give ``prefix=`` to tell them apart.
 
     Notes
     -----
-    From `tied` on, the fields are empty in a report of fill().
+    In a report of fill() the fields from `tied` on are empty.
     """
 
     filled: tuple[Filled, ...]
@@ -141,7 +141,7 @@ class Report(NamedTuple):
         return repr(self)
 
 
-ROWS = 10  # of the table in a report's repr
+ROWS = 10  # rows of the table in a report's repr
 
 
 def _table(lines: Sequence[Filled]) -> list[str]:
@@ -177,10 +177,10 @@ def fill(
     entries : mapping or iterable
         A mapping of names to (buffer, initializer[, arguments]), or an iterable of (buffer,
         initializer[, arguments[, name[, region[, shape]]]]). An initializer is a name, an alias or
-        the function; arguments are a dict of its own; a region needs the shape.
+        the function; `arguments` is a dict of its own arguments; with a region, give the shape.
     seed : int, optional
-        One seed for all tensors. None draws one, which the report holds: so does whatever fills
-        arrays. What fills whole models has seed 0 by default.
+        One seed for all tensors. None draws a new seed, which the report holds.
+        Functions that fill whole models have seed 0 by default.
     threads : int, optional
         The most threads to use; their number does not change the bits.
     progress : callable, optional
@@ -194,8 +194,8 @@ def fill(
     Raises
     ------
     TypeError, ValueError
-        Whatever an initializer would raise, with the entry named; buffers that overlap. Raised
-        before a byte is written.
+        Anything that an initializer would raise, with the entry named; buffers that overlap. It is
+        raised before a byte is written.
 
     See Also
     --------

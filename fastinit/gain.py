@@ -1,6 +1,7 @@
-"""gain: the factor that keeps the second moment through an activation.
+"""gain: the factor that preserves the second moment through an activation.
 
-Names have torch's values; a callable is integrated with _core/math.py's exponential.
+Activations of torch have torch's values; a callable is integrated, with the exponential function of
+_core/math.py.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _LINEAR = (
 )
 
 
-# torch's values first: 1 for sigmoid, 5/3 and 3/4 are conventions, not second moments.  Then
-# 1/sqrt(E f(z)²) of a standard normal z, seventeen digits, which tests/unit/test_gain.py computes
-# again by quadrature in mpmath.
+# First torch's values; 1 for sigmoid, 5/3 and 3/4 are conventions, not second moments.  Then
+# 1/sqrt(E f(z)²) for a standard normal z, to seventeen digits; tests/unit/test_gain.py computes
+# them again by quadrature in mpmath.
 _GAINS = {
     **dict.fromkeys((*_LINEAR, "identity", "sigmoid"), 1.0),
     "tanh": 5.0 / 3.0,
@@ -52,7 +53,7 @@ _GAINS = {
 _WITH_PARAM = ("leaky_relu", "elu")
 
 
-# E (e^z - 1)² over z < 0, of a standard normal z.
+# E (e^z - 1)² over z < 0, for a standard normal z.
 _ELU_NEGATIVE_SIDE = 0.14494541749292386
 
 
@@ -61,29 +62,29 @@ def gain(
     activation: str | Callable[[float], float],
     param: Real | None = None,
 ) -> float:
-    """1 / √(E f(z)²), z ~ N(0, 1): the factor that keeps the second moment through f.
+    """1 / √(E f(z)²), z ~ N(0, 1): the factor that preserves the second moment through f.
 
     Parameters
     ----------
     activation : str or callable
-        The activation f: a name, or a callable that takes one float and returns one. torch's names
-        have torch's values: linear, conv1d … conv_transpose3d and sigmoid 1, tanh 5/3, relu √2,
-        leaky_relu √(2 / (1 + slope²)), selu 3/4. By the formula: gelu, gelu_tanh, quick_gelu, silu
-        = swish, mish, elu, softplus, softsign, hardswish, hardsigmoid, hardtanh, relu6,
-        relu_squared, logsigmoid, tanhshrink.
+        The activation f: a name, or a callable that takes one float and returns one. Names that
+        torch has give torch's values: 1 for linear, conv1d … conv_transpose3d and sigmoid, 5/3 for
+        tanh, √2 for relu, √(2 / (1 + slope²)) for leaky_relu, 3/4 for selu. Other names follow the
+        formula: gelu, gelu_tanh, quick_gelu, silu = swish, mish, elu, softplus, softsign,
+        hardswish, hardsigmoid, hardtanh, relu6, relu_squared, logsigmoid, tanhshrink.
     param : float, optional
         The negative slope of leaky_relu (default 0.01), or the alpha of elu (default 1).
 
     Returns
     -------
     float
-        The factor, to be given as an initializer's `gain`.
+        The factor; give it as the `gain` of an initializer.
 
     Raises
     ------
     ValueError
-        An unknown name; a param that is not finite, or not of this activation; a callable with E
-        f(z)² zero or not finite.
+        An unknown name; a param that is not finite, or that the activation does not have; a
+        callable whose E f(z)² is zero or not finite.
 
     See Also
     --------
@@ -92,8 +93,8 @@ def gain(
 
     Notes
     -----
-    Formula in [1]_. A callable is integrated at 768 fixed points (kinks at whole and half numbers
-    cost no accuracy); what it computes itself is outside the promise of equal bits.
+    Formula in [1]_. A callable is integrated at 768 fixed points; kinks at multiples of 1/2 cost no
+    accuracy. The callable's own values are outside the promise of equal bits.
 
     References
     ----------
@@ -107,8 +108,7 @@ def gain(
     if callable(activation):
         if param is not None:
             raise ValueError(
-                "param belongs to leaky_relu and elu; give the callable with its own parameters "
-                "bound"
+                "param is for leaky_relu and elu; give the callable with its own parameters bound"
             )
         return _gain_by_quadrature(activation)
     if not isinstance(activation, str):
@@ -120,7 +120,7 @@ def gain(
         raise ValueError(_unknown_activation(activation))
     if param is not None:
         raise ValueError(
-            f"{activation} has no param, but {param!r} was given; {' and '.join(_WITH_PARAM)} "
+            f"{activation} has no param, but {param!r} was given; only {' and '.join(_WITH_PARAM)} "
             "have one"
         )
     return known
@@ -132,7 +132,10 @@ def _gain_with_param(activation: str, param: Real | None) -> float:
         0.5 * (1.0 + a * a) if activation == "leaky_relu" else 0.5 + a * a * _ELU_NEGATIVE_SIDE
     )
     if not math.isfinite(second_moment):
-        raise ValueError(f"param={param!r} of {activation} is too large: its square is not finite")
+        raise ValueError(
+            f"param={param!r} of {activation} is too large: its square is not finite; give a "
+            "smaller one"
+        )
     if activation == "leaky_relu":
         return math.sqrt(2.0 / (1.0 + a * a))  # bits: torch's expression
     return 1.0 / math.sqrt(second_moment)

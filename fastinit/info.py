@@ -1,6 +1,6 @@
 """info: the version, the engine, the instruction set and the packages, for people and bug reports.
 
-It draws nothing.  Which engine runs is decided in _core/engine.py.
+It draws nothing.  The engine is chosen in _core/engine.py.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ VERSION = "0.2.0"
 
 
 def info() -> dict[str, Any]:
-    """What draws here: versions, engine, instruction set, threads; plain values, ready for JSON.
+    """Versions, engine, instruction set and threads in use; plain values, ready for JSON.
 
     Returns
     -------
     dict
-        Version, distribution (the installed one, None in a source tree), clashes_with (other
+        Version; distribution (the installed one, None in a source tree); clashes_with (other
         distributions with files in this package's folder: uninstall them, then reinstall
-        fastinit-weights), stream_version, engine ("native" or "reference"), isa (in use) and isas
-        (available), threads (by default), cuda (each GPU that was filled so far, with the kernels
-        that did not answer as the host does), python, numpy, ml_dtypes and numba (None where not
-        installed; large orthogonal and sparse want it).
+        fastinit-weights); stream_version; engine ("native" or "reference"); isa (in use) and isas
+        (available); threads (the default number); cuda (each GPU that was filled so far, with the
+        kernels whose results differ from the host's); python, numpy, ml_dtypes and numba (None if
+        not installed; large orthogonal and sparse fills need it to be fast).
 
     See Also
     --------
@@ -38,7 +38,7 @@ def info() -> dict[str, Any]:
 
     Notes
     -----
-    The variables FASTINIT_ENGINE, FASTINIT_ISA and FASTINIT_NUM_THREADS choose.
+    The environment variables FASTINIT_ENGINE, FASTINIT_ISA and FASTINIT_NUM_THREADS set them.
 
     Examples
     --------
@@ -68,8 +68,8 @@ def info() -> dict[str, Any]:
 def _owners(package: Path) -> tuple[str | None, list[str]]:
     """Our distribution, and the others that installed files into the package's folder.
 
-    Two distributions with one import name overwrite each other's files without a word, and
-    uninstalling one removes files of the other.
+    Two distributions with one import name overwrite each other's files silently, and uninstalling
+    one removes files of the other.
     """
     from importlib.metadata import distributions
 

@@ -6,13 +6,14 @@ bits.
 >>> keras.initializers.get("fastinit>HeNormal").get_config()  # registered: saved models load
 {'seed': None, 'input_axes': None, 'output_axes': None}
 
-*Normal means what it does in Keras: truncated at two sigma, the std corrected.  An int seed gives
-the same values in every call, those of the core functions with layout="io".  A SeedGenerator
-advances; its words (s0, s1) are the seed s0 + 2**32 * s1: SeedGenerator(7) starts as seed=7 does.
-The one deliberate difference: seed=None draws a new seed in every call, where Keras repeats.  That
-seed comes from Python's random, so keras.utils.set_random_seed governs it and
-keras.distribution.initialize makes processes agree.  In all else each class is that of Keras.
-Complex dtypes have JAX's laws, on every backend: _complex.py.
+*Normal means what it does in Keras: truncated at two sigma, with the std corrected.  An int seed
+gives the same values in every call, which are those of the core functions with layout="io".  A
+SeedGenerator advances with every call; its words (s0, s1) are the seed s0 + 2**32 * s1, so that
+SeedGenerator(7) starts with the values of seed=7.  There is one deliberate difference: seed=None
+draws a new seed in every call, where Keras repeats the first.  That seed comes from Python's
+random, so keras.utils.set_random_seed sets it, and keras.distribution.initialize makes processes
+agree.  In everything else each class behaves as in Keras.  Complex dtypes have JAX's laws, on every
+backend: _complex.py.
 Arrays of JAX: jax/_arrays.py.
 """
 
@@ -40,14 +41,14 @@ except ImportError as error:
     backend = (error.name or "").partition(".")[0]
     if backend in ("tensorflow", "jax", "torch", "openvino"):
         raise ImportError(
-            f"fastinit.keras: Keras is here, but its backend {backend} is not ({error}); set "
-            "the environment variable KERAS_BACKEND to one that is installed (jax, torch, "
-            "tensorflow or numpy) before Python starts"
+            f"fastinit.keras: Keras is installed, but its backend {backend} cannot be imported "
+            f"({error}); set the environment variable KERAS_BACKEND to one that is installed (jax, "
+            "torch, tensorflow or numpy) before Python starts"
         ) from error
     raise _adapters.missing("Keras", "keras", error) from error
 
 
-# The classes.  Keras' other spellings of them, below, are found here too.
+# The classes.  The module also has Keras' other spellings of their names, defined at the end.
 __all__ = [
     "STFT",
     "Constant",
@@ -73,8 +74,8 @@ _register = keras.saving.register_keras_serializable(package="fastinit")
 def _draw(
     name: str, arguments: dict[str, Any], shape: Sizes, dtype: Any, seed: Any, layout: Any
 ) -> Any:
-    """A tensor of the backend: on JAX drawn shard by shard where there is a layout, on torch drawn
-    in the tensor's own memory.
+    """A tensor of Keras' backend.  JAX's is drawn shard by shard if there is a layout; torch's is
+    drawn in the tensor's own memory.
     """
     dtype = keras.backend.standardize_dtype(dtype)
     backend = keras.backend.backend()
@@ -87,7 +88,8 @@ def _draw(
         return _arrays.draw(name, arguments, words[::-1], shape, dtype, _sharding(layout))
     if layout is not None:
         raise ValueError(
-            f"layout is given, but on the {backend} backend Keras has no sharded variables"
+            f"layout is given, but on the {backend} backend Keras has no sharded variables; leave "
+            "layout out, or use the JAX backend"
         )
     if not isinstance(seed, int):
         s0, s1 = (int(word) & 0xFFFFFFFF for word in seed)
@@ -103,7 +105,7 @@ def _draw(
 
     if backend != "torch":
         return keras.ops.convert_to_tensor(values(), dtype)
-    tensor = keras.ops.empty(shape, dtype)  # on the device of Keras' scope
+    tensor = keras.ops.empty(shape, dtype)  # on the device that Keras has set
     if tensor.is_meta:
         return tensor
     if parts:
@@ -114,8 +116,8 @@ def _draw(
 
 
 def _sharding(layout: Any) -> Any:
-    """JAX's sharding for a Keras layout; while Keras creates a variable, the layout's mesh is
-    current.
+    """JAX's sharding for a Keras layout.  While Keras creates a variable, the layout's mesh is the
+    current one.
     """
     if layout is None:
         return None
@@ -125,7 +127,7 @@ def _sharding(layout: Any) -> Any:
 
 
 class _Drawn:
-    """The first base of every class below: its call draws here instead of in Keras."""
+    """The first base of every class below: calling an object draws here instead of in Keras."""
 
     def _setting(self, shape: Sizes) -> Setting:
         raise NotImplementedError
@@ -133,7 +135,7 @@ class _Drawn:
     def _next_seed(self) -> Any:
         return 0
 
-    # The result is a tensor of Keras' backend: any of four types. So is a layout.
+    # The result is a tensor of Keras' backend, which may have any of four types; so may a layout.
     def __call__(self, shape: Shape, dtype: Dtype | str | None = None, layout: Any = None) -> Any:
         sizes = shapes.parse_shape(shape)
         name, arguments = self._setting(sizes)
@@ -147,7 +149,7 @@ class _Random(_Drawn):
 
     @property
     def seed(self) -> Any:
-        """As given: an int, a SeedGenerator or None.  (Keras makes an int of None and repeats.)"""
+        """As given: an int, a SeedGenerator or None.  (Keras replaces None by an int.)"""
         return None if self._init_seed is None else self._seed
 
     @seed.setter
@@ -196,7 +198,7 @@ class Constant(_Drawn, _keras.Constant):
     Parameters
     ----------
     value : number or array
-        An array is broadcast, by Keras.
+        Keras broadcasts an array.
 
     See Also
     --------
@@ -219,7 +221,7 @@ class Constant(_Drawn, _keras.Constant):
 
 @_register
 class Identity(_Drawn, _keras.Identity):
-    """`gain` on the diagonal of a matrix, square or not.
+    """`gain` on the diagonal of a matrix, which may be rectangular.
 
     Parameters
     ----------
@@ -255,12 +257,12 @@ class RandomNormal(_Random, _keras.RandomNormal):
     Parameters
     ----------
     mean : float
-        The mean; of a complex dtype the real part's.
+        The mean; in complex dtypes, of the real part.
     stddev : float
-        The standard deviation; of a complex dtype E|w - mean|**2 = stddev**2.
+        The standard deviation; in complex dtypes E|w - mean|**2 = stddev**2.
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
 
     See Also
     --------
@@ -273,7 +275,7 @@ class RandomNormal(_Random, _keras.RandomNormal):
 
 @_register
 class TruncatedNormal(_Random, _keras.TruncatedNormal):
-    """N(mean, stddev**2) cut at two stddev from the mean; its own std is 0.88 stddev.
+    """N(mean, stddev**2) cut at two stddev from the mean; its std after that is 0.88 stddev.
 
     Parameters
     ----------
@@ -282,8 +284,8 @@ class TruncatedNormal(_Random, _keras.TruncatedNormal):
     stddev : float
         The standard deviation before truncation, which is not corrected.
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
 
     See Also
     --------
@@ -304,8 +306,8 @@ class RandomUniform(_Random, _keras.RandomUniform):
     minval, maxval : float
         The bounds.
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
 
     See Also
     --------
@@ -323,16 +325,16 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
     Parameters
     ----------
     scale : float
-        Of the variance, above 0.
+        The numerator of the variance, above 0.
     mode : {"fan_in", "fan_out", "fan_avg"}
         What n is.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         "normal" is truncated too, as in Keras.
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -353,7 +355,7 @@ class VarianceScaling(_Random, _keras.VarianceScaling):
             }
         elif len(shape) >= 2:
             own["layout"] = "io"
-        else:  # Keras: a vector of n has the fans (n, n), a number (1, 1)
+        else:  # in Keras a vector of n values has the fans (n, n), and a scalar (1, 1)
             own |= {"mode": "fan_in", "in_axis": tuple(axes), "out_axis": ()}
         return "variance_scaling", own
 
@@ -365,10 +367,10 @@ class GlorotUniform(VarianceScaling, _keras.GlorotUniform):
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -383,10 +385,10 @@ class GlorotNormal(VarianceScaling, _keras.GlorotNormal):
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -401,10 +403,10 @@ class LecunUniform(VarianceScaling, _keras.LecunUniform):
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -419,10 +421,10 @@ class LecunNormal(VarianceScaling, _keras.LecunNormal):
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -437,10 +439,10 @@ class HeUniform(VarianceScaling, _keras.HeUniform):
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -455,10 +457,10 @@ class HeNormal(VarianceScaling, _keras.HeNormal):
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
     input_axes, output_axes : sequence of int, optional
-        The axes of the fans; without both of them kernels are ``(*kernel, in, out)``.
+        The axes of inputs and outputs; unless both are given, kernels are ``(*kernel, in, out)``.
 
     See Also
     --------
@@ -468,15 +470,15 @@ class HeNormal(VarianceScaling, _keras.HeNormal):
 
 @_register
 class Orthogonal(_Random, _keras.Orthogonal):
-    """`gain` times a uniformly distributed (semi-)orthogonal matrix, (prod(shape[:-1]), shape[-1]).
+    """`gain` times a uniformly distributed (semi-)orthogonal prod(shape[:-1]) × shape[-1] matrix.
 
     Parameters
     ----------
     gain : float
         The factor of the matrix.
     seed : int, keras.random.SeedGenerator or None
-        An int gives the same values in every call, a generator advances, None draws a new seed in
-        every call.
+        An int gives the same values in every call, a generator advances with every call, and None
+        draws a new seed in every call.
 
     See Also
     --------
@@ -528,17 +530,18 @@ def laws(model: keras.Model | Callable[[], keras.Model]) -> list[Law]:
     ----------
     model : keras.Model or callable
         A model that keras.models.clone_model can build again, or a function that builds and returns
-        one: layers do not say how each of their weights began, so their construction is watched.
+        one. The model is built once more, because a finished layer does not say how each of its
+        weights was initialized.
 
     Returns
     -------
     list of Law
-        Sorted by the weights' paths. An initializer that is neither Keras' nor fastinit's has the
-        law "unknown" and its name.
+        Sorted by the weights' paths. A weight whose initializer is neither Keras' nor fastinit's
+        has the law "unknown", with the initializer's name.
 
     See Also
     --------
-    fastinit.inspection.laws_toml : The same as a file.
+    fastinit.inspection.laws_toml : Writes them as a file.
     fastinit.torch.laws : For torch's modules.
 
     Examples
@@ -560,7 +563,7 @@ def laws(model: keras.Model | Callable[[], keras.Model]) -> list[Law]:
 
 @contextlib.contextmanager
 def _watched() -> Iterator[dict[int, Any]]:
-    """Inside the block, the initializers that layers ask weights with, by the weights' ids."""
+    """Record, inside the block, the initializer of every weight that a layer adds, by its id."""
     seen: dict[int, Any] = {}
     own = keras.layers.Layer.add_weight
 
@@ -570,7 +573,8 @@ def _watched() -> Iterator[dict[int, Any]]:
         if initializer is None:
             floating = "float" in weight.dtype
             initializer = "glorot_uniform" if floating else "zeros"  # Keras' documented defaults
-        seen[id(weight)] = weight, _keras.get(initializer)  # the weight: its id must stay its own
+        # The weight is kept so that no other object gets its id.
+        seen[id(weight)] = weight, _keras.get(initializer)
         return weight
 
     keras.layers.Layer.add_weight = add_weight

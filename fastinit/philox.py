@@ -1,4 +1,4 @@
-"""philox4x32: one block of the counter-based generator, to compare with other libraries.
+"""philox4x32: one block of the counter-based generator, for comparison with other libraries.
 
 It computes in NumPy what every engine computes; fills do not use it.
 """
@@ -36,7 +36,7 @@ def philox4x32(
     Raises
     ------
     ValueError
-        Another number of words, or a word outside the range.
+        The wrong number of words, or a word outside the range.
 
     See Also
     --------
@@ -44,8 +44,8 @@ def philox4x32(
 
     Notes
     -----
-    Algorithm of [1]_; Random123's philox4x32, C++26 std::philox4x32, and cuRAND's and PyTorch's
-    Philox are equal.
+    Algorithm of [1]_; equal to philox4x32 of Random123, std::philox4x32 of C++26, and the Philox of
+    cuRAND and PyTorch.
 
     References
     ----------

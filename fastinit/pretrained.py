@@ -30,37 +30,37 @@ from .typing import (
     Write,
 )
 
-_AT_ONCE = 1 << 20  # values that one task converts
+_AT_ONCE = 1 << 20  # values that one task converts at a time
 
 
 _rest_rule: Callable[[Any], Rule]
 
 
 def find_rest_by(find: Callable[[Any], Rule]) -> None:
-    """Set what gives the rule of rest=; called by _table.py once.
+    """Set the function that finds the rule of rest=; _table.py calls this once.
 
-    `rest` may be any initializer of the table, and the table lists this module's function, so the
-    import points from there to here.
+    `rest` may be any initializer of the table, and the table lists this module's function.  So the
+    table imports this module, and not the other way round.
     """
     global _rest_rule
     _rest_rule = find
 
 
 def _odd_float32(values: Array) -> Array:
-    """float64 to float32 rounded to odd, so that a second rounding, to a narrower dtype, is as
-    one.
+    """float64 to float32, rounded to odd: a second rounding to a narrower dtype then gives the same
+    as one rounding.
     """
     near = values.astype(np.float32)
     back = near.astype(np.float64)
     bits = near.view(np.uint32)
-    # An inexact even result is the neighbour of the odd one, on the side where the value lies.
+    # If the result is inexact and even, the odd one is its neighbour on the value's side.
     off = (back != values) & (bits & np.uint32(1) == 0) & np.isfinite(values)
     step = np.where((np.abs(values) > np.abs(back)), np.uint32(1), np.uint32(0xFFFFFFFF))
     return np.where(off, bits + step, bits).view(np.float32)
 
 
 def convert(values: Array, kind: DType, dtype: DType) -> Array:
-    """Bits of the values in `dtype`: unchanged if it is their own, else rounded once to nearest
+    """Bits of the values in `dtype`: unchanged if `kind` is `dtype`, else rounded once to nearest
     even.
     """
     if kind is dtype:
@@ -76,8 +76,8 @@ def convert(values: Array, kind: DType, dtype: DType) -> Array:
     if lost.any():
         worst = float(np.abs(values[lost].astype(np.float64)).max())
         raise ValueError(
-            f"it holds values up to {worst:.6g}, not finite in {dtype.name} (largest number "
-            f"{dtype.largest!r}); give a wider dtype"
+            f"it holds values up to {worst:.6g}, not finite in {dtype.name}, whose largest number "
+            f"is {dtype.largest!r}; give a wider dtype"
         )
     return result.view(dtype.unsigned)
 
@@ -88,12 +88,13 @@ def find_for(shape: Sizes, dtype: DType, path: Any, tensor: str | None, rest: An
     if source.dtype is not dtype and not (source.dtype.is_float and dtype.is_float):
         raise TypeError(
             f"{source.label} is {source.dtype.name}, which is not converted to {dtype.name}; only "
-            "floating dtypes are, one to another"
+            "floating dtypes are converted, to each other"
         )
     if source.shape != shape:
         if len(source.shape) != len(shape):
             raise ValueError(
-                f"{source.label} has shape {source.shape}, and {shape} has another number of axes"
+                f"{source.label} has shape {source.shape}, and {shape} has another number of axes; "
+                "give a shape with as many"
             )
         if rest is None:
             raise ValueError(
@@ -113,8 +114,8 @@ def _within(target: Any, box: Box) -> Array:
 
 
 def _remainder(target: Any, common: Box) -> list[Any]:
-    """Targets that cover the region outside the box `common` once each: one for every axis that
-    reaches beyond it.
+    """Targets that together cover the region outside the box `common`, without overlap: one for
+    every axis along which the region reaches beyond it.
     """
     parts = []
     for axis, whole in enumerate(target.region):
@@ -138,9 +139,9 @@ def pretrained_rule(
     rest: Any = None,
     rest_arguments: Any = None,
 ) -> Write:
-    # The file is looked at when it is read and not here, for what a rule returns may be remembered.
+    # The file is opened only when it is read, because what a rule returns may be remembered.
     if rest is None and rest_arguments is not None:
-        raise TypeError("rest_arguments are the arguments of rest, which is not given")
+        raise TypeError("rest_arguments are the arguments of rest, which is not given; give rest=")
     filler = None
     if rest is not None:
         if rest_arguments is not None and not isinstance(rest_arguments, Mapping):
@@ -171,8 +172,8 @@ def pretrained_rule(
 
 
 def _copy(values: Array, source: Source, dtype: DType, view: Array, threads: int | None) -> None:
-    """Convert into the view, by blocks of rows on all threads; where a value may be lost, after
-    trying all of them.
+    """Convert into the view, in blocks of rows, on all threads.  If a value may overflow, all
+    blocks are tried first, so that an error leaves the view as it was.
     """
     if not view.size:
         return
@@ -211,22 +212,23 @@ def pretrained(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """W = the tensor in the file; with `rest`, also a larger W that the file fills in part.
+    """W = the tensor in the file; with `rest`, W may be larger than that tensor.
 
-    Where the shapes overlap W is the tensor, elsewhere what `rest` draws.
+    Where the shapes overlap, W is the tensor; elsewhere it is what `rest` draws.
 
     Parameters
     ----------
     path : str or path
         A .safetensors, .npz or .npy file of plain numbers. Pickles (.pt, .bin, …) are refused
-        without being read.
+        and never opened.
     tensor : str, optional
-        The tensor's name there; not needed where the file has only one.
+        The tensor's name in the file; not needed if the file has only one.
     shape : int or sequence of int, optional
         Sizes of the whole tensor; those of the file by default.
     rest : str or function, optional
-        Initializer of what the file does not hold (a grown vocabulary). Its fans and indices are
-        those of the whole new tensor. Without it, another shape is an error.
+        Initializer of the part that the file does not hold, such as the new rows of a grown
+        vocabulary. Its fans and indices are those of the whole new tensor. Without `rest`, a shape
+        other than the file's is an error.
     rest_arguments : mapping, optional
         Arguments of `rest`.
     seed : int, optional
@@ -234,7 +236,7 @@ def pretrained(
     name : str or int, optional
         The tensor's name: under one seed, different names give unrelated values.
     dtype : str or dtype, optional
-        The file's by default; floating dtypes are converted with one rounding.
+        The file's dtype by default; floating dtypes are converted with one rounding.
     out : buffer, optional
         CPU memory to fill in place and return: array, memmap, buffer or DLPack.
     region : slice, int or tuple of these, optional
@@ -250,8 +252,8 @@ def pretrained(
     Raises
     ------
     ValueError
-        A pickle; a damaged or hostile header; no such tensor; another shape without `rest`; a value
-        that overflows the dtype.
+        A pickle; a damaged or hostile header; no tensor of that name; another shape without `rest`;
+        a value that overflows the dtype.
 
     See Also
     --------
@@ -260,8 +262,7 @@ def pretrained(
 
     Notes
     -----
-    With `rest`, what is drawn has the bits that `rest` gives at the same place of the whole new
-    tensor.
+    What `rest` draws has the bits that it has at the same place of a whole new tensor.
 
     Examples
     --------

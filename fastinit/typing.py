@@ -1,6 +1,6 @@
-"""The types of public signatures, for editors and type checkers; the package's own below them.
+"""The types of public signatures, for editors and type checkers; below them the package's own.
 
-It imports nothing that NumPy has not loaded, holds no logic, and is the lowest layer.  No alias
+This is the lowest layer: it holds no logic and imports nothing that NumPy has not loaded.  No alias
 includes None: signatures write `seed: Seed | None = None`.  __all__ has the names for users.
 test_typing.py compares every literal with what the code accepts.
 """
@@ -42,7 +42,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]  # global sizes; one integer is 1-D
 Seed: TypeAlias = SupportsIndex  # in [0, 2**64)
 Name: TypeAlias = str | SupportsIndex  # of a tensor; an integer is its stream, in [0, 2**64)
-# One entry an axis: an integer, a slice of step 1, or one Ellipsis for the rest.
+# One entry for each axis: an integer, a slice of step 1, or one Ellipsis for the rest.
 Region: TypeAlias = (
     SupportsIndex | slice | EllipsisType | Sequence[SupportsIndex | slice | EllipsisType]
 )
@@ -114,8 +114,8 @@ class HasDLPack(Protocol):
 
 Memory: TypeAlias = HasBuffer | HasArrayInterface | HasDLPack  # what a fill can write into
 
-# `def f(..., *, out: Out | None = None) -> Out` returns what it was given as `out`, and an Array
-# without it.  The default (PEP 696) says the latter; `typing` has defaults only from 3.13 on.
+# `def f(..., *, out: Out | None = None) -> Out` returns its `out`, or an Array if there is none.
+# The TypeVar's default (PEP 696) says the latter; `typing` has such defaults only from 3.13 on.
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
@@ -129,7 +129,7 @@ else:
 
 Real: TypeAlias = SupportsFloat  # a real number, also NumPy's; booleans are refused
 Layout: TypeAlias = Literal["oi", "io"]  # (out, in, *kernel) or (*kernel, in, out)
-AxisLayout: TypeAlias = Layout | str  # or one capital an axis, such as "HWIO": see fastinit.fans
+AxisLayout: TypeAlias = Layout | str  # or a capital for each axis, as in "HWIO": see fastinit.fans
 Axes: TypeAlias = SupportsIndex | Sequence[SupportsIndex]  # one axis or several
 Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution: TypeAlias = Literal["uniform", "normal", "truncated_normal"]
@@ -140,5 +140,5 @@ Initializer: TypeAlias = str | Callable[..., Any]  # a name, an alias or the fun
 # ------------------------------------------------------------- what the package makes of these
 
 Sizes: TypeAlias = tuple[int, ...]  # a parsed Shape
-Box: TypeAlias = tuple[slice, ...]  # a parsed Region: one slice(start, stop, 1) an axis
+Box: TypeAlias = tuple[slice, ...]  # a parsed Region: a slice(start, stop, 1) for each axis
 Write: TypeAlias = Callable[..., None]  # fills a target's region: (target, seed, stream, threads)

@@ -1,5 +1,7 @@
-"""What every test run says first, the marks (`native` tests need the compiled engine and are left
-out, -m "not native", not skipped, where there is none), and the seeds.
+"""The header of every test run, the marks, and the seeds.
+
+Tests marked `native` need the compiled engine; without one they are left out (-m "not native"), not
+skipped.
 """
 
 import importlib.util
@@ -14,20 +16,20 @@ import pytest
 
 from fastinit._core import engine as _engine
 
-# Modules that several tests share. Under --import-mode=importlib, tests do not find them by
-# themselves. Those of the adapters lie beside their tests (adapters/conftest.py).
+# Modules that several tests share, which tests do not find by themselves under
+# --import-mode=importlib.  Those of the adapters are beside their tests (adapters/conftest.py).
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "helpers"))
-# Children of the tests import what is installed too, wherever they are started from: never the
-# source tree.
+# Children of the tests also import the installed package and never the source tree, wherever they
+# are started.
 os.environ["PYTHONSAFEPATH"] = "1"
-# Started by nohup or in the background, a run inherits ignored signals, and so would the children
-# that tests interrupt.
+# A run that was started by nohup or in the background ignores signals, and the children that tests
+# interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-# Files that import at their top what may be missing are left out then, not skipped: the first lines
-# of the run say so, and .ci/run checks that its environment has everything.
+# Files whose top-level imports may be missing.  They are then left out, not skipped: the header of
+# the run says so, and .ci/run checks that its environment has everything.
 NEEDS = {"*/test_torch_*.py": "torch", "unit/orthogonal/test_forms.py": "numba"}
 collect_ignore_glob = [
     glob for glob, package in NEEDS.items() if importlib.util.find_spec(package) is None
@@ -54,7 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "adapters" in item.path.parts:
             item.add_marker(pytest.mark.frameworks)
-    if not BROWSER:  # left out, and the first lines of the run say so
+    if not BROWSER:  # left out; the header of the run says so
         left = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if not item.get_closest_marker("browser")]
@@ -62,8 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def fixed_seeds() -> None:
-    """Every test has the same random numbers of torch and of Python, alone or after others: none
-    may fail by chance.
+    """Give every test the same random numbers of torch and Python, whether it runs alone or after
+    others, so that none fails by chance.
     """
     random.seed(0)
     torch = sys.modules.get("torch")

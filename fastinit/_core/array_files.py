@@ -26,8 +26,8 @@ _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 
 class Source(NamedTuple):
-    """A tensor in a file whose header is sound; read(box) gives that part of it as values of its
-    own dtype.
+    """A tensor in a file whose header was checked; read(box) returns that part of it, in the
+    tensor's own dtype.
     """
 
     label: str
@@ -52,12 +52,12 @@ def find(path: Any, tensor: str | None) -> Source:
     if tensor is not None and not isinstance(tensor, str):
         raise TypeError(f"tensor must be a name, not {type(tensor).__name__} {tensor!r:.80}")
     if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ValueError(f"{name!r} is not a regular file")
+        raise ValueError(f"{name!r} is not a regular file; give the path of one")
     return _READERS[ending](name, tensor)
 
 
 def names(path: str) -> list[str | None]:
-    """The tensors of an .npz file by name; of an .npy file one without a name."""
+    """The names of the tensors of an .npz file; an .npy file has one without a name."""
     if os.path.splitext(path)[1].lower() != ".npz":
         return [None]
     import zipfile  # 10 ms
@@ -71,7 +71,7 @@ def _choose(name: str, tensor: str | None, names: list[str]) -> str:
         if len(names) == 1:
             return names[0]
         raise ValueError(
-            f"{name!r} holds {len(names)} tensors; say which by tensor=: {_some(names)}"
+            f"{name!r} holds {len(names)} tensors; name one with tensor=: {_some(names)}"
         )
     if tensor not in names:
         from difflib import get_close_matches  # only on the way to an error
@@ -93,12 +93,12 @@ def _some(names: list[str]) -> str:
 def _map(
     name: str, dtype: Any, shape: Sizes, offset: int, order: Any = "C"
 ) -> Callable[[Box], Array]:
-    """Reads boxes of an array that lies in the file as it is, by mapping it."""
+    """A function that reads boxes of an array that is stored uncompressed, by mapping the file."""
 
     def read(box: Box) -> Array:
         if not math.prod(shape):
             return np.empty(_extent(box), dtype)
-        # Plain ndarray: memmap's own slicing costs more and brings nothing here.
+        # A plain ndarray: slicing a memmap costs more and has no advantage here.
         return np.asarray(
             np.asarray(np.memmap(name, dtype, "r", offset, shape or (1,), order)).reshape(shape)[
                 box
@@ -128,7 +128,7 @@ def _find_safetensors(name: str, tensor: str | None) -> Source:
 
 
 def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DType]:
-    """Sizes, Fortran order and dtype from the start of an npy stream, which is left where the data
+    """Sizes, Fortran order and dtype from the start of an npy stream; reading stops where the data
     begin.
     """
     form = np.lib.format
@@ -144,7 +144,7 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
             raise ValueError(f"its shape is {shape}")
     except OSError:
         raise
-    # NumPy leaks what its parser raises: SyntaxError, TokenError, RecursionError, KeyError
+    # NumPy lets errors of its parser through: SyntaxError, TokenError, RecursionError, KeyError.
     except Exception as error:
         raise ValueError(f"{name!r} is not an npy file of plain numbers: {error}") from None
     try:
@@ -181,8 +181,8 @@ def _check_size(name: str, shape: Sizes, kind: DType, size: int) -> None:
 
 @contextlib.contextmanager
 def _zip_errors(name: str) -> Iterator[None]:
-    """What zipfile and zlib raise for a damaged archive, as one clear ValueError; a real I/O error
-    stays what it is.
+    """Turn what zipfile and zlib raise for a damaged archive into one clear ValueError; a real I/O
+    error is passed on unchanged.
     """
     import struct
     import zipfile
@@ -201,7 +201,7 @@ def _zip_errors(name: str) -> Iterator[None]:
         OverflowError,
         OSError,
     ) as error:
-        # A damaged offset may lead before the file's start, and then seek() says EINVAL.
+        # A damaged offset may point to before the file's start; seek() then raises EINVAL.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise ValueError(f"{name!r} is not a readable npz file: {str(error):.200}") from None
@@ -229,11 +229,11 @@ def _find_npz(name: str, tensor: str | None) -> Source:
             return Source(
                 label, kind, shape, _map(name, stored, shape, start, "F" if fortran else "C")
             )
-        raise ValueError(f"{name!r} is cut short")
+        raise ValueError(f"{name!r} is cut short: tensor {tensor!r:.80} goes beyond its end")
 
     def read(box: Box) -> Array:
-        # Compressed: unpacked from its start, but only the rows of the box are kept.  Fortran
-        # order: of the transpose.
+        # Compressed data are unpacked from the start, but only the rows of the box are kept; in
+        # Fortran order, the rows of the transpose.
         own, part = (shape[::-1], box[::-1]) if fortran else (shape, box)
         if not math.prod(_extent(box)):
             return np.empty(_extent(box), stored)

@@ -1,10 +1,10 @@
-"""Every Numba function of the library: compiled on first use, cached, serial, without the GIL; our
-own pool runs them.
+"""Every Numba function of the library: serial, compiled on first use, cached, and run without the
+GIL by our own pool.
 
 No prange and no fastmath: the first loads an OpenMP runtime, the second changes bits.  Only this
-package imports numba, and it is imported only where a matrix is large enough.  tiles.py: products
-in LLVM; orthogonal.py and stores.py: their users; sparse.py.  The NumPy forms of the same bits:
-../_orthogonal/, ../_sparse.py.
+package imports numba, and it is itself imported only for a matrix that is large enough.  Dot
+products in LLVM: tiles.py; they are used by orthogonal.py and stores.py.  Sparse: sparse.py.  The
+NumPy forms, with the same bits: ../_orthogonal/, ../_sparse.py.
 """
 
 import zlib
@@ -15,21 +15,21 @@ from typing import Any
 from numba import config, njit
 
 if getattr(config, "DISABLE_JIT", False):  # numba sets its options at run time
-    raise ImportError("NUMBA_DISABLE_JIT is set, but these functions exist in compiled form only")
+    raise ImportError(
+        "NUMBA_DISABLE_JIT is set, but these functions only exist in compiled form; unset it"
+    )
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 inner: Any = njit(**OPTIONS)  # compiled into its callers, and cached with them
 
-# Numba's cache watches the file of the function it was asked for, not those of what it calls; so
-# the names of its files carry a digest of all of ours.
+# Numba's cache notices a change of the file that holds a function, not of the files that hold what
+# it calls.  So the names of the cached functions contain a digest of all files here.
 _SOURCES = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 _DIGEST = f"{zlib.crc32(_SOURCES):08x}"
 
 
 class Entry:
-    """A function called from Python: compiled on its first call, cached, and compiled all the same
-    without a cache.
-    """
+    """A function that Python calls: compiled on its first call, and cached if that is possible."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         function.__qualname__ += "_" + _DIGEST
@@ -48,7 +48,8 @@ class Entry:
             result = self._compiled(*args)
         except MemoryError:
             raise
-        except Exception:  # the cache: disk full, a folder that became read-only, a file cut short
+        # The cache failed: the disk is full, the folder became read-only, or a file is cut short.
+        except Exception:
             self._compiled = inner(self._function)
             result = self._compiled(*args)
         self._proven = True

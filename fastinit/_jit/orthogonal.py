@@ -1,8 +1,7 @@
 """Numba forms of section 8 of stream-v1.md: blocks of reflectors, applied to strips of Q.
 
-The products, and what a strip is: tiles.py.  The same bits in NumPy:
-_orthogonal/numpy_form.py; who owns the memory and the threads: _orthogonal/compiled.py; from strips
-to the destination: stores.py.
+Products, and what a strip is: tiles.py.  The same bits in NumPy: ../_orthogonal/numpy_form.py.
+Memory and threads: ../_orthogonal/compiled.py.  From strips to the destination: stores.py.
 """
 
 import numpy as np
@@ -11,9 +10,9 @@ from .._core.stream import ORTHOGONAL_BLOCK as BLOCK
 from . import Entry, inner
 from .tiles import NARROW, ROWS, across, along, step, transpose
 
-# steps between two visits of an accumulator: both operands then stay in the first-level cache
+# Steps of k that a product takes at a time: the operands then stay in the first-level cache.
 DEEP = 64
-HALF = 32  # the same where two blocks of reflectors are at work
+HALF = 32  # the same where two blocks of reflectors are in use
 PIVOT, GRAM, TRIANGLE = 1, 2, 4  # parts of reflect()
 BEGIN, ALONG, MIDDLE, ACROSS, NEXT = 1, 2, 4, 8, 16  # parts of apply()
 
@@ -22,11 +21,11 @@ BEGIN, ALONG, MIDDLE, ACROSS, NEXT = 1, 2, 4, 8, 16  # parts of apply()
 
 @inner
 def _gather(g, g_at, count, length, v, v_at, start, squares):
-    """Drawn rows (count by length, from `start` places after the block's diagonal) to the strip;
-    add their squares.
+    """Copy drawn rows (count by length, from `start` places after the block's diagonal) into the
+    strip, and add their squares.
     """
     whole_rows, whole = count // 8 * 8, length // NARROW * NARROW
-    for j in range(0, whole, NARROW):  # cache line by cache line of the drawn rows
+    for j in range(0, whole, NARROW):  # one cache line of each drawn row at a time
         for r in range(0, whole_rows, 8):
             transpose(g, g_at + r * length + j, length, v, v_at + j * BLOCK + r, BLOCK)
             transpose(g, g_at + r * length + j + 8, length, v, v_at + (j + 8) * BLOCK + r, BLOCK)
@@ -41,7 +40,7 @@ def _gather(g, g_at, count, length, v, v_at, start, squares):
     for i in range(length):
         for r in range(BLOCK):
             x = np.float64(v[v_at + i * BLOCK + r])
-            squares[r] += x * x  # bits: float64, ascending, product and sum rounded
+            squares[r] += x * x  # bits: float64, ascending; product and sum are each rounded
 
 
 @Entry
@@ -69,11 +68,11 @@ def _pivot(v, v_at, count, squares, tau, d, d_at):
 
 @inner
 def _triangle(gram, count, tau, sums, t, t_at):
-    """-T, transposed: t[i, r] = -T[r, i] (its products then need no sign); sums[i, r] is the chain
-    over c of -T[r, c] G[c, i].
+    """-T, transposed: t[i, r] = -T[r, i], so that products with it need no sign; sums[i, r] is the
+    chain over c of -T[r, c] G[c, i].
 
-    Four of its columns i at a time, first what they add to each other, then by tiles what they add
-    to all later ones.
+    Four columns i are taken at a time: first what they add to each other, then, by tiles, what they
+    add to all later columns.
     """
     sums[:] = 0
     t[t_at : t_at + BLOCK * BLOCK] = 0
@@ -118,8 +117,8 @@ def _reflect(v, v_at, rows, count, squares, products, sums, tau, d, d_at, t, t_a
 
 @Entry
 def reflect(v, v_at, rows, count, squares, products, sums, tau, d, d_at, t, t_at, parts):
-    """Finish a gathered block: v_k[k], tau_k and d_k; products of reflectors (`rows` more rows are
-    added); -T.
+    """Finish a gathered block: v_k[k], tau_k and d_k; then the products of its reflectors, to which
+    `rows` more rows are added; then -T.
     """
     _reflect(v, v_at, rows, count, squares, products, sums, tau, d, d_at, t, t_at, parts)
 
@@ -138,8 +137,8 @@ def _from(tops, block):
 
 @inner
 def _open(v, starts, b, count, d, strips, width, y):
-    """Y = 0, or, for strips that meet their first block and so hold nothing but d_c e_c in its
-    columns, all of Y.
+    """Set Y to 0.  Strips whose first block this is still hold d_c e_c in their columns, so for
+    them all of Y is computed here.
     """
     columns, used, _, tops = strips
     first = _from(tops, b)
@@ -175,10 +174,11 @@ def _apply(
 ):
     """Apply blocks (from, down to) to strips of Q, or the named parts of that for rows (from, to).
 
-    Row j of block b's strip starts at v[starts[b] + j * 64], row j of strip s of Q (`width`
-    columns) at out[out_at + s * size + (j - out_row) * width].  strips: columns[s * width + x], x <
-    used[s], is the column of Q at place x of strip s; they ascend; wides[s] is used[s] in whole
-    narrow tiles, tops[s] the block of the last column.
+    Row j of block b's strip starts at v[starts[b] + j * 64]; row j of strip s of Q (`width`
+    columns) starts at out[out_at + s * size + (j - out_row) * width].  `strips` holds columns,
+    used, wides and tops.  columns[s * width + x], for x < used[s], is the column of Q at place x of
+    strip s, in ascending order; wides[s] is used[s] rounded up to whole narrow tiles; tops[s] is
+    the block of the last column.
     """
     columns, used, wides, tops = strips
     count_strips = len(used)
@@ -195,7 +195,7 @@ def _apply(
         k = b * BLOCK
         count = min(BLOCK, p - k)
         high = (count + ROWS - 1) // ROWS * ROWS
-        # The strips before are still zero from row k on.
+        # The strips before `first` are still zero from row k on.
         first, later = _from(tops, b), _from(tops, b + 1)
         if parts & ALONG:
             if row_from <= k:
@@ -239,7 +239,7 @@ def _apply(
                         wides[s],
                         count,
                     )
-        # ACROSS, and ALONG of the block that follows, while the rows are in the first-level cache
+        # ACROSS, and ALONG for the next block, while the rows are in the first-level cache.
         if parts & NEXT:
             _open(v, starts, b - 1, BLOCK, d, strips, width, y)
             for j in range(k - BLOCK, row_to, HALF):
@@ -280,8 +280,8 @@ def form(
     z,
     top,
 ):
-    """All of a matrix, one after another, for several small ones: out[matrix, strip] from the draws
-    of (block, matrix).
+    """Several small matrices, each as a whole and one after another: out[matrix, strip] from the
+    draws of (block, matrix).
 
     A matrix's draws for block b are drawn[b + 1] - drawn[b] numbers.
     """
@@ -317,10 +317,10 @@ def form(
 
 @Entry
 def multiply(a, a_at, a_size, rows, b, b_size, depth, corner, c, c_at, c_size, strips):
-    """Chains of c continued: c[m, x] += a[m, k] * b[k, x], ascending k < depth, all in strips of
-    64.
+    """Continue the chains of c: c[m, x] += a[m, k] * b[k, x] for ascending k < depth; all three are
+    strips of 64 columns.
 
-    Where `corner` is not empty, its blocks replace those of b on the diagonal.
+    Unless `corner` is empty, its blocks replace those of b on the diagonal.
     """
     for x in range(strips):
         for k in range(0, depth, BLOCK):

@@ -1,6 +1,6 @@
 """Numba forms of sparse, section 9 of stream-v1.md; the NumPy form is in _sparse.py.
 
-One uint64 per place marks 64 units.  That keeps the marks in the first-level cache and lets rows be
+One uint64 per place marks 64 units.  This keeps the marks in the first-level cache, and rows can be
 written in the order of memory.
 """
 
@@ -38,14 +38,14 @@ _ONE = np.uint64(1)
 _EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-# Units: their marks and values stay in the second-level cache while rows are written.
+# Units at a time: their marks and values stay in the second-level cache while rows are written.
 _TOGETHER = 128
 
 
 @njit(**OPTIONS)
 def _mark(words, places, zeros_picked, marks):
-    """Floyd for at most _TOGETHER units: bit u % 64 of marks[u // 64, place] says whether that
-    place is non-zero.
+    """Floyd's algorithm for at most _TOGETHER units: bit u % 64 of marks[u // 64, place] says
+    whether that place of unit u is non-zero.
     """
     units, picks = words.shape
     stripes = (units + 63) >> 6
@@ -70,8 +70,8 @@ def _mark(words, places, zeros_picked, marks):
 
 @Entry
 def sparse_columns(words, places, zeros_picked, values, out, first_column, first_row):
-    """Write the units as columns first_column … of `out`, whose row 0 is place first_row: zeros,
-    and values by rank.
+    """Write the units as columns first_column … of `out`, whose row 0 is place first_row: zeros and
+    values, the values in order of rank.
     """
     marks = np.empty((_TOGETHER >> 6, places), np.uint64)
     rank = np.empty(_TOGETHER, np.int64)
@@ -147,7 +147,7 @@ def sparse_listed(words, places, where):
                 else:
                     high = middle
             if low < s and chosen[low] == y:
-                chosen[s] = m  # m is larger than all that are in
+                chosen[s] = m  # m is larger than all that were chosen
                 continue
             for i in range(s, low, -1):
                 chosen[i] = chosen[i - 1]

@@ -1,6 +1,6 @@
 """From strips of Q to the destination: scaled, rounded once, written to any strides.
 
-Who calls: _orthogonal/compiled.py.  The same roundings in NumPy: reference.store.
+Called by ../_orthogonal/compiled.py.  The same roundings in NumPy: store() of ../reference.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 from . import Entry, inner
 from .tiles import transposed
 
-NEAR = 16  # rows written at a time: a cache line of a destination that runs along them
+NEAR = 16  # rows written at a time: one cache line, if the destination is contiguous across rows
 _ONE = np.uint32(1)
 
 
@@ -38,8 +38,8 @@ def _float(typingctx, bits):
 
 @intrinsic
 def _poke(typingctx, address, value):
-    """Write an integer to an address (a destination may have any strides, and one compiled form
-    serves all widths).
+    """Write an integer to an address.  A destination may have any strides, and so one compiled form
+    serves all widths.
     """
 
     def emit(context, builder, signature, args):
@@ -51,16 +51,14 @@ def _poke(typingctx, address, value):
 
 @inner
 def _narrowed(x, mantissa, bias):
-    """The bits of a float32 in a narrower format, to nearest even; it is known to be finite
-    there.
-    """
+    """The bits of a float32 rounded to nearest even in a narrower format, where it is finite."""
     bits = _bits(x)
     size = bits & np.uint32(0x7FFFFFFF)
     drop = np.uint32(23 - mantissa)
     half = (_ONE << (drop - _ONE)) - _ONE
     normal = ((size + half + ((size >> drop) & _ONE)) >> drop) - np.uint32((127 - bias) << mantissa)
-    # Below the smallest normal the spacing is fixed: adding 2^23 spacings makes float32's own
-    # rounding do it.
+    # Below the smallest normal number the spacing is fixed, so adding 2^23 spacings makes float32
+    # itself do the rounding.
     magic = np.uint32(23 + 1 - bias - mantissa + 127) << np.uint32(23)
     subnormal = _bits(_float(size) + _float(magic)) - magic
     return subnormal if size < np.uint32(128 - bias) << np.uint32(23) else normal
@@ -92,8 +90,8 @@ def _narrow(out, start, stop, mantissa, bias, itemsize):
 
 
 def _block(itemsize, exchanged):
-    """Write eight rows of eight values' bits from an address on, `stride` apart: as they are, or
-    transposed.
+    """Write the bits of eight rows of eight values, starting at an address and `stride` apart;
+    transposed if `exchanged`.
     """
 
     @intrinsic
@@ -103,7 +101,7 @@ def _block(itemsize, exchanged):
         def emit(context, builder, signature, args):
             data = context.make_array(signature.args[0])(context, builder, args[0]).data
             wide, thin = ir.IntType(out.dtype.bitwidth), ir.IntType(8 * itemsize)
-            if thin.width > wide.width:  # never called: float64 goes to float64 alone
+            if thin.width > wide.width:  # never called: only float64 is stored as float64
                 return context.get_dummy_value()
             rows = []
             for k in range(8):
@@ -158,7 +156,7 @@ def _scatter(out, at, row, count, rows, to, by_column, by_row, itemsize):
     whole_rows, whole = 0, 0
     if by_row == itemsize or by_column == itemsize:
         whole_rows, whole = rows // NEAR * NEAR, count // 8 * 8
-        # Cache line by cache line of a destination that runs along rows of Q.
+        # One cache line at a time, where the destination is contiguous along rows of Q.
         for j in range(0, whole_rows, NEAR):
             for x in range(0, whole, 8):
                 for i in range(j, j + NEAR, 8):

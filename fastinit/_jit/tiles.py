@@ -1,9 +1,9 @@
 """Fixed-order dot products as LLVM IR: one step, a register tile of many, and products of strips.
 
-Nothing else in the library fuses multiply and add.  The target is Numba's own
-(NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included), which is also in the key of its cache.  A strip is
-row after row of 64 numbers, without gaps; all arrays are whole, with offsets (slices that numba
-types as possibly strided made this 6 times slower).
+Nothing else in the library fuses multiply and add.  The target CPU is Numba's (set by
+NUMBA_CPU_NAME and NUMBA_CPU_FEATURES), which is also part of the key of its cache.  A strip is row
+after row of 64 numbers, without gaps.  Functions take whole arrays and offsets: slices, which numba
+types as possibly strided, made this 6 times slower.
 """
 
 from llvmlite import ir
@@ -24,8 +24,8 @@ def _number(value):
 
 
 def _target(context):
-    """(bytes of a vector register, vector registers, whether it fuses multiply and add) of the
-    machine compiled for.
+    """For the machine that is compiled for: the bytes of a vector register, the number of vector
+    registers, and whether it can fuse multiply and add.
     """
     triple, _, features = context.codegen().magic_tuple()
     architecture = triple.split("-")[0]
@@ -45,15 +45,15 @@ def _step(context, builder, a, b, acc, lanes):
     """acc + a * b: rounded once in float32, twice in float64."""
     kind = acc.type if lanes == 1 else acc.type.element
     if isinstance(kind, ir.DoubleType):
-        return builder.fadd(acc, builder.fmul(a, b))  # bits: float64 chains round the product too
+        return builder.fadd(acc, builder.fmul(a, b))  # bits: in float64 the product is rounded too
     if _target(context)[2]:
         name = "llvm.fma.f32" if lanes == 1 else f"llvm.fma.v{lanes}f32"
         function = builder.module.globals.get(name)
         if function is None:
             function = ir.Function(builder.module, ir.FunctionType(acc.type, [acc.type] * 3), name)
         return builder.call(function, [a, b, acc])
-    # No such instruction: LLVM would call libm's.  Exact product, sum in float64 rounded to odd,
-    # then to float32.
+    # The machine has no such instruction, and LLVM would call libm's function.  Instead: the exact
+    # product, the sum in float64 rounded to odd, then rounded to float32.
     wide, word = (
         k if lanes == 1 else ir.VectorType(k, lanes) for k in (ir.DoubleType(), ir.IntType(64))
     )
@@ -87,8 +87,8 @@ def step(typingctx, a, b, acc):
 
 
 def _tile(columns, a_row, a_step):
-    """A product of ROWS by `columns`: c[m, x] goes on over k < steps with a[m * a_row + k * a_step]
-    * b[k, x].
+    """A tile of ROWS by `columns`: the chains of c[m, x] continue over k < steps with
+    a[m * a_row + k * a_step] * b[k, x].
     """
 
     @intrinsic
@@ -99,8 +99,8 @@ def _tile(columns, a_row, a_step):
             size = context.get_abi_sizeof(context.get_data_type(a.dtype))
             register, registers, fused = _target(context)
             fused = fused or size == 8
-            # In registers: 4 by 4 accumulators of 32 (240 of 242 GFLOP/s on one Zen 5 core), 4 by 2
-            # of 16.
+            # Accumulators in registers: 4 by 4 where there are 32 registers (240 of 242 GFLOP/s on
+            # one Zen 5 core), 4 by 2 where there are 16.
             lanes = min(register // size, columns) if fused else NARROW
             vectors = min((4 if registers == 32 else 2) if fused else 1, columns // lanes)
             high = ROWS if fused else 1
@@ -217,8 +217,8 @@ def transposed(builder, rows):
     """Eight vectors of eight, rows and columns exchanged: by halves, quarters and pairs."""
     index = ir.VectorType(ir.IntType(32), 8)
     for distance in (4, 2, 1):
-        # Of each pair of rows a (places 0-7) and b (8-15): the groups at even places, then those at
-        # odd ones.
+        # From each pair of rows a (places 0-7) and b (8-15) take the groups at even places, then
+        # those at odd places.
         even = [k if not k & distance else 8 + (k ^ distance) for k in range(8)]
         masks = [ir.Constant(index, [k + shift for k in even]) for shift in (0, distance)]
         for k in range(8):

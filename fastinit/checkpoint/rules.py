@@ -52,9 +52,33 @@ def _rule(source: Source, number: int, body: Any) -> Rule:
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def matches_of(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, list[str]]:
+class Matched(NamedTuple):
+    """Which tensors the rules match."""
+
+    first: dict[str, Rule]  # by tensor: the first rule that matches it
+    tensors: dict[int, dict[str, None]]  # by number of the rule: those that it may rule
+    patterns: dict[
+        int, dict[str, list[str]]
+    ]  # by number of the rule: all that each pattern matches
+
+
+def match_rules(
+    rules: Iterable[Rule], names: Mapping[str, None], ruled: Collection[str]
+) -> Matched:
+    """Match the rules with the names of all tensors, of which they decide about `ruled`."""
+    found = Matched({}, {}, {})
+    for rule in rules:
+        patterns = found.patterns[rule.number] = _by_pattern(rule.patterns, names)
+        matching = (name for some in patterns.values() for name in some if name in ruled)
+        found.tensors[rule.number] = dict.fromkeys(matching)
+        for name in found.tensors[rule.number]:
+            found.first.setdefault(name, rule)
+    return found
+
+
+def _by_pattern(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, list[str]]:
     """The names that each pattern matches.  A pattern without wildcards is looked up, so that a
-    rule for each of many tensors takes no quadratic time.
+    rule for each of many tensors does not take quadratic time.
     """
     found = {}
     for pattern in patterns:
@@ -66,26 +90,25 @@ def matches_of(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, 
     return found
 
 
-def check_matches(
-    source: Source, rule: Rule, matches: Mapping[str, list[str]], names: Iterable[str]
-) -> None:
-    for pattern, found in matches.items():
-        if not found:
-            likely = _likely(pattern, list(itertools.islice(names, 2000)))
-            raise source.error(f"{shown(pattern)} matches no tensor{likely}", rule.number, pattern)
-
-
-def check_used(source: Source, rules: list[Rule], matches: Mapping[int, Collection[str]]) -> None:
+def check_rules(source: Source, rules: list[Rule], matched: Matched, names: Iterable[str]) -> None:
+    """Raise for a pattern that matches no tensor, and for a rule that is never used."""
     for rule in rules:
-        if not matches[rule.number]:
+        for pattern, found in matched.patterns[rule.number].items():
+            if not found:
+                likely = _likely(pattern, list(itertools.islice(names, 2000)))
+                raise source.error(
+                    f"{shown(pattern)} matches no tensor{likely}", rule.number, pattern
+                )
+    for rule in rules:
+        if not matched.tensors[rule.number]:
             raise source.error(
                 f"the rule for {shown(rule.patterns[0])} is never used: each tensor that it "
                 "matches has an initializer of its own",
                 rule.number,
             )
-    found = first_match.unused(matches)
-    if found is not None:
-        unused, taker = (rules[number] for number in found)
+    hidden = first_match.unused(matched.tensors)
+    if hidden is not None:
+        unused, taker = (rules[number] for number in hidden)
         raise source.error(
             f"the rule for {shown(unused.patterns[0])} is never used: rules above it, such as the "
             f"one for {shown(taker.patterns[0])}, take each tensor that it matches, and the first "
@@ -95,8 +118,8 @@ def check_used(source: Source, rules: list[Rule], matches: Mapping[int, Collecti
 
 
 def _likely(pattern: str, names: list[str]) -> str:
-    """The name that was likely meant: the literal part of a pattern, compared with that end of each
-    name.
+    """The name that was probably meant: the literal part of the pattern is compared with the same
+    end of each name.
     """
     literal = pattern.strip("*")[:200]  # the comparison takes quadratic time
     length = max(len(literal), 1)

@@ -48,7 +48,7 @@ from . import words
 from .blocks import MOST_PATCHES, Patched, block_rule, read_blocks
 from .expressions import Number
 from .fields import check_keys, check_name, read_argument, read_dtype, read_number, read_whole
-from .rules import Rule, check_matches, check_used, matches_of, read_rules
+from .rules import Rule, check_rules, match_rules, read_rules
 from .saved import Saved
 from .source import Source, nearest
 
@@ -299,16 +299,7 @@ def _resolve(
         if not (isinstance(tensor.value, dict) and "initializer" in tensor.value)
     }
     names = {tensor.name: None for tensor in tensors}
-    first: dict[str, Rule] = {}
-    found_by: list[tuple[Rule, dict[str, list[str]]]] = []
-    matches: dict[int, dict[str, None]] = {}
-    for rule in rules:
-        by_pattern = matches_of(rule.patterns, names)
-        found_by.append((rule, by_pattern))
-        matched = (name for found in by_pattern.values() for name in found if name in without)
-        matches[rule.number] = dict.fromkeys(matched)
-        for name in matches[rule.number]:
-            first.setdefault(name, rule)
+    matched = match_rules(rules, names, without)
     known: dict[str, Any] = {}
     entries = []
     for tensor in tensors:
@@ -321,12 +312,13 @@ def _resolve(
             check_keys(
                 source, own, ("dtype",), "key (without an initializer of its own)", *at_tensor
             )
-            if tensor.name not in first:
+            if tensor.name not in matched.first:
                 raise source.error(
                     f"no rule matches {shown(tensor.name)}; add one, or give it an initializer",
                     *at_tensor,
                 )
-            body, where = first[tensor.name].body, (first[tensor.name].number,)
+            rule = matched.first[tensor.name]
+            body, where = rule.body, (rule.number,)
         dtype = default
         for table, place in ((own, at_tensor), (body, where)):
             if "dtype" in table:
@@ -337,9 +329,7 @@ def _resolve(
         except ValueError as error:
             raise source.error(f"{shown(tensor.name)}: {error}", *at_tensor) from None
         entries.append(_entry(source, tensor, shape, dtype, body, where, known))
-    for rule, by_pattern in found_by:
-        check_matches(source, rule, by_pattern, names)
-    check_used(source, rules, matches)
+    check_rules(source, rules, matched, names)
     return tuple(entries)
 
 
@@ -353,21 +343,13 @@ def override(spec: Spec, source: Source) -> Spec:
     rules = read_rules(source)
     if not rules:
         raise source.error("the recipe has no rules")
-    first: dict[str, Rule] = {}
-    matches: dict[int, dict[str, None]] = {}
-    for rule in rules:
-        by_pattern = matches_of(rule.patterns, names)
-        check_matches(source, rule, by_pattern, names)
-        matched = (name for found in by_pattern.values() for name in found)
-        matches[rule.number] = dict.fromkeys(matched)
-        for name in matches[rule.number]:
-            first.setdefault(name, rule)
-    check_used(source, rules, matches)
+    matched = match_rules(rules, names, names)
+    check_rules(source, rules, matched, names)
     known: dict[str, Any] = {}
     entries = []
     for entry in spec.entries:
-        if entry.name in first:
-            rule = first[entry.name]
+        if entry.name in matched.first:
+            rule = matched.first[entry.name]
             dtype, where = entry.dtype, (rule.number,)
             if "dtype" in rule.body:
                 dtype = read_dtype(source, rule.body["dtype"], *where, "dtype")

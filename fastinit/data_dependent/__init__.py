@@ -1,10 +1,9 @@
-"""Initialization by data: the weights are scaled until a batch, run forward, has the wanted
-statistics in every layer.
+"""Initialization by data: a batch runs through the network, and the weights are scaled until every
+layer's output has the wanted statistics.
 
-A network is a plain sequence of Layer, arrays and callables, without any framework (network.py);
-the methods: methods.py.  Everything is computed on copies, and the layers' own arrays are
-written only when all of it has succeeded.  Outside the stream contract, because the products are
-NumPy's.
+A network is a sequence of Layer, made of arrays and callables, without any framework (network.py).
+The methods: methods.py.  Everything is computed on copies, and the layers' own arrays are written
+only when all of it has succeeded.  Outside the stream contract, because the products are NumPy's.
 """
 
 from .methods import (

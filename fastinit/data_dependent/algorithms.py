@@ -1,7 +1,8 @@
-"""The data-dependent algorithms, written once over what NumPy networks and torch models both offer.
+"""The data-dependent algorithms, written once for NumPy networks and torch models.
 
-An algorithm sees layers that can be measured and scaled, and nothing of arrays or modules.  Moments
-are numbers or arrays of the network's own kind; only + - * / and powers are applied to them.
+An algorithm sees layers that can be measured and scaled, and knows nothing of arrays or modules.
+Moments are numbers or arrays of the network's own kind; only + - * / and powers are applied to
+them.
 Layers: network.py and ../torch/_network.py.  Public functions: methods.py and
 ../torch/data_dependent.py.
 """
@@ -29,10 +30,10 @@ class MeasuredLayer(Protocol):
         """Multiply the weight by one number, or by one a unit."""
 
     def change_bias(self, change: Callable[[Any], Any]) -> None:
-        """bias = change(bias), or nothing where there is no bias."""
+        """Set the bias to change(bias); do nothing where there is no bias."""
 
     def clear_bias(self) -> None:
-        """The same with zeros."""
+        """Set the bias to zeros; do nothing where there is no bias."""
 
 
 class MeasuredNetwork(Protocol):
@@ -40,7 +41,7 @@ class MeasuredNetwork(Protocol):
     def layers(self) -> Sequence[MeasuredLayer]: ...
 
     def in_order(self) -> Iterator[MeasuredLayer]:
-        """Each layer, measured on what the finished layers before it give."""
+        """The layers in order; each is measured on the output of the finished layers before it."""
 
 
 def scale_to_std(
@@ -68,7 +69,7 @@ def scale_to_std(
 
 
 def normalize(network: MeasuredNetwork, mean: float, std: float, per_unit: bool) -> None:
-    """Every unit, or every layer as a whole, to the mean and the std."""
+    """Bring every unit, or every layer as a whole, to the mean and the std."""
     for layer in network.in_order():
         found, spread = layer.moments(per_unit)
         factor = std / spread
@@ -78,7 +79,7 @@ def normalize(network: MeasuredNetwork, mean: float, std: float, per_unit: bool)
 
 
 def start_weight_norm(network: MeasuredNetwork, scale: float) -> None:
-    """Weight normalization's start, from the directions that the weights have."""
+    """Weight normalization's start, which keeps the directions of the weights."""
     for layer in network.layers:
         lengths = layer.lengths()
         zero = [unit for unit, length in enumerate(lengths.tolist()) if not length]
@@ -101,7 +102,7 @@ def balance_rates(
     tries: int,
     report: Callable[[], NetworkReport],
 ) -> NetworkReport:
-    """Scale all layers until their rates of change are alike; report() once that is done."""
+    """Scale all layers until their rates of change are alike; then call report()."""
     for _ in network.in_order():
         pass  # so that every layer is measured before it changes
     before = now = rates()
@@ -130,6 +131,6 @@ def rate(label: str, gradient: float, weight: float) -> float:
     found = math.sqrt(gradient / weight) if weight > 0.0 else math.nan
     if not 0.0 < found < math.inf:
         raise ValueError(
-            f"{label}: |gradient| / |weight| is {found}; neither may be zero or not finite"
+            f"{label}: |gradient| / |weight| is {found}; both must be finite and above zero"
         )
     return found

@@ -1,5 +1,5 @@
-"""The public functions on plain arrays: LSUV, Krähenbühl's two normalizations, weight
-normalization's start, moments matched to the batch.
+"""The public functions on plain arrays: LSUV, Krähenbühl's two normalizations, the start of weight
+normalization, and moments matched to the batch.
 
 Each checks its arguments, draws where it has to, runs one of algorithms.py on working copies, and
 calls finish(), which writes the layers' own arrays.  Layer, copies and reports: network.py.
@@ -41,7 +41,7 @@ def lsuv(
 ) -> NetworkReport:
     """Orthonormal weights, then layer by layer W ← W·std/s until abs(s − std) ≤ tolerance.
 
-    s is the std of the layer's output. Biases are zeros.
+    s is the std of the layer's output. Biases are set to zeros.
 
     Parameters
     ----------
@@ -50,17 +50,17 @@ def lsuv(
     batch : array_like
         Input of the first layer, one example a row.
     std : float, default 1.0
-        The std wanted of every output.
+        The std that every layer's output should have.
     tolerance : float, default 0.1
-        How far from it the std may stay.
+        How far from `std` an output's std may stay.
     tries : int, default 10
-        The most scalings of a layer; each is one forward.
+        How often a layer is scaled at most; each time costs one forward pass.
     orthonormal : bool, default True
-        False keeps the weights and biases given.
+        False keeps the given weights and biases.
     center : bool, default False
         Also move the biases so that the mean of every output is 0.
     seed : int, optional
-        Seed of the orthonormal weights, each drawn under its layer's name (or place).
+        Seed of the orthonormal weights; each is drawn under its layer's name (or place).
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -72,7 +72,8 @@ def lsuv(
     Raises
     ------
     ValueError
-        A batch of the wrong width, an output of zero variance or not finite. No array is changed.
+        A batch of the wrong width; an output that has zero variance or is not finite. No array is
+        changed.
 
     See Also
     --------
@@ -81,8 +82,8 @@ def lsuv(
 
     Notes
     -----
-    Method of [1]_. The orthonormal start keeps the stream contract; the scaling, by NumPy's
-    products, does not.
+    Method of [1]_. The orthonormal weights keep the stream contract; the scaling does not, because
+    it uses NumPy's products.
 
     References
     ----------
@@ -121,8 +122,7 @@ def normalize_within_layers(
 ) -> NetworkReport:
     """Each unit: W ← W·std/s, b ← (b − m)·std/s + mean, m and s the moments of its output.
 
-    Every unit then starts with the same mean and std. A layer without biases is scaled and not
-    shifted.
+    Every unit then starts with the same mean and std. A layer without biases is only scaled.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ def normalize_within_layers(
     batch : array_like
         Input of the first layer, one example a row.
     mean : float, default 0.0
-        The mean wanted of every unit.
+        The mean that every unit should have.
     std : float, default 1.0
-        The std wanted of every unit.
+        The std that every unit should have.
 
     Returns
     -------
@@ -143,18 +143,18 @@ def normalize_within_layers(
     Raises
     ------
     ValueError
-        A batch of the wrong width, a unit of zero variance, an output that is not finite. No array
-        is changed.
+        A batch of the wrong width; a unit with zero variance; an output that is not finite. No
+        array is changed.
 
     See Also
     --------
-    match_moments : The same by whole layers.
-    normalize_between_layers : What is run next.
+    match_moments : The same for whole layers.
+    normalize_between_layers : The next step of the method.
     fastinit.torch.normalize_within_layers_ : On torch modules.
 
     Notes
     -----
-    Algorithm 1 of [1]_; `mean` is the bias of its code, magic_init. Outside the stream contract:
+    Algorithm 1 of [1]_; `mean` is called bias in its code, magic_init. Outside the stream contract:
     the products are NumPy's.
 
     References
@@ -186,10 +186,10 @@ def normalize_between_layers(
 ) -> NetworkReport:
     """W_k ← W_k·√(r_k / r) until every rate r_k is within `tolerance` of their mean r.
 
-    r_k = √(mean g² / mean W_k²), g the gradient, is how fast layer k would change, and r is their
-    geometric mean: all layers then train at one rate. Biases are multiplied by the product so far.
-    The product of all factors is 1, so that a network of homogeneous activations (ReLU) still
-    computes the same function.
+    r_k = √(mean g² / mean W_k²), where g is the gradient, is how fast layer k would change, and r
+    is the geometric mean of these: all layers then train at one rate. Each layer's biases are
+    multiplied by the product of the factors up to that layer. The product of all factors is 1, so a
+    network with homogeneous activations (ReLU) still computes the same function.
 
     Parameters
     ----------
@@ -198,27 +198,27 @@ def normalize_between_layers(
     batch : array_like
         Input of the first layer, one example a row.
     gradients : callable
-        From (weights, biases, batch) to the loss's gradient for every weight; the paper's loss is a
-        random linear function of the output.
+        A function of (weights, biases, batch) that returns the gradient of the loss for every
+        weight; the paper's loss is a random linear function of the output.
     tolerance : float, default 0.01
-        How far a rate may stay from the mean, relative to it.
+        How far a rate may stay from the mean, relative to the mean.
     tries : int, default 10
         The most rounds of scaling.
 
     Returns
     -------
     NetworkReport
-        Also the rates of every layer, before and after.
+        Mean, std and rate of every layer, before and after.
 
     Raises
     ------
     ValueError
-        A batch of the wrong width; gradients of another number or shape, zero or not finite. No
+        A batch of the wrong width; gradients of the wrong number or shape, zero, or not finite. No
         array is changed.
 
     See Also
     --------
-    normalize_within_layers : What is run first.
+    normalize_within_layers : The step before.
     fastinit.torch.normalize_between_layers_ : On torch modules.
 
     Notes
@@ -254,7 +254,9 @@ def _rates(network: Network, gradients: Gradients) -> list[float]:
         gradients([copy.weight for copy in copies], [copy.bias for copy in copies], network.batch)
     )
     if len(found) != len(copies):
-        raise ValueError(f"gradients gave {len(found)} arrays for {len(copies)} layers")
+        raise ValueError(
+            f"gradients gave {len(found)} arrays for {len(copies)} layers; give one for each"
+        )
     rates = []
     for copy, each in zip(copies, found, strict=True):
         gradient = np.asarray(each, np.float64)
@@ -281,8 +283,8 @@ def weight_norm_init(
     """V ~ N(0, std²), W = g·V/norm(V) of each unit, g = scale/√(var + 1e-10), b = −mean·g.
 
     mean and var are those of t = x·V/norm(V) on the batch, so that each unit starts with mean 0 and
-    std `scale`. Where the gain is kept apart, g is the norm of each unit of W and V any multiple of
-    W.
+    std `scale`. A model that keeps g and V as two parameters takes for g the norm of each unit of
+    W, and for V any multiple of W.
 
     Parameters
     ----------
@@ -291,11 +293,11 @@ def weight_norm_init(
     batch : array_like
         Input of the first layer, one example a row.
     scale : float, default 1.0
-        The std wanted of every unit.
+        The std that every unit should have.
     std : float, optional
-        Std of V, 0.05 by default; None takes the weights given as V.
+        Std of V, 0.05 by default; None uses the given weights as V.
     seed : int, optional
-        Seed of V, each drawn under its layer's name (or place).
+        Seed of V; each layer's is drawn under its name (or place).
     threads : int, optional
         The most threads to use; their number does not change the bits.
 
@@ -307,7 +309,8 @@ def weight_norm_init(
     Raises
     ------
     ValueError
-        A batch of the wrong width, a unit of zero variance or zero length. No array is changed.
+        A batch of the wrong width; a unit with zero variance or weights of length 0. No array is
+        changed.
 
     See Also
     --------
@@ -349,7 +352,7 @@ def match_moments(
 ) -> NetworkReport:
     """Each layer: W ← W·std/s, b ← (b − m)·std/s + mean, m and s the moments of its output.
 
-    A layer without biases is scaled and not shifted.
+    A layer without biases is only scaled.
 
     Parameters
     ----------
@@ -358,9 +361,9 @@ def match_moments(
     batch : array_like
         Input of the first layer, one example a row.
     mean : float, optional
-        The mean wanted of every layer's output; that of the batch by default.
+        The mean that every layer's output should have; that of the batch by default.
     std : float, optional
-        The std wanted of every layer's output; that of the batch by default.
+        The std that every layer's output should have; that of the batch by default.
 
     Returns
     -------
@@ -370,12 +373,11 @@ def match_moments(
     Raises
     ------
     ValueError
-        A batch of the wrong width or of zero variance, an output of zero variance. No array is
-        changed.
+        A batch of the wrong width; a batch or an output with zero variance. No array is changed.
 
     See Also
     --------
-    normalize_within_layers : The same unit by unit.
+    normalize_within_layers : The same for each unit.
     fastinit.torch.match_moments_ : On torch modules.
 
     Notes

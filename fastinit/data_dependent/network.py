@@ -1,7 +1,7 @@
-"""A network as a plain sequence of layers, its working copies, and what is reported of it.
+"""A network as a plain sequence of layers, its working copies, and the report about it.
 
 Every check is made here.  Only Network.finish() writes the layers' own arrays, all of them or none.
-What is done to the copies in between: algorithms.py.
+What happens to the copies in between: algorithms.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def dense(
     weight : array
         Of shape (out, in).
     bias : array, optional
-        One number an output.
+        One number for each output.
 
     Returns
     -------
@@ -40,11 +40,11 @@ def dense(
     Raises
     ------
     ValueError
-        A batch of another width than the weight's.
+        A batch whose width differs from the weight's.
 
     See Also
     --------
-    Layer : What it is the default forward of.
+    Layer : Its default forward is this function.
 
     Examples
     --------
@@ -53,25 +53,27 @@ def dense(
     """
     if x.ndim < 2 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"a dense layer of {weight.shape[1]} inputs got a batch of shape {x.shape}"
+            f"a dense layer of {weight.shape[1]} inputs got a batch of shape {x.shape}; give one "
+            f"example a row, of {weight.shape[1]} values"
         )
     y = x @ weight.T
     return y if bias is None else y + bias
 
 
 class Layer(NamedTuple):
-    """One layer: y = forward(x, weight, bias), and activation(y) is the x of the next.
+    """One layer: y = forward(x, weight, bias); activation(y) is the input x of the next layer.
 
     Parameters
     ----------
     weight : array
-        The weight, with its units along `unit_axis`; it is written in place, as is the bias.
+        The weight, with its units along `unit_axis`; weight and bias are written in place.
     bias : array, optional
-        One number a unit.
+        One number for each unit.
     forward : callable
-        From (x, weight, bias) to y, linear in weight and bias; `dense` by default.
+        A function of (x, weight, bias) that returns y, linear in weight and bias; `dense` by
+        default.
     activation : callable, optional
-        From y to the next layer's x.
+        A function of y that returns the next layer's x.
     unit_axis : int, default 0
         Axis of the units in `weight`.
     output_axis : int, default -1
@@ -101,8 +103,8 @@ class Layer(NamedTuple):
 
 
 class LayerReport(NamedTuple):
-    """Mean and std of a layer's y, before and after; how often it was scaled; rates:
-    normalize_between_layers.
+    """Mean and std of a layer's y before and after, how often it was scaled, and its rates of
+    change where normalize_between_layers measured them.
     """
 
     name: str
@@ -148,8 +150,8 @@ class NetworkReport(NamedTuple):
 
 
 class Copy:
-    """A layer's working copy: its weight and bias in float32, or float64 where the weight is, and
-    its measurements.
+    """A layer's working copy: weight and bias in float32 (in float64 if the weight is), and what
+    was measured.
     """
 
     def __init__(self, layer: Any, place: int, dtype: Any) -> None:
@@ -173,7 +175,8 @@ class Copy:
         units, axis = self.weight.shape[self.layer.unit_axis], self.layer.output_axis
         if not -y.ndim <= axis < y.ndim or y.shape[axis] != units:
             raise ValueError(
-                f"{self.label}: output of shape {y.shape} has not its {units} units on axis {axis}"
+                f"{self.label}: output of shape {y.shape} does not have its {units} units on axis "
+                f"{axis}; see output_axis of fi.Layer"
             )
         if not y.size or not np.isfinite(y).all():
             raise ValueError(f"{self.label}: the output is {'not finite' if y.size else 'empty'}")
@@ -193,7 +196,7 @@ class Copy:
         if not per_unit:
             values = values.reshape(1, -1)
         mean, std = values.mean(axis=1, dtype=np.float64), values.std(axis=1, dtype=np.float64)
-        # A constant that is computed with rounding errors still counts as one.
+        # An output that is constant but for rounding errors counts as constant.
         constant = std <= 8 * np.finfo(self.weight.dtype).eps * np.abs(values).max(axis=1)
         if constant.any():
             what = f"units {np.flatnonzero(constant)[:5].tolist()}" if per_unit else "the output"
@@ -261,12 +264,12 @@ class Network:
 
 
 def _copies(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
-    """Working copies of all layers and of the batch, after every check that needs no data to
-    flow.
+    """Working copies of all layers and of the batch, after every check that needs no forward
+    pass.
     """
     layers = list(layers)
     if not layers:
-        raise ValueError("there are no layers")
+        raise ValueError("there are no layers; give at least one fi.Layer")
     for place, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(
@@ -278,7 +281,10 @@ def _copies(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
             if not isinstance(array, np.ndarray) or not _is_floating(array):
                 raise TypeError(f"layer {place}: {what} must be a NumPy array of a floating dtype")
             if not array.flags.writeable:
-                raise ValueError(f"layer {place}: {what} is read-only, and it is written in place")
+                raise ValueError(
+                    f"layer {place}: {what} is read-only, and it would be written in place; give a "
+                    "writable array"
+                )
         if not -layer.weight.ndim <= layer.unit_axis < layer.weight.ndim:
             raise ValueError(
                 f"layer {place}: weight of shape {layer.weight.shape} has no axis {layer.unit_axis}"
@@ -286,7 +292,8 @@ def _copies(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
         units = layer.weight.shape[layer.unit_axis]
         if layer.bias is not None and layer.bias.shape != (units,):
             raise ValueError(
-                f"layer {place}: bias has shape {layer.bias.shape}, and the weight {units} units"
+                f"layer {place}: bias has shape {layer.bias.shape}, but the weight has {units} "
+                f"units; give a bias of shape ({units},)"
             )
     arrays = [
         array for layer in layers for array in (layer.weight, layer.bias) if array is not None
@@ -305,7 +312,7 @@ def _copies(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
     if not data.size:
         raise ValueError(f"batch of shape {data.shape} is empty")
     if not np.isfinite(data).all():
-        raise ValueError("batch holds values that are not finite")
+        raise ValueError("batch holds values that are not finite; give finite numbers")
     return [Copy(layer, place, dtype) for place, layer in enumerate(layers)], data
 
 

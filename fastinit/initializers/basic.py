@@ -1,8 +1,8 @@
 """zeros, ones, constant, uniform, normal, truncated_normal: elementwise, without fans.
 
 Each public function passes its own parameters to its rule, which turns them into a draw;
-_core/fill.py does the rest.  Rounding, refusals and clamping: _core/draws.py; initializers scaled
-by fans: variance_scaling.py.
+_core/fill.py does the rest.  Rounding, range checks and clamping: _core/draws.py.  Initializers
+scaled by fans: variance_scaling.py.
 """
 
 from __future__ import annotations
@@ -71,13 +71,14 @@ def truncated_normal_rule(
         from .._core.math import truncated_std  # on demand: exact functions, a millisecond to load
 
         std = std / truncated_std(low, high)  # bits: the std before truncation
-    # bits: two roundings a bound.
+    # bits: each bound is rounded twice.
     return draws.truncated_normal(mean, std, mean + low * std, mean + high * std, dtype)
 
 
 def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> float:
-    """The sigma whose normal, cut at fixed bounds, has the given std: that grows with sigma, so
-    halving finds it.
+    """The sigma whose normal, cut at fixed bounds, has the given std.
+
+    The std after truncation grows with sigma, so bisection finds it.
     """
 
     from .._core.math import truncated_std
@@ -85,7 +86,7 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
     def reached(sigma: float) -> bool:
         return sigma * truncated_std((low - mean) / sigma, (high - mean) / sigma) >= std
 
-    below, above = 0.0, std  # truncation only takes from the std, so sigma >= std
+    below, above = 0.0, std  # truncation only lowers the std, so sigma >= std
     while not reached(above):
         below, above = above, 2.0 * above
         if above > 1024.0 * std:
@@ -94,7 +95,7 @@ def _sigma_for_absolute(mean: float, std: float, low: float, high: float) -> flo
                 f"density there has only about {(high - low) / math.sqrt(12.0):.6g}; give a "
                 "smaller std, or correct_std=False"
             )
-    while True:  # bits: halving until the doubles are exhausted
+    while True:  # bits: bisection until no double lies between the two
         middle = below + 0.5 * (above - below)
         if middle in (below, above):
             return above
@@ -248,8 +249,9 @@ def constant(
     shape : int or sequence of int, optional
         Sizes of the whole tensor; may be omitted where `out` has them.
     value : float, default 0.0
-        Finite in the dtype after rounding; narrow floats round it to float32 first. It keeps its
-        sign of zero and may underflow to zero. Bool and integer dtypes take exact values only.
+        Finite in the dtype after rounding; narrow floats round it to float32 first. The sign of
+        zero is kept, and a small value may underflow to zero. Bool and integer dtypes take exact
+        values only.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -306,7 +308,7 @@ def uniform(
 ) -> Out:
     """U[low, high): low + (high - low)·u, u uniform in [0, 1).
 
-    Every value is at least `low` and below `high` in the destination dtype too, after rounding.
+    Rounding to the destination dtype keeps this: every value is at least `low` and below `high`.
 
     Parameters
     ----------
@@ -457,11 +459,12 @@ def truncated_normal(
     low, high : float, defaults -2.0 and 2.0
         The bounds; -inf or inf truncates one side only.
     bounds : {"sigma", "absolute"}, default "sigma"
-        Whether `low` and `high` count stds from the mean, or are values as in torch.
+        With "sigma", `low` and `high` are in stds from the mean; with "absolute" they are values,
+        as in torch.
     correct_std : bool, default False
-        Make `std` the standard deviation after truncation (at 2 sigma: std / 0.8796). Bounds in
-        sigmas then count the larger std before truncation, as the variance scaling of Keras and JAX
-        does.
+        Make `std` the standard deviation after truncation (at 2 sigma, the std before truncation is
+        std / 0.8796). Bounds in sigmas then refer to that larger std, as in the variance scaling of
+        Keras and JAX.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -483,8 +486,8 @@ def truncated_normal(
     Raises
     ------
     ValueError
-        `low` not below `high`; `std` negative; no value of the dtype between the bounds; a std that
-        no correction reaches.
+        `low` not below `high`; `std` negative; no value of the dtype between the bounds; a
+        corrected std that no normal cut at these bounds has.
 
     See Also
     --------

@@ -1,8 +1,7 @@
 """eye and dirac: identities, which are written and not drawn.
 
 Their rules return a Write: a function that fills the target's region, whatever part of the global
-tensor that is. Nothing here depends on the seed.  Elementwise initializers: basic.py; sparse:
-sparse.py.
+tensor that is.  Nothing here depends on the seed.  Elementwise initializers: basic.py.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ def eye_rule(shape: Sizes, dtype: DType, *, gain: Any = 1.0) -> Write:
         raise ValueError(
             f"eye needs a shape of at least two axes, not {shape}; the last two are the matrix"
         )
-    # As a parameter of a floating dtype gain loses its sign of zero; bool and integers take it as
-    # it is.
+    # real() turns -0.0 into 0.0; bool and integer dtypes check the value as it was given.
     bits = draws.constant(real(gain, "gain") if dtype.is_float else gain, dtype).parameters[0]
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
@@ -39,8 +37,8 @@ def eye_rule(shape: Sizes, dtype: DType, *, gain: Any = 1.0) -> Write:
 def dirac_rule(shape: Sizes, dtype: DType, *, groups: int = 1, layout: str = "oi") -> Write:
     if not 3 <= len(shape) <= 5:
         raise ValueError(
-            f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; eye does "
-            "matrices"
+            f"dirac needs the 3 to 5 axes of a convolution's weight, not shape {shape}; for a "
+            "matrix use eye"
         )
     channel_layout(layout, "dirac")
     groups = whole(groups, "groups")
@@ -90,7 +88,7 @@ def eye(
 ) -> Out:
     """W[i, j] = gain where i = j, else 0.
 
-    Rectangular matrices too. Axes before the last two are batches of the same matrix.
+    The matrix may be rectangular. Axes before the last two are batches of the same matrix.
 
     Parameters
     ----------

@@ -22,12 +22,10 @@ from ..typing import Axes, Dtype, Layout, Name, Out, Real, Region, Seed, Shape, 
 
 
 def checked_gain(gain: Any, dtype: DType, what: str) -> float:
-    """A finite gain, in the working type, whose products with entries of an orthogonal matrix stay
-    finite.
-    """
+    """The gain, rounded to the working type; its products with a matrix' entries must be finite."""
     draws.floating(dtype, what)
     gain = real(gain, "gain")
-    # An entry may exceed 1 by its rounding errors.
+    # Rounding errors may make an entry a little larger than 1.
     if not is_finite(abs(gain) * (1.0 + 2.0**-16), dtype):
         raise ValueError(
             f"gain {gain!r} is not finite in {dtype.name}, whose largest number is "
@@ -56,8 +54,8 @@ def orthogonal_rule(
         beside = f" beside batch_axis {batch_axis!r}" if batch else ""
         raise ValueError(
             f"orthogonal needs a shape of at least two axes{beside}, not {shape}; give a vector "
-            "an axis of size 1, or take an initializer without rows and columns (zeros, normal, "
-            "uniform)"
+            "an axis of size 1, or use an initializer that needs no rows and columns (zeros, "
+            "normal, uniform)"
         )
     split = free[0] if layout == "oi" else free[-1]
     if shape[split] % groups:
@@ -65,7 +63,8 @@ def orthogonal_rule(
             f"groups={shown(groups)} does not divide the {shape[split]} outputs of shape {shape}, "
             f"layout {layout!r}"
         )
-    # A group is one more batch axis, before the out axis: the shape and its axes with it.
+    # The groups become one more batch axis, in front of the out axis: split it off in the shape,
+    # and move the axes after it by one.
     each = shape[split] // groups
     whole_shape = (*shape[:split], groups, each, *shape[split + 1 :])
     batch = tuple(sorted([split, *[axis + (axis >= split) for axis in batch]]))
@@ -92,7 +91,7 @@ def orthogonal_rule(
 
 
 def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:
-    """(outputs, inputs, kernel's sides) of a convolution's weight."""
+    """The outputs, the inputs and the kernel's sides of a convolution's weight."""
     channel_layout(layout, what)
     if not 3 <= len(shape) <= 5:
         raise ValueError(
@@ -103,7 +102,7 @@ def _channels(shape: Sizes, layout: str, what: str) -> tuple[int, int, Sizes]:
     if inputs > outputs:
         raise ValueError(
             f"{what} needs at least as many outputs as inputs, not {outputs} and {inputs} (shape "
-            f"{shape}, layout {layout!r}): no isometry leads into a smaller space; orthogonal "
+            f"{shape}, layout {layout!r}): there is no isometry into a smaller space; orthogonal "
             "takes any shape"
         )
     return outputs, inputs, shape[2:] if layout == "oi" else shape[:-2]
@@ -158,7 +157,7 @@ def convolutional_orthogonal_rule(
     if len(set(kernel)) > 1:
         raise ValueError(
             f"convolutional_orthogonal needs a kernel of equal sides, not {kernel} (shape {shape}, "
-            f"layout {layout!r}); delta_orthogonal takes any"
+            f"layout {layout!r}); delta_orthogonal takes any kernel"
         )
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
@@ -196,7 +195,7 @@ def orthogonal(
 ) -> Out:
     """W = gain·Q or gain·Qᵀ, Q with orthonormal columns, uniform (Haar).
 
-    Q is that of a Gaussian matrix's QR decomposition with its signs fixed.
+    Q is the factor of a Gaussian matrix's QR decomposition, with its signs fixed.
 
     Parameters
     ----------
@@ -236,7 +235,7 @@ def orthogonal(
         Fewer than two axes beside `batch_axis`; groups that do not divide the out axis; a gain that
         the dtype cannot hold.
     ImportError
-        A matrix that NumPy would need minutes for, without numba.
+        numba is not installed, and NumPy would need minutes for the matrix.
 
     See Also
     --------
@@ -247,11 +246,11 @@ def orthogonal(
 
     Notes
     -----
-    Started in [1]_; method of [2]_ with the signs of [3]_; bits in stream-v1.md, section 8. Of a
-    region, rows of a wide or square matrix, or columns of a tall one, cost about their share, later
-    ones more than earlier; any other part costs as much as all the rows (columns) that it touches.
-    `groups` splits the out axis into ``(groups, out/groups)`` and makes the first of the two a
-    batch axis, so that
+    Proposed in [1]_; computed by the method of [2]_ with the signs of [3]_; the bits are defined in
+    stream-v1.md, section 8. Rows of a wide or square matrix, and columns of a tall one, cost about
+    their share of the whole, later ones more than earlier ones; any other region costs as much as
+    all the rows (columns) that it touches. `groups` splits the out axis into
+    ``(groups, out/groups)`` and makes the first of the two a batch axis, so that
 
         orthogonal((g * n, m), groups=g)
         orthogonal((g, n, m), batch_axis=0).reshape(g * n, m)
@@ -289,7 +288,7 @@ def delta_orthogonal(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """A kernel of zeros but for its centre, index (k−1)//2, which is gain·orthogonal((out, in)).
+    """0 except at the kernel's centre, index (k−1)//2, which holds gain·orthogonal((out, in)).
 
     The convolution (same or circular padding) multiplies the norm of every signal by gain.
 
@@ -333,7 +332,7 @@ def delta_orthogonal(
 
     Notes
     -----
-    Method in [1]_; bits in stream-v1.md, section 8.
+    Method in [1]_; the bits are defined in stream-v1.md, section 8.
 
     References
     ----------
@@ -361,10 +360,11 @@ def convolutional_orthogonal(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """K = gain·H ⊛ [P₁, I−P₁] ⊛ [P₂, I−P₂] ⊛ …: an isometry of all taps.
+    """K = gain·H ⊛ [P₁, I−P₁] ⊛ [P₂, I−P₂] ⊛ …: an isometry that uses all taps.
 
-    H is orthogonal((in, out)), the P are random orthogonal projections; the convolutions run along
-    each kernel axis in turn, k−1 times. Circular convolution multiplies norms by gain.
+    H is orthogonal((in, out)) and each P is a random orthogonal projection. There are k−1
+    convolutions along each kernel axis in turn. Circular convolution with K multiplies norms by
+    gain.
 
     Parameters
     ----------
@@ -373,8 +373,8 @@ def convolutional_orthogonal(
     gain : float, default 1.0
         The factor of all singular values.
     layout : {"oi", "io"}, default "oi"
-        ``(out, in, *kernel)`` or ``(*kernel, in, out)``; one to three kernel axes, all k long; out
-        >= in.
+        ``(out, in, *kernel)`` or ``(*kernel, in, out)``; one to three kernel axes of equal size k,
+        out >= in.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -396,18 +396,18 @@ def convolutional_orthogonal(
     Raises
     ------
     ValueError
-        Not 3 to 5 axes; sides that differ; more inputs than outputs; a gain that the dtype cannot
-        hold.
+        Fewer than 3 or more than 5 axes; kernel axes of different sizes; more inputs than outputs;
+        a gain that the dtype cannot hold.
 
     See Also
     --------
-    delta_orthogonal : The simpler isometry: only the centre tap.
+    delta_orthogonal : A simpler isometry, which uses only the centre tap.
 
     Notes
     -----
-    Algorithm 1 of [1]_, as TensorFlow 1's convolutional_orthogonal_1d, _2d and _3d; bits in
-    stream-v1.md, section 8. Of a region, in channels cost about their share; any part needs all the
-    projections.
+    Algorithm 1 of [1]_, as in TensorFlow 1's convolutional_orthogonal_1d, _2d and _3d; the bits are
+    defined in stream-v1.md, section 8. A region of some in channels costs about its share of the
+    whole; every region needs all the projections.
 
     References
     ----------

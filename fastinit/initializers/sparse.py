@@ -1,7 +1,7 @@
-"""sparse: in each unit (a column, or a row) a uniformly chosen set of non-zeros.
+"""sparse: each unit (a column, or a row) has a uniformly chosen set of non-zeros.
 
 The public function and its rule, which checks the arguments and chooses dense or scipy.sparse.
-The choice of the places and the fill: ../_sparse.py.  The promise: section 9 of stream-v1.md.
+How places are chosen and filled: ../_sparse.py.  The promise: section 9 of stream-v1.md.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from ..typing import Dtype, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 def _pattern(shape: Sizes, sparsity: Any, n_nonzero: Any, per: str) -> Pattern:
     if len(shape) != 2:
         raise ValueError(
-            f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight to two"
+            f"sparse needs a matrix, a shape of two axes, not {shape}; reshape the weight"
         )
     choice(per, "per", ("column", "row"))
     if (sparsity is None) == (n_nonzero is None):
         raise ValueError(
-            "give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (its non-zeros)"
+            "give one of sparsity= (the fraction of zeros in a unit) and n_nonzero= (the number of "
+            "its non-zeros)"
         )
     rows, columns = shape
     units, places = (columns, rows) if per == "column" else (rows, columns)
@@ -87,7 +88,7 @@ def _array(
     kind = dtypes.resolve("float32" if dtype is None else dtype)
     if kind.name not in ("float32", "float64"):
         raise TypeError(
-            f"scipy.sparse has no {kind.name}; give float32 or float64, or format=None for a "
+            f"scipy.sparse has no dtype {kind.name}; give float32 or float64, or format=None for a "
             "dense array"
         )
     shape = shapes.parse_shape(shape)
@@ -150,9 +151,9 @@ def sparse(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Any:
-    """K values N(0, std²) at random places of each column (or row) of n, else 0.
+    """K values N(0, std²) at random places in each column (or row), 0 elsewhere.
 
-    K is n − ⌈sparsity·n⌉, or `n_nonzero`.
+    In a column (or row) of length n, K is n − ⌈sparsity·n⌉, or `n_nonzero`.
 
     Parameters
     ----------
@@ -190,8 +191,8 @@ def sparse(
     Raises
     ------
     ValueError
-        Not two axes; sparsity outside [0, 1]; more non-zeros than places; a std that is negative or
-        overflows.
+        A shape that does not have two axes; sparsity outside [0, 1]; more non-zeros than places; a
+        std that is negative or overflows.
 
     See Also
     --------
@@ -199,8 +200,9 @@ def sparse(
 
     Notes
     -----
-    Method in [1]_. Only the units that `region` touches are drawn, each of them whole:
-    stream-v1.md, section 9. Flux and MLX count rows; Lasagne's Sparse counts non-zeros.
+    Method in [1]_. Only the units that `region` touches are drawn, but each of them is drawn whole:
+    stream-v1.md, section 9. In Flux and MLX the units are rows; Lasagne's Sparse takes the number
+    of non-zeros.
 
     References
     ----------
@@ -217,6 +219,7 @@ def sparse(
     choice(format, "format", FORMATS)
     if out is not None:
         raise ValueError(
-            "out= is for dense arrays; with format= a new scipy.sparse array is returned"
+            "out= is for dense arrays, and with format= a new scipy.sparse array is returned; give "
+            "only one of the two"
         )
     return _array(parameters, shape, dtype, region, seed, name, threads, format)

@@ -1,10 +1,9 @@
 """variance_scaling and its named cases: xavier, he, lecun, fan_in_uniform.
 
-All are v = scale / n with n from the fans of the global shape; one function, scaled, computes them,
-and its operation order is part of the contract (stream-v1.md, section 3).  The named cases have
-their authors' meaning: the normals are not truncated, as in the papers.  A framework's own meaning
-is in that framework's adapter.  Fans: ../fans.py.  Aliases (glorot, kaiming, msra):
-../_table.py.
+Every variance is v = scale / n, with n from the fans of the global shape.  One function, scaled(),
+computes it, and its order of operations is part of the contract (stream-v1.md, section 3).  A named
+case means what its paper says, so the normals are not truncated; what a framework means by a name
+is in that framework's adapter.  Fans: ../fans.py.  Aliases (glorot, kaiming, msra): ../_table.py.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 DISTRIBUTIONS = ("uniform", "normal", "truncated_normal")
 
 
-# truncated_std(-2.0, 2.0) of _core/math.py, which would take 0.1 ms; a test compares the two.
+# truncated_std(-2.0, 2.0) of _core/math.py takes 0.1 ms, so it is written here; a test compares.
 STD_AT_2_SIGMA = 0.8796256610342398
 
 
@@ -55,10 +54,10 @@ def scaled(
     batch_axis: Axes = (),
     groups: int = 1,
 ) -> Draw:
-    """The draw of variance scale / n, n counted by mode."""
+    """The draw of variance scale / n, where mode says what n is."""
     choice(mode, "mode", MODES)
     choice(distribution, "distribution", DISTRIBUTIONS)
-    if 0 in shape:  # nothing will be drawn, and fans of nothing would divide by zero
+    if 0 in shape:  # nothing is drawn, and a fan of 0 would divide by zero
         return draws.normal(0.0, 0.0, dtype)
     counted = fans(
         shape,
@@ -312,14 +311,14 @@ def fan_in_uniform(
 ) -> Out:
     """U(±1 / √fan_in): variance 1 / (3·fan_in), torch's default for Linear and Conv.
 
-    For weights and for biases.
+    It is for weights and for biases.
 
     Parameters
     ----------
     shape : int or sequence of int, optional
         Sizes of the whole tensor; may be omitted where `out` has them.
     fan_in : int, optional
-        For a bias, whose shape has no fans: the fan_in of its weight (of an RNN the hidden size).
+        For a bias, whose shape has no fans: the fan_in of its weight (for an RNN, the hidden size).
     layout : str, default "oi"
         "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
     in_axis, out_axis : int or sequence of int, optional
@@ -587,10 +586,10 @@ def he_uniform(
     negative_slope : float, default 0.0
         Slope a of the leaky ReLU that follows; 0 for ReLU. It enters as scale = 2 / (1 + a·a).
     gain : float, default 1.0
-        A further factor of the std, finite and >= 0, such as ``fi.gpt2_scale(layers)``. It
-        multiplies scale by gain·gain.
+        Another factor on the std, finite and >= 0, such as ``fi.gpt2_scale(layers)``. It multiplies
+        scale by gain·gain.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
-        The fan n: "fan_in" keeps the variance of activations, "fan_out" that of gradients.
+        The fan n: "fan_in" preserves the variance of activations, "fan_out" that of gradients.
     layout : str, default "oi"
         "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
     in_axis, out_axis : int or sequence of int, optional
@@ -685,10 +684,10 @@ def he_normal(
     negative_slope : float, default 0.0
         Slope a of the leaky ReLU that follows; 0 for ReLU. It enters as scale = 2 / (1 + a·a).
     gain : float, default 1.0
-        A further factor of the std, finite and >= 0, such as ``fi.gpt2_scale(layers)``. It
-        multiplies scale by gain·gain.
+        Another factor on the std, finite and >= 0, such as ``fi.gpt2_scale(layers)``. It multiplies
+        scale by gain·gain.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
-        The fan n: "fan_in" keeps the variance of activations, "fan_out" that of gradients.
+        The fan n: "fan_in" preserves the variance of activations, "fan_out" that of gradients.
     layout : str, default "oi"
         "oi" for ``(out, in, *kernel)``, "io" for ``(*kernel, in, out)``, or a spelling: `fans`.
     in_axis, out_axis : int or sequence of int, optional
@@ -901,8 +900,8 @@ def lecun_normal(
     Notes
     -----
     Keras and JAX truncate: that is ``variance_scaling(distribution="truncated_normal",
-    layout="io")``. Formula in [1]_; for SELU networks [2]_. Element i depends on the seed, the name
-    and i only: stream-v1.md, section 5.
+    layout="io")``. Formula in [1]_; used for SELU networks in [2]_. Element i depends on the seed,
+    the name and i only: stream-v1.md, section 5.
 
     References
     ----------

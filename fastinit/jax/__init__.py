@@ -9,11 +9,12 @@
 >>> bool((sharded == w).all())    # yet each shard was drawn by itself, by the process that holds it
 True
 
-The *_normal functions are JAX's: truncated at two sigma and corrected.  A key names the stream: the
-words (k0, k1) of a threefry key give the seed k0 * 2**32 + k1 and stream 0; of the four words of an
-rbg key the first two give the seed and the last two the stream id.  Under jit and vmap (and in
-Flax' init) the host draws the whole array in a callback; under eval_shape nothing is drawn.
-Standard deviations, scales, bounds and values may be traced numbers.  Complex dtypes:
+The *_normal functions mean what they do in JAX: truncated at two sigma, with the std corrected.  A
+key gives seed and stream: the words (k0, k1) of a threefry key are the seed k0 * 2**32 + k1 and
+stream 0; the first two of the four words of an rbg key are the seed, the last two the stream id.
+Under jit and vmap (and in Flax' init) the host draws the whole array in a callback; under
+eval_shape nothing is drawn.  Standard deviations, scales, bounds and values may be traced.  Complex
+dtypes:
 ../_complex.py.  Values: ../stream-v1.md.  The functions: initializers.py; how arrays are drawn:
 _arrays.py.
 """

@@ -36,16 +36,16 @@ def draw(
     out_sharding: Any = None,
     column_axis: int | None = None,
 ) -> jax.Array:
-    """An array of JAX by the core's name and arguments of an initializer.
+    """A JAX array, drawn by an initializer that is given by the core's name and arguments.
 
-    Every complaint comes from here, not from inside a callback, but those about traced arguments.
+    Every error is raised here and not inside a callback, except errors about traced arguments.
     """
     stored = _stored(dtype)
     parts = _complex.parts_of(stored)
     kind = parts or dtypes.resolve(stored)
     sizes = shapes.parse_shape(shape)
     order = list(range(len(sizes)))
-    if column_axis is not None:  # drawn with that axis last, and moved
+    if column_axis is not None:  # that axis is drawn last, then moved
         if not -len(sizes) <= column_axis < len(sizes):
             raise ValueError(
                 f"column_axis {column_axis} is outside the {len(sizes)} axes of shape {sizes}"
@@ -88,7 +88,7 @@ def draw(
             array = _called_back(host, words, list(traced.values()), sizes, stored, drawn)
         return _constrained(array, out_sharding)
     if out_sharding is None:
-        # The values go to the device that the key is committed to, as with JAX's own initializers.
+        # The values go to the device that the key is committed to, as in JAX's own initializers.
         place = words.sharding if words.committed and len(words.devices()) == 1 else None
         return jax.device_put(host(jax.device_get(words)), place)
     return _sharded(
@@ -100,7 +100,7 @@ def draw(
 
 
 def _stored(dtype: Any) -> np.dtype[Any]:
-    """The dtype of the result; JAX's answer, and its warning, where 64-bit types are disabled."""
+    """The dtype of the result.  If 64-bit types are disabled, JAX decides, and warns."""
     if dtype is None:
         dtype = jnp.result_type(float)
     stored = np.dtype(dtype) if _complex.parts_of(dtype) else dtypes.resolve(dtype).numpy()
@@ -109,7 +109,7 @@ def _stored(dtype: Any) -> np.dtype[Any]:
     return stored
 
 
-# Stand in for traced numbers while everything else is checked; the numbers themselves are checked
+# These replace traced numbers while everything else is checked; the numbers themselves are checked
 # when the program runs.
 _STAND_INS = {"mean": 0.0, "std": 1.0, "scale": 1.0, "gain": 1.0, "sparsity": 0.5}
 
@@ -124,7 +124,7 @@ def _with_stand_ins(arguments: Mapping[str, Any], traced: Mapping[str, Any]) -> 
             )
         if name in _STAND_INS:
             own[name] = _STAND_INS[name]
-        elif "bounds" in arguments:  # of a truncated normal
+        elif "bounds" in arguments:  # a truncated normal
             own[name] = -math.inf if name == "low" else math.inf
         else:
             other = arguments["high" if name == "low" else "low"]
@@ -133,14 +133,14 @@ def _with_stand_ins(arguments: Mapping[str, Any], traced: Mapping[str, Any]) -> 
 
 
 def concrete(number: Any) -> Any:
-    """A Python number from a concrete array; what is not real is refused by its rule."""
+    """A Python number from a concrete array; a rule refuses it if it is not real."""
     number = np.asarray(number)
     return float(number) if number.dtype.kind == "V" else number.item()  # "V": bfloat16
 
 
 def _full(value: Any, sizes: Sizes, stored: np.dtype[Any], kind: DType) -> jax.Array:
-    """A traced number or an array everywhere: JAX's own, but narrow floats round to float32 first,
-    as the core's constants do.
+    """A traced number everywhere, or an array that broadcasts: JAX's own, except that narrow floats
+    round to float32 first, as the core's constants do.
     """
     value = jnp.asarray(value)
     if kind.is_float and not kind.wide and stored.itemsize < 4:
@@ -168,7 +168,7 @@ def _called_back(
     if jax.sharding.get_abstract_mesh().manual_axes:
         raise NotImplementedError(
             "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the "
-            "host for its own values; initialize outside, with out_sharding= for shards"
+            "host for values of its own; initialize outside, with out_sharding= for shards"
         )
     callback = functools.partial(host)
     # The native engine sets and restores the floating-point state itself.
@@ -184,27 +184,27 @@ def _called_back(
         *numbers,
         vmap_method="sequential",
     )
-    # JAX 0.10 fails on a bare callback as the result of a jit under set_mesh; the barrier changes
+    # JAX 0.10 fails if the result of a jit under set_mesh is a bare callback.  The barrier changes
     # no bit.
     return jax.lax.optimization_barrier(values)  # type: ignore[no-any-return]
 
 
 @functools.cache
 def _thread() -> Any:
-    """A thread with the floating-point state of the one that traces: XLA's own threads flush
-    subnormals.
+    """A thread with the floating-point state of the thread that traces, because XLA's own threads
+    flush subnormals.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     thread = ThreadPoolExecutor(1, "fastinit.jax")
-    thread.submit(int).result()  # starts it here
+    thread.submit(int).result()  # start it now, so that it inherits this thread's state
     return thread
 
 
 def _sharded(
     host: Callable[..., Array], sizes: Sizes, stored: np.dtype[Any], sharding: Any
 ) -> jax.Array:
-    """Each addressable shard, drawn by itself; a shard with replicas on this host is drawn once."""
+    """Each addressable shard is drawn separately, and once if it has replicas on this host."""
 
     @functools.cache
     def shard(bounds: tuple[tuple[int, int], ...]) -> Array:
@@ -221,7 +221,7 @@ def _constrained(array: jax.Array, out_sharding: Any) -> jax.Array:
     if out_sharding is None:
         return array
     mesh = getattr(out_sharding, "mesh", None) or jax.sharding.get_abstract_mesh()
-    if mesh.explicit_axes:  # there with_sharding_constraint is an assertion
+    if mesh.explicit_axes:  # with such axes, with_sharding_constraint only asserts
         return jax.device_put(array, out_sharding)
     return jax.lax.with_sharding_constraint(array, out_sharding)  # type: ignore[no-any-return]
 

@@ -22,7 +22,7 @@ Sharding: TypeAlias = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
 
 class Initializer(Protocol):
-    """What every function here builds: JAX's signature of an initializer."""
+    """The signature that JAX gives initializers; every function here returns one."""
 
     def __call__(
         self,
@@ -43,7 +43,7 @@ def _initialize(
     dtype: DTypeLike | None = None,
     out_sharding: Sharding | None = None,
 ) -> jax.Array:
-    """Every initializer here, with the first four arguments bound."""
+    """Draw; an initializer is this function with its first four arguments bound."""
     return draw(
         name,
         arguments,
@@ -63,7 +63,7 @@ def _bound(
 
 
 def _number(name: str, value: Any) -> Any:
-    """An argument without a hold on device memory: a concrete scalar of JAX becomes a number."""
+    """The argument; a concrete scalar of JAX becomes a number, so that no device memory is kept."""
     if not isinstance(value, jax.Array) or isinstance(value, jax.core.Tracer):
         return value
     if value.ndim and name == "value":  # it broadcasts
@@ -82,7 +82,7 @@ def zeros(
     dtype: DTypeLike | None = None,
     out_sharding: Sharding | None = None,
 ) -> jax.Array:
-    """All zeros.  As in JAX this is itself an initializer; the key is ignored.
+    """All zeros.  As in JAX, this is itself an initializer; the key is ignored.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def zeros(
     shape : int or sequence of int
         Sizes of the axes.
     dtype : DTypeLike, optional
-        Floating, complex, integer or bool; JAX's default float without it.
+        Floating, complex, integer or bool; by default JAX's default float.
     out_sharding : Sharding or PartitionSpec, optional
         How the result is laid out over devices.
 
@@ -119,7 +119,7 @@ def ones(
     dtype: DTypeLike | None = None,
     out_sharding: Sharding | None = None,
 ) -> jax.Array:
-    """All ones.  As in JAX this is itself an initializer; the key is ignored.
+    """All ones.  As in JAX, this is itself an initializer; the key is ignored.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def ones(
     shape : int or sequence of int
         Sizes of the axes.
     dtype : DTypeLike, optional
-        Floating, complex, integer or bool; JAX's default float without it.
+        Floating, complex, integer or bool; by default JAX's default float.
     out_sharding : Sharding or PartitionSpec, optional
         How the result is laid out over devices.
 
@@ -157,7 +157,7 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
     value : ArrayLike
         A number, or an array that broadcasts to the shape; it may be traced.
     dtype : DTypeLike, optional
-        Of the result, where the call names none.
+        Dtype of the result, if the call does not give one.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def uniform(scale: ArrayLike = 1e-2, dtype: DTypeLike | None = None) -> Initiali
     scale : float
         The upper bound; it may be traced.
     dtype : DTypeLike, optional
-        Of the result, where the call names none.
+        Dtype of the result, if the call does not give one.
 
     Returns
     -------
@@ -212,7 +212,7 @@ def normal(stddev: ArrayLike = 1e-2, dtype: DTypeLike | None = None) -> Initiali
     stddev : float
         The standard deviation; it may be traced.
     dtype : DTypeLike, optional
-        Of the result, where the call names none.
+        Dtype of the result, if the call does not give one.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def normal(stddev: ArrayLike = 1e-2, dtype: DTypeLike | None = None) -> Initiali
 
     Examples
     --------
-    A traced standard deviation, one for each layer of a stack:
+    Traced standard deviations, one for each layer of a stack:
 
     >>> keys, stds = jax.random.split(jax.random.key(0), 2), jnp.array([0.01, 100.0])
     >>> w = jax.vmap(lambda key, std: normal(std)(key, (1000,)))(keys, stds)
@@ -249,7 +249,7 @@ def truncated_normal(
     stddev : float
         The standard deviation before truncation, which is not corrected; it may be traced.
     dtype : DTypeLike, optional
-        Of the result, where the call names none.
+        Dtype of the result, if the call does not give one.
     lower, upper : float
         The bounds, in units of stddev; they may be traced.
 
@@ -285,16 +285,17 @@ def variance_scaling(
     Parameters
     ----------
     scale : float
-        Of the variance, at least 0; it may be traced.
+        The numerator of the variance, at least 0; it may be traced.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
         What n is.
     distribution : {"truncated_normal", "normal", "uniform"}
-        Cut at two sigma and its std corrected; not cut; or U(-b, b) with b = sqrt(3 * scale / n).
+        The law: cut at two sigma, with the std corrected; not cut; or U(-b, b) with
+        b = sqrt(3 * scale / n).
     in_axis, out_axis, batch_axis : int or sequence of int
-        The axes of the inputs, of the outputs, and those that count for neither; all others are
-        the receptive field.
+        The axes of the inputs, those of the outputs, and those that count for neither; all other
+        axes are the receptive field.
     dtype : DTypeLike, optional
-        Of the result, where the call names none.
+        Dtype of the result, if the call does not give one.
 
     Returns
     -------
@@ -308,9 +309,9 @@ def variance_scaling(
 
     Notes
     -----
-    In complex dtypes E|w|**2 = scale / n.  "truncated_normal" cuts the modulus at two sigma, and
-    "uniform" is the uniform disk.  JAX's own truncated complex draws have 1.9 % more variance: the
-    constant by which it corrects lacks a normalization.
+    In complex dtypes E|w|**2 = scale / n; "truncated_normal" cuts the modulus at two sigma, and
+    "uniform" is the uniform disk. JAX's own truncated complex draws have 1.9 % more variance,
+    because the constant of its correction lacks a normalization.
 
     Examples
     --------
@@ -366,9 +367,9 @@ def glorot_uniform(
     Parameters
     ----------
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes count; see variance_scaling.
+        The axes that count; see variance_scaling.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; complex ones as in variance_scaling.
+        Dtype of the result, if the call does not give one; complex dtypes as in variance_scaling.
 
     Returns
     -------
@@ -398,9 +399,9 @@ def glorot_normal(
     Parameters
     ----------
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes count; see variance_scaling.
+        The axes that count; see variance_scaling.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; complex ones as in variance_scaling.
+        Dtype of the result, if the call does not give one; complex dtypes as in variance_scaling.
 
     Returns
     -------
@@ -432,9 +433,9 @@ def he_uniform(
     Parameters
     ----------
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes count; see variance_scaling.
+        The axes that count; see variance_scaling.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; complex ones as in variance_scaling.
+        Dtype of the result, if the call does not give one; complex dtypes as in variance_scaling.
 
     Returns
     -------
@@ -464,9 +465,9 @@ def he_normal(
     Parameters
     ----------
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes count; see variance_scaling.
+        The axes that count; see variance_scaling.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; complex ones as in variance_scaling.
+        Dtype of the result, if the call does not give one; complex dtypes as in variance_scaling.
 
     Returns
     -------
@@ -496,9 +497,9 @@ def lecun_uniform(
     Parameters
     ----------
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes count; see variance_scaling.
+        The axes that count; see variance_scaling.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; complex ones as in variance_scaling.
+        Dtype of the result, if the call does not give one; complex dtypes as in variance_scaling.
 
     Returns
     -------
@@ -528,9 +529,9 @@ def lecun_normal(
     Parameters
     ----------
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes count; see variance_scaling.
+        The axes that count; see variance_scaling.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; complex ones as in variance_scaling.
+        Dtype of the result, if the call does not give one; complex dtypes as in variance_scaling.
 
     Returns
     -------
@@ -563,9 +564,10 @@ def orthogonal(
     scale : float
         It may be traced.
     column_axis : int
-        The axis of the columns; all others together are the rows.
+        The axis of the columns; all other axes together are the rows.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; the narrow floats too, which JAX does not have.
+        Dtype of the result, if the call does not give one; narrow floats too, which JAX does not
+        have here.
 
     Returns
     -------
@@ -579,8 +581,8 @@ def orthogonal(
 
     Notes
     -----
-    Real matrices are drawn shard by shard.  Complex ones are made whole, by Gram-Schmidt in NumPy,
-    for every shard, and take seconds from 500 columns on.
+    Real matrices are drawn shard by shard. Complex ones are computed whole for every shard, by
+    Gram-Schmidt in NumPy, and take seconds from 500 columns on.
 
     Examples
     --------
@@ -594,16 +596,16 @@ def orthogonal(
 def delta_orthogonal(
     scale: ArrayLike = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None
 ) -> Initializer:
-    """Convolution kernels of zeros around an orthogonal matrix at the centre, (k - 1) // 2.
+    """0 except at the kernel's centre, (k - 1) // 2, which holds an orthogonal matrix.
 
     Parameters
     ----------
     scale : float
-        Of the matrix; it may be traced.
+        The factor of the matrix; it may be traced.
     column_axis : {-1, -2}
-        The axis of the matrix' columns; both give one law, and one array.
+        The axis of the matrix' columns; both give the same array.
     dtype : DTypeLike, optional
-        Of the result, where the call names none; in complex dtypes the matrix is unitary.
+        Dtype of the result, if the call does not give one; in complex dtypes the matrix is unitary.
 
     Returns
     -------
@@ -628,7 +630,7 @@ def delta_orthogonal(
     """
     if column_axis not in (-1, -2):
         raise ValueError(
-            f"column_axis is {column_axis}; the matrix at the centre has the axes -1 and -2"
+            f"column_axis is {column_axis}; give -1 or -2, the axes of the matrix at the centre"
         )
     return _bound("delta_orthogonal", dtype, gain=scale, layout="io")
 
@@ -636,16 +638,16 @@ def delta_orthogonal(
 def sparse(
     sparsity: ArrayLike, std: ArrayLike = 0.01, dtype: DTypeLike | None = None
 ) -> Initializer:
-    """N(0, std**2) in a matrix (in, out), a share `sparsity` of the inputs of each output zero.
+    """N(0, std**2) in a matrix (in, out); of each output's inputs, the share `sparsity` is 0.
 
     Parameters
     ----------
     sparsity : float
         In [0, 1]; it may be traced.
     std : float
-        The standard deviation of the rest; it may be traced.
+        The standard deviation of the non-zeros; it may be traced.
     dtype : DTypeLike, optional
-        Of the result, where the call names none.
+        Dtype of the result, if the call does not give one.
 
     Returns
     -------

@@ -16,8 +16,8 @@ Key: TypeAlias = jax.Array | np.ndarray[Any, Any]  # one key, typed or raw
 
 
 def words_of(key: Any) -> Any:
-    """The 32-bit words of one key, typed or raw; a tracer inside a trace, so that tracing draws
-    nothing.
+    """The 32-bit words of one key, typed or raw.  Inside a trace they are a tracer, so that tracing
+    draws nothing.
     """
     if not hasattr(key, "dtype"):
         raise TypeError(
@@ -45,7 +45,7 @@ def words_of(key: Any) -> Any:
 def key_to_stream(key: Key) -> tuple[int, int]:
     """(seed, stream id) of a concrete key.
 
-    Given as seed= and name=, they make the core functions draw the same values.
+    With these as seed= and name=, the core functions draw the same values.
 
     Parameters
     ----------

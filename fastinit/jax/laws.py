@@ -22,20 +22,21 @@ def laws(init: Callable[..., Any], *arguments: Any, **options: Any) -> list[Law]
     Parameters
     ----------
     init : callable
-        Makes the parameters: a linen model's init, a function that builds an nnx module, or any
-        other whose result is a tree of arrays.
+        The function that makes the parameters: a linen model's init, a function that builds an nnx
+        module, or any other whose result is a tree of arrays.
     *arguments, **options : any
-        What it is called with: keys, inputs or their shapes (jax.ShapeDtypeStruct).
+        Its arguments: keys, inputs or their shapes (jax.ShapeDtypeStruct).
 
     Returns
     -------
     list of Law
-        Sorted by name, the keys of the tree joined by dots. What neither jax.random nor fastinit
-        drew by itself has the law "unknown" and the operation that stands in the way.
+        Sorted by name; a name is the keys of the tree, joined by dots. A parameter that is not one
+        draw of jax.random or fastinit has the law "unknown" and names the operation that is in the
+        way.
 
     See Also
     --------
-    fastinit.inspection.laws_toml : The same as a file.
+    fastinit.inspection.laws_toml : Writes them as a file.
     fastinit.torch.laws : For torch's modules.
 
     Notes

@@ -2,8 +2,8 @@
 formula.
 
 depth_scales.py and mup.py hold factors on the std or gain of a base initializer (GPT-2, torchtitan,
-Fixup, T-Fixup, DeepNet, Sub-LN; muP); every other file a whole initializer of weights or biases,
-named after its function or its model.
+Fixup, T-Fixup, DeepNet, Sub-LN; muP).  Every other file holds a whole initializer of weights or
+biases and is named after its function or its model.
 """
 
 from .alexnet import alexnet_bias, alexnet_weight

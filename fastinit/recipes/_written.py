@@ -1,4 +1,4 @@
-"""What recipes without randomness share: their layouts, and any region in bounded pieces.
+"""What recipes without randomness share: views by layout, and regions cut into bounded pieces.
 
 Used by zero_hadamard.py, idinit.py and bilinear.py, whose rules return a Write.
 """
@@ -16,7 +16,7 @@ _AT_ONCE = 1 << 20  # elements whose indices are held in memory together
 
 
 def channels_first(target: Any, layout: str) -> tuple[Array, list[slice]]:
-    """The region's view and its slices, in the order out, in, *kernel."""
+    """The region's view and its slices, both in the order out, in, *kernel."""
     if layout == "oi":
         return target.view, list(target.region)
     *kernel, inputs, outputs = target.region
@@ -24,8 +24,8 @@ def channels_first(target: Any, layout: str) -> tuple[Array, list[slice]]:
 
 
 def blocks(view: Array, first: int) -> Any:
-    """(part of the view, global indices of its first axis) a bounded number of elements at a
-    time.
+    """Cut the view into parts of a bounded number of elements; yields each part and the global
+    indices along its first axis.
     """
     rows = max(1, _AT_ONCE // max(1, math.prod(view.shape[1:])))
     for start in range(0, len(view), rows):

@@ -1,6 +1,6 @@
 """alexnet_weight and alexnet_bias: AlexNet's normal weights and its constant biases.
 
-Each rule turns its formula into one draw; the fill is _core/fill.py's.
+Each rule turns its formula into one draw, which _core/fill.py fills.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def alexnet_weight(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """N(0, 0.01²): every weight of AlexNet.
+    """N(0, 0.01²): the weights of all layers of AlexNet.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ _ALEXNET = {
 
 def alexnet_bias_rule(shape: Sizes, dtype: DType, *, layer: str) -> Draw:
     if layer not in _ALEXNET:
-        raise ValueError(f"layer is {shown(layer)}; AlexNet has {', '.join(_ALEXNET)}")
+        raise ValueError(f"layer is {shown(layer)}; give one of {', '.join(_ALEXNET)}")
     return draws.constant(_ALEXNET[layer], dtype)
 
 

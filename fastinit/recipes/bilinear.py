@@ -19,9 +19,7 @@ from ._written import channels_first
 
 
 def _tent(size: int) -> list[float]:
-    """The weights of linear interpolation along one axis of a kernel: 1 - |x / f - c|, symmetric
-    about the middle.
-    """
+    """The weights of linear interpolation along one axis: 1 - |x / f - c|, a symmetric tent."""
     factor = (size + 1) // 2
     centre = (2 * factor - 1 - size % 2) / (2.0 * factor)
     return [1.0 - abs(place / factor - centre) for place in range(size)]  # bits:
@@ -51,7 +49,7 @@ def bilinear_rule(
         )
     weights = [1.0]
     for size in kernel:
-        # bits: from the first axis on.
+        # bits: the products are formed from the first axis on.
         weights = [before * weight for before in weights for weight in _tent(size)]
     patterns = [draws.constant(weight, dtype).parameters[0] for weight in weights]
     bits = np.array(patterns, dtype.unsigned).reshape(kernel)
@@ -91,7 +89,8 @@ def bilinear(
     shape : int or sequence of int, optional
         Sizes of the whole tensor; may be omitted where `out` has them.
     channels : {"matched", "all"}, default "matched"
-        Channel i to channel i only (where one side is 1, depthwise, every pair), or every pair.
+        Which pairs of channels hold the kernel: channel i with channel i only, or every pair. Where
+        one side is 1 (depthwise), both mean every pair.
     layout : {"oi", "io"}, default "oi"
         ``(out, in, *kernel)``, also for torch's ``(in, out, *kernel)``, or ``(*kernel, in, out)``.
     seed : int, optional
@@ -123,7 +122,7 @@ def bilinear(
 
     Notes
     -----
-    Proposed in [1]_. MXNet and Caffe's bilinear equals channels="all", but is off centre for k = 3,
+    Proposed in [1]_. The bilinear of MXNet and Caffe is channels="all", but off centre for k = 3,
     6, 7, 10, …; Chainer's UpsamplingDeconvFilter is equal. Nothing is drawn: `seed` and `name` are
     checked and have no effect.
 

@@ -1,11 +1,11 @@
-"""Factors that depth and architecture put on a base initializer: plain doubles, to multiply its std
-or gain by.
+"""Factors of depth and architecture on a base initializer: plain doubles that multiply its std or
+gain.
 
     fi.normal(shape, std=0.02 * fi.gpt2_scale(layers=12))
     fi.xavier_normal(shape, gain=fi.deepnet_scale(encoder_layers=18).beta)
 
-They draw nothing.  Only + - * / sqrt, and _core/math.py's log and pow where a formula needs them,
-so that they are the same everywhere.
+They draw nothing.  They use only + - * / sqrt, and log and pow of _core/math.py where a formula
+needs them, so that they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def _fourth_root(value: float) -> float:
 def gpt2_scale(
     layers: SupportsIndex,
 ) -> float:
-    """1 / √(2·layers): GPT-2's factor of the std of matrices that write to the residual stream.
+    """1 / √(2·layers): GPT-2's factor on the std of matrices that write to the residual stream.
 
-    Two matrices of each layer take it, on the base std 0.02.
+    Each layer has two such matrices; their base std is 0.02.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def gpt2_scale(
 
     See Also
     --------
-    depth_scale : The same by a layer's own depth.
+    depth_scale : The same, by the depth of each layer.
     wang_init : GPT-J's rule for the same matrices.
 
     Notes
     -----
-    From [1]_; Megatron-LM, GPT-NeoX scaled_normal and OLMo full_megatron use it.
+    From [1]_; also used by Megatron-LM, GPT-NeoX (scaled_normal) and OLMo (full_megatron).
 
     References
     ----------
@@ -82,7 +82,7 @@ def gpt2_std(
         The token embedding, the position embedding, a matrix, or one of the two matrices of each
         layer that write to the residual stream.
     layers : int, optional
-        Number of layers of the model, needed for "residual" only.
+        Number of layers of the model; only "residual" needs it.
 
     Returns
     -------
@@ -101,8 +101,8 @@ def gpt2_std(
 
     Notes
     -----
-    The stds are those of OpenAI's code (src/model.py), the factor is that of [1]_. transformers
-    draws wpe with 0.02.
+    The stds are those of OpenAI's code (src/model.py), and the factor is that of [1]_. transformers
+    draws wpe with std 0.02.
 
     References
     ----------
@@ -117,7 +117,9 @@ def gpt2_std(
     if tensor != "residual":
         return _GPT2[tensor]
     if layers is None:
-        raise ValueError("layers is missing; the std of a residual matrix depends on it")
+        raise ValueError(
+            "layers is missing; the std of a residual matrix depends on it, so give it"
+        )
     return _GPT2[tensor] * gpt2_scale(layers)  # bits:
 
 
@@ -125,9 +127,9 @@ def gpt2_std(
 def depth_scale(
     layer: SupportsIndex,
 ) -> float:
-    """1 / √(2·(layer + 1)): gpt2_scale by a layer's own depth.
+    """1 / √(2·(layer + 1)): gpt2_scale, by the depth of each layer.
 
-    Adding layers changes no other layer.
+    Adding layers to a model does not change the layers before them.
 
     Parameters
     ----------
@@ -166,10 +168,10 @@ def fixup_scale(
     branches: SupportsIndex,
     layers_per_branch: SupportsIndex,
 ) -> float:
-    """L^(−1/(2m − 2)): Fixup's factor of L residual branches of m layers.
+    """L^(−1/(2m − 2)): Fixup's factor for L residual branches of m layers.
 
-    It multiplies he_normal with mode "fan_out" in all but the last layer of every branch. That
-    layer and the classifier are zeros, scalar biases 0, scalar multipliers 1.
+    It multiplies he_normal with mode "fan_out" in every layer of a branch but the last. The last
+    layer of each branch and the classifier are zeros, scalar biases are 0 and scalar multipliers 1.
 
     Parameters
     ----------
@@ -224,12 +226,12 @@ def fixup_attention_scale(
 ) -> float:
     """B^(−1/6), B = 2·encoder_layers + 3·decoder_layers: Fixup's factor for attention.
 
-    It multiplies the fused q, k, v weight; the output projection is zeros.
+    It multiplies the fused weight of q, k and v; the output projection is zeros.
 
     Parameters
     ----------
     encoder_layers, decoder_layers : int
-        Layers of the two sides; at least one in all.
+        Layers of the two sides, at least one in total.
 
     Returns
     -------
@@ -279,16 +281,16 @@ def tfixup_scale(
 ) -> float:
     """0.67·N^(−1/4) in the encoder, (9N)^(−1/4) in the decoder: T-Fixup, without LayerNorm.
 
-    Embeddings take the decoder's factor, value projections √2 times their side's. It multiplies
-    xavier of fc1, fc2, the attention's output and its values, and N(0, 1/dim) of the embedding.
-    Without warm-up either.
+    It multiplies xavier for fc1, fc2 and the attention's output and value projections, and
+    N(0, 1/dim) for the embedding. Value projections take √2 times the factor of their side, and the
+    embedding takes the decoder's factor. T-Fixup needs no warm-up of the learning rate.
 
     Parameters
     ----------
     tensor : {"embedding", "encoder", "encoder_value", "decoder", "decoder_value"}
-        Which tensors it is for.
+        The tensors that the factor is for.
     layers : int
-        Number N of layers on the tensor's own side.
+        Number N of layers of the side that the tensor belongs to.
 
     Returns
     -------
@@ -306,7 +308,7 @@ def tfixup_scale(
 
     Notes
     -----
-    Formulas in [1]_ and its code.
+    Formulas from [1]_ and its code.
 
     References
     ----------
@@ -330,9 +332,9 @@ def tfixup_scale(
 
 
 class DeepNet(NamedTuple):
-    """DeepNet's two factors: alpha of the residual, beta of the gain.
+    """DeepNet's two factors: alpha for the residual, beta for the gain.
 
-    A layer computes norm(α·x + f(x)); β is the gain of fc1, fc2, value and output.
+    A layer computes norm(α·x + f(x)), and β is the gain of fc1, fc2, value and output.
 
     Parameters
     ----------
@@ -373,11 +375,12 @@ def _sides(encoder_layers: Any, decoder_layers: Any, part: Any) -> tuple[int, in
     if encoder and decoder:
         if part not in ("encoder", "decoder"):
             raise ValueError(
-                f"part is {part!r:.80}; of an encoder-decoder say which: 'encoder' or 'decoder'"
+                f"part is {part!r:.80}; the model has both, so give 'encoder' or 'decoder'"
             )
     elif part is not None and part != ("encoder" if encoder else "decoder"):
         raise ValueError(
-            f"part is {part!r:.80}, but there are {encoder} encoder and {decoder} decoder layers"
+            f"part is {part!r:.80}, but there are {encoder} encoder and {decoder} decoder layers; "
+            "leave part out"
         )
     return encoder, decoder
 
@@ -389,18 +392,18 @@ def deepnet_scale(
     decoder_layers: SupportsIndex = 0,
     part: Literal["encoder", "decoder"] | None = None,
 ) -> DeepNet:
-    """α = (2N)^(1/4), β = (8N)^(−1/4): DeepNet's factors of the residual and of the gain.
+    """α = (2N)^(1/4), β = (8N)^(−1/4): DeepNet's factors on the residual and on the gain.
 
-    With N encoder and M decoder layers, the encoder's are 0.81·(N⁴M)^(1/16) and 0.87·(N⁴M)^(−1/16),
-    the decoder's (3M)^(1/4) and (12M)^(−1/4). β is the gain of xavier for fc1, fc2, value and
-    output; q and k keep gain 1.
+    With N encoder and M decoder layers, the encoder has 0.81·(N⁴M)^(1/16) and 0.87·(N⁴M)^(−1/16),
+    the decoder (3M)^(1/4) and (12M)^(−1/4). β is the gain of xavier for fc1, fc2, value and output;
+    q and k keep gain 1.
 
     Parameters
     ----------
     encoder_layers, decoder_layers : int, default 0
-        Layers of the two sides; a model has one or both.
+        Layers of the two sides; at least one of them must have layers.
     part : {"encoder", "decoder"}, optional
-        The side that is initialized; needed only where both have layers.
+        The side that is initialized; needed only if both have layers.
 
     Returns
     -------
@@ -410,7 +413,7 @@ def deepnet_scale(
     Raises
     ------
     ValueError
-        No layers; a `part` that is missing, unknown or empty.
+        No layers; a `part` that is missing, unknown, or without layers.
 
     See Also
     --------
@@ -419,8 +422,8 @@ def deepnet_scale(
 
     Notes
     -----
-    Formulas in [1]_. torchscale divides an encoder-decoder's encoder by (N⁴M)^(1/16) / 1.15, which
-    is β = 1.15·(N⁴M)^(−1/16) against the paper's 0.87.
+    Formulas in [1]_. For the encoder of an encoder-decoder, torchscale divides by
+    (N⁴M)^(1/16) / 1.15, so its β is 1.15·(N⁴M)^(−1/16) where the paper has 0.87.
 
     References
     ----------
@@ -448,18 +451,17 @@ def subln_scale(
     decoder_layers: SupportsIndex = 0,
     part: Literal["encoder", "decoder"] | None = None,
 ) -> float:
-    """√ln(2N), N the layers of one side: Sub-LN's gain.
+    """√ln(2N), N the layers of the one side: Sub-LN's gain.
 
-    With N encoder and M decoder layers, √(ln(3M)·ln(2N) / 3) in the encoder and √ln(3M) in the
-    decoder. It is the gain of xavier for fc1, fc2, value and output projections; q and k keep gain
-    1.
+    With N encoder and M decoder layers it is √(ln(3M)·ln(2N) / 3) in the encoder and √ln(3M) in the
+    decoder. It is the gain of xavier for fc1, fc2, value and output; q and k keep gain 1.
 
     Parameters
     ----------
     encoder_layers, decoder_layers : int, default 0
-        Layers of the two sides; a model has one or both.
+        Layers of the two sides; at least one of them must have layers.
     part : {"encoder", "decoder"}, optional
-        The side that is initialized; needed only where both have layers.
+        The side that is initialized; needed only if both have layers.
 
     Returns
     -------
@@ -469,7 +471,7 @@ def subln_scale(
     Raises
     ------
     ValueError
-        No layers; a `part` that is missing, unknown or empty.
+        No layers; a `part` that is missing, unknown, or without layers.
 
     See Also
     --------

@@ -1,6 +1,7 @@
 """icnr: He's normal with equal sub-kernels, for a convolution followed by a pixel shuffle.
 
-Its rule draws straight into the destination: along the sub-pixels the stride of the index is 0.
+Its rule draws straight into the destination: the index does not advance along the sub-pixels, so
+they all get the same values.
 """
 
 from __future__ import annotations
@@ -52,15 +53,16 @@ def icnr_rule(
     axis = 0 if layout == "oi" else len(shape) - 1
     if shape[axis] % pixels:
         raise ValueError(
-            f"shape {shape}, layout {layout!r}, has {shape[axis]} outputs, not a multiple of the "
-            f"{shown(pixels)} sub-pixels of upscale={shown(upscale)}"
+            f"shape {shape}, layout {layout!r}, has {shape[axis]} outputs, which is not a multiple "
+            f"of the {shown(pixels)} sub-pixels of upscale={shown(upscale)}"
         )
     channels = shape[axis] // pixels
     base = (*shape[:axis], channels, *shape[axis + 1 :])
     draw = scaled(base, dtype, factor, mode, distribution, layout=layout)
     strides = index_strides(base)
-    # torch's PixelShuffle takes output k·r² + s for sub-pixel s of channel k, TensorFlow's
-    # depth_to_space s·channels + k: the out axis split in two, the index still along sub-pixels.
+    # Sub-pixel s of channel k is output k·r² + s to torch's PixelShuffle and s·channels + k to
+    # TensorFlow's depth_to_space.  So the out axis is split in two, and the index stays where it is
+    # along the sub-pixels.
     each = pixels if layout == "oi" else channels
     steps = (strides[axis], 0) if layout == "oi" else (0, strides[axis])
     steps_of_axes = (*strides[:axis], *steps, *strides[axis + 1 :])
@@ -92,8 +94,8 @@ def icnr(
 ) -> Out:
     """W[k·r² + s] = W′[k] for every sub-pixel s, W′ drawn by variance scaling: ICNR.
 
-    The convolution and the pixel shuffle after it then begin as a convolution and an up-sampling by
-    the nearest neighbour, free of checkerboards. With d kernel axes there are r^d sub-pixels. Set
+    The convolution and its pixel shuffle then start as a convolution and nearest-neighbour
+    up-sampling, without a checkerboard pattern. With d kernel axes there are r^d sub-pixels. Set
     the bias to zeros.
 
     Parameters
@@ -103,9 +105,9 @@ def icnr(
     upscale : int
         The factor r of the pixel shuffle; r^d must divide the outputs.
     scale : float, default 2.0
-        The variance of W′ is scale / n: 2 is He's, for ReLU.
+        The variance of W′ is scale / n; 2 is He's value, for ReLU.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
-        What n is, counted in W′.
+        Which fan of W′ n is.
     distribution : {"uniform", "normal", "truncated_normal"}, default "normal"
         The law of W′; a truncated normal has its std after truncation.
     layout : {"oi", "io"}, default "oi"
@@ -132,14 +134,14 @@ def icnr(
     Raises
     ------
     ValueError
-        Fewer than 3 or more than 5 axes; outputs that r^d does not divide; what
+        Fewer than 3 or more than 5 axes; outputs that r^d does not divide; anything that
         `variance_scaling` refuses.
 
     See Also
     --------
     variance_scaling : The initializer of W′.
     bilinear : Linear up-sampling, by a transposed convolution.
-    torch.nn.PixelShuffle : What follows the convolution.
+    torch.nn.PixelShuffle : Follows the convolution.
 
     Notes
     -----

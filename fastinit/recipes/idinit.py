@@ -43,8 +43,7 @@ def idinit_rule(shape: Sizes, dtype: DType, *, tau: float = 1.0, layout: str = "
         for axis in later:
             rest = rest[..., None] + axis
         for part, first in blocks(target.view, target.region[0].start):
-            # The C-order index is row * columns + column whichever the layout: no need to take the
-            # axes apart.
+            # In either layout the C-order index is row * columns + column, so it gives both.
             row, column = np.divmod(
                 (first * strides[0]).reshape((-1,) + (1,) * rest.ndim) + rest, columns
             )
@@ -67,17 +66,17 @@ def idinit(
 ) -> Out:
     """W[i, j] = tau where i ≡ j modulo min(R, C), else 0, of the R × C matrix: IDInit.
 
-    `tau` is 1 on the main path and in all layers of a residual branch but its last, which takes
-    1e-6 (the paper's IDIZ): next to nothing, but no dead units. The matrix of a convolution is out
-    × (in·kernel), so that each output channel copies its own place of the patch (the paper's
-    patch-maintain). Biases are zeros.
+    `tau` is 1 on the main path and in every layer of a residual branch but its last, which takes
+    1e-6 (the paper's IDIZ): small enough to add almost nothing, and not 0, which would leave dead
+    units. The matrix of a convolution is out × (in·kernel), so that each output channel copies a
+    different place of the patch (the paper's patch-maintain). Biases are zeros.
 
     Parameters
     ----------
     shape : int or sequence of int, optional
         Sizes of the whole tensor; may be omitted where `out` has them.
     tau : float, default 1.0
-        The value that is not 0.
+        The value of the entries that are not 0.
     layout : {"oi", "io"}, default "oi"
         R by C is ``shape[0]`` by the rest, or the rest by ``shape[-1]``.
     seed : int, optional
@@ -110,8 +109,8 @@ def idinit(
 
     Notes
     -----
-    Written from the paper's description [1]_; the authors' code was not at hand. Nothing is drawn:
-    `seed` and `name` are checked and have no effect.
+    Written from the description in [1]_, without the authors' code. Nothing is drawn: `seed` and
+    `name` are checked and have no effect.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""lora_orthogonal: the two factors of a LoRA adapter, neither of them zero and their product zero.
+"""lora_orthogonal: the two factors of a LoRA adapter; neither is zero, but their product is.
 
-It needs a QR decomposition and so is outside the stream contract; it has no rule and is not in
-_table.py.
+It needs a QR decomposition and is therefore outside the stream contract: it has no rule and is not
+in _table.py.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def lora_orthogonal(
 ) -> tuple[Array, Array]:
     """A = (G·Q₀)ᵀ / 10 and B = (H·Q₁) / 10, Q₀ and Q₁ halves of an orthogonal matrix: B·A = 0.
 
-    The adapter adds B·A to a weight of shape (outputs, inputs), which is unchanged at first, but
-    both factors have gradients from the first step. The usual start is `fan_in_uniform` for A, of
-    shape (rank, inputs), and zeros for B.
+    The adapter adds B·A to a weight of shape (outputs, inputs). At first that changes nothing, yet
+    both factors have gradients from the first step on. The usual start is `fan_in_uniform` for A
+    and zeros for B.
 
     Parameters
     ----------
     inputs, outputs : int
         Sizes of the layer that is adapted.
     rank : int
-        Rank of the adapter, an even number.
+        Rank of the adapter; it must be even.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -68,10 +68,10 @@ def lora_orthogonal(
 
     Notes
     -----
-    Method of [1]_, as the package peft has it (``init_lora_weights="orthogonal"``): Q is that of a
-    Gaussian matrix's QR decomposition, Q₀ its even rows and Q₁ its odd ones, G and H are standard
-    normal. Outside the stream contract: the normals are the same everywhere, but the decomposition
-    and the products are LAPACK's and BLAS's, and their last bits are not.
+    Method of [1]_, as in the package peft (``init_lora_weights="orthogonal"``). Q is the factor of
+    a Gaussian matrix's QR decomposition, Q₀ its even rows and Q₁ its odd rows; G and H are standard
+    normal. Outside the stream contract: the normals are the same everywhere, but the last bits of
+    the decomposition (LAPACK) and of the products (BLAS) depend on the machine.
 
     References
     ----------
@@ -86,7 +86,7 @@ def lora_orthogonal(
     width, height = whole(inputs, "inputs"), whole(outputs, "outputs")
     size = whole(rank, "rank")
     if size % 2:
-        raise ValueError(f"rank is {size}; it must be even, for each half spans a space of its own")
+        raise ValueError(f"rank is {size}; it must be even, as each factor takes half of the rows")
     kind = dtypes.resolve(dtype)
     if not kind.is_float:
         raise TypeError(f"lora_orthogonal needs a floating dtype, not {kind.name}")

@@ -1,6 +1,7 @@
-"""lstm_bias and chrono_bias: the forget and input gates' biases of recurrent networks.
+"""lstm_bias and chrono_bias: biases of the forget and input gates of recurrent networks.
 
-The rules return a Write for any region of the bias; chrono's logarithms are _core/math.py's.
+The rules return a Write that fills any region of the bias.  Logarithms come from _core/math.py, so
+that they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..typing import Dtype, Name, Out, Real, Region, Seed, Shape, Sizes, Write
 
 
 def _gates(shape: Sizes, gates: Any) -> int:
-    """The width of one gate of a bias that holds all gates in the order of `gates`."""
+    """The width of one gate, in a bias that holds all gates in the order of `gates`."""
     if not isinstance(gates, str) or not gates:
         raise TypeError(
             f"gates must be a string with one letter per gate, such as 'ifgo', not {shown(gates)}"
@@ -30,14 +31,16 @@ def _gates(shape: Sizes, gates: Any) -> int:
         raise ValueError(f"gates is {gates!r:.80}; it may hold the input gate 'i' once")
     if len(shape) != 1 or shape[0] % len(gates):
         raise ValueError(
-            f"a bias of {len(gates)} gates ({gates!r}) has shape ({len(gates)}·hidden,), not "
-            f"{shape}"
+            f"shape is {shape}; a bias of {len(gates)} gates ({gates!r}) has shape "
+            f"({len(gates)}·hidden,)"
         )
     return shape[0] // len(gates)
 
 
 def _overlap(target: Any, first: int, count: int) -> tuple[slice, int, int]:
-    """Where first … first + count lies in the region's view, and which of the count that is."""
+    """The slice of the region's view that holds elements first … first + count of the bias, and the
+    ends of that part, counted from `first`.
+    """
     (part,) = target.region
     start, stop = max(first, part.start), min(first + count, part.stop)
     stop = max(start, stop)
@@ -79,8 +82,8 @@ def lstm_bias(
     forget : float, default 1.0
         The forget gate's bias.
     gates : str, default "ifgo"
-        Order of the gates, one letter each, the forget gate "f"; "ifgo" in torch, Keras and MXNet.
-        torch adds two such biases: give one of them, and the other zeros.
+        Order of the gates, one letter each; "f" is the forget gate. It is "ifgo" in torch, Keras
+        and MXNet. torch adds two such biases: fill one with this and the other with zeros.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -154,7 +157,7 @@ def chrono_bias_rule(shape: Sizes, dtype: DType, *, t_max: float, gates: str = "
         parts = [part for part in parts if part[2] < part[3]]
         if not parts:
             return
-        # An input gate takes the draws of its forget gate, at that one's indices.
+        # The input gate reuses the draws of the forget gate, at the forget gate's indices.
         first, last = min(part[2] for part in parts), max(part[3] for part in parts)
         drawn = np.empty(last - first, working.unsigned)
         job = draw_job(drawn, draw, seed, stream, forget + first, (1,))
@@ -190,8 +193,9 @@ def chrono_bias(
     t_max : float
         The longest dependency expected, in steps, at least 2.
     gates : str, default "ifgo"
-        Order of the gates, one letter each: "f" keeps the state, "i" admits input and may be
-        absent. "ifgo" in torch, Keras and MXNet; "rfn" for torch's GRU, whose update gate keeps.
+        Order of the gates, one letter each: "f" keeps the state; "i" admits input and may be
+        absent. It is "ifgo" in torch, Keras and MXNet; give "rfn" for torch's GRU, whose update
+        gate keeps the state.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -221,9 +225,9 @@ def chrono_bias(
 
     Notes
     -----
-    Formula in [1]_; the PyTorch package chrono-initialization draws from 1/t_max by mistake. The
-    logarithm is taken in double and rounded once to the dtype. Element i depends on the seed, the
-    name and i only: stream-v1.md, section 4.
+    Formula in [1]_. (The PyTorch package chrono-initialization draws with 1/t_max, a mistake.) The
+    logarithm is computed in double and rounded once to the dtype. Element i depends on the seed,
+    the name and i only: stream-v1.md, section 4.
 
     References
     ----------

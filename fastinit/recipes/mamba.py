@@ -1,7 +1,7 @@
 """mamba_dt_bias: the bias of Mamba's step sizes.
 
-The rule returns a Write for any region of the bias; its exponentials and logarithms are
-_core/math.py's, so that they are the same everywhere.
+The rule returns a Write that fills any region of the bias.  Exponentials and logarithms come from
+_core/math.py, so that they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def mamba_dt_bias_rule(
     if not 0.0 <= floor <= longest:
         raise ValueError(f"dt_floor is {floor!r}; it must lie between 0 and dt_max, {longest!r}")
     if len(shape) != 1:
-        raise ValueError(f"mamba_dt_bias has one axis, of heads or channels, not shape {shape}")
+        raise ValueError(
+            f"shape is {shape}; mamba_dt_bias has one axis, of heads or channels, as in (768,)"
+        )
     if not dtype.is_float:
         raise TypeError(f"mamba_dt_bias needs a floating dtype, not {dtype.name}")
     working = dtype.working
@@ -67,7 +69,7 @@ def mamba_dt_bias(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """ln(e^dt − 1), ln dt ~ U(ln dt_min, ln dt_max): the softplus of it is Mamba's step size dt.
+    """ln(e^dt − 1), ln dt ~ U(ln dt_min, ln dt_max): its softplus is Mamba's step size dt.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def mamba_dt_bias(
     dt_min, dt_max : float, default 0.001 and 0.1
         The shortest and the longest step.
     dt_floor : float, default 1e-4
-        Shorter steps become this long.
+        Steps shorter than this are set to it.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -102,16 +104,16 @@ def mamba_dt_bias(
 
     See Also
     --------
-    ones : Mamba-3's biases of B and C, and D.
+    ones : For Mamba-3's D, B_bias and C_bias.
 
     Notes
     -----
-    From [1]_; the code of Mamba, Mamba-2 and Mamba-3 (mamba_ssm) has the same bias: of each channel
-    in Mamba's dt_proj, of each head (dt_bias) in the others. Mamba-3 [2]_ adds B_bias and C_bias,
-    which are `ones`, and with several inputs and outputs mimo_z, ones, and mimo_x and mimo_o,
-    `constant` 1 / rank; its decay has no parameter. Exponential and logarithm are taken in double
-    and rounded once to the dtype. Element i depends on the seed, the name and i only: stream-v1.md,
-    section 4.
+    From [1]_. Mamba, Mamba-2 and Mamba-3 (package mamba_ssm) have the same bias: one value for each
+    channel of Mamba's dt_proj, and one for each head (dt_bias) in the others. Mamba-3 [2]_ adds
+    B_bias and C_bias, which are `ones`. Its variant with several inputs and outputs also has
+    mimo_z, which is `ones`, and mimo_x and mimo_o, which are `constant` with 1 / rank. Its decay
+    has no parameter. The exponential and the logarithm are computed in double and rounded once to
+    the dtype. Element i depends on the seed, the name and i only: stream-v1.md, section 4.
 
     References
     ----------

@@ -1,6 +1,7 @@
-"""mimetic: the pair of matrices that starts attention near the identity.
+"""mimetic: two matrices with which attention starts near the identity.
 
-It needs an SVD and so is outside the stream contract; it has no rule and is not in _table.py.
+It needs an SVD and is therefore outside the stream contract: it has no rule and is not in
+_table.py.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def mimetic(
 ) -> tuple[Array, Array]:
     """(U·√S, √S·Vᵀ) of alpha·Z + beta·I = U·S·Vᵀ, Z ~ N(0, 1/dim): attention near the identity.
 
-    For weights used as x @ W: query = first, key = second.T with the defaults; value = first,
-    projection = second with alpha=0.4, beta=-0.4. Transpose them for ``(out, in)`` weights.
+    For weights used as x @ W: with the defaults, query = first and key = second.T; with alpha=0.4
+    and beta=-0.4, value = first and projection = second. Transpose them for ``(out, in)`` weights.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def mimetic(
     rank : int, optional
         Width of a head, `dim` if not given; the largest singular values are kept.
     alpha, beta : float, default 0.7
-        Factors of the noise and of the identity; the paper's values, to be tuned.
+        Factors of the noise and of the identity. The defaults are the paper's; tune them.
     seed : int, optional
         In [0, 2**64). None draws a new seed, and no two such calls agree.
     name : str or int, optional
@@ -70,8 +71,8 @@ def mimetic(
 
     Notes
     -----
-    Method of [1]_. Outside the stream contract: Z is the same everywhere, but the SVD is LAPACK's
-    and its last bits are not.
+    Method of [1]_. Outside the stream contract: Z is the same everywhere, but the last bits of the
+    SVD (LAPACK) depend on the machine.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""mup_scale: muP's factor of width on the std of a base initializer.  It draws nothing.
+"""mup_scale: muP's factor on the std of a base initializer, by width.  It draws nothing.
 
 Factors of depth: depth_scales.py.
 """
@@ -24,20 +24,21 @@ def mup_scale(
     base: Literal["normal", "xavier", "he_fan_in", "he_fan_out"] = "normal",
     layout: Layout = "oi",
 ) -> float:
-    """muP's factor of the std of `base` for `shape`, tuned at `base_shape`.
+    """muP's factor on the std of `base` for `shape`, when the std was tuned at `base_shape`.
 
-    Hidden weights then scale as 1/√fan_in. Axes whose sizes differ are wide; m_in and m_out are the
-    ratios of the widths. "normal", for any std that does not depend on a fan: 1/√m_in if both axes
-    are wide, else 1. "xavier": √((out + in) / (base out + base in)) times the same. "he_fan_in":
-    √m_in if only the inputs are wide (a readout, whose output the model divides by m_in), else 1.
-    "he_fan_out": √m_out if only the outputs are wide, √(m_out / m_in) if both are.
+    Hidden weights then scale as 1/√fan_in. An axis is wide if the two shapes differ in its size;
+    m_in and m_out are the ratios of the sizes. The factor is, by `base`: "normal" (any std that
+    does not depend on a fan): 1/√m_in if both axes are wide, else 1. "xavier": the same times
+    √((out + in) / (base out + base in)). "he_fan_in": √m_in if only the inputs are wide (a readout,
+    whose output the model divides by m_in), else 1. "he_fan_out": √m_out if only the outputs are
+    wide, √(m_out / m_in) if both are.
 
     Parameters
     ----------
     shape : sequence of int
         Sizes of the tensor.
     base_shape : sequence of int
-        Its sizes in the model where the std was tuned.
+        Its sizes in the model whose std was tuned.
     base : {"normal", "xavier", "he_fan_in", "he_fan_out"}, default "normal"
         The initializer that is scaled.
     layout : {"oi", "io"}, default "oi"
@@ -51,15 +52,15 @@ def mup_scale(
     Raises
     ------
     ValueError
-        Shapes of different numbers of axes; a kernel axis that differs; an unknown base.
+        Shapes with different numbers of axes; a kernel axis that differs; an unknown base.
 
     See Also
     --------
-    gpt2_scale : A factor of depth.
+    gpt2_scale : A factor that depends on depth.
 
     Notes
     -----
-    Tables 3 and 8 of [1]_, as the package mup computes them (mup.init, MuReadout).
+    Tables 3 and 8 of [1]_, as in the package mup (mup.init, MuReadout).
 
     References
     ----------
@@ -80,15 +81,18 @@ def mup_scale(
         for what, sizes in (("a size of shape", shape), ("a size of base_shape", base_shape))
     )
     if len(wide) != len(narrow):
-        raise ValueError(f"shape {wide} and base_shape {narrow} differ in their number of axes")
+        raise ValueError(
+            f"shape {wide} and base_shape {narrow} differ in their number of axes; give the same "
+            "tensor's shape in both models"
+        )
     if len(wide) < 2:
-        return 1.0  # a vector's one axis may be wide: its std stays
+        return 1.0  # the std of a vector does not change with its width
     out_axis, in_axis = (0, 1) if layout == "oi" else (len(wide) - 1, len(wide) - 2)
     for axis, (size, base_size) in enumerate(zip(wide, narrow, strict=True)):
         if axis not in (out_axis, in_axis) and size != base_size:
             raise ValueError(
                 f"axis {axis} of shape {wide} differs from base_shape {narrow}; only the out and "
-                "in axes may be wide"
+                "in axes may differ"
             )
     m_in, m_out = wide[in_axis] / narrow[in_axis], wide[out_axis] / narrow[out_axis]
     wide_in, wide_out = wide[in_axis] != narrow[in_axis], wide[out_axis] != narrow[out_axis]

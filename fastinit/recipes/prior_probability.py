@@ -1,6 +1,6 @@
 """prior_probability_bias: the logit of a prior probability, for the last layer of a classifier.
 
-The logarithm is _core/math.py's, so that it is the same everywhere.
+The logarithm comes from _core/math.py, so that it is the same on every machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..typing import Dtype, Name, Out, Real, Region, Seed, Shape, Sizes
 def prior_probability_bias_rule(shape: Sizes, dtype: DType, *, probability: float = 0.01) -> Draw:
     p = real(probability, "probability")
     if not 0.0 < p < 1.0 or (1.0 - p) / p == float("inf"):
-        raise ValueError(f"probability is {p!r}; it must lie between 0 and 1, neither included")
+        raise ValueError(f"probability is {p!r}; it must lie between 0 and 1, both excluded")
     return draws.constant(-exact.log((1.0 - p) / p) + 0.0, dtype)  # bits:
 
 
@@ -32,7 +32,7 @@ def prior_probability_bias(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """−ln((1 − p) / p): the sigmoid of it is p, so that a rare class starts as rare.
+    """−ln((1 − p) / p): its sigmoid is p, so that a rare class starts out rare.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """rwkv7: the parameters of RWKV-7 that are functions of the channel, the layer and the depth.
 
-The rule returns a Write for any region; it does not depend on the seed.  Powers are
-_core/math.py's, so that they are the same everywhere.
+The rule returns a Write that fills any region; it does not depend on the seed.  Powers come from
+_core/math.py, so that they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from .._core.dtypes import DType
 from .._core.fill import apply
 from ..typing import Dtype, Name, Out, Region, Seed, Shape, Sizes, Write
 
-# Exponents of the mixes of a token with the one before: the mix is 1 - (i / C)^(exponent * later),
-# later from 1 in the first layer to almost 0 in the last.
+# Exponents of the mixes of a token with the one before.  The mix of channel i of C is
+# 1 - (i / C)^(exponent * later), where `later` falls from 1 in the first layer to almost 0 in the
+# last.
 _MIXES = {"x_r": 0.2, "x_w": 0.9, "x_k": 0.7, "x_v": 0.7, "x_a": 0.9, "x_g": 0.2}
 _EVERYWHERE = ("k_a", "r_k", "ln_x")  # one value for all elements
 
 
 @functools.lru_cache(maxsize=8)
 def _powers(count: int, steps: int, exponent: float) -> tuple[float, ...]:
-    """(i / steps)^exponent for i < count.  Several parameters of a layer have the same."""
+    """(i / steps)^exponent for i < count; remembered, as several parameters of a layer share it."""
     return tuple([exact.pow(i / steps, exponent) for i in range(count)])
 
 
 def _zigzag(channel: int, head_size: int) -> float:
-    """From -1 to 1 over each head, squared with its sign."""
+    """x·|x|, where x rises from -1 to 1 over each head."""
     middle = (head_size - 1) / 2.0
     place = (channel % head_size - middle) / middle
     return place * abs(place)
@@ -42,7 +43,7 @@ def _zigzag(channel: int, head_size: int) -> float:
 def _values(
     tensor: str, channels: int, layer: int, layers: int, head_size: int
 ) -> Callable[[int], float]:
-    """The value of a channel, in double."""
+    """The function that gives the value of a channel, in double."""
     later = 1.0 - layer / layers
     if tensor in _MIXES:
         powers = _powers(channels, channels, _MIXES[tensor] * later)
@@ -77,18 +78,18 @@ def rwkv7_rule(
     layer = whole(layer, "layer", 0)
     head_size = whole(head_size, "head_size", 2)
     if layer >= layers:
-        raise ValueError(f"layer is {layer}; of {layers} layers the last is {layers - 1}")
+        raise ValueError(f"layer is {layer}; with {layers} layers the last is {layers - 1}")
     if not dtype.is_float:
         raise TypeError(f"rwkv7 needs a floating dtype, not {dtype.name}")
     everywhere = tensor in _EVERYWHERE
     channels = shape[-1] if shape else 0
     if not everywhere and (channels < 2 or math.prod(shape) != channels):
         raise ValueError(
-            f"rwkv7's {tensor} has one value a channel, as in shape (1, 1, 768) or (768,), not "
-            f"{shape}"
+            f"shape is {shape}; rwkv7's {tensor} has one value a channel, as in shape (1, 1, 768) "
+            "or (768,)"
         )
     if tensor in ("w0", "a0") and channels % head_size:
-        raise ValueError(f"{channels} channels are no multiple of head_size, {head_size}")
+        raise ValueError(f"{channels} channels are not a multiple of head_size, {head_size}")
 
     def write(target: Any, seed: int, stream: int, threads: int | None) -> None:
         if everywhere:
@@ -169,7 +170,7 @@ def rwkv7(
     Raises
     ------
     ValueError
-        An unknown tensor; a layer that is none of `layers`; a shape with more than the channels.
+        An unknown tensor; `layer` not below `layers`; a shape that is not one value a channel.
 
     See Also
     --------
@@ -177,18 +178,18 @@ def rwkv7(
 
     Notes
     -----
-    With C channels, z = s·abs(s) for s from −1 to 1 over each head, and l = i/(C − 1) − 1/2: the
-    exponents e are 0.2 (x_r, x_g), 0.7 (x_k, x_v) and 0.9 (x_w, x_a), and ffn_x_k has the exponent
-    (1 − layer/layers)⁴. w0 is −5.5 + 6·(i/(C − 1))^(1 + (layer/(layers − 1))^0.3) + 2.5·z; a0 is
-    −0.19 + 0.3·z + 0.4·l; v0 is 0.73 − 0.4·l; k_k is 0.71 − 0.1·l; k_a is 1.02, r_k −0.04, and
-    ln_x's weight ((layer + 1)/layers)^0.7.
+    Channel i of C has l = i/(C − 1) − 1/2 and z = s·abs(s), where s rises from −1 to 1 over each
+    head. The exponents e are 0.2 (x_r, x_g), 0.7 (x_k, x_v) and 0.9 (x_w, x_a); ffn_x_k has the
+    exponent (1 − layer/layers)⁴. w0 is −5.5 + 6·(i/(C − 1))^(1 + (layer/(layers − 1))^0.3) + 2.5·z;
+    a0 is −0.19 + 0.3·z + 0.4·l; v0 is 0.73 − 0.4·l; k_k is 0.71 − 0.1·l; k_a is 1.02, r_k is −0.04,
+    and the weight of ln_x is ((layer + 1)/layers)^0.7.
 
-    All is as in the authors' code for training (RWKV-v7/train_temp/src/model.py), which computes in
-    float32; here each value is rounded once. Its matrices w1, a1, v1, g1, output and the channel
-    mix's value are `zeros`; w2, a2, v2 and g2 are `orthogonal` with gain 0.1·√max(1, out/in) of
-    their shape; receptance, value and the channel mix's key with gain 1, key with gain 0.1, the
-    head with gain 0.5·√max(1, vocabulary/C); the embedding is `uniform` within ±1e-4. Nothing is
-    drawn here: `seed` and `name` are checked and have no effect.
+    The formulas are those of the authors' code for training (RWKV-v7/train_temp/src/model.py),
+    which computes in float32; here each value is rounded once. The matrices w1, a1, v1, g1, output
+    and the channel mix's value are `zeros`. The others are `orthogonal`: w2, a2, v2 and g2 with
+    gain 0.1·√max(1, out/in) of their shape, receptance, value and the channel mix's key with gain
+    1, key with gain 0.1, and the head with gain 0.5·√max(1, vocabulary/C). The embedding is
+    `uniform` within ±1e-4. Nothing is drawn here: `seed` and `name` are checked and have no effect.
 
     References
     ----------

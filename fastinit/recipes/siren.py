@@ -1,4 +1,4 @@
-"""siren: uniform weights for networks of sines.
+"""siren: uniform weights for networks whose activation is the sine.
 
 Its rule turns the formula into one draw; fans: ../fans.py.
 """
@@ -50,7 +50,7 @@ def siren(
     region: Region | None = None,
     threads: int | None = None,
 ) -> Out:
-    """U(±√(6 / n) / omega), and U(±1 / n) in the first layer, n = fan_in: for networks of sines.
+    """U(±√(6 / n) / omega), in the first layer U(±1 / n), n = fan_in: for networks of sines.
 
     Each layer computes sin(omega·(W·x + b)).
 

@@ -1,4 +1,4 @@
-"""small_init and wang_init: the two normals of GPT-NeoX's transformers.
+"""small_init and wang_init: the two normal initializers of GPT-NeoX's transformers.
 
 Each rule turns its formula into one draw.  Factors on other initializers: depth_scales.py, mup.py.
 """
@@ -42,8 +42,8 @@ def small_init(
 ) -> Out:
     """N(0, 2 / (5·dim)): GPT-NeoX's small_init.
 
-    For every matrix of a transformer of width `dim` but those that write to the residual stream,
-    which take `wang_init`.
+    It is for every matrix of a transformer of width `dim`, except those that write to the residual
+    stream, which take `wang_init`.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def wang_init(
 ) -> Out:
     """N(0, (2 / (layers·√dim))²): GPT-NeoX's wang_init.
 
-    For the matrices that write to the residual stream of a transformer of width `dim`; all others
-    take `small_init`.
+    It is for the matrices that write to the residual stream of a transformer of width `dim`; all
+    others take `small_init`.
 
     Parameters
     ----------

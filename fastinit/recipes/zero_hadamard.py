@@ -73,8 +73,8 @@ def zero_hadamard(
 ) -> Out:
     """ZerO: the identity if out ≤ in, else 2^(−m/2) times a corner of the Hadamard matrix of 2^m.
 
-    m = ⌈log₂ out⌉. A convolution holds that at the centre k//2 of its kernel and 0 elsewhere.
-    Biases and the last layer of every residual branch are zeros.
+    m = ⌈log₂ out⌉. A convolution holds this matrix at the centre k//2 of its kernel and 0
+    elsewhere. Biases and the last layer of every residual branch are zeros.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def zero_hadamard(
 
     Notes
     -----
-    Algorithms 1 and 2 of [1]_; 2^(−m/2) as in the authors' code, where the paper prints
+    Algorithms 1 and 2 of [1]_. The factor 2^(−m/2) is that of the authors' code; the paper prints
     2^(−(m−1)/2). Nothing is drawn: `seed` and `name` are checked and have no effect.
 
     References

@@ -26,11 +26,11 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class _Reached(Exception):
-    """The layer that is measured has its output: the rest of the forward is not needed."""
+    """Raised when the measured layer has its output and the rest of the forward is not needed."""
 
 
 class Layer:
-    """One module: its parameters, their working copies in float32 (float64 where they are), its
+    """One module: its parameters, their working copies (float32, or float64 if they are), and its
     output.
     """
 
@@ -47,12 +47,11 @@ class Layer:
         self.before: tuple[float, float] | None = None
 
     def grouped(self) -> tuple[Tensor, tuple[int, ...]]:
-        """The weight seen so that its units are its first axes, and the shape of those."""
+        """A view of the weight whose first axes are its units, and the shape of these axes."""
         if not self.transposed:
             return self.weight, (self.weight.shape[0],)
-        groups = (
-            self.module.groups
-        )  # (in, out / groups, …): output unit number g·(out / groups) + j
+        # The weight is (in, out / groups, …), and unit j of group g is output g·(out / groups) + j.
+        groups = self.module.groups
         seen = self.weight.unflatten(0, (groups, -1)).movedim(2, 1)
         return seen, (groups, self.weight.shape[1])
 
@@ -75,7 +74,7 @@ class Layer:
         return weight.double().flatten(len(units)).square().sum(-1).sqrt().flatten()
 
     def moments(self, per_unit: bool) -> tuple[Any, Any]:
-        """Mean and std of the output in float64, of all of it or of each unit; a std of zero is an
+        """Mean and std of the output in float64, of the whole or of each unit; a std of zero is an
         error.
         """
         self.write()
@@ -86,7 +85,7 @@ class Layer:
             else output.double().reshape(1, -1)
         )
         mean, std = values.mean(1), values.std(1, correction=0)
-        # A constant that is computed with rounding errors still counts as one.
+        # An output that is constant but for rounding errors counts as constant.
         if (std <= 8 * torch.finfo(self.weight.dtype).eps * values.abs().amax(1)).any():
             raise ValueError(
                 f"{self.label}: {'a unit' if per_unit else 'the output'} has zero variance on this "
@@ -103,9 +102,7 @@ class Layer:
 
 
 class Network:
-    """The model's layers in the order in which it calls them, and its way to run up to one of
-    them.
-    """
+    """The model's layers in the order in which it calls them, and a way to run it up to one."""
 
     def __init__(self, model: nn.Module, batch: Any, layers: Sequence[nn.Module] | None) -> None:
         self.model, self.batch = model, batch
@@ -175,7 +172,7 @@ class Network:
         return order
 
     def output(self, layer: Layer) -> Tensor:
-        """What the layer gives at its first call."""
+        """The layer's output at its first call."""
         found: list[Tensor] = []
 
         def keep(module: nn.Module, given: Any, output: Tensor) -> None:
@@ -202,7 +199,7 @@ class Network:
         return output
 
     def in_order(self) -> Iterator[Layer]:
-        """Each layer; what was done to it is in the module before the next one is measured."""
+        """The layers in order; a layer's changes are in its module before the next is measured."""
         for layer in self.layers:
             yield layer
             layer.write()
@@ -210,7 +207,7 @@ class Network:
                 self.output(layer)
 
     def draw(self, fill: Callable[[str, Any], Any]) -> None:
-        """fill(name, array) every layer's weight, its units first, under its parameter's name."""
+        """Call fill(name, array) for every layer's weight, units first, by its parameter's name."""
         for layer in self.layers:
             self.output(layer)
         for layer in self.layers:
@@ -252,8 +249,8 @@ class Network:
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Run the model so that its buffers come back; what it draws (dropout) has the same values
-        each time, and torch's own generators are not used.
+        """Run the model in this block: its buffers are restored afterwards, what it draws (dropout)
+        is the same each time, and torch's own generators are not used.
         """
         buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         with Private():
@@ -266,7 +263,7 @@ class Network:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """On an error every layer gets back what it had."""
+        """Restore every layer if the block raises an error."""
         every = [
             tensor for layer in self.layers for tensor in (layer.module.weight, layer.module.bias)
         ]

@@ -34,7 +34,7 @@ def side_by_side(commands, environments, folder, seconds):
     """Run all at the same time; the exit status of each (negative: killed) and what it printed."""
     running = []
     for number, (command, environ) in enumerate(zip(commands, environments, strict=True)):
-        # Into a file: one that waits for its pipe to be read would stop the others with it.
+        # Into a file: a child that waits for its pipe to be read would block the others.
         with open(folder / f"output{number}", "wb") as output:
             running.append(
                 subprocess.Popen(command, env=environ, stdout=output, stderr=subprocess.STDOUT)

@@ -1,13 +1,13 @@
 """Test files that need processes of their own: JAX and Keras read their devices, their backend and
 their precision once, when they are imported.
 
-Such a file says `PROCESSES = ("jax_32_bits", …)`, names of the table below, and holds ordinary
-tests.  pytest never imports it here: it reads the names of its tests, runs those that are selected
-in one child pytest for each process, together with those of the other files that name it, and
-reports each under its own name, test_jax_keys.py::jax_32_bits::test_….  A process with `ranks` is
-that many children that run the same tests side by side; a test passes where it passes in all.
+Such a file has a line `PROCESSES = ("jax_32_bits", …)`, with names from the table below, and holds
+ordinary tests.  This process never imports it.  It reads the names of its tests, runs the selected
+tests of all files that name a process in one child pytest, and reports each under its own name,
+test_jax_keys.py::jax_32_bits::test_….  A process with `ranks` is that many children that run the
+same tests side by side; a test passes if it passes in all of them.
 
-To debug one, run it in the process at hand:
+To debug a test, run it in the current process:
 
     ADAPTER_PROCESS=jax_64_bits pytest --pdb tests/adapters/test_jax_keys.py -k golden
 """

@@ -1,14 +1,13 @@
-"""Random small programs of initialization code, run plainly on real memory and from the meta
-device.
+"""Small random programs of initialization code, run on real memory and from the meta device.
 
 A program is a module whose constructor takes steps that a seeded generator chooses: each writes a
-parameter, a part of one or a buffer.  compare() runs one both ways and says what differs.  The
-plain run draws under a block that gives draw number n the stream that the record of the meta build
-gives it, so that values can be compared.  test_torch_programs.py runs some of them; many:
+parameter, a part of one, or a buffer.  compare() runs a program both ways and says what differs.
+In the run on real memory, draw number n has the stream that the record of the meta build gives it,
+so that values can be compared.  test_torch_programs.py runs some programs; to run many:
 
     python tests/adapters/initialization_programs.py 20000
 
-Of the programs 1,000 to 19,999, each run in both ways on torch 2.13, 37,477 runs were equal, none
+With the programs 1,000 to 19,999, each run both ways on torch 2.13, 37,477 runs were equal, none
 was refused and none differed; in 523 the build itself failed, at a condition on a drawn value.
 """
 

@@ -12,8 +12,8 @@ KEY = jax.random.wrap_key_data(np.array([0x01234567, 0x89ABCDEF], np.uint32), im
 SEED = 0x0123456789ABCDEF
 TRUNCATED = {"distribution": "truncated_normal"}
 
-# Every initializer: what builds it, a shape, and the core function with the arguments that it
-# stands for.
+# For every initializer: a built one, a shape, and the core function and arguments that give the
+# same values.
 CASES = {
     "uniform": (init.uniform(0.5), (5, 7), fi.uniform, {"low": 0.0, "high": 0.5}),
     "normal": (init.normal(0.5), (5, 7), fi.normal, {"std": 0.5}),

@@ -10,7 +10,8 @@ BACKEND = keras.backend.backend()
 DTYPES = ["float32", "float16", "bfloat16"] + ["float64"] * (BACKEND != "jax")
 TRUNCATED = {"distribution": "truncated_normal", "layout": "io"}
 
-# Every class: its arguments, a shape, and the core function with the arguments that it stands for.
+# For every class: its arguments, a shape, and the core function and arguments that give the same
+# values.
 CASES = {
     "Zeros": ({}, (3, 4), fi.zeros, {}),
     "Ones": ({}, (3, 4), fi.ones, {}),

@@ -14,6 +14,7 @@ from jax_cases import KEY, SEED, X64, bits, never
 import fastinit as fi
 import fastinit.jax as init
 from fastinit import _complex
+from fastinit.jax import _arrays
 
 PROCESSES = ("jax_64_bits", "jax_reference_engine", "jax_2_devices")
 
@@ -21,7 +22,7 @@ DTYPES = ["complex64"] + ["complex128"] * X64
 PARTS = {"complex64": "float32", "complex128": "float64"}
 SHAPE = (3, 200, 500)
 FAN_IN, FAN_OUT = 600, 1500
-# What builds each initializer, and E|w|**2 of its elements.
+# For each initializer: a function that builds it, and E|w|**2 of its elements.
 BUILDS = {
     "normal": (init.normal(0.5), 0.25),
     "he_normal": (init.he_normal(), 2 / FAN_IN),
@@ -217,10 +218,10 @@ def test_shapes_without_elements_and_scales_of_zero():
         assert drawn.dtype == "complex64" and not np.asarray(drawn).any()
 
 
-def test_what_jax_has_not_in_complex_is_refused_before_anything_is_drawn():
+def test_what_jax_lacks_in_complex_dtypes_is_refused_before_anything_is_drawn():
     with (
         mock.patch.object(_complex, "_apply", never),
-        mock.patch.object(init, "_apply", never),
+        mock.patch.object(_arrays, "_apply", never),
     ):
         for initializer in (init.uniform(), init.truncated_normal(), init.sparse(0.5)):
             with pytest.raises(TypeError, match="has no complex form; zeros, ones, constant"):

@@ -29,7 +29,7 @@ def alike(ours, theirs):
     )
 
 
-def test_distributions_are_jaxs():
+def test_distributions_equal_jaxs():
     theirs, shape = jax.nn.initializers, (4, 256, 1024)
     builds = [
         ("uniform", (0.5,)),
@@ -54,8 +54,8 @@ def test_distributions_are_jaxs():
             name,
             arguments,
         )
-    # What must not pass: the untruncated normal, one that is not corrected, torch's layout, 1 % too
-    # much.
+    # These must not pass: the untruncated normal, a std that is not corrected, torch's layout, and
+    # a std that is 1 % too large.
     he = theirs.he_normal()(KEY, shape, np.float32)
     assert alike(init.he_normal()(KEY, shape, np.float32), he)
     assert not alike(fi.he_normal(shape, layout="io", seed=1), he)

@@ -12,11 +12,12 @@ from jax_cases import CASES, DTYPES, KEY, X64, bits, core, never
 
 import fastinit as fi
 import fastinit.jax as init
+from fastinit.jax import _arrays
 
 PROCESSES = ("jax_32_bits", "jax_64_bits")
 
 
-def test_every_name_of_jax_is_here_with_its_parameters_and_defaults():
+def test_every_name_of_jax_exists_here_with_its_parameters_and_defaults():
     theirs = jax.nn.initializers
     names = [name for name in dir(theirs) if name[0] != "_" and name != "Initializer"]
     assert len(names) >= 19
@@ -156,7 +157,7 @@ def test_narrow_dtypes_have_thousands_of_distinct_values_and_mean_zero():
             wide = drawn.astype(np.float64)
             assert abs(wide.mean() / wide.std()) < 5 / math.sqrt(count)
     theirs = np.asarray(jax.nn.initializers.normal(1.0)(KEY, (count,), "bfloat16"))
-    assert len(np.unique(theirs.view(np.uint16))) < 300  # what this is compared with
+    assert len(np.unique(theirs.view(np.uint16))) < 300  # JAX's own, for comparison
 
 
 def test_dtypes_default_and_win_as_in_jax():
@@ -237,7 +238,7 @@ def test_bad_input_is_refused_before_anything_is_traced_or_drawn():
         (init.constant(1e9), (3,), "float16", ValueError, "not finite in float16"),
         (init.constant(0.5), (3,), "int32", ValueError, "no exact value in int32"),
     ]
-    with mock.patch.object(init, "_apply", never):
+    with mock.patch.object(_arrays, "_apply", never):
         for initializer, shape, dtype, error, message in wrong:
             for call in (
                 initializer,

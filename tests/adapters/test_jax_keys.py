@@ -65,7 +65,7 @@ def test_typed_raw_and_rbg_keys_draw_what_the_core_draws_with_their_seed_and_str
             assert bits(drawn) == bits(core("he_normal", drawn.dtype.name, seed, stream))
 
 
-def test_what_is_not_a_key_is_refused_with_advice():
+def test_what_is_not_a_key_is_refused_with_a_hint():
     wrong = [
         (5, TypeError, r"key is int 5; give a key: jax.random.key\(seed\)"),
         (None, TypeError, "key is NoneType"),

@@ -15,7 +15,7 @@ from fastinit import inspection
 PROCESSES = ("jax_32_bits", "jax_reference_engine")
 KEY = jax.random.key(0)
 THEIRS = jax.nn.initializers
-# Initializers, and whether their law is known by numbers.
+# Initializers, and whether their law has numbers.
 CASES = {
     "normal": THEIRS.normal(0.02),
     "uniform": THEIRS.uniform(0.3),

@@ -1,5 +1,5 @@
-"""fastinit.jax on 1, 2 and 8 host devices: sharded arrays are the unsharded ones, each shard drawn
-alone.
+"""fastinit.jax on 1, 2 and 8 host devices: sharded arrays equal unsharded ones, and each shard is
+drawn separately.
 """
 
 import functools
@@ -124,7 +124,7 @@ def test_every_shard_is_drawn_alone_and_replicas_once():
     for mesh in meshes():
         for spec in specs(mesh, 2):
             sharding, sizes = NamedSharding(mesh, spec), Sizes()
-            with mock.patch.object(init, "_apply", sizes):
+            with mock.patch.object(_arrays, "_apply", sizes):
                 init.he_normal()(KEY, (16, 24), "float32", sharding)
             per_shard = np.prod(sharding.shard_shape((16, 24)))
             assert sizes.sizes == [per_shard] * (16 * 24 // per_shard)
@@ -151,7 +151,7 @@ def test_a_partition_spec_goes_to_the_mesh_that_is_set():
             same(abstract, whole("normal", (16, 3)), NamedSharding(mesh, spec))
 
 
-def test_other_shardings_and_what_is_none():
+def test_other_kinds_of_shardings_are_accepted_or_refused():
     device = SingleDeviceSharding(jax.devices()[-1])
     same(init.normal(0.5)(KEY, (4, 3), "float32", device), whole("normal", (4, 3)), device)
     for wrong in ("x", ("x", None), jax.devices()[0]):
@@ -193,7 +193,7 @@ def test_uneven_shards_are_refused_by_jax_before_anything_is_drawn():
         NamedSharding(jax.sharding.Mesh(jax.devices(), "x"), PartitionSpec("x")),
     )
     with (
-        mock.patch.object(init, "_apply", sizes),
+        mock.patch.object(_arrays, "_apply", sizes),
         pytest.raises(ValueError, match="evenly divide the shape"),
     ):
         init.normal()(KEY, (13, 3), "float32", sharding)

@@ -12,7 +12,7 @@ PROCESSES = ("jax_32_bits", "jax_64_bits")
 
 KEYS = jax.random.split(KEY, 3)
 NUMBERS = np.array([0.125, 0.5, 3.0], np.float32)
-# What is built of one number, and the shape that it draws.
+# Initializers that are built from one number, and the shape that each draws.
 BUILDS = {
     "normal": (init.normal, (5, 7)),
     "uniform": (init.uniform, (5, 7)),

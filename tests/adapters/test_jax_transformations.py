@@ -12,6 +12,7 @@ from flax import nnx
 from jax_cases import CASES, KEY, bits, core, never
 
 import fastinit.jax as init
+from fastinit.jax import _arrays
 
 PROCESSES = ("jax_32_bits", "jax_64_bits")
 
@@ -24,7 +25,7 @@ def test_tracing_draws_nothing_whatever_the_key_is():
         lambda: init.he_normal()(np.asarray(raw), (3, 4), "float32"),
     ]
     for draw in draws:
-        with mock.patch.object(init, "_apply", never):
+        with mock.patch.object(_arrays, "_apply", never):
             shaped = jax.eval_shape(draw)
             jaxpr = jax.make_jaxpr(draw)()
         assert shaped.shape == (3, 4) and shaped.dtype == jnp.float32
@@ -32,7 +33,7 @@ def test_tracing_draws_nothing_whatever_the_key_is():
         assert bits(jax.jit(draw)()) == bits(draw())
 
 
-def test_scan_remat_and_grad_go_through():
+def test_initializers_work_inside_scan_remat_and_grad():
     def loss(x, key):
         w = jax.checkpoint(lambda key: init.lecun_normal()(key, (3, 4), "float32"))(key)
         return (x @ w).sum()
@@ -88,7 +89,7 @@ def test_flax_nnx_draws_the_same_eagerly_in_jit_and_by_vmap():
 
     eager = Model(nnx.Rngs(3))
     assert weights(nnx.jit(Model)(nnx.Rngs(3))) == weights(eager)
-    with mock.patch.object(init, "_apply", never):
+    with mock.patch.object(_arrays, "_apply", never):
         shapes = nnx.eval_shape(lambda: Model(nnx.Rngs(3)))
     assert shapes.first.kernel.shape == (5, 7)
     key = nnx.Rngs(3).params()

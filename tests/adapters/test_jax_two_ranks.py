@@ -59,7 +59,7 @@ def test_each_rank_draws_only_its_shards_of_the_same_values():
         sharding = NamedSharding(the_mesh(), PartitionSpec(*spec))
         for name, expected in CORE.items():
             drawn_values.clear()
-            with mock.patch.object(init, "_apply", counting):
+            with mock.patch.object(_arrays, "_apply", counting):
                 array = getattr(init, name)()(
                     jax.random.key(SEED), SHAPE, "float32", out_sharding=sharding
                 )

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 DTYPES = ["complex64"] + ["complex128"] * (BACKEND != "jax")
 SHAPE = (200, 500)
-# Every random class, and E|w - mean|**2 of its elements.
+# For every random class, E|w - mean|**2 of its elements.
 RANDOM = {
     "RandomNormal": (init.RandomNormal(stddev=0.5, seed=3), 0.25),
     "VarianceScaling": (init.VarianceScaling(3.0, "fan_out", "untruncated_normal", 3), 3 / 500),

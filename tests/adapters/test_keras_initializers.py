@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_every_class_and_alias_of_keras_is_here_with_its_arguments():
+def test_every_class_and_alias_of_keras_exists_here_with_its_arguments():
     theirs = {
         name: value
         for name, value in vars(keras.initializers).items()
@@ -41,7 +41,7 @@ def test_every_class_is_a_core_function_in_every_dtype():
         same(getattr(init, name)(**arguments)(list(shape)), core(name))  # floatx
 
 
-def test_constants_of_other_dtypes_are_keras_own():
+def test_constants_of_other_dtypes_equal_keras():
     for dtype in ("int32", "bool", "uint8"):
         for name in ("Zeros", "Ones"):
             ours, its = (
@@ -74,7 +74,7 @@ def alike(ours, theirs):
     )
 
 
-def test_distributions_are_keras():
+def test_distributions_equal_keras():
     shape = (4, 256, 1024)
     for name in RANDOM:
         if name != "Orthogonal":
@@ -85,14 +85,14 @@ def test_distributions_are_keras():
         arguments = {"scale": 0.5, "mode": "fan_avg", "distribution": distribution, "seed": 4}
         its = keras.initializers.VarianceScaling(**arguments)(shape)
         assert alike(init.VarianceScaling(**arguments)(shape), its)
-    # What must not pass: the untruncated normal, and the other layout.
+    # These must not pass: the untruncated normal, and the other layout.
     he = keras.initializers.HeNormal(seed=4)(shape)
     assert alike(init.HeNormal(seed=4)(shape), he)
     assert not alike(keras.ops.convert_to_tensor(fi.he_normal(shape, layout="io", seed=1)), he)
     assert not alike(keras.ops.convert_to_tensor(fi.variance_scaling(shape, scale=2.0, seed=1)), he)
 
 
-def test_vectors_and_numbers_have_keras_fans():
+def test_vectors_and_scalars_have_the_fans_of_keras():
     for name in ("GlorotUniform", "LecunUniform", "HeUniform"):
         scale = 6.0 if name == "HeUniform" else 3.0
         for shape in ((2**16,), ()):
@@ -111,7 +111,7 @@ def test_vectors_and_numbers_have_keras_fans():
                 assert tuple(getattr(init, name)(seed=1)(shape).shape) == shape
 
 
-def test_fans_of_named_axes_are_keras():
+def test_fans_of_named_axes_equal_keras():
     for ins, outs in (((0,), (1, 2)), ((0, 1), (2,)), ((-3,), (-1,))):
         for mode in ("fan_in", "fan_out", "fan_avg"):
             axes = {"input_axes": ins, "output_axes": outs}
@@ -123,12 +123,12 @@ def test_fans_of_named_axes_are_keras():
             )
             n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
             assert abs(drawn.std() * math.sqrt(n) - 1) < 0.01
-    # One alone counts for nothing, as in Keras.
+    # If only one is given it has no effect, as in Keras.
     one = init.GlorotUniform(7, input_axes=(0,), output_axes=None)
     same(one((2, 5, 7)), core("GlorotUniform", 7))
 
 
-def test_what_keras_own_tests_check():
+def test_the_checks_of_keras_own_tests_pass():
     assert abs(numbers(init.RandomNormal(0.0, 1.0, seed=1)((25, 20))).std() - 1.0) < 0.1
     assert abs(numbers(init.TruncatedNormal(0.0, 1.0, seed=1)((2000,))).max()) < 2.0
     uniform = numbers(init.RandomUniform(-2.0, 3.0, seed=1)((25, 20)))
@@ -148,7 +148,7 @@ def test_what_keras_own_tests_check():
             init.VarianceScaling(**arguments)
 
 
-def test_bad_input_is_refused_with_what_to_do():
+def test_bad_input_is_refused_with_a_hint():
     for initializer, shape, dtype, error, message in (
         (init.RandomUniform(), (3, 4), "complex64", TypeError, "uniform has no complex form"),
         (init.TruncatedNormal(), (3, 4), "complex64", TypeError, "has no complex form"),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_configs_are_keras_and_round_trip():
+def test_configs_equal_keras_and_round_trip():
     for name, (arguments, shape, _, _) in CASES.items():
         ours, theirs = (
             getattr(init, name)(**arguments),

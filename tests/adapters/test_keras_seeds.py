@@ -40,7 +40,7 @@ def test_a_seed_generator_begins_with_its_seed_and_advances():
     same(second((5, 7)), fi.normal((5, 7), std=0.05, seed=word + 2**32))
 
 
-def test_no_seed_is_a_fresh_seed_every_call():
+def test_without_a_seed_every_call_has_a_fresh_one():
     """Our one deliberate difference: Keras repeats."""
     for name in RANDOM:
         shape = CASES[name][1]

@@ -34,7 +34,7 @@ def outcomes(folder, *arguments):
     return {(process, name): outcome for outcome, process, name in found}, done.stdout
 
 
-def test_outcomes_in_a_child_are_outcomes_here(tmp_path):
+def test_outcomes_in_a_child_are_reported_here(tmp_path):
     for name in ("conftest.py", "child_processes.py"):
         shutil.copy(Path(__file__).with_name(name), tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")

@@ -1,5 +1,5 @@
-"""fastinit.torch.accelerate(): what runs here, what is left alone, and that everything is put
-back.
+"""fastinit.torch.accelerate(): what is drawn here, what is left to torch, and that everything is
+restored.
 """
 
 import math
@@ -80,7 +80,7 @@ def test_torch_nn_init_draws_what_the_drop_in_draws(name, dtype):
         (uniform_, fit.uniform_, ()),
     ],
 )
-def test_functions_bound_by_name_before_the_block_run_here(bound, ours, more):
+def test_functions_bound_to_a_name_before_the_block_run_here(bound, ours, more):
     with fit.accelerate():
         assert torch.equal(
             drawn(bound, torch.empty(5, 6), *more), drawn(ours, torch.empty(5, 6), *more)
@@ -204,7 +204,7 @@ def test_a_small_std_has_no_outliers_by_erfinv_either():
     )  # torch's float32 arithmetic gives some values of 1000 std
 
 
-def test_erfinv_of_anything_else_stays_torchs():
+def test_erfinv_of_anything_else_is_left_to_torch():
     with fit.accelerate(seed=1):
         one = torch.empty(50).uniform_(-0.9, 0.9)
         copy = one.clone()
@@ -214,7 +214,7 @@ def test_erfinv_of_anything_else_stays_torchs():
 # -------------------------------------------------------------------------------------------- seeds
 
 
-def test_without_a_seed_torchs_generator_governs():
+def test_without_a_seed_draws_follow_torchs_generator():
     models = []
     for _ in range(2):
         torch.manual_seed(123)
@@ -301,7 +301,7 @@ def test_autograd_goes_through_a_fill_as_in_torch():
     assert leaf.grad.tolist() == [0, 0, 3, 3]
 
 
-def test_complex_and_integer_tensors_stay_torchs():
+def test_complex_and_integer_tensors_are_left_to_torch():
     with fit.accelerate() as block:
         assert torch.empty(4, dtype=torch.complex64).normal_().abs().min() > 0
         with pytest.raises(NotImplementedError):
@@ -309,7 +309,7 @@ def test_complex_and_integer_tensors_stay_torchs():
     assert block.fills == 0 and block.left == {"normal_": 1}  # the other one drew nothing
 
 
-def test_arguments_that_torch_refuses_are_refused_in_its_words():
+def test_arguments_that_torch_refuses_get_torchs_error():
     with fit.accelerate(), pytest.raises(RuntimeError, match="normal expects std >= 0.0"):
         torch.empty(3).normal_(0, -1)
 
@@ -354,7 +354,7 @@ def test_an_error_inside_the_block_puts_everything_back():
 # ------------------------------------------------------------------------------------------ threads
 
 
-def test_other_threads_are_not_touched():
+def test_other_threads_are_not_affected():
     plain = {}
     torch.manual_seed(1)
     plain["before"] = torch.empty(30).normal_(generator=torch.Generator().manual_seed(1))

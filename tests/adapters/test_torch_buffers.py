@@ -1,5 +1,5 @@
-"""Buffers in fastinit.torch.materialize_: restored under every recipe, refused by name, or left
-where the caller says so.
+"""Buffers in fastinit.torch.materialize_: they are restored under every recipe, refused by name, or
+left as they are if the caller says so.
 """
 
 import pytest
@@ -101,7 +101,7 @@ def test_buffers_can_be_given_rules():
 RULES_OF_PREFIX = {"b.up.weight": "orthogonal"}
 
 
-def test_to_empty_gives_a_warning_about_buffers_that_nothing_says():
+def test_after_to_empty_a_warning_names_buffers_whose_values_are_unknown():
     model = on_meta().to_empty(device="cpu")
     with torch.no_grad():
         model.inv_freq.fill_(7.0)
@@ -135,7 +135,7 @@ def test_to_empty_gives_a_warning_about_buffers_that_nothing_says():
         ({"recipe": 3}, TypeError, "recipe is int 3; give None"),
     ],
 )
-def test_what_is_wrong_with_rules_for_buffers_is_said(arguments, error, message):
+def test_bad_rules_for_buffers_are_refused_by_name(arguments, error, message):
     model = on_meta()
     with pytest.raises(error, match=message):
         fit.materialize_(model, **arguments)

@@ -98,7 +98,7 @@ def test_strided_conjugate_and_leaf_tensors_get_the_values_of_contiguous_ones(dt
     assert fit.normal_(torch.empty(0, 3, dtype=dtype)).shape == (0, 3)
 
 
-def test_a_refused_complex_call_takes_no_number_and_writes_nothing():
+def test_a_refused_complex_call_draws_no_seed_and_writes_nothing():
     tensor, state = torch.zeros(3, dtype=torch.complex64), torch.get_rng_state()
     for arguments in ((0.0, -1.0), (0.0, math.inf), (math.inf, 1.0), (0.0, 1e38)):
         with pytest.raises((RuntimeError, ValueError)):

@@ -1,4 +1,4 @@
-"""muP's coordinate check: a standard model fails, a muP one passes, and what is refused.
+"""muP's coordinate check: a standard model fails it and a muP model passes; and what is refused.
 
 Under FSDP2: torch_ranks.py.
 """

@@ -10,8 +10,8 @@ import fastinit.torch as fit  # noqa: E402
 
 
 class Branches(nn.Module):
-    """A graph that is no sequence: a residual branch, dropout, batch norm, a transposed convolution
-    with groups.
+    """A graph that is not a sequence: a residual branch, dropout, batch norm, and a transposed
+    convolution with groups.
     """
 
     def __init__(self):
@@ -79,7 +79,7 @@ def test_lsuv_equals_the_one_on_plain_arrays():
         )
 
 
-def test_only_the_layers_given_change():
+def test_only_the_given_layers_change():
     model = Branches()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     fit.lsuv_(model, batch(), layers=[model.branch])
@@ -118,7 +118,7 @@ def test_moments_are_matched_layer_by_layer():
     assert report.layers[0].mean == pytest.approx(1.0, abs=1e-3)
 
 
-def test_weight_normalization_starts_every_unit_alike():
+def test_weight_normalization_starts_all_units_with_equal_moments():
     model = nn.Sequential(nn.Linear(7, 9), nn.ReLU(), nn.Linear(9, 4))
     x = torch.from_numpy(fi.normal((300, 7), seed=2))
     fit.weight_norm_init_(model, x, seed=1)
@@ -138,7 +138,7 @@ def test_between_layers_reports_the_moments_before_and_after():
     assert after[0] != pytest.approx(before[0])
 
 
-def test_between_layers_all_change_at_one_rate_and_compute_the_same():
+def test_between_layers_all_change_at_one_rate_and_the_function_stays_the_same():
     model = nn.Sequential(nn.Linear(7, 9), nn.ReLU(), nn.Linear(9, 9), nn.ReLU(), nn.Linear(9, 4))
     with torch.no_grad():
         model[0].weight *= 5

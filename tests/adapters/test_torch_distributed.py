@@ -44,7 +44,7 @@ def results(tmp_path_factory):
 @pytest.mark.xdist_group("torch_ranks")
 @pytest.mark.parametrize("processes", COUNTS)
 @pytest.mark.parametrize("check", CHECKS)
-def test_on_every_rank(check, processes, results):
+def test_each_check_passes_on_every_rank(check, processes, results):
     failures = results[processes][check]
     assert not failures, "\n".join(failures)
 

@@ -1,5 +1,5 @@
-"""No function of fastinit.torch sets torch's, NumPy's or Python's global random state, not for a
-moment; only the drop-ins take a number from torch's generator, which is their contract.
+"""No function of fastinit.torch sets the global random state of torch, NumPy or Python, not even
+for a moment; only the drop-ins draw a number from torch's generator, as their contract says.
 """
 
 import threading
@@ -116,7 +116,7 @@ def test_the_tripwire_trips():
         torch.rand(1)
 
 
-def test_another_thread_has_the_numbers_that_it_would_have_had():
+def test_another_thread_draws_the_numbers_that_it_would_have_drawn():
     plain = Drawing().train()
     torch.manual_seed(9)
     expected = torch.rand(4000, 8)

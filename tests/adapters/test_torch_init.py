@@ -1,4 +1,4 @@
-"""fastinit.torch as a drop-in for torch.nn.init: what PyTorch's own test/nn/test_init.py checks,
+"""fastinit.torch as a drop-in for torch.nn.init: the checks of PyTorch's own test/nn/test_init.py,
 and more.
 """
 
@@ -29,7 +29,7 @@ def agrees(tensor, distribution):
 # --------------------------------------------------------------------------------- names, arguments
 
 
-def test_every_public_name_of_torch_nn_init_is_here_with_its_arguments_and_defaults():
+def test_every_public_name_of_torch_nn_init_exists_here_with_its_arguments_and_defaults():
     for name in torch.nn.init.__all__:
         theirs, ours = (inspect.signature(getattr(module, name)) for module in (torch.nn.init, fit))
         assert [(p.name, p.default, p.kind) for p in ours.parameters.values()] == [
@@ -38,7 +38,7 @@ def test_every_public_name_of_torch_nn_init_is_here_with_its_arguments_and_defau
     assert set(fit.init.__all__) == set(torch.nn.init.__all__)
 
 
-def test_the_private_fan_functions_that_others_import_are_here_too():
+def test_the_private_fan_functions_that_others_import_exist_here_too():
     assert fit.init._calculate_fan_in_and_fan_out(torch.empty(4, 3, 2)) == (6, 8)
     assert fit.init._calculate_correct_fan(torch.empty(4, 3), "fan_out") == 4
 
@@ -59,7 +59,7 @@ def test_deprecated_names_warn_as_torch_and_forward(name):
     assert torch.equal(deprecated, getattr(fit, name + "_")(torch.empty(shape), *arguments))
 
 
-def test_gains_are_torchs():
+def test_gains_equal_torchs():
     assert fit.calculate_gain("relu") == math.sqrt(2.0)
     assert fit.calculate_gain("leaky_relu", 0.2) == math.sqrt(2.0 / 1.04)
     for letters in (2, 5, 25):
@@ -129,7 +129,7 @@ def test_the_pattern_of_sparse_follows_the_generator():
 
 
 @pytest.mark.parametrize("function", ["constant_", "ones_", "zeros_", "eye_", "dirac_"])
-def test_what_draws_nothing_takes_no_number(function):
+def test_a_function_that_draws_nothing_takes_no_seed(function):
     state = torch.get_rng_state()
     tensor = torch.empty(4, 4, 3) if function == "dirac_" else torch.empty(4, 4)
     getattr(fit, function)(tensor, *([2.0] if function == "constant_" else []))

@@ -14,7 +14,7 @@ import fastinit.torch as fit
 from fastinit.torch._draw import seed_from
 
 
-def test_tensors_that_are_made_of_draws_are_drawn_here():
+def test_tensors_made_by_a_drawing_function_are_drawn_here():
     like = torch.zeros(3, 4, dtype=torch.float64)
     with fit.accelerate(seed=3) as block:
         drawn = [

@@ -105,7 +105,7 @@ def test_padding_rows_are_zero_and_parts_are_named_by_their_number():
     assert [line.stream for line in report.filled] == ["weight", "weight[1]"]
 
 
-def test_a_module_that_fills_its_parameters_part_by_part():
+def test_a_module_may_fill_its_parameters_part_by_part():
     class Gates(nn.Module):
         def __init__(self):
             super().__init__()
@@ -137,7 +137,7 @@ def test_a_module_that_fills_its_parameters_part_by_part():
     assert fit.verify_(model, seed=2)
 
 
-def test_arithmetic_after_a_fill_is_followed():
+def test_arithmetic_after_a_fill_is_reproduced():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
@@ -190,7 +190,7 @@ def test_arithmetic_after_a_fill_is_followed():
         (lambda w: None, "no reset_parameters"),
     ],
 )
-def test_what_cannot_be_followed_is_refused_by_name_and_nothing_changes(code, why):
+def test_code_that_cannot_be_reproduced_is_refused_by_name_and_nothing_changes(code, why):
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
@@ -234,7 +234,7 @@ def test_what_cannot_be_followed_is_refused_by_name_and_nothing_changes(code, wh
         (lambda w: nn.init.normal_(w.view(20, 60)).view(40, 30).abs_(), lambda u, z: z(0).abs()),
     ],
 )
-def test_what_no_initializer_stands_for_is_computed_from_draws_by_the_parameters_name(
+def test_values_that_no_initializer_gives_are_computed_from_draws_by_the_parameters_name(
     code, expected
 ):
     class Odd(nn.Module):
@@ -273,7 +273,7 @@ def test_what_no_initializer_stands_for_is_computed_from_draws_by_the_parameters
     assert half["b"].odd.dtype == torch.bfloat16 and fit.verify_(half, seed=5)
 
 
-def test_a_view_that_is_no_box_is_drawn_as_the_code_sees_it():
+def test_a_view_that_is_not_a_box_is_drawn_as_the_code_sees_it():
     class Patches(nn.Module):
         def __init__(self):
             super().__init__()
@@ -289,7 +289,7 @@ def test_a_view_that_is_no_box_is_drawn_as_the_code_sees_it():
     )
 
 
-def test_draws_that_are_torchs_alone_repeat_by_name_and_seed():
+def test_draws_that_only_torch_has_repeat_by_name_and_seed():
     generator = None
 
     class Mask(nn.Module):
@@ -337,7 +337,9 @@ def test_draws_that_are_torchs_alone_repeat_by_name_and_seed():
         ),
     ],
 )
-def test_draws_on_the_cpu_on_the_way_are_keyed_too_and_take_no_number_from_torch(code, expected):
+def test_intermediate_draws_on_the_cpu_are_keyed_too_and_do_not_use_torchs_generator(
+    code, expected
+):
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
@@ -353,7 +355,7 @@ def test_draws_on_the_cpu_on_the_way_are_keyed_too_and_take_no_number_from_torch
     assert torch.equal(model.odd, expected()) and torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_parameter_computed_from_another_follows_its_draw():
+def test_a_parameter_computed_from_another_uses_its_draw():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
@@ -378,7 +380,7 @@ def test_a_parameter_computed_from_another_follows_its_draw():
         fit.materialize_(model)
 
 
-def test_values_that_the_code_computes_without_drawing_are_kept_and_told():
+def test_values_that_the_code_computes_without_drawing_are_kept_and_reported():
     class Decay(nn.Module):
         def __init__(self):
             super().__init__()
@@ -537,7 +539,7 @@ def test_attributes_of_parameters_and_lstm_internals_survive():
     assert model.weight_hh_l0.grad is not None
 
 
-def test_the_meta_device_is_no_place_to_materialize_to():
+def test_materializing_to_the_meta_device_is_refused():
     model = on_meta(lambda: nn.Linear(3, 4))
     with pytest.raises(ValueError, match="device is 'meta', which holds no values"):
         fit.materialize_(model, device="meta")
@@ -557,7 +559,7 @@ def test_with_torchs_swap_the_parameter_objects_stay():
 @pytest.mark.parametrize(
     "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn]
 )
-def test_dtype_is_that_of_the_draw(dtype):
+def test_the_dtype_argument_is_the_dtype_of_the_draw(dtype):
     model = on_meta(lambda: nn.Linear(30, 40))
     report = fit.materialize_(model, dtype=dtype, seed=1)
     assert model.weight.dtype == dtype and report.bytes == 1240 * dtype.itemsize
@@ -583,7 +585,7 @@ def test_parameters_without_elements_need_no_rule():
     assert model["none"].shape == (0, 3) and not model["none"].is_meta and report.values == 2
 
 
-def test_without_a_seed_one_is_drawn_and_told():
+def test_without_a_seed_one_is_drawn_and_reported():
     one, two = (
         fit.materialize_(on_meta(lambda: nn.Linear(2, 2)), seed=None).seed for _ in range(2)
     )

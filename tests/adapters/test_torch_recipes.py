@@ -57,7 +57,7 @@ def test_a_recipe_by_patterns_and_types_first_match_first():
         functools.partial(fi.xavier_uniform, gain=1.0),
     ],
 )
-def test_the_ways_to_name_an_initializer_agree(setting):
+def test_all_ways_to_name_an_initializer_agree(setting):
     model = on_meta(sample)
     fit.materialize_(model, {"up.weight": setting}, seed=1)
     assert np.array_equal(
@@ -138,7 +138,7 @@ def unmetal():
     return model
 
 
-def test_a_failing_reset_is_told_with_the_names_of_its_parameters():
+def test_a_failing_reset_is_reported_with_the_names_of_its_parameters():
     with pytest.raises(
         ValueError,
         match=r"(?s)covers 2 of.*1\.weight: Unmetal.reset_parameters failed on meta.*1\.bias",
@@ -153,7 +153,7 @@ def test_a_recipe_that_covers_a_failing_reset_is_enough(recipe):
     assert model[1].weight.eq(1).all() and report.unknown == () and len(report.restored) == 3
 
 
-def test_a_parameter_that_the_code_replaces_is_followed_or_refused():
+def test_a_parameter_that_the_code_replaces_is_reproduced_or_refused():
     class Replacing(nn.Module):
         def __init__(self, make):
             super().__init__()
@@ -247,7 +247,7 @@ class Tutorial(nn.Module):
         nn.init.normal_(self.fc.weight, std=0.02)
 
 
-def test_init_weights_that_only_a_constructor_calls_is_told():
+def test_an_init_weights_that_only_a_constructor_calls_gives_a_warning():
     model = on_meta(Tutorial)
     with pytest.warns(
         UserWarning,
@@ -262,7 +262,7 @@ def test_init_weights_that_only_a_constructor_calls_is_told():
     assert drawn == {"fc.weight": "normal", "fc.bias": "uniform"}
 
 
-def test_a_construction_goes_on_past_arithmetic_among_tensors():
+def test_a_construction_records_arithmetic_between_tensors():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
@@ -292,7 +292,7 @@ def test_without_its_construction_the_defaults_cover_less():
         fit.materialize_(on_meta(Nano))
 
 
-def test_parameters_that_constructors_make_on_the_cpu_all_the_same_are_drawn_too():
+def test_parameters_that_constructors_make_on_the_cpu_anyway_are_drawn_too():
     class Old(nn.Module):
         def __init__(self):
             super().__init__()
@@ -317,7 +317,7 @@ def test_parameters_that_constructors_make_on_the_cpu_all_the_same_are_drawn_too
     assert fit.materialize_(other, made).skipped == ("bias", "table") and other.bias[3] == 3
 
 
-def test_a_construction_refuses_what_it_cannot_follow():
+def test_a_construction_refuses_what_it_cannot_reproduce():
     with fit.construction() as made:
         model = nn.Linear(2, 2)
         with torch.no_grad():
@@ -390,7 +390,7 @@ def test_examples_print_what_they_say_and_docstrings_are_short(documented):
     assert len(text.splitlines()) <= 60  # numpydoc's sections and one example
 
 
-def test_the_first_match_counts_and_a_key_that_can_never_be_used_is_refused():
+def test_the_first_match_counts_and_a_key_that_is_never_used_is_refused():
     with torch.device("meta"):
         model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     for recipe, key in (

@@ -245,7 +245,7 @@ def on_the_cpu():
         lambda: nn.init.normal_(torch.Tensor(3)).tolist(),
     ],
 )
-def test_code_that_reads_a_drawn_value_is_told(code):
+def test_code_that_reads_a_drawn_value_gets_a_clear_error(code):
     with fit.construction(), pytest.raises(RuntimeError, match="reads values that are drawn"):
         code()
 
@@ -270,7 +270,7 @@ def test_what_is_computed_from_real_memory_that_a_draw_was_written_to_has_the_dr
 # -------------------------------------------------------------------------- models that are real
 
 
-def test_a_model_without_meta_parameters_is_told_and_overwrite_fills_it():
+def test_a_model_without_meta_parameters_gives_a_warning_and_overwrite_fills_it():
     model = on_meta(lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8)))
     other = on_meta(lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8)))
     model.to_empty(device="cpu")
@@ -418,7 +418,7 @@ def test_a_prefix_draws_what_the_whole_models_call_draws():
         assert torch.equal(one, two)
 
 
-def test_streams_that_another_module_had_with_the_seed_are_told():
+def test_streams_that_another_module_had_with_the_seed_are_reported():
     one, two = on_meta(lambda: nn.Linear(4, 4)), on_meta(lambda: nn.Linear(4, 4))
     fit.materialize_(one, seed=987)
     report = fit.materialize_(two, seed=987)
@@ -491,7 +491,7 @@ class Drawn(nn.Module):
             self.host.copy_(torch.randn(30, device="cpu").exponential_())
 
 
-def test_other_threads_draw_what_they_would_have_drawn():
+def test_other_threads_draw_what_they_would_have_drawn_anyway():
     def numbers():
         torch.manual_seed(5)
         return [torch.rand(4).tolist() for _ in range(400)]
@@ -536,7 +536,7 @@ def test_other_threads_draw_what_they_would_have_drawn():
     ],
 )
 @pytest.mark.parametrize("way", ["constructor", "reset_parameters"])
-def test_code_that_spares_meta_tensors_is_recorded_as_for_real_ones(real, way):
+def test_code_that_skips_meta_tensors_is_recorded_as_for_real_ones(real, way):
     """As DETR's frozen norms and Mamba's step sizes do; what it makes elsewhere is filled too."""
 
     class Spared(nn.Module):

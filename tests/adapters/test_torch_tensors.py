@@ -97,7 +97,7 @@ def test_autograd_notices_that_a_saved_tensor_was_filled():
         product.backward()
 
 
-def test_inference_tensors_may_be_filled_in_inference_mode_alone():
+def test_inference_tensors_may_be_filled_only_in_inference_mode():
     with torch.inference_mode():
         tensor = fit.normal_(torch.zeros(4))
     assert tensor.any()
@@ -117,7 +117,7 @@ def test_negative_views_and_parts_of_complex_tensors_are_filled():
 
 
 @pytest.mark.parametrize("name", DRAWING)
-def test_meta_tensors_stay_as_they_are_and_take_no_number(name):
+def test_meta_tensors_are_left_unchanged_and_draw_no_seed(name):
     state = torch.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -170,8 +170,8 @@ def test_subclasses_answer_for_themselves():
 
 
 def both_raise(name, tensor, *arguments, **keywords):
-    """torch's error and ours: the same class and, where torch's code raises it in Python or C++,
-    the same text.
+    """torch's error and ours: of the same class and, if torch's code raises it in Python or C++,
+    with the same text.
     """
     errors = []
     for module in (torch.nn.init, fit):
@@ -220,12 +220,12 @@ def test_fans_need_two_dimensions(name, shape):
     ],
 )
 @pytest.mark.filterwarnings("ignore:mean is more than 2 std")
-def test_torchs_errors_are_ours(name, shape, arguments):
+def test_errors_equal_torchs(name, shape, arguments):
     theirs, ours = both_raise(name, torch.empty(shape), *arguments)
     assert str(ours) == str(theirs)
 
 
-def test_a_refused_call_takes_no_number_and_writes_nothing():
+def test_a_refused_call_draws_no_seed_and_writes_nothing():
     tensor, state = torch.zeros(3), torch.get_rng_state()
     for arguments in ((0.0, -1.0), (0.0, math.inf), (math.inf, 1.0), (0.0, 1e38)):
         with pytest.raises((RuntimeError, ValueError)):

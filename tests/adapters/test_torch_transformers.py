@@ -217,9 +217,9 @@ CONSTRUCTING = {
 
 
 @pytest.mark.parametrize("name", CONSTRUCTING)
-def test_a_construction_knows_what_constructors_do_beside_init_weights(name):
-    """ViT-MAE fills a view and asks its children whether they are done; XLNet makes parameters by
-    torch.Tensor(n), which no device reaches; CLIP's scale is a constant of its constructor.
+def test_a_construction_records_what_constructors_do_besides_init_weights(name):
+    """ViT-MAE fills a view and asks its children whether they are done; XLNet makes parameters with
+    torch.Tensor(n), which ignores the device; CLIP's scale is a constant of its constructor.
     """
     config = CONSTRUCTING[name]()
     torch.manual_seed(1)
@@ -296,7 +296,7 @@ def _tabled():
         return _Tabled(transformers.PretrainedConfig())
 
 
-def test_a_second_constructor_gives_buffers_and_what_is_written_through_data():
+def test_a_second_constructor_call_restores_buffers_and_writes_through_data():
     model = _tabled()
     with pytest.warns(UserWarning, match=r"scale, gain, table, ids get what _Tabled"):
         fit.materialize_(model, seed=1)
@@ -363,7 +363,7 @@ def test_parameters_that_were_loaded_are_never_drawn_over(real):
         assert torch.equal(model.get_parameter(name), values)
 
 
-def test_what_is_written_after_a_transformers_constructor_has_the_last_word():
+def test_a_write_after_a_transformers_constructor_wins():
     config = CONFIGS["LlamaForCausalLM"]()
     with fit.construction() as made:
         model = transformers.LlamaForCausalLM(config)
@@ -412,7 +412,7 @@ def small_bert_like(kind):
     )  # fmt: skip
 
 
-def test_of_tied_places_the_one_that_transformers_keeps_decides_and_not_the_first():
+def test_among_tied_places_the_one_that_transformers_keeps_decides():
     """CamemBERT's decoder comes before the embedding whose parameter it is given."""
     with torch.device("meta"):
         model = transformers.CamembertForMaskedLM(small_bert_like("Camembert"))
@@ -576,13 +576,13 @@ def test_the_skipping_block_skips_and_nothing_else_does():
     with fit.accelerate() as block, initialization.no_init_weights():
         torch.nn.Linear(3, 4)
     assert block.fills == 0
-    # A call of one's own inside, by a name bound before, is no business of no_init_weights.
+    # no_init_weights does not affect a call inside the block by a name that was bound before.
     with fit.accelerate() as block, initialization.no_init_weights():
         initialization.TORCH_INIT_FUNCTIONS["normal_"](torch.empty(3))
     assert block.fills == 1
 
 
-def test_the_guard_of_loaded_weights_is_respected():
+def test_weights_that_are_marked_as_loaded_are_respected():
     with fit.accelerate() as block:
         loaded = torch.zeros(5)
         loaded._is_hf_initialized = True
@@ -602,7 +602,7 @@ def test_half_precision_orthogonal_of_transformers_runs_here():
     )
 
 
-def test_the_fills_of_a_construction_are_counted_none_is_skipped():
+def test_every_fill_of_a_construction_is_counted():
     model = build("LlamaForCausalLM")
     with fit.accelerate() as block:
         build("LlamaForCausalLM")

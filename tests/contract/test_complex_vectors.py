@@ -1,5 +1,5 @@
-"""Complex draws against vectors/complex.txt, which an independent scalar writing of section 12 of
-the stream page made: bits, never a tolerance.
+"""Complex draws against vectors/complex.txt, which an independent scalar implementation of section
+12 of the stream page wrote: equal bits, never a tolerance.
 
 fastinit.jax and fastinit.keras fill with fastinit._complex, which needs no framework.
 """

@@ -1,7 +1,7 @@
-"""The answers of vectors/stream-v1-cases.json, on which two independent writings of the contract
-agreed.
+"""The answers in vectors/stream-v1-cases.json, on which two independent implementations of the
+contract agreed.
 
-Here: words, uniforms, constants, scales, seeds, names and shapes; ELSEWHERE says which test holds
+Here: words, uniforms, constants, scales, seeds, names and shapes; ELSEWHERE says which tests check
 the others.
 """
 
@@ -21,7 +21,7 @@ from fastinit._core.dtypes import WORDS, resolve
 from fastinit._core.jobs import Job
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "stream-v1-cases.json").read_text())
-# Families whose answers other tests hold, with their counts.
+# Families whose answers other tests check, with their counts.
 ELSEWHERE = {
     "sparse": 18,
     "orthogonal": 72,
@@ -121,7 +121,7 @@ FAMILIES = {
 }
 
 
-def test_every_family_of_cases_is_held_by_a_test():
+def test_every_family_of_cases_has_a_test():
     counts = collections.Counter(case.split("/")[0] for case in CASES)
     assert set(counts) == set(FAMILIES) | set(ELSEWHERE)
     assert {family: counts[family] for family in ELSEWHERE} == ELSEWHERE
@@ -129,7 +129,7 @@ def test_every_family_of_cases_is_held_by_a_test():
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.split("/")[0] in FAMILIES])
-def test_answer_is_that_of_the_two_writings(case):
+def test_the_answer_is_that_of_the_two_implementations(case):
     family, *arguments = case.split("/")
     if family in ("seed", "name"):
         arguments = ["/".join(arguments)]

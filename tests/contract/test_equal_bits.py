@@ -1,7 +1,8 @@
-"""Equal bits: every way of computing a value against the reference engine's whole tensor.  Never a
-tolerance.
+"""Equal bits: every way to compute a value is compared with the reference engine's whole tensor,
+never with a tolerance.
 
-Engine jobs directly, below the façade: draw, dtype, engine, ISA, threads, split and region.
+The jobs go to the engine directly, below the façade: draw, dtype, engine, ISA, threads, split and
+region.
 """
 
 import itertools

@@ -1,9 +1,9 @@
-"""Golden hashes: the bits of every initializer in every floating dtype, and a gate that no
-initializer is without them.
+"""Golden hashes: the bits of every initializer in every floating dtype, and a check that every
+initializer has some.
 
-`python tests/contract/test_golden_hashes.py` writes the file, only when an initializer is added:
-lines already in it are promises.  The words and operations behind the bits are tested elsewhere,
-against independent implementations.
+`python tests/contract/test_golden_hashes.py` adds lines to the file; run it only when an
+initializer is added, because lines that are in it are promises.  The words and operations behind
+the bits are tested elsewhere, against independent implementations.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from fastinit._core.dtypes import FLOATING
 GOLDEN = Path(__file__).parents[1] / "vectors" / "golden_hashes.txt"
 SEED, NAME = 20260822, "golden.weight"
 
-# At least one case for every initializer of the catalogue: its shape and its arguments.
+# At least one case for every initializer of the table: its shape and its arguments.
 CASES = [
     ("zeros", (3, 5), {}),
     ("ones", (3, 5), {}),
@@ -86,8 +86,8 @@ def case(name, shape, arguments, dtype):
 
 
 def digest(name, shape, arguments, dtype):
-    """Hash of the little-endian bytes in C order, or the error's name where a dtype cannot hold the
-    draw.
+    """Hash of the little-endian bytes in C order, or the name of the error if the dtype cannot hold
+    the draw.
     """
     try:
         w = _table.INITIALIZERS[name](shape, seed=SEED, name=NAME, dtype=dtype, **arguments)

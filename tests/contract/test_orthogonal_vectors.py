@@ -1,5 +1,5 @@
-"""The orthogonal family against vectors/orthogonal.txt, which an independent scalar writing in
-plain Python made.
+"""The orthogonal family against vectors/orthogonal.txt, which an independent scalar implementation
+in plain Python wrote.
 """
 
 import hashlib

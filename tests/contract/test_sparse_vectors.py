@@ -1,5 +1,5 @@
-"""Sparse against the lines of an independent scalar writing: the compiled form and the NumPy form,
-every bit.
+"""sparse, in the compiled and the NumPy form, has every bit of the vectors of an independent scalar
+implementation.
 """
 
 import importlib.util

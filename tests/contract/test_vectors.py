@@ -1,8 +1,8 @@
-"""Both engines against the vectors of tests/vectors, which an independent scalar writing of
+"""Both engines against the vectors of tests/vectors, which an independent scalar implementation of
 stream-v1.md computed.
 
-Bits, never a tolerance. A line is "head : bits …" (see tests/vectors/cases_v1.py); the engine gets
-the head and fills a poisoned buffer.
+Equal bits, never a tolerance.  A line is "head : bits …" (see tests/vectors/cases_v1.py); the
+engine gets the head and fills a poisoned buffer.
 """
 
 import sys
@@ -102,8 +102,8 @@ def test_the_reference_engine_truncates_each_chosen_word_as_the_vectors_say(dtyp
 
 @pytest.fixture
 def by_native():
-    """by_native(isa) chooses the ISA and gives a function that runs jobs; the best ISA is put back
-    afterwards.
+    """by_native(isa) selects the ISA and returns a function that runs jobs; afterwards the best ISA
+    is selected again.
     """
     from fastinit import _native
 

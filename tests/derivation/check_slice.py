@@ -1,10 +1,10 @@
-"""Repeats 1/4096 of the exhaustive sweeps, the slice that this commit's hash chooses, and compares
+"""Repeats 1/4096 of the exhaustive sweeps, a slice chosen by this commit's hash, and compares it
 with their recorded results.
 
     python -P tests/derivation/check_slice.py [K]
 
-Run by .ci/run.  The whole sweeps: sweep_normal.py and sweep_truncated.py, minutes each; their
-results: the JSON beside them.
+.ci/run runs it.  The whole sweeps, of minutes each, are sweep_normal.py and sweep_truncated.py;
+their results are in the JSON files beside them.
 """
 
 import pathlib

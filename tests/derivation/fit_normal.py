@@ -4,12 +4,12 @@ floats.
     python tests/derivation/fit_normal.py [float64] [radius] [angle]
     (all three: a minute or two, one core)
 
-Minimax by Remez exchange in mpmath on a fixed grid, so that the same digits come out everywhere.
-float64: rounded as they are.  float32: rounded, then a seeded search among neighbouring floats for
-the smallest measured error.  The float32 constants in use (IN_USE) are the best of many such
-searches by the sweep over all 2^32 words; a run of this file ends close to them, not at them, and
-prints both.  Needs mpmath and NumPy.  The constants are in src/kernel/constants.h and
-fastinit/reference/normal.py; sweep_normal.c measures them.
+The fits are minimax, by Remez exchange in mpmath on a fixed grid, so that every machine gets the
+same digits.  For float64 they are rounded.  For float32 they are rounded, and then a seeded search
+among neighbouring floats looks for the smallest measured error.  The float32 constants in use
+(IN_USE) are the best of many such searches, judged by the sweep over all 2^32 words; a run of this
+file ends close to them, not at them, and prints both.  It needs mpmath and NumPy.  The constants
+are in src/kernel/constants.h and fastinit/reference/normal.py; sweep_normal.c measures them.
 """
 
 import random
@@ -80,8 +80,8 @@ def nodes(low, high, grid):
 
 
 def minimax(target, degrees, end, weight):
-    """The c_j of sum c_j x^j, j in degrees, on [0, end] that minimise max |weight * (sum -
-    target)|; that maximum.
+    """The c_j of sum c_j x^j, j in degrees, that minimize max |weight * (sum - target)| on
+    [0, end]; and that maximum.
     """
     xs = nodes(mp.mpf(0), end, 2000)
     xs[0] = TINY
@@ -91,7 +91,7 @@ def minimax(target, degrees, end, weight):
 
 
 def minimax_newton(residual, start, low, high):
-    """The same for a model that is not linear in its parameters, by linear minimax steps (Newton).
+    """The same for a model that is nonlinear in its parameters, by linear minimax steps (Newton).
 
     residual(parameters, x) is the weighted error.
     """
@@ -170,10 +170,10 @@ def fit_float64():
 
 
 def search(part, names, measure, hardest, starts, rounds=6, steps=2000):
-    """The neighbours (in their first six constants) of one of `starts` with the smallest measured
+    """The neighbour (in the first six constants) of one of `starts` with the smallest measured
     error.
 
-    After every round the words that are hardest for the new ones join the sample; the best over the
+    After every round the words with the largest errors join the sample; the best candidate over the
     last sample wins.
     """
     rng, pool = random.Random(1), list(starts)
@@ -242,8 +242,8 @@ def exact_radius(a):
 
 
 def fit_radius():
-    """-2 ln(1 + g / 2) / g as (g + W) (Q1 + N / ((g + D1) g + D0)) + Q0 on [-1, 0]: six parameters,
-    few operations.
+    """-2 ln(1 + g / 2) / g on [-1, 0] as (g + W) (Q1 + N / ((g + D1) g + D0)) + Q0: six parameters
+    and few operations.
     """
     target = lambda g: -2 * mp.log1p(g / 2) / g  # noqa: E731
     model = lambda p, g: (g + p[4]) * (p[3] + p[2] / ((g + p[0]) * g + p[1])) + p[5]  # noqa: E731
@@ -300,12 +300,12 @@ def angle_error(k, b, exact):
 
 
 def fit_angle():
-    """cos = 1 + z (C1 + g), sin = y (S3 z + S2) (g + S1) with g = z (C2 - z), z = scale * theta^2:
-    g is shared.
+    """cos = 1 + z (C1 + g), sin = y (S3 z + S2) (g + S1), which share g = z (C2 - z), with
+    z = scale * theta^2.
 
-    The sine has only three parameters of its own for a cubic in z.  The fourth is the cosine's top
-    coefficient: moved a little from its own optimum, it costs the cosine some accuracy and gives
-    the sine more.
+    The sine is a cubic in z with only three parameters of its own.  The fourth is the cosine's top
+    coefficient: moved a little away from the cosine's optimum, it costs the cosine some accuracy
+    and gains the sine more.
     """
     unit, turn = mp.mpf(2) ** 24, 2 * mp.pi / mp.mpf(2) ** 34
     optimum = minimax(cosine_rest, range(3), EIGHTH, cosine_weight)[0][2]

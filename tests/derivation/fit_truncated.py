@@ -2,10 +2,10 @@
 
     python tests/derivation/fit_truncated.py [central wide log near float32 float64 ...]
 
-Minimax by Remez' exchange in mpmath on a fixed grid, so that it prints the same digits everywhere;
-a coefficient is rounded to the working type, then the others are fitted again around it.  What
-each polynomial is for: fastinit/reference/truncated.py.  sweep_truncated.c measures the result.
-Not part of the package; needs only mpmath.
+The fits are minimax, by Remez' exchange in mpmath on a fixed grid, so that every machine prints the
+same digits.  Each coefficient is rounded to the working type in turn, and the others are fitted
+again around it.  What each polynomial is for: fastinit/reference/truncated.py.  sweep_truncated.c
+measures the result.  This is not part of the package and needs only mpmath.
 """
 
 import sys
@@ -33,7 +33,7 @@ def nodes(low, high, count=GRID):
 
 
 def remez(columns, target, weight):
-    """Coefficients c that minimise max |weight (sum c_j columns_j - target)| over the grid, and
+    """The coefficients c that minimize max |weight (sum c_j columns_j - target)| over the grid, and
     that maximum.
     """
     terms, count = len(columns), len(target)

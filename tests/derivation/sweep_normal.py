@@ -1,13 +1,14 @@
-"""Builds sweep_normal.c and sweeps the normal draw's radius and angle; sweep_normal.json keeps
-errors and digests.
+"""Builds sweep_normal.c and sweeps the radius and angle of the normal draw; sweep_normal.json holds
+the errors and digests.
 
     python tests/derivation/sweep_normal.py
         float32: all 2^32 words; float64: 2^24 and the edge words
     python tests/derivation/sweep_normal.py --slice 17
         slice 17 of 4096, against the JSON and the reference engine
 
-Errors are in ulp of the exact value.  A digest is the sum of a hash of (word, result bits) over a
-slice, 8 hexadecimal digits a slice.  Two minutes on two cores for the whole, a second for a slice.
+Errors are in ulp of the exact value.  A slice's digest, of 8 hexadecimal digits, is the sum of a
+hash of (word, result bits) over the slice.  The whole takes two minutes on two cores, a slice a
+second.
 """
 
 import argparse
@@ -103,8 +104,8 @@ def digest_of(*hashes):
 
 
 def shipped(what, k):
-    """The digest of a slice by fastinit.reference (float64: of no slice 0, whose edge words only
-    the C program has).
+    """The digest of a slice by fastinit.reference (in float64 not for slice 0, whose edge words
+    only the C program has).
     """
     from fastinit.reference import normal
 

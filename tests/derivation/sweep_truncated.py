@@ -1,13 +1,13 @@
-"""Builds sweep_truncated.c and sweeps the truncated normal: accuracy, order, digests;
-sweep_truncated.json keeps them.
+"""Builds sweep_truncated.c and sweeps the truncated normal; sweep_truncated.json holds its
+accuracy, order and digests.
 
     python tests/derivation/sweep_truncated.py
         every word at 2 sigma; seams and a sample elsewhere
     python tests/derivation/sweep_truncated.py --slice 17
         2^20 words (slice 17 of 4096) against the JSON, for .ci/run
 
-Errors are in units of the last place of z, outward meaning away from zero.  Minutes for the whole,
-a second a slice.
+Errors are in ulp of z, where outward means away from zero.  The whole takes minutes, a slice a
+second.
 """
 
 import argparse

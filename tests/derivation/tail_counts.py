@@ -1,12 +1,12 @@
-"""Tail counts of the normal at >= 10^9 values a dtype, against the exact probabilities; result in
-tail_counts.json.
+"""Tail counts of at least 10^9 normals of each dtype, against the exact probabilities; the result
+is in tail_counts.json.
 
     python -P tests/derivation/tail_counts.py
         about a minute; exits 1 where a count is more than 5 sigma off
 
-Counts of |y| > t after the one rounding to the dtype: in bfloat16 and float16 the limit is half a
-step beyond t.  KS and moments would not see a lost tail: a radius of 24 bits loses 21 % of |z| >
-5.5 and everything beyond 5.77.
+It counts |y| > t after the one rounding to the dtype; in bfloat16 and float16 the limit is half a
+step beyond t.  KS and moments would not notice a lost tail: a radius of 24 bits loses 21 % of
+|z| > 5.5 and everything beyond 5.77.
 """
 
 import json
@@ -26,8 +26,8 @@ SEED, STREAM = 2026, 1
 
 
 def probability(limit: float, dtype: dtypes.DType) -> float:
-    """P(|y| > limit) of a standard normal rounded to nearest even: beyond the middle of limit and
-    the next value.
+    """P(|y| > limit) for a standard normal rounded to nearest even: the probability beyond the
+    middle between limit and the next value.
     """
     bits = dtypes.encode(limit, dtype)
     middle = (dtypes.decode(bits, dtype) + dtypes.decode(bits + 1, dtype)) / 2

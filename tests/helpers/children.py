@@ -1,7 +1,7 @@
-"""Python code in a fresh interpreter, against the package that is tested here, and how much memory
-it took.
+"""Run Python code in a fresh interpreter with the package that is tested here, and measure its
+memory.
 
-The adapters' tests have their own children (adapters/): those need a framework's environment.
+The adapters' tests have their own children (adapters/), which need a framework's environment.
 """
 
 import os
@@ -11,14 +11,14 @@ import textwrap
 
 import fastinit as fi
 
-# For commands of other forms: a fresh interpreter with the package that this one has. -P keeps the
-# folder of the call out of its path.
+# For other commands: a fresh interpreter with the same package.  -P keeps the current folder out of
+# its path.
 PYTHON = [sys.executable, "-P"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(fi.__file__))}
 
-# ru_maxrss of a new process is not its own: it starts at the peak of the process that forked it, so
-# a limit on it fails under a large pytest, and a difference of two readings may hide all growth.
-# VmHWM is of the memory map that exec makes anew.
+# The ru_maxrss of a new process starts at the peak of the process that forked it.  So a limit on it
+# fails under a large pytest, and a difference of two readings may hide all growth.  VmHWM belongs
+# to the memory map, which exec makes anew.
 PEAK = """
 def peak():
     with open("/proc/self/status") as status:
@@ -27,8 +27,8 @@ def peak():
 
 
 def python(code: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    """Run code in a fresh interpreter, never importing the source tree (-P), without the
-    FASTINIT_… variables of this one.
+    """Run code in a fresh interpreter, which never imports the source tree (-P) and does not have
+    the FASTINIT_… variables of this one.
     """
     env = {k: v for k, v in os.environ.items() if not k.startswith("FASTINIT_")} | environment
     run = subprocess.run(
@@ -43,8 +43,8 @@ def python(code: str, check: bool = True, **environment: str) -> subprocess.Comp
 
 
 def growth(code: str, setup: str = "", **environment: str) -> tuple[float, str]:
-    """The MiB by which code raises the peak memory of a fresh interpreter, after setup, and what it
-    printed. Linux only.
+    """The MiB by which code raises the peak memory of a fresh interpreter after setup, and what it
+    printed (Linux only).
     """
     code = "\n".join(
         [

@@ -1,9 +1,9 @@
 """A GPU in the host's memory: the kernels of cuda.cu compiled by the host's C compiler, and the
 driver calls that device.py makes.
 
-Threads run one after another, memory is the host's, streams keep no order of their own. Everything
-above the driver, from a destination to the arguments of a launch, and everything below it, from
-those arguments to the bits, is the code that a real GPU runs.
+Threads run one after another, memory is the host's, and streams have no order of their own.
+Everything above the driver, from a destination to the arguments of a launch, and everything below
+it, from these arguments to the bits, is the code that runs for a real GPU.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The global random state of NumPy, Python and torch: a block in which it may not be set, and after
-which it is what it was.
+"""The global random state of NumPy, Python and torch: a block in which it must not be set, and
+after which it must be unchanged.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
-"""What the tests of the orthogonal family share: both forms on demand, and the replaced draws of
-the known answers.
+"""What the tests of the orthogonal family share: a choice of the form, and the fixed draws of the
+known answers.
 """
 
 import importlib

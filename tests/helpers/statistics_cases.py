@@ -1,10 +1,9 @@
 """What the statistics tests share: samples of the engine, exact probabilities, and the checks that
-tell a defect.
+find a defect.
 
-A check takes values (or words, or counts) and fails an assertion with its own word in the message;
-the tests run it on the library and on mutants, which must fail it.  Seeds are fixed, so a failure
-is never chance; |z| < 5 is p = 6e-7. Nothing here compares bits: test_vectors.py and
-test_equal_bits.py do.
+A check takes values (or words, or counts) and fails with a message that names the check.  The tests
+run it on the library and on mutants, which must fail it.  Seeds are fixed, so a failure is never
+chance; |z| < 5 is p = 6e-7.  Nothing here compares bits: test_vectors.py and test_equal_bits.py do.
 """
 
 import math
@@ -118,8 +117,8 @@ def truncated_cdf(low: float, high: float):
 
 
 def cells(dtype: DType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Codes of the finite values in ascending order (zero once), the values, and the ends of what
-    rounds to each.
+    """Codes of the finite values in ascending order (zero once), the values, and the ends of the
+    interval that rounds to each.
     """
     codes = np.arange(1 << 8 * dtype.itemsize).astype(dtype.unsigned)
     with np.errstate(invalid="ignore"):
@@ -135,8 +134,8 @@ def cells(dtype: DType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Histogram:
-    """How many values round to each finite value of a narrow dtype; wider values are sorted into
-    bfloat16's cells.
+    """The number of values that round to each finite value of a narrow dtype; wider values are
+    counted in bfloat16's cells.
     """
 
     def __init__(self, dtype: DType):
@@ -199,11 +198,11 @@ def check_tails(histogram: Histogram) -> None:
 
 
 def check_chi_square(histogram: Histogram, cdf) -> None:
-    """All values of the dtype against exact probabilities, in cells joined to 64 expected, then in
-    128 equal ones.
+    """All values of the dtype against exact probabilities: first in cells that are joined until 64
+    values are expected in each, then in 128 equal cells.
 
-    The fine cells see spikes and gaps, the coarse ones what is wrong by a little everywhere.  Too
-    good fails too.
+    The fine cells show spikes and gaps, the coarse cells a small error everywhere.  A fit that is
+    too good fails too.
     """
     counts, expected = histogram.counts, np.diff(cdf(histogram.ends)) * histogram.by_code.sum()
     assert not counts[expected == 0].any(), "chi-square: values where the probability is 0"
@@ -212,7 +211,7 @@ def check_chi_square(histogram: Histogram, cdf) -> None:
         group = np.unique(
             ((np.cumsum(expected) - expected) / least).astype(np.int64), return_inverse=True
         )[1]
-        # Too small alone.
+        # It may also be too small.
         group[group == group[-1]] -= int(expected[group == group[-1]].sum() < least / 2)
         found, wanted = np.bincount(group, counts), np.bincount(group, expected)
         freedom = len(found) - 1

@@ -1,4 +1,4 @@
-"""The vectors of tests/vectors as jobs: what every engine is asked, and what it must answer.
+"""The vectors of tests/vectors as jobs for an engine, with the bits that it must give.
 
 A line is "head : bits …" (see tests/vectors/cases_v1.py); the engine gets the head and fills a
 poisoned buffer.
@@ -77,7 +77,7 @@ def compare_draws(table: str, dtype: str, run) -> None:
 def stored_by_normal(dtype: str) -> tuple[list[Job], np.ndarray]:
     """Jobs that store chosen float32 values: normals of std 0.
 
-    (-0.0 cannot come so: its sum with +0.0 is +0.0.)
+    (-0.0 cannot be stored this way, as its sum with +0.0 is +0.0.)
     """
     words, answers = [], []
     for head, line in heads_and_answers("stores", "store", dtype):

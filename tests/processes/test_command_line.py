@@ -114,7 +114,7 @@ def test_the_version_and_the_help_load_no_command_s_library(arguments):
 
 @pytest.mark.skipif(os.name != "posix", reason="a POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_closed_standard_files_change_nothing(tmp_path, spec, closed):
+def test_closed_standard_streams_change_nothing(tmp_path, spec, closed):
     path = tmp_path / "x.safetensors"
     line = f'"$@" {closed}'
     command = ["sh", "-c", line, "sh", *PYTHON, "-m", "fastinit", "materialize", spec, "-o", path]
@@ -132,7 +132,7 @@ def test_closed_standard_files_change_nothing(tmp_path, spec, closed):
 @pytest.mark.parametrize(
     "arguments", [["presets"], ["info"], ["explain", "zeros", "3"], ["presets", "gpt2"], []]
 )
-def test_an_output_that_is_full_is_one_clear_error(arguments):
+def test_a_full_output_device_is_one_clear_error(arguments):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [*PYTHON, "-m", "fastinit", *arguments],

@@ -107,9 +107,9 @@ STORMS += [("reference", fill) for fill in STORMED]
 
 
 @pytest.mark.parametrize(("drawn_by", "fill"), STORMS)
-def test_a_storm_of_interrupts_never_hangs_a_fill_nor_leaves_a_worker_writing(drawn_by, fill):
-    """The join of the workers is interrupted at any moment: one KeyboardInterrupt, no other error,
-    and the memory is the caller's again.
+def test_a_storm_of_interrupts_neither_hangs_a_fill_nor_leaves_a_worker_writing(drawn_by, fill):
+    """Interrupts arrive at any moment of the workers' join: the fill raises one KeyboardInterrupt
+    and no other error, and nothing writes to the caller's memory afterwards.
     """
     code = textwrap.dedent(STORM).replace("FILL", STORMED[fill])
     command = [sys.executable, "-P", "-X", "faulthandler", "-c", code, "2"]

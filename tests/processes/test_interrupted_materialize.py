@@ -13,7 +13,7 @@ from specs import LARGE, contents
 
 from fastinit import checkpoint
 
-# A writer of the whole program that can be stopped at a known place: after the tenth span.
+# The whole program, slowed down so that it can be stopped at a known place: after the tenth span.
 SLOW = """
 import os, sys, time
 from fastinit._core.new_file import NewFile

@@ -1,4 +1,4 @@
-"""The page for contributors says what is so: its picture is the code's, the paths that it names
+"""The page for contributors is true: its picture is drawn from the code, the paths that it names
 exist, and prose on every page is wrapped.
 """
 

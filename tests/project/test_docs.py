@@ -1,5 +1,5 @@
-"""The pages of the site run: every Python block, in the order of its page, prints what stands below
-it, and every `fastinit` command of a console block ends with the status that the page says.
+"""The pages of the site run: every Python block, in the order of its page, prints what is shown
+below it, and every `fastinit` command in a console block ends with the status that the page says.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "_" not in page.parent.name]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
-# A page as a child process runs it: each piece is Python, or a command line of fastinit.
+# Runs a page in a child process: each piece is Python code or a command line of fastinit.
 RUNNER = """
 import contextlib, io, json, pathlib, sys
 from fastinit.cli import main
@@ -65,7 +65,7 @@ def test_the_guide_has_pages_that_run():
 
 @pytest.mark.frameworks
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
-def test_what_a_page_shows_runs_and_prints_it(page, tmp_path):
+def test_the_code_on_a_page_runs_and_prints_what_the_page_shows(page, tmp_path):
     script = json.dumps(pieces(page))
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "COLUMNS": "80"}
     run = subprocess.run(

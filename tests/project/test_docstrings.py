@@ -1,6 +1,6 @@
-"""Every public docstring has numpydoc's form, says the formula first and shares its common lines.
+"""Every public docstring has numpydoc's form, begins with the formula, and shares its common lines.
 
-Its example prints what it says, for the bits are promised.
+Its examples print what they say, because the bits are promised.
 """
 
 import doctest
@@ -15,7 +15,7 @@ from fastinit import _table
 
 PUBLIC = sorted({getattr(fi, name).__name__ for name in fi.__all__ if callable(getattr(fi, name))})
 
-# The entries that initializers share, each the same everywhere.
+# The entries that initializers share, with the same text everywhere.
 SHARED = """
 shape : int or sequence of int, optional
     Sizes of the whole tensor; may be omitted where `out` has them.
@@ -40,7 +40,7 @@ region : slice, int or tuple of these, optional
 threads : int, optional
     The most threads to use; their number does not change the bits.
 """
-# Where an initializer means something else by a shared name.
+# Where a shared name means something else.
 OWN = {
     ("pretrained", "shape"),  # the file has one
     ("pretrained", "dtype"),
@@ -64,7 +64,7 @@ OFF = {
     "SS02": "a formula may begin with a small letter or a name",
     "ES01": "no extended summary where the formula says all",
     "EX01": "examples are counted and run by a test of this file",
-    "SA01": "what has no equal and no sibling has no See Also",
+    "SA01": "a function without equal or sibling has no See Also",
     "RT02": "numpydoc wants the bare type; a result of two kinds is described",
 }
 
@@ -127,7 +127,7 @@ def test_numpydoc_finds_nothing_wrong(name):
 
 
 def rendering(function):
-    """What docutils says of the docstring as numpydoc hands it to Sphinx."""
+    """The warnings of docutils about the docstring, as numpydoc hands it to Sphinx."""
     import docutils.core
     from docutils.parsers.rst import Directive, directives, roles
     from numpydoc.docscrape_sphinx import SphinxFunctionDoc

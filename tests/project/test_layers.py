@@ -1,5 +1,5 @@
-"""An arrow only downward: every file's imports compared with the table of layers; what `import
-fastinit` may load.
+"""Imports point only downward: those of every file are compared with the table of layers.  And what
+`import fastinit` may load.
 """
 
 import ast
@@ -14,9 +14,9 @@ import fastinit
 
 ROOT = Path(fastinit.__file__).parent
 
-# The table of the architecture, from the bottom up.  A room is a file at the top, a file of _core
-# or a package.  A file may import files of its own room and of rooms in lower layers; frameworks
-# and other packages as PACKAGES has it.
+# The table of the architecture, from the bottom up.  A room is a file at the top, a file of _core,
+# or a package.  A file may import files of its own room and of rooms in lower layers, and the
+# frameworks and other packages that PACKAGES lists for its room.
 LAYERS = [
     ["typing"],
     ["_core"],  # its __init__.py, which imports nothing
@@ -58,7 +58,7 @@ LAYER_OF = {room: layer for layer, rooms in enumerate(LAYERS) for room in rooms}
 UPWARD: set[tuple[str, str]] = set()
 # Pairs of modules of one room that import each other, the second inside a function.
 CIRCLES: set[tuple[str, str]] = set()
-# Who may import what beside NumPy and the standard library.
+# The packages that each room may import, besides NumPy and the standard library.
 PACKAGES = {
     "typing": {"typing_extensions"},  # for type checkers only
     "_jit": {"numba", "llvmlite"},
@@ -247,8 +247,8 @@ def test_importing_and_filling_load_no_framework_and_nothing_slow(use):
 
 
 def test_importing_takes_less_than_40_ms_over_numpy(tmp_path):
-    """With bytecode cached, as an installed package has it. Of the processor's time, the best of a
-    few: the machine may be busy.
+    """With cached bytecode, as in an installed package.  Processor time, the best of a few, because
+    the machine may be busy.
     """
     code = (
         "import numpy, time; t = time.process_time(); import fastinit; "

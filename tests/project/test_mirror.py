@@ -10,7 +10,7 @@ UNITS = TESTS / "unit"
 
 ADAPTERS = ("torch", "jax", "keras")  # tests/adapters/test_torch_….py: no folder may be named torch
 
-# Modules, and packages whose files have one subject, whose tests are in a file or folder of another
+# Modules, and packages that are tested as a whole, whose tests are in a file or folder of another
 # name.
 ELSEWHERE = {
     "__main__": "processes/test_command_line.py",

@@ -1,5 +1,5 @@
-"""What is shipped: the sdist, the wheel built from it, and the one extension, whose wide
-instructions stay in the kernels.
+"""What is shipped: the sdist, the wheel built from it, and the one extension, which has wide
+instructions only in its kernels.
 """
 
 import importlib.metadata
@@ -96,8 +96,8 @@ def test_only_kernels_hold_wide_instructions_and_only_libc_is_linked():
             function = match[1]
         elif re.search(r"%[yz]mm", line):
             wide.add(function)
-    # make_schedule and make_truncated_* are the kernels' own set-up, compiled inside the same
-    # target regions; scan_* measure what is there
+    # make_schedule and make_truncated_* prepare the kernels and are compiled inside the same target
+    # regions; scan_* measures values that exist.
     kernels = r"(tiles_|scan_|make_schedule|make_truncated_)"
     stray = {name for name in wide if not re.match(kernels, name)}
     assert not stray

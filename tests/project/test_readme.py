@@ -1,5 +1,5 @@
-"""The README says what is so: its example prints what stands below it, its chart, ratios and
-matrix are what the programs write, its links lead somewhere, its length is kept.
+"""The README is true: its example prints what is shown below it; its chart, ratios and matrix are
+what the programs write; its links lead to files; and its length is limited.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def test_the_first_example_prints_the_numbers_beside_it():
     assert out.getvalue() == printed
 
 
-def test_it_has_at_most_120_lines():
+def test_the_readme_has_at_most_120_lines():
     assert len(TEXT.splitlines()) <= 120
 
 

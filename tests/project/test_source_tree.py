@@ -1,5 +1,5 @@
-"""Python started in a clone imports the clone's package, which has no compiled engine: it says so,
-for the installed package would draw 100 times faster.
+"""Python that is started in a clone imports the clone's package, which has no compiled engine.  It
+says so, because the installed package would be 100 times faster.
 """
 
 import shutil
@@ -31,7 +31,7 @@ def test_importing_a_source_tree_that_is_not_compiled_warns(clone):
         assert part in run.stderr
 
 
-def test_the_reference_engine_that_was_asked_for_does_not_warn(clone):
+def test_a_reference_engine_that_was_requested_does_not_warn(clone):
     run = python(CODE, PYTHONPATH=str(clone), FASTINIT_ENGINE="reference")
     assert (run.stdout, run.stderr) == ("reference\n", "")
 

@@ -1,8 +1,8 @@
-"""Independence: of neighbours, pairs, blocks, tiles, seeds that differ in one bit, names, planes;
+"""Neighbours, pairs, blocks, tiles, names, planes and seeds that differ in one bit are independent;
 and prefixes are equal.
 
-Every check is also run on mutants, planted defects that it must report: words or values rearranged,
-or a (seed, stream, index) of which some bits are forgotten.
+Every check is also run on mutants, which have planted defects that it must report: words or values
+are rearranged, or some bits of (seed, stream, index) are ignored.
 """
 
 import math
@@ -33,8 +33,8 @@ def check_lags(z: np.ndarray) -> None:
 
 
 def check_radii(z: np.ndarray) -> None:
-    """The squared radii of the two pairs of a lane, of neighbouring lanes and of tiles; uniform,
-    and the angles too.
+    """The squared radii of the two pairs of a lane, of neighbouring lanes, and of tiles are
+    uncorrelated; radii and angles are uniform.
     """
     z = z.reshape(-1, 4, 16).astype(np.float64)
     square = np.square(z[:, 0::2]) + np.square(z[:, 1::2])
@@ -131,8 +131,8 @@ def test_every_bit_of_the_words_is_fair():
 
 
 def neighbours(source) -> np.ndarray:
-    """Words of one seed and stream and of all that differ from it in one bit, of other planes and
-    of far indices.
+    """Words of one seed and stream, of all seeds and streams that differ from these in one bit, of
+    other planes, and of far indices.
     """
     seed, stream, count = cases.SEED, cases.STREAM, 1 << 13
     parts = [
@@ -179,7 +179,7 @@ FORGOTTEN = {
 }
 
 
-def test_no_four_words_come_twice_in_neighbouring_seeds_streams_planes_and_indices():
+def test_no_four_words_occur_twice_in_neighbouring_seeds_streams_planes_and_indices():
     cases.check_no_duplicates(neighbours(library))
 
 
@@ -189,7 +189,7 @@ def test_forgotten_bits_of_seed_stream_plane_or_index_are_seen(forgotten):
         cases.check_no_duplicates(neighbours(FORGOTTEN[forgotten]))
 
 
-def test_no_four_float32_normals_come_twice():
+def test_no_four_float32_normals_occur_twice():
     z = normals()
     cases.check_no_duplicates(z)
     z[-(1 << 16) :] = z[: 1 << 16]
@@ -202,7 +202,7 @@ def test_no_four_float32_normals_come_twice():
 
 def check_one_bit(source) -> None:
     """One bit of seed or stream changes half of the bits of the words: 2^14 words for each of the
-    128.
+    128 bits.
     """
     count = 1 << 14
     original = source(cases.SEED, cases.STREAM, 0, count)
@@ -249,8 +249,8 @@ NAMES = [
 
 
 def check_names(draw) -> None:
-    """No two names, and no two seeds, give correlated values: every pair of 50 names and of 14
-    seeds.
+    """No two names and no two seeds give correlated values; tried on every pair of 50 names and of
+    14 seeds.
     """
     rows = [draw(name, 0) for name in NAMES] + [
         draw("a", seed) for seed in (1, 2, 3, 10**6, *(1 << k for k in range(8, 64, 6)))

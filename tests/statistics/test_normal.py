@@ -1,8 +1,8 @@
-"""Normals: each against float64 on the same words, exact reach, tails, moments and every value of
-the narrow dtypes.
+"""Normals: each value against float64 on the same words, the exact reach, tails, moments, and every
+value of the narrow dtypes.
 
-Every check is also run on mutants, planted defects that it must report.  No one check sees all of
-them: moments and KS miss a radius of 24 bits, and tails miss an angle of 12.
+Every check is also run on mutants, which have planted defects that it must report.  No single check
+notices all of them: moments and KS miss a radius of 24 bits, and tails miss an angle of 12 bits.
 """
 
 import math
@@ -68,8 +68,8 @@ def test_every_float32_normal_is_within_8_ulp_of_float64_on_the_same_words():
 
 
 def test_every_float64_normal_is_within_12_ulp_of_the_library_functions():
-    """4 of them for the errors of NumPy's logarithm, cosine and products; mpmath is
-    sweep_normal.py's.
+    """Of the 12 ulp, 4 are for the errors of NumPy's logarithm, cosine and products.  (Compared
+    with mpmath: sweep_normal.py.)
     """
     x = np.empty(1 << 20, np.uint64)
     run([Job(x, WORDS64, U64, cases.SEED, cases.STREAM, 0, (), 0, (1,))])
@@ -128,8 +128,8 @@ EIGHTHS = [k * 2**29 for k in range(8)]
 
 
 def end_words() -> np.ndarray:
-    """A tile for each radius word, in both pairs; lanes 0 to 7 have the eighths of a turn as angle,
-    the rest are next.
+    """A tile for each radius word, in both pairs; the angles of lanes 0 to 7 are the eighths of a
+    turn, those of the other lanes the next words.
     """
     w = np.empty((len(ENDS), 4, 16), np.uint32)
     w[:, 0::2] = np.array(ENDS, np.uint32)[:, None, None]
@@ -183,7 +183,7 @@ def test_the_ends_of_the_words_reach_9_49_in_float64():
 
 
 @EVERY
-def test_the_largest_std_that_is_taken_gives_finite_values_only(dtype):
+def test_the_largest_allowed_std_gives_only_finite_values(dtype):
     std = dtype.largest / (9.5 if dtype.wide else 6.77) * (1 - 1e-9)
     drawn = draws.normal(0.0, std, dtype)
     if not dtype.wide:
@@ -251,7 +251,7 @@ def test_moments_off_by_a_thousandth_are_seen(moment, mutant):
 
 
 @EVERY
-def test_every_value_comes_as_often_as_the_normal_says(dtype):
+def test_every_value_occurs_as_often_as_the_normal_says(dtype):
     cases.check_chi_square(cases.normal_histogram(dtype, 1 << 22), cases.normal_cdf)
 
 

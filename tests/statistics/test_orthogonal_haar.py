@@ -1,8 +1,8 @@
-"""orthogonal is uniform (Haar): trace, determinant and entries against their exact laws; without
-the sign fix all fail.
+"""orthogonal is uniform (Haar): trace, determinant and entries follow their exact laws, and without
+the sign fix all of these tests fail.
 
-The mutant is what a QR gives whose R may have any signs on its diagonal, as LAPACK's: each column
-of Q without its d.
+The mutant is Q of a QR decomposition whose R may have any signs on its diagonal, as in LAPACK: each
+column of Q lacks its factor d.
 """
 
 import math
@@ -15,7 +15,7 @@ from scipy import stats
 import fastinit as fi
 from fastinit._orthogonal import forms
 
-LEVEL = 1e-4  # of each family of tests together; seeds are fixed
+LEVEL = 1e-4  # of each family of tests as a whole; seeds are fixed
 
 pytestmark = pytest.mark.numba  # the ensembles would take minutes without it
 
@@ -99,7 +99,7 @@ def test_one_by_one_is_plus_or_minus_one():
 
 
 def test_the_rows_of_a_wide_matrix_are_uniform_on_the_sphere():
-    """Of a 200 by 1000 matrix: every entry's law is nearly normal, and no two columns are
+    """A 200 by 1000 matrix: the law of every entry is nearly normal, and no two columns are
     related.
     """
     w = fi.orthogonal((200, 5000), seed=3).astype(np.float64)

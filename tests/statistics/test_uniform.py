@@ -1,9 +1,9 @@
-"""Uniform over all 2^24 values of u, in every narrow dtype; truncated normals and float8 means as
-samples.
+"""Uniforms over all 2^24 values of u, in every narrow dtype; samples of truncated normals and of
+float8 means.
 
-The uniform is not sampled: every possible u goes through the reference's draw and store, so each
-value's count is compared with exact arithmetic.  Mutants, planted defects, must be reported.
-Truncated words: unit/reference/test_truncated.py.
+Uniforms are not sampled: every possible u goes through the draw and store of the reference engine,
+so the count of each value is compared with exact arithmetic.  Mutants, which have planted defects,
+must be reported.  Words of truncated normals: unit/reference/test_truncated.py.
 """
 
 import math
@@ -80,7 +80,7 @@ def check_uniform(histogram: cases.Histogram, bounds) -> None:
 
 @EVERY_RANGE
 @NARROW
-def test_each_value_of_a_narrow_uniform_comes_as_often_as_its_cell_is_wide(dtype, bounds):
+def test_each_value_of_a_narrow_uniform_occurs_as_often_as_its_cell_is_wide(dtype, bounds):
     check_uniform(all_values(library(bounds, dtype), dtype), bounds)
 
 
@@ -205,8 +205,8 @@ MEAN_ZERO = [
 @pytest.mark.parametrize("name", MEAN_ZERO)
 @NARROW
 def test_symmetric_initializers_have_mean_zero_in_narrow_dtypes(name, dtype):
-    """fan_in 1536 makes he_uniform's bound 0.0625, which every dtype holds: -0.0625 would come,
-    +0.0625 never.
+    """With fan_in 1536 the bound of he_uniform is 0.0625, which every dtype holds: without
+    symmetric limits -0.0625 would occur and +0.0625 never.
     """
     values = getattr(fi, name)((1024, 1536), seed=11, name="w", dtype=dtype.name).astype(np.float64)
     cases.check_mean_zero(values, values.std())
@@ -254,7 +254,7 @@ def truncated_histogram(dtype, bounds, mutant=None) -> cases.Histogram:
 
 @pytest.mark.parametrize("bounds", BOUNDS, ids=str)
 @pytest.mark.parametrize("dtype", FLOATING, ids=lambda dtype: dtype.name)
-def test_every_value_comes_as_often_as_the_truncated_normal_says(dtype, bounds):
+def test_every_value_occurs_as_often_as_the_truncated_normal_says(dtype, bounds):
     cases.check_chi_square(truncated_histogram(dtype, bounds), cases.truncated_cdf(*bounds))
 
 

@@ -1,7 +1,7 @@
 """The models of transformers, timm, torchvision, diffusers and PEFT, and how each is built small.
 
-A case is "library/model".  `builder` returns a function that constructs it without arguments; the
-sizes are chosen so that the same function can be called many times in seconds.
+A case is "library/model".  `builder` returns a function without arguments that constructs it, in
+sizes so small that it can be called many times within seconds.
 """
 
 import copy
@@ -74,8 +74,8 @@ def widths(sizes):
 
 
 def small(build_at, sizes):
-    """The first build that works, tried with ever larger widths and at last with the library's own
-    sizes; and the divisor of the widths.
+    """The first build that works, tried with larger and larger widths and finally with the
+    library's own sizes; and the divisor of the widths.
     """
     reason = None
     for width in [*widths(sizes), None]:

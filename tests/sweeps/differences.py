@@ -1,7 +1,8 @@
-"""Whether two tensors follow one law: three plain constructions against one of ours.
+"""Whether tensors follow the same law: three plain constructions are compared with one of ours.
 
-An element that has one value in all three is a constant and must be equal bit for bit; the others
-are a sample.  Every threshold is met by chance about once in 10^10 tests, as a sweep makes 10^6.
+An element that has the same value in all three is a constant and must be equal bit for bit; the
+other elements are a sample.  Each threshold is exceeded by chance about once in 10^10 tests; a
+sweep makes 10^6.
 """
 
 import math

@@ -5,7 +5,8 @@ compares the law of each parameter and buffer; models.json and models.md keep wh
     python -P tests/sweeps/models.py --only 'timm/*'      these again
     python -P tests/sweeps/models.py --summary            models.md anew
 
-Outside CI: an hour on one core.  The models: catalogues.py; what is compared: differences.py.
+It takes an hour on one core and is not part of CI.  The models: catalogues.py; what is compared:
+differences.py.
 """
 
 import argparse

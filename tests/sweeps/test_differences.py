@@ -78,13 +78,13 @@ def test_equal_laws_do_not_differ(law):
         (normal, lambda rng: normal(rng)[1:], "shape"),
     ],
 )
-def test_a_wrong_law_is_told(law, wrong, text):
+def test_a_wrong_law_is_reported(law, wrong, text):
     (ours,) = drawn(wrong, [4])
     with pytest.raises(AssertionError, match=text):
         assert not (found := differences(drawn(law), ours)), found
 
 
-def test_what_no_code_writes_has_no_law():
+def test_memory_that_no_code_writes_has_no_law():
     """torch.empty gives NaN in a sweep."""
     blank = [np.full(SHAPE, np.nan)] * 3
     assert differences(blank, np.zeros(SHAPE)) == []

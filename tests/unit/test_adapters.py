@@ -1,5 +1,5 @@
-"""What the adapters share: how an initializer may be named, and what is said where a framework is
-missing.
+"""What the adapters share: the ways to name an initializer, and the error for a missing
+framework.
 """
 
 import functools
@@ -27,7 +27,7 @@ from fastinit import _adapters
         (functools.partial(fi.normal, std=2.0), ("normal", {"std": 2.0})),
     ],
 )
-def test_the_ways_to_name_an_initializer(given, meant):
+def test_an_initializer_may_be_given_in_several_ways(given, meant):
     assert _adapters.setting(given, "here") == meant
 
 
@@ -66,18 +66,20 @@ def test_a_missing_framework_says_which_extra_to_install(framework, called):
 
 @pytest.mark.frameworks
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_missing_backend_of_keras_is_named_and_how_to_choose_another(backend, tmp_path):
+def test_the_error_for_a_missing_keras_backend_names_it_and_says_how_to_choose_another(
+    backend, tmp_path
+):
     code = f"import sys; sys.modules[{backend!r}] = None; import fastinit.keras"
     environ = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"Keras is here, but its backend {backend} is not (" in done.stderr
+    assert f"Keras is installed, but its backend {backend} cannot be imported (" in done.stderr
     assert "set the environment variable KERAS_BACKEND to one that is installed" in done.stderr
     assert "pip install" not in done.stderr
 
 
 @pytest.mark.frameworks
-def test_nothing_of_torch_is_imported_before_its_adapter_and_no_distributed_package_with_it():
+def test_torch_is_imported_only_by_its_adapter_and_its_distributed_package_not_even_then():
     import torch  # noqa: F401
 
     code = (

@@ -1,4 +1,4 @@
-"""Fans of every kind of layer, against numbers worked out by hand, and against torch's own
+"""Fans of every kind of layer, compared with numbers worked out by hand and with torch's own
 function.
 """
 

@@ -1,5 +1,5 @@
-"""fill(): many tensors in one batch, each with the bits it has alone; one bad entry and no buffer
-is touched.
+"""fill(): many tensors in one batch, each with the bits of a call of its own; if one entry is bad,
+no buffer is touched.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def buffers():
     }
 
 
-def test_many_tensors_get_the_bits_that_each_gets_alone():
+def test_each_of_many_tensors_has_the_bits_of_a_call_of_its_own():
     out = buffers()
     report = fill(
         {
@@ -109,7 +109,7 @@ def test_a_drawn_seed_is_reported_and_fills_the_same_again():
     assert fill({"w": (second, "uniform", {})}).seed != seed
 
 
-def test_order_and_company_change_no_tensor():
+def test_neither_order_nor_other_entries_change_a_tensor():
     alone, after = np.zeros(70, np.float32), np.zeros(70, np.float32)
     fill({"w": (alone, "normal", {})}, seed=1)
     fill(
@@ -149,7 +149,7 @@ def test_one_bad_entry_leaves_every_buffer_untouched(entry, error, message):
     assert not good.any()
 
 
-def test_bad_names_and_forms_are_refused():
+def test_entries_with_bad_names_or_forms_are_refused():
     good = np.zeros(5, np.float32)
     with pytest.raises(TypeError, match=r"entry 1\.5: name"):
         fill([(good, "uniform", {}, 1.5)])

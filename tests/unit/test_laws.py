@@ -40,7 +40,7 @@ def test_a_law_has_the_mean_std_bounds_and_zeros_of_what_is_drawn(name):
         assert np.mean(drawn == 0) == pytest.approx(law.zeros, abs=1e-12)
 
 
-def test_a_law_knows_fans_only_where_they_matter():
+def test_a_law_has_fans_only_where_they_matter():
     assert _laws.law("w", (8, 4), "he_normal", {})[-5:-3] == (4, 8)
     law = _laws.law("w", (8, 4), "normal", {"std": 0.1})
     assert law.fan_in is None and law.fan_out is None
@@ -109,7 +109,7 @@ def test_folding_does_not_depend_on_the_order():
 
 @pytest.mark.parametrize("pattern", ["a{", "a{}", "a{x}", "a{1..}", "a}b"])
 def test_patterns_with_stray_braces_are_refused(pattern):
-    with pytest.raises(ValueError, match="written twice"):
+    with pytest.raises(ValueError, match="a literal brace twice"):
         list(_laws.names(pattern))
 
 
@@ -119,7 +119,7 @@ def test_patterns_of_too_many_names_are_refused():
             list(_laws.names(pattern))
 
 
-def test_names_sort_as_people_count():
+def test_names_are_sorted_by_the_value_of_their_numbers():
     assert sorted(["h.10", "h.9", "a.2", "h"], key=_laws.natural) == ["a.2", "h", "h.9", "h.10"]
 
 

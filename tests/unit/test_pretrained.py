@@ -28,8 +28,8 @@ CUBE = RNG.normal(size=(4, 3, 2))
 
 
 def write_safetensors(path, **tensors):
-    """A file with any of our dtypes, the header by hand: the library's NumPy door writes no
-    float8.
+    """A file with any of our dtypes.  The header is written by hand, as the library's NumPy
+    interface writes no float8.
     """
     header, data = {}, b""
     for name, array in tensors.items():
@@ -89,14 +89,14 @@ def corner(shape):
 
 
 @pytest.mark.parametrize(("file", "tensor", "expected"), FILES)
-def test_a_whole_tensor_is_the_one_in_the_file(folder, file, tensor, expected):
+def test_a_whole_tensor_equals_the_one_in_the_file(folder, file, tensor, expected):
     result = pretrained(folder / file, tensor)
     assert result.dtype == expected.dtype and result.dtype.isnative
     np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize(("file", "tensor", "expected"), FILES)
-def test_every_region_is_the_same_part_of_the_tensor(folder, file, tensor, expected):
+def test_every_region_equals_that_part_of_the_tensor(folder, file, tensor, expected):
     rng = np.random.default_rng(1)
     for _ in range(10):
         region = tuple(
@@ -115,7 +115,7 @@ def test_scalars_and_empty_tensors_are_read(folder, file):
 
 
 def test_only_the_bytes_of_the_region_are_read(tmp_path):
-    # A sparse file of 8 GiB: read whole it would not fit where a test runs.
+    # A sparse file of 8 GiB: to read all of it would take more memory than a test has.
     rows = 1 << 20
     text = json.dumps(
         {"w": {"dtype": "F32", "shape": [rows, 2048], "data_offsets": [0, rows * 8192]}}
@@ -227,7 +227,7 @@ def test_another_shape_without_rest_is_an_error_that_changes_nothing(folder):
         pretrained(folder / "one.npy", shape=(7, 5, 1), rest="zeros")
 
 
-def test_a_file_that_changes_after_a_call_is_read_anew(tmp_path):
+def test_a_file_that_changes_after_a_call_is_read_again(tmp_path):
     path = tmp_path / "w.safetensors"
     save_file({"w": MATRIX}, path)
     pretrained(path, "w")
@@ -258,7 +258,7 @@ def test_float64_is_rounded_once_to_every_dtype(dtype):
     np.testing.assert_array_equal(convert(values, dtypes.FLOAT64, kind), expected)
 
 
-def test_rounding_by_way_of_float32_fails_that_test():
+def test_rounding_through_float32_fails_that_test():
     kind = dtypes.BFLOAT16
     tie = 1.0 + 2.0**-8
     value = np.array([np.nextafter(tie, 2.0)])
@@ -292,7 +292,7 @@ def test_infinities_and_nans_of_the_file_are_kept(tmp_path):
     )
 
 
-def test_integers_are_not_converted_in_silence(folder):
+def test_integers_are_not_converted_silently(folder):
     assert pretrained(folder / "integers.npy").dtype == np.int64
     with pytest.raises(TypeError, match="int64, which is not converted to float32"):
         pretrained(folder / "integers.npy", dtype="float32")
@@ -445,7 +445,7 @@ def test_missing_tensors_are_named_with_the_nearest_one(folder):
         ValueError, match="it holds 'cube', 'matrix', 'none', 'scalar'|it holds .*'matrix'"
     ):
         pretrained(folder / "stored.npz", "zzzzzz")
-    with pytest.raises(ValueError, match="say which by tensor="):
+    with pytest.raises(ValueError, match="name one with tensor="):
         pretrained(folder / "all.safetensors")
     with pytest.raises(ValueError, match="one array without a name"):
         pretrained(folder / "one.npy", "matrix")
@@ -489,7 +489,7 @@ def test_our_own_files_are_found_where_their_header_says(tmp_path):
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_damaged_npz_is_read_or_refused_in_words(tmp_path, save, seed):
+def test_a_damaged_npz_is_read_or_refused_with_a_clear_message(tmp_path, save, seed):
     """Before, a third of such files gave a bare OSError: Invalid argument."""
     path = tmp_path / "x.npz"
     save(path, w=MATRIX, other=np.arange(3))
@@ -518,7 +518,7 @@ def test_a_damaged_npz_is_read_or_refused_in_words(tmp_path, save, seed):
     assert refused > 30
 
 
-def test_an_error_of_the_disk_stays_what_it_is(tmp_path, monkeypatch):
+def test_a_disk_error_is_passed_on_unchanged(tmp_path, monkeypatch):
     path = tmp_path / "x.npz"
     np.savez(path, w=MATRIX)
 

@@ -1,6 +1,4 @@
-"""Tables, public names, aliases and rules say the same thing; lookups fail with the nearest known
-name.
-"""
+"""Tables, public names, aliases and rules agree; a failed lookup suggests the nearest name."""
 
 import inspect
 import re
@@ -13,7 +11,7 @@ import fastinit as fi
 from fastinit import _table
 
 COMMON = {"seed": None, "name": None, "dtype": None, "out": None, "region": None, "threads": None}
-# Public names that are no initializers.
+# Public names that are not initializers.
 OTHERS = {
     "Fans",
     "STREAM_VERSION",
@@ -37,7 +35,7 @@ def test_public_names_are_the_initializers_their_aliases_and_nothing_unlisted():
     assert public - initializers >= OTHERS
 
 
-def test_a_name_of_the_table_is_the_functions_own_name():
+def test_a_name_in_the_table_is_the_functions_own_name():
     for name, function in _table.INITIALIZERS.items():
         assert function.__name__ == name and getattr(fi, name) is function
 

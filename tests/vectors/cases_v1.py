@@ -1,10 +1,10 @@
-"""Which lines the tables *.txt hold, and their form: "head : bits …", where the head alone says
-what is computed.
+"""The lines of the tables *.txt, and their form: "head : bits …", where the head says what is
+computed.
 
 The answers come from scalar_v1.py and scalar_truncated_v1.py; only words and parameters are chosen
-here. `python tests/vectors/scalar_v1.py` writes the tables anew; `complete(head)` computes one
-line. Numbers of a head are decimal integers (seed, stream, first index, count) or C hexadecimal
-doubles; bits and words are hexadecimal without 0x, with as many digits as the type has.
+here.  `python tests/vectors/scalar_v1.py` writes the tables again; `complete(head)` computes one
+line.  The numbers of a head are decimal integers (seed, stream, first index, count) or C
+hexadecimal doubles; bits and words are hexadecimal without 0x, with as many digits as the type has.
 """
 
 import math

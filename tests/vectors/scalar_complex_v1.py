@@ -1,4 +1,4 @@
-"""Section 12 of the page fastinit/stream-v1.md, complex tensors, written a second time.
+"""Section 12 of the page fastinit/stream-v1.md, complex tensors, implemented a second time.
 
 The draws come from scalar_v1.py.  Nothing here may import fastinit or NumPy.  A float32 is kept in
 a float of Python, and every operation is rounded to it.  `python

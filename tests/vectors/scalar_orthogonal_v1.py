@@ -1,4 +1,4 @@
-"""Section 8 of the page fastinit/stream-v1.md written a second time, one number after another.
+"""Section 8 of the page fastinit/stream-v1.md implemented a second time, one number after another.
 
 The draws come from scalar_v1.py.  Nothing here may import fastinit or NumPy, nor be fast.  A
 float32 is kept in a float of Python; sums of products are exact in whole numbers of 2^-298 and
@@ -116,7 +116,7 @@ def orthogonal(dtype, seed, stream, layout, gain, batch, shape):
 
 
 def in_kernel(dtype, layout, gain, shape, taps):
-    """The bits of a convolution's weight of this shape: taps[place] is a list of rows (in) of
+    """The bits of a convolution's weight of this shape; taps[place] is a list of rows (in) of
     numbers (out).
     """
     kind, kernel = Type(dtype), shape[2:] if layout == "oi" else shape[:-2]

@@ -1,9 +1,9 @@
-"""Section 9 of fastinit/stream-v1.md, sparse, written a second time from the page: units, Floyd's
-choice, ranks, values.
+"""Section 9 of fastinit/stream-v1.md, sparse, implemented a second time from the page: units,
+Floyd's choice, ranks and values.
 
-Stands on scalar_v1.py (words, normal, formats).  `python tests/vectors/scalar_sparse_v1.py` writes
-sparse.txt anew, a line a case: rows columns (sparsity | count) per std dtype seed stream :
-flat-index=bits of every non-zero, in C order.
+It uses scalar_v1.py (words, normal, formats).  `python tests/vectors/scalar_sparse_v1.py` writes
+sparse.txt again, one line for each case: rows columns (sparsity | count) per std dtype seed stream
+: flat-index=bits of every non-zero, in C order.
 """
 
 import math

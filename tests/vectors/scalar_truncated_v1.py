@@ -1,9 +1,9 @@
-"""Section 6 of fastinit/stream-v1.md written a second time: the truncated normal, one word after
-another.
+"""Section 6 of fastinit/stream-v1.md implemented a second time: the truncated normal, one word
+after another.
 
-The rules of scalar_v1.py hold here too. The numbers k of a call are computed from their definitions
-with mpmath (120 digits) and rounded once; `r` is the rounding of the working type, so that r(a * b)
-is one operation of it.
+The rules of scalar_v1.py also hold here.  The numbers k of a call are computed from their
+definitions with mpmath (120 digits) and rounded once; `r` rounds to the working type, so that
+r(a * b) is one operation of that type.
 """
 
 import functools

@@ -1,11 +1,12 @@
-"""The stream written a second time, one value after another, from the page fastinit/stream-v1.md
-alone.
+"""The stream implemented a second time, one value after another, only from the page
+fastinit/stream-v1.md.
 
-Sections 1 to 5 and 11 here, 6 in scalar_truncated_v1.py. Neither may import fastinit or NumPy:
-engines are compared with them. A Python float is a binary64, and + - * / and math.sqrt on it are
-single IEEE operations. A binary32 is kept in one too: + - * / and square roots in binary64, rounded
-to binary32, are the exactly rounded binary32 operations (53 >= 2*24 + 2). `python
-tests/vectors/scalar_v1.py` writes the tables *.txt anew; which lines they hold: cases_v1.py.
+Sections 1 to 5 and 11 are here, section 6 is in scalar_truncated_v1.py.  Neither may import
+fastinit or NumPy, because engines are compared with them.  A Python float is a binary64, and + - *
+/ and math.sqrt on it are single IEEE operations.  A binary32 is kept in a Python float too: + - * /
+and square roots in binary64, rounded to binary32, are the exactly rounded binary32 operations (53
+>= 2*24 + 2).  `python tests/vectors/scalar_v1.py` writes the tables *.txt again; their lines:
+cases_v1.py.
 """
 
 import functools

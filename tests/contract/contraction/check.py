@@ -1,11 +1,11 @@
-"""Shows that -ffp-contract=off carries the promise: the kernels built with contraction allowed must
-give other bits.
+"""Shows that the promise depends on -ffp-contract=off: kernels that are built with contraction
+allowed must give other bits.
 
-Builds the extension from this checkout twice into a temporary folder, as setup.py does and then
-with -ffp-contract=fast -mfma (AArch64 has fused multiply-add without asking), and draws with every
-instruction set of both.  The first must agree with the reference engine everywhere, the second
-nowhere that can contract.  Run by .ci/run with Python -P, so that the installed package is the
-reference.
+It builds the extension from this checkout twice into a temporary folder, first as setup.py does,
+then with -ffp-contract=fast -mfma (AArch64 always has fused multiply-add), and draws with every
+instruction set of both builds.  The first build must agree with the reference engine everywhere;
+the second must differ wherever contraction is possible.  .ci/run runs it with Python -P, so that
+the reference engine is that of the installed package.
 """
 
 import importlib.machinery

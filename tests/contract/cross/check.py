@@ -1,11 +1,11 @@
-"""Draws with every instruction set and compiler at hand, here and on AArch64 under qemu, and
+"""Draws with every available instruction set and compiler, natively and on AArch64 under qemu, and
 compares the bits.
 
     python -P tests/contract/cross/check.py
 
-Uses what it finds of cc, gcc, clang and aarch64-linux-gnu-gcc with qemu-aarch64 (Debian: clang,
-gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user) and says what it found.  Not part of the
-test command: fresh machines have no cross compiler.
+It uses those that it finds of cc, gcc, clang and aarch64-linux-gnu-gcc with qemu-aarch64 (Debian:
+clang, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user), and prints which.  It is not part
+of the test command, because fresh machines have no cross compiler.
 """
 
 import pathlib

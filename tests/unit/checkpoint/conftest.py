@@ -1,7 +1,7 @@
-"""Tests of this folder run in a folder of their own.
+"""Each test of this folder runs in an empty folder.
 
-In the clone, the README's first command has left a folder gpt2, which a command takes for the
-preset of that name.
+In a clone, the README's first command may have left a folder gpt2, which a command would then take
+instead of the preset of that name.
 """
 
 import pytest

@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("default")]
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 99}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
-# One of each kind: tied weights, (1 + w) norms, padding rows, experts, biases, encoder and decoder,
-# buffers that are saved, parameters that only the model's own code computes, or only a constructor
-# writes.
+# One model of each kind: with tied weights, (1 + w) norms, padding rows, experts, biases, encoder
+# and decoder, saved buffers, parameters that only the model's own code computes, and parameters
+# that only a constructor writes.
 CONFIGS = {
     "GPT2LMHeadModel": {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 99},
     "LlamaForCausalLM": {**SMALL, **HEADS},

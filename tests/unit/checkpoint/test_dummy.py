@@ -271,7 +271,7 @@ def test_values_do_not_depend_on_the_number_of_ranks(tmp_path, quantization):
         ("LlamaForCausalLM", GPTQ | {"group_size": 0.5}, "group_size is 0.5"),
     ],
 )
-def test_a_config_that_does_not_say_the_tensors_is_refused_by_name(
+def test_a_config_that_does_not_determine_the_tensors_is_refused_by_name(
     tmp_path, architecture, quantization, message
 ):
     config = config_of(tmp_path / "config", architecture, quantization)

@@ -1,5 +1,5 @@
-"""Checkpoints that a stranger wrote: what an index may name, what a header may say, what is never
-opened.
+"""Checkpoints from elsewhere are not trusted: what an index may name, what a header may say, and
+what is never opened.
 """
 
 import json
@@ -75,7 +75,7 @@ def test_an_index_names_plain_files_of_its_folder_only(folder, name):
 
 
 @pytest.mark.parametrize("what", ["link", "folder", "pipe"])
-def test_what_is_no_regular_file_is_not_opened(folder, what):
+def test_what_is_not_a_regular_file_is_not_opened(folder, what):
     path = folder / ONE
     elsewhere = folder.parent / "elsewhere.safetensors"
     path.rename(elsewhere)
@@ -114,7 +114,7 @@ def test_an_index_that_is_a_link_is_not_followed(folder):
         b'{"weight_map": {"a": ' + b"9" * 5000 + b"}}",
     ],
 )
-def test_an_index_that_is_none_is_refused_by_name(folder, text):
+def test_a_file_that_is_not_an_index_is_refused_by_name(folder, text):
     rewrite(folder, text=text)
     refused(folder, index.INDEX)
 
@@ -168,7 +168,7 @@ def test_a_pickle_is_refused_by_its_name(tmp_path, name):
     refused(tmp_path, "pickle")
 
 
-def test_a_folder_without_weights_is_told(tmp_path):
+def test_a_folder_without_weights_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither"):
         checkpoint.verify(tmp_path)
 
@@ -214,14 +214,14 @@ def change_metadata(path, **changes):
         ),
     ],
 )
-def test_metadata_are_read_as_a_strangers(tmp_path, changes, words):
+def test_metadata_are_not_trusted(tmp_path, changes, words):
     path = tmp_path / "x.safetensors"
     checkpoint.materialize(SPEC, path, seed=0)
     change_metadata(path, **changes)
     refused(path, words, "x.safetensors")
 
 
-def test_a_tensor_of_another_shape_is_no_initial_draw_and_takes_no_memory(tmp_path):
+def test_a_tensor_of_another_shape_differs_and_takes_no_memory(tmp_path):
     path = tmp_path / "x.safetensors"
     checkpoint.materialize(SPEC, path, seed=0)
     huge = {"shape": [1 << 20, 1 << 20], "initializer": "orthogonal"}

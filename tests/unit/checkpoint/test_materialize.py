@@ -1,5 +1,5 @@
-"""The main job: the same file every time, the façade's values in it, and after every fault the old
-file or the new.
+"""The main job: it writes the same file every time, with the façade's values, and after any fault
+the old file or the new one is there.
 """
 
 import doctest
@@ -77,8 +77,8 @@ MODEL = {
 
 @pytest.fixture
 def short_spans(monkeypatch):
-    """Spans so short that a small model has hundreds, that cut tensors anywhere and hold
-    several.
+    """Spans so short that a small model has hundreds of them; they cut tensors anywhere and may
+    hold several.
     """
     monkeypatch.setattr(draw, "SPAN", 256)
 
@@ -214,7 +214,7 @@ def test_a_seed_is_drawn_if_none_is_given(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "c").read_bytes()
 
 
-def test_progress_tells_every_byte(tmp_path, short_spans):
+def test_progress_counts_every_byte(tmp_path, short_spans):
     told = []
     report = checkpoint.materialize(MODEL, tmp_path / "x", seed=0, threads=3, progress=told.append)
     assert sum(told) == report.size
@@ -244,7 +244,7 @@ def test_many_threads_share_the_room_for_buffers(tmp_path, monkeypatch):
 
 
 @pytest.mark.frameworks
-def test_tensors_drawn_whole_stand_between_others(tmp_path, short_spans):
+def test_tensors_drawn_whole_may_lie_between_others(tmp_path, short_spans):
     names = ["a", "b", "c", "d", "e", "f"]
     kinds = ["eye", "normal", "eye", "eye", "normal", "eye"]
     spec = {
@@ -271,7 +271,7 @@ BLOCKS = [
 
 @pytest.mark.parametrize("span", [8, 64, 1 << 22])
 @pytest.mark.parametrize(("shape", "blocks"), BLOCKS)
-def test_blocks_of_constants_lie_over_the_draw_by_any_span(
+def test_blocks_of_constants_replace_the_draw_whatever_the_span(
     tmp_path, monkeypatch, shape, blocks, span
 ):
     monkeypatch.setattr(draw, "SPAN", span)
@@ -512,6 +512,6 @@ def test_without_memory_the_error_is_clear(tmp_path):
     assert set(contents(tmp_path)) == {"spec.json"}
 
 
-def test_limits_are_as_they_were():
+def test_limits_are_restored():
     """The tests above set limits in children only."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY

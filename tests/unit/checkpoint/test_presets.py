@@ -1,5 +1,5 @@
-"""The specs that come with the package: each has the names, shapes, dtypes and rules of the
-framework that its first lines name.
+"""The specs that come with the package: each has the names, shapes, dtypes and rules of the model
+in the framework that its first lines name.
 """
 
 import json
@@ -67,7 +67,7 @@ def test_a_preset_has_as_many_parameters_as_the_model_is_known_to_have(name):
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_the_first_lines_say_whose_names_and_which_version(name):
+def test_the_first_lines_of_a_preset_name_its_framework_and_version(name):
     framework = "torchvision" if name == "resnet-50" else "transformers"
     text = comment(name)
     found = re.search(
@@ -128,7 +128,7 @@ def test_the_rules_of_a_preset_are_those_of_the_models_own_code(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(COUNTS.keys() - {"resnet-50", "gpt2", "gpt2-xl"}), ids=str)
 @pytest.mark.frameworks
 @pytest.mark.filterwarnings("default")
-def test_the_script_writes_a_preset_as_it_is(name):
+def test_the_script_reproduces_every_preset(name):
     remade = runpy.run_path(str(SCRIPT))["remade"]
     assert remade(checkpoint.preset(name)) == checkpoint.preset(name)
 
@@ -208,8 +208,8 @@ def test_a_small_twin_of_a_preset_loads_with_the_values_of_materialize_(name, tm
 
 
 def resnet50():
-    """ResNet-50 as torchvision writes it (v1.5: the 3×3 convolution has the stride), written again
-    from its documentation: torchvision is no dependency of the tests.
+    """ResNet-50 of torchvision (v1.5: the 3×3 convolution has the stride), written again from its
+    documentation, because torchvision is not a dependency of the tests.
     """
     from torch import nn
 

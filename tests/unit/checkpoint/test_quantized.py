@@ -1,5 +1,5 @@
-"""What a quantization_config makes of a linear layer: names, shapes and dtypes as the formats'
-libraries write them; whatever is not known is refused by name.
+"""What a quantization_config makes of a linear layer: the names, shapes and dtypes that the
+formats' libraries write; anything unknown is refused by name.
 """
 
 import pytest
@@ -153,13 +153,13 @@ def test_the_layer_of_the_logits_stays(case):
         (compressed("int-quantized", INT8, ignore=["re:.*gate", "a"]), "b.gate", "a.up"),
     ],
 )
-def test_what_a_config_leaves_as_it_is_stays(config, kept, changed):
+def test_modules_that_a_config_exempts_stay_as_they_are(config, kept, changed):
     if kept is not None:
         assert tensors(config, LAYER._replace(name=kept)) is None
     assert tensors(config, LAYER._replace(name=changed))
 
 
-def test_zeros_of_symmetric_gptq_are_the_middle_less_one():
+def test_zero_points_of_symmetric_gptq_are_the_middle_minus_one():
     for bits, word in ((2, 0x55555555), (4, 0x77777777), (8, 0x7F7F7F7F)):
         found = quantized.scheme(GPTQ | {"bits": bits}, None)(LAYER)
         [zeros] = [one for one in found if one.name.endswith("qzeros")]
@@ -210,7 +210,7 @@ def test_experts_in_one_tensor_are_blocks_and_exponents_in_mxfp4():
         ({"quant_method": "mxfp4", "block": 32}, "mxfp4: what 'block' = 32 does is not known"),
     ],
 )
-def test_what_does_not_say_the_tensors_is_refused_by_name(config, message):
+def test_a_config_that_does_not_determine_the_tensors_is_refused_by_name(config, message):
     with pytest.raises(quantized.Unsaid, match=message):
         tensors(config)
 
@@ -231,7 +231,7 @@ def replaced(config, value, path=()):
 @pytest.mark.parametrize(
     "value", [None, 0, -5, 1 << 80, "x", "(", [], [0], {}, {"a": 1}, 1.5, True]
 )
-def test_whatever_a_config_holds_there_is_an_answer_or_a_refusal(value):
+def test_every_config_gets_an_answer_or_a_refusal(value):
     refused = 0
     configs = [config for config, _ in CASES.values()] + [{"quant_method": "mxfp4", "a": []}]
     for config in configs:

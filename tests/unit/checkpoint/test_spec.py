@@ -1,4 +1,4 @@
-"""Specs: what they resolve to, and every mistake with its file, its line and the nearest known
+"""Specs: what they resolve to; and every mistake is reported with file, line and the nearest known
 name.
 """
 
@@ -71,7 +71,7 @@ def test_an_expression_has_the_value_of_its_arithmetic(text, value):
         "1\n2",
     ],
 )
-def test_what_is_no_arithmetic_is_refused(text):
+def test_text_that_is_not_arithmetic_is_refused(text):
     with pytest.raises(ValueError, match=r"\w"):
         evaluate(text, {"width": 768})
 
@@ -234,7 +234,7 @@ def test_presets_are_specs_to_copy(tmp_path):
         assert checkpoint.load(copy).canonical() == checkpoint.load(name).canonical()
 
 
-def test_patterns_are_fnmatchs_and_mind_case():
+def test_patterns_are_those_of_fnmatch_and_case_sensitive():
     spec = {
         "tensors": {"a.W": [1], "a.w": [2], "ab": [3], "a[0]": [4]},
         "rules": [
@@ -389,7 +389,7 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"), MISTAKES, ids=[f"{new[:30]!r}" for _, new, _, _ in MISTAKES]
 )
-def test_a_mistake_in_toml_is_told_with_its_line(tmp_path, old, new, line, message):
+def test_a_mistake_in_toml_is_reported_with_its_line(tmp_path, old, new, line, message):
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(SpecError) as caught:
@@ -431,7 +431,7 @@ JSON = """{
         ('{"match": "*.b"', '7, {"match": "*.b"', 7, "must be a table"),
     ],
 )
-def test_a_mistake_in_json_is_told_with_its_line(tmp_path, old, new, line, message):
+def test_a_mistake_in_json_is_reported_with_its_line(tmp_path, old, new, line, message):
     assert old in JSON
     path = write(tmp_path, JSON.replace(old, new, 1), "spec.json")
     with pytest.raises(SpecError) as caught:
@@ -464,7 +464,7 @@ def test_a_mistake_in_json_is_told_with_its_line(tmp_path, old, new, line, messa
         ),
     ],
 )
-def test_what_cannot_be_read_is_told(tmp_path, name, content, line):
+def test_what_cannot_be_read_is_reported(tmp_path, name, content, line):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SpecError) as caught:
@@ -473,7 +473,7 @@ def test_what_cannot_be_read_is_told(tmp_path, name, content, line):
     assert caught.value.line == line
 
 
-def test_an_unknown_preset_is_told_with_the_nearest(tmp_path):
+def test_an_unknown_preset_is_reported_with_the_nearest(tmp_path):
     with pytest.raises(SpecError, match="unknown preset 'gtp2'; did you mean 'gpt2'"):
         checkpoint.load("gtp2")
     with pytest.raises(SpecError, match="there are bert-base, .*gpt2, gpt2-xl, "):
@@ -529,7 +529,7 @@ def test_a_name_of_a_megabyte_is_refused_in_linear_time(tmp_path, letter, kind):
     mistake(path, path)
 
 
-def test_a_rule_for_each_of_many_tensors_takes_no_quadratic_time():
+def test_a_rule_for_each_of_many_tensors_does_not_take_quadratic_time():
     # Each rule against each tensor would be 1.6e9 matches.
     names = [f"layer.{number}.weight" for number in range(40_000)]
     spec = {
@@ -539,7 +539,7 @@ def test_a_rule_for_each_of_many_tensors_takes_no_quadratic_time():
     assert len(checkpoint.load(spec).entries) == len(names)
 
 
-def test_an_unknown_name_among_many_has_its_hint_in_time(tmp_path):
+def test_an_unknown_name_among_many_gets_its_hint_quickly(tmp_path):
     text = "\n".join(f"c{number} = 1" for number in range(100_000))
     path = write(tmp_path, f'[constants]\n{text}\n[tensors]\n"a" = ["d5"]\n')
     assert "unknown name 'd5'" in str(mistake(path, path))
@@ -577,11 +577,11 @@ HUGE = 10**5000
         {"x" * 10_000_000: 1},
     ],
 )
-def test_keys_that_are_no_text_surrogates_and_huge_values_are_mistakes_in_few_words(spec):
+def test_odd_keys_surrogates_and_huge_values_get_short_messages(spec):
     mistake(spec)
 
 
-def test_specs_within_specs_without_end_are_refused():
+def test_endlessly_nested_specs_are_refused():
     spec = {}
     spec["config"] = spec
     assert "nested too deeply" in str(mistake({"tensors": {"a": [1]}, "config": spec}))
@@ -602,7 +602,7 @@ def test_a_weight_without_values_is_refused(constants, tensors):
     assert len(checkpoint.load(spec).entries) == 1
 
 
-def test_a_rule_that_rules_above_it_leave_nothing_is_refused_with_one_of_them():
+def test_a_rule_that_the_rules_above_it_leave_nothing_is_refused_and_names_one_of_them():
     spec = {
         "tensors": {"a.weight": [1], "a.bias": [1], "b.weight": [1], "b.bias": [1]},
         "rules": [
@@ -678,6 +678,6 @@ def test_a_recipe_changes_what_its_rules_match_and_nothing_else(tmp_path):
         ),
     ],
 )
-def test_a_mistake_in_a_recipe_is_told(tmp_path, recipe, words):
+def test_a_mistake_in_a_recipe_is_reported(tmp_path, recipe, words):
     with pytest.raises(SpecError, match=words):
         checkpoint.load(write(tmp_path, GOOD), recipe=recipe)

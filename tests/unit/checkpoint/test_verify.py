@@ -192,7 +192,7 @@ def test_the_librarys_own_file_is_compared_too(tmp_path):
     assert checkpoint.verify(path, spec, seed=1)
 
 
-def test_what_is_not_in_the_spec_and_what_is_missing_are_told(tmp_path):
+def test_extra_and_missing_tensors_are_reported(tmp_path):
     path = tmp_path / "x.safetensors"
     checkpoint.materialize(SPEC, path, seed=5)
     spec = {**SPEC, "tensors": {**SPEC["tensors"], "more": [2]}}

@@ -28,7 +28,7 @@ def file_bytes(path, spec, seed=0, **more):
     return {one.name: raw[one.begin : one.end] for one in found.layout.tensors}
 
 
-def test_words_are_those_of_the_vectors():
+def test_words_equal_the_vectors():
     cases = heads_and_answers("words", "words")
     assert len(cases) > 20
     for (_, *numbers), answers in cases:
@@ -155,7 +155,7 @@ def test_packed_tensors_may_be_empty(tmp_path):
         ({"dtype": "float4_e2m1fn_x2", "shape": []}, "has at least one axis"),
     ],
 )
-def test_what_no_such_bits_can_be_is_refused(tensor, message):
+def test_tensors_that_cannot_hold_packed_words_are_refused(tensor, message):
     tensor = {"shape": [4], "initializer": "words", **tensor}
     with pytest.raises((SpecError, ValueError), match=message):
         checkpoint.plan({"tensors": {"w": tensor}}, 0)

@@ -1,5 +1,5 @@
-"""Folders: whole files only and the index last, whatever stops the writing; going on with what is
-there; ranks that never talk.
+"""Folders: only whole files, and the index last, whatever stops the writer; resuming with what is
+there; and ranks that do not communicate.
 """
 
 import contextlib

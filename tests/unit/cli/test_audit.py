@@ -57,7 +57,7 @@ def test_the_page_holds_every_tensor_and_what_is_wrong(tmp_path, laws):
     ("arguments", "status"),
     [(["absent.safetensors"], 1), (["model.bin"], 2), (["{model}", "--against", "gpt22"], 2)],
 )
-def test_what_cannot_be_audited_is_one_line(tmp_path, capsys, monkeypatch, arguments, status):
+def test_what_cannot_be_audited_gives_one_line(tmp_path, capsys, monkeypatch, arguments, status):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.bin").write_bytes(b"\x80")
     model = str(write(tmp_path / "model.safetensors", {"w": fi.normal(64, seed=0)}))

@@ -31,7 +31,7 @@ def test_a_dry_run_prints_the_tensors_and_writes_nothing(tmp_path, spec, capsys)
     )
 
 
-def test_a_dry_run_says_the_memory_of_what_is_not_drawn_value_by_value(
+def test_a_dry_run_names_the_memory_of_tensors_that_are_not_drawn_value_by_value(
     tmp_path, capsys, monkeypatch
 ):
     tensors = {

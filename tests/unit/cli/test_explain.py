@@ -1,5 +1,5 @@
-"""fastinit explain: the words of the command line are the arguments of fi.explain; its table and
-its JSON say what the one line says.
+"""fastinit explain: the words on the command line are the arguments of fi.explain; the table and
+the JSON say what the one line says.
 """
 
 import json

@@ -48,7 +48,7 @@ def test_a_function_of_a_module_gives_the_model(tmp_path, capsys, monkeypatch):
         (["gpt22"], "unknown preset"),
     ],
 )
-def test_what_gives_no_laws_is_one_line(capsys, arguments, message):
+def test_what_has_no_laws_gives_one_line(capsys, arguments, message):
     assert main(["laws", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

@@ -101,14 +101,14 @@ def test_the_help_of_a_command_has_an_example_that_the_program_takes(module, cap
     ("given", "hint"),
     [("materialise", "did you mean 'materialize'?"), ("frobnicate", "give one of materialize, ")],
 )
-def test_a_command_that_is_not_there_has_a_hint(given, hint, capsys):
+def test_an_unknown_command_gets_a_hint(given, hint, capsys):
     with pytest.raises(SystemExit) as caught:
         main([given])
     assert caught.value.code == 2
     assert f"there is no command '{given}'; {hint}" in capsys.readouterr().err
 
 
-def test_the_command_alone_prints_its_help(capsys):
+def test_the_command_without_arguments_prints_its_help(capsys):
     assert main([]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("usage: fastinit") and "materialize" in out and err == ""
@@ -122,9 +122,7 @@ def test_the_command_alone_prints_its_help(capsys):
         (["info", "more"], "see fastinit info --help"),
     ],
 )
-def test_an_option_that_is_not_there_has_a_hint_and_the_usage_of_its_command(
-    arguments, hint, capsys
-):
+def test_an_unknown_option_gets_a_hint_and_the_usage_of_its_command(arguments, hint, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2

@@ -32,7 +32,7 @@ def of_kind(found, kind):
     return [one for one in found if one["event"] == kind]
 
 
-def test_materialize_tells_start_progress_files_and_done(tmp_path, spec, events, every_time):
+def test_materialize_reports_start_progress_files_and_done(tmp_path, spec, events, every_time):
     folder = f"{tmp_path}/model/"
     line = ["materialize", spec, "-o", folder, "--seed", 3, "--shard-size", 40, "--json"]
     found, status = events(*line)
@@ -57,14 +57,14 @@ def test_materialize_tells_start_progress_files_and_done(tmp_path, spec, events,
     assert {one["state"] for one in of_kind(kept, "file")} == {"kept"}
 
 
-def test_progress_is_told_at_the_end_even_of_a_job_of_a_moment(tmp_path, spec, events):
+def test_progress_is_reported_at_the_end_even_of_a_very_short_job(tmp_path, spec, events):
     found, _ = events("materialize", spec, "-o", tmp_path / "x.safetensors", "--seed", 3, "--json")
     assert [one["event"] for one in found] == ["start", "progress", "file", "done"]
     assert found[2]["file"] == "x.safetensors"
     assert found[2]["bytes"] == (tmp_path / "x.safetensors").stat().st_size
 
 
-def test_verify_tells_each_tensor(tmp_path, spec, events):
+def test_verify_reports_each_tensor(tmp_path, spec, events):
     path = tmp_path / "x.safetensors"
     checkpoint.materialize(spec, path, seed=3)
     found, status = events("verify", path, "--json")
@@ -83,7 +83,7 @@ def test_verify_tells_each_tensor(tmp_path, spec, events):
     assert found[-1]["equal"] == 4 and found[-1]["tensors"] == 5
 
 
-def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path, spec, events):
+def test_a_dry_run_reports_the_plan_and_writes_nothing(tmp_path, spec, events):
     found, status = events("materialize", spec, "--seed", 3, "--dry-run", "--json")
     assert status == 0
     plan = checkpoint.plan(spec, 3)

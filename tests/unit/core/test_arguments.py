@@ -1,5 +1,5 @@
-"""Absurd arguments of every public function: an error that names the argument, of the proper class
-and of at most 400 characters, never a bare one of Python's.
+"""Absurd arguments to every public function raise an error of the right class that names the
+argument in at most 400 characters; none of Python's own errors gets through.
 """
 
 import inspect
@@ -28,7 +28,7 @@ def refused(call, argument):
         assert len(text.split("; known are")[0]) <= 400 and "Exceeds the limit" not in text, text[
             :500
         ]
-        # An error before that of the argument is as good: the shape's, or of one that is missing.
+        # An earlier error is as good: one about the shape, or about a missing argument.
         assert re.search(rf"{argument}|shape|missing|in_axis|give one of|path", text), text
         return text
     return None
@@ -47,7 +47,7 @@ CASES = [(name, one.name) for name in NAMES for one in arguments(name)]
 
 @pytest.mark.parametrize("value", [HUGE, -HUGE], ids=["huge", "-huge"])
 @pytest.mark.parametrize(("name", "argument"), CASES)
-def test_integers_of_5000_digits_are_refused_in_words(name, argument, value):
+def test_integers_of_5000_digits_are_refused_with_a_short_message(name, argument, value):
     function = _table.INITIALIZERS[name]
     given = {"shape": SHAPES.get(name, (4, 4)), argument: value}
     refused(lambda: function(**given), argument)
@@ -57,13 +57,15 @@ def test_integers_of_5000_digits_are_refused_in_words(name, argument, value):
 
 @pytest.mark.parametrize("value", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("argument", ["name", "dtype", "shape", "seed", "threads", "region", "out"])
-def test_names_of_10_mb_and_surrogates_are_taken_or_refused_in_words(argument, value):
+def test_names_of_10_mb_and_surrogates_are_accepted_or_refused_with_a_short_message(
+    argument, value
+):
     text = refused(lambda: fi.normal(**{"shape": (2, 2), argument: value}), argument)
     assert text or argument == "name"
 
 
 @pytest.mark.parametrize("value", [HUGE, *LONG.values(), 3.5, None], ids=range(6))
-def test_fill_names_the_entry_and_stays_short(value):
+def test_an_error_of_fill_names_the_entry_and_stays_short(value):
     buffer = np.zeros((2, 2), np.float32)
     for entry in (
         (buffer, value),

@@ -1,5 +1,5 @@
-"""out= takes any CPU memory that may be written, gives it the bits of a new array, and refuses the
-rest untouched.
+"""out= takes any writable CPU memory and gives it the bits of a new array; anything else is refused
+and left untouched.
 """
 
 import array
@@ -120,7 +120,7 @@ def test_memory_with_a_length_and_no_shape_takes_any_shape():
             draw(SHAPE, out=shaped)
 
 
-def test_raw_memory_must_fit():
+def test_raw_memory_must_hold_whole_values_of_the_shape():
     with pytest.raises(ValueError, match="10 bytes, which is not a whole number of float32"):
         draw(2, dtype="float32", out=bytearray(10))
     with pytest.raises(
@@ -157,7 +157,7 @@ class Interface:
 
 
 @EVERY
-def test_the_array_interface_is_taken(dtype):
+def test_memory_is_filled_through_the_array_interface(dtype):
     expected = bits(draw(SHAPE, dtype=dtype))
     owner = np.zeros(SHAPE, resolve(dtype).numpy())
     if owner.dtype.kind == "f" and owner.dtype.isbuiltin == 1:
@@ -185,7 +185,7 @@ def test_the_array_interface_is_taken(dtype):
 
 
 @pytest.mark.frameworks
-def test_jax_arrays_are_refused_as_unchangeable():
+def test_jax_arrays_are_refused_as_immutable():
     import jax.numpy as jnp
 
     out = jnp.zeros(3)
@@ -288,7 +288,7 @@ def test_a_wrong_dtype_or_shape_of_out_is_named():
     assert not out.any()
 
 
-def test_zero_size_outs_of_any_strides_are_fine():
+def test_an_out_of_size_zero_may_have_any_strides():
     for out in (
         np.zeros((0, 3), np.float32),
         np.zeros((3, 0), np.float16).T,
@@ -321,7 +321,7 @@ def test_the_overlap_check_is_sound():
 # ------------------------------------------------------------------------------------------- memory
 
 
-def test_more_memory_than_there_is_is_a_memory_error_before_anything_is_touched():
+def test_too_large_an_array_is_a_memory_error_before_anything_is_touched():
     with pytest.raises(
         MemoryError, match=r"takes 4194304\.0 GiB, and .* GiB are available; draw it in regions"
     ):
@@ -338,7 +338,7 @@ def test_available_memory_is_below_the_machines_total():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets an address-space limit")
-def test_an_allocation_that_fails_is_a_clear_memory_error():
+def test_a_failed_allocation_is_a_clear_memory_error():
     code = (
         "import resource; from fastinit._core import draws, fill\n"
         "rule = lambda shape, dtype: draws.uniform(0.0, 1.0, dtype)\n"

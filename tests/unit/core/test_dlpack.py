@@ -1,6 +1,4 @@
-"""out= through DLPack: NumPy's dtypes, those that it does not know, flags, versions, devices, and
-torch tensors.
-"""
+"""out= through DLPack: dtypes of NumPy and others, flags, versions, devices, and torch tensors."""
 
 import ctypes
 
@@ -30,7 +28,7 @@ class Exporter:
 def capsule_of(
     values, code, *, major=1, flags=0, strides=True, shift=0, name=b"dltensor_versioned"
 ):
-    """A capsule over an array of bare bits, as a framework with bfloat16 or 8-bit floats would give
+    """A capsule over an array of bare bits, as a framework with bfloat16 or 8-bit floats exports
     it.
     """
     kept = []
@@ -61,7 +59,7 @@ def capsule_of(
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
-def test_dlpack_of_common_dtypes_is_taken(dtype):
+def test_common_dtypes_are_filled_through_dlpack(dtype):
     for owner in layouts(dtype).values():
         owner = owner.view(np.ndarray)
         out = Exporter(owner)
@@ -72,7 +70,7 @@ def test_dlpack_of_common_dtypes_is_taken(dtype):
 @pytest.mark.parametrize(
     ("dtype", "code"), [("bfloat16", 4), ("float8_e4m3fn", 10), ("float8_e5m2", 12)]
 )
-def test_dlpack_of_dtypes_that_numpy_does_not_know_is_taken(dtype, code):
+def test_dtypes_that_numpy_lacks_are_filled_through_dlpack(dtype, code):
     unsigned = resolve(dtype).unsigned
     expected = bits(draw(SHAPE, dtype=dtype))
     for layout in layouts(dtype).values():
@@ -187,7 +185,7 @@ LIES = {
 
 @pytest.mark.parametrize("code", [4, 2], ids=["bfloat16", "float16"])
 @pytest.mark.parametrize("lie", LIES)
-def test_a_capsule_that_lies_is_refused_in_words_and_nothing_is_written(lie, code):
+def test_a_capsule_that_lies_is_refused_and_nothing_is_written(lie, code):
     change, message = LIES[lie]
     values = np.full((6, 8), 7, np.uint16)
     with pytest.raises(ValueError, match=message):
@@ -195,7 +193,7 @@ def test_a_capsule_that_lies_is_refused_in_words_and_nothing_is_written(lie, cod
     assert (values == 7).all()
 
 
-def test_a_capsule_is_asked_for_once():
+def test_a_capsule_is_requested_once():
     asked = []
     array = np.zeros((6, 8), np.float32)
 

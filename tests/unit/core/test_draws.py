@@ -1,5 +1,5 @@
-"""The parameters of a draw are those of the contract's sections 3 to 5, and what could not be
-finite is refused.
+"""The parameters of a draw follow sections 3 to 5 of the contract, and what might not be finite is
+refused.
 """
 
 import math
@@ -119,7 +119,7 @@ def test_constants_keep_the_sign_of_zero(dtype):
             FLOAT16,
             65519.99,
             65519.9999,
-        ),  # once rounded it is finite, but by way of float32 it is 65520
+        ),  # rounded once it is finite, but through float32 it becomes 65520
         (BFLOAT16, 2.0**127 * (2 - 2.0**-8 - 2.0**-23), 2.0**127 * (2 - 2.0**-8)),
         (E4M3, 464.0, 464.0001),
         (E5M2, 61439.9, 61440.0),
@@ -195,7 +195,7 @@ def test_equal_bounds_give_a_constant(dtype):
 
 @EVERY
 @pytest.mark.parametrize(("low", "high"), [(5, 4), (0.0, -1e-300), (math.nextafter(1.0, 2.0), 1.0)])
-def test_uniform_bounds_the_wrong_way_are_refused(dtype, low, high):
+def test_uniform_bounds_in_the_wrong_order_are_refused(dtype, low, high):
     with pytest.raises(ValueError, match=r"low .* is above high .*; give low <= high"):
         uniform(low, high, dtype)
 
@@ -237,7 +237,7 @@ def test_a_span_lost_in_the_working_type_is_refused(dtype, low):
 
 
 @NARROW
-def test_a_uniform_without_any_destination_value_is_refused(dtype):
+def test_a_uniform_without_any_value_of_the_destination_is_refused(dtype):
     ulp = 2.0**-dtype.mantissa
     with pytest.raises(ValueError, match=f"{dtype.name} has no value in"):
         uniform(1.0 + 0.25 * ulp, 1.0 + 0.75 * ulp, dtype)

@@ -1,5 +1,5 @@
-"""Every usual spelling finds its dtype, and rounding equals astype of NumPy and ml_dtypes, or an
-exact search.
+"""Every usual spelling finds its dtype; rounding equals astype of NumPy and ml_dtypes, or an exact
+search.
 """
 
 import math
@@ -38,8 +38,8 @@ def finite_values(dtype):
 
 
 def probes(dtype):
-    """Every value of the narrow dtype, every midpoint of two, and the doubles next to each; then
-    far outside.
+    """Every value of the narrow dtype, every midpoint between two, the doubles next to each of
+    them, and doubles far outside.
     """
     values = finite_values(dtype)
     middles = (values[1:] + values[:-1]) / 2
@@ -121,7 +121,7 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(given, near):
 @pytest.mark.parametrize(
     "given", ["longdouble", ml_dtypes.int4, ml_dtypes.float8_e4m3fnuz, "nonsense"]
 )
-def test_dtypes_without_a_draw_are_refused_by_name(given):
+def test_dtypes_that_cannot_be_drawn_are_refused_by_name(given):
     if given == "longdouble" and np.dtype(given) == np.float64:
         return  # where it is not a dtype of its own
     with pytest.raises(ValueError, match="unknown dtype .*allowed are float64, float32"):
@@ -223,8 +223,7 @@ def test_encoding_doubles_equals_astype(dtype):
 
 @named(NARROW)
 def test_encoding_float32_values_equals_astype(dtype):
-    # From float32 only: from a double ml_dtypes rounds twice, by way of float32, where encode()
-    # rounds once.
+    # Only from float32: ml_dtypes rounds a double twice, through float32, and encode() once.
     with np.errstate(all="ignore"):
         values = probes(dtype).astype(np.float32)
         expected = values.astype(dtype.numpy()).view(dtype.unsigned)
@@ -317,7 +316,7 @@ def test_a_zero_neighbour_is_plus_zero():
         assert [math.copysign(1.0, zero) for zero in zeros if zero == 0.0] == [1.0] * 3
 
 
-def test_subnormal_tells_the_smallest_normal_number_apart():
+def test_only_numbers_below_the_smallest_normal_one_are_subnormal():
     for dtype, smallest in (
         (_dtypes.FLOAT64, 2.0**-1022),
         (_dtypes.FLOAT32, 2.0**-126),

@@ -1,5 +1,5 @@
-"""Threads, memory, engines and the floating-point state: nothing of them reaches the bits, and none
-is left changed.  Forks and signals: processes/test_forks_and_signals.py.
+"""Threads, memory, engines and the floating-point state change no bits and are left as they were.
+Forks and signals: processes/test_forks_and_signals.py.
 """
 
 import _thread
@@ -31,7 +31,7 @@ def test_thread_count_does_not_change_bits(threads):
     assert few.out.tobytes() == many.out.tobytes()
 
 
-def test_threads_that_cannot_start_are_done_without(monkeypatch):
+def test_a_fill_goes_on_without_threads_that_cannot_start(monkeypatch):
     want = job(2_000_000)
     engine.run([want], threads=1)
     monkeypatch.setattr(engine, "_pools", {})
@@ -45,7 +45,7 @@ def test_threads_that_cannot_start_are_done_without(monkeypatch):
     assert got.out.tobytes() == want.out.tobytes()
 
 
-def test_more_threads_really_run():
+def test_several_threads_run_at_once():
     seen = set()
     barrier = threading.Barrier(3, timeout=20)
 
@@ -57,7 +57,7 @@ def test_more_threads_really_run():
     assert len(seen) == 3
 
 
-def test_the_first_error_of_a_task_is_raised_and_the_rest_is_not_begun():
+def test_the_first_error_of_a_task_is_raised_and_no_further_task_begins():
     begun = []
 
     def work(item):
@@ -72,7 +72,7 @@ def test_the_first_error_of_a_task_is_raised_and_the_rest_is_not_begun():
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_tasks_are_taken_from_a_generator_as_threads_are_free(threads):
+def test_tasks_are_taken_from_a_generator_as_threads_become_free(threads):
     taken, done, ahead = [0], [0], []
 
     def items():
@@ -89,7 +89,7 @@ def test_tasks_are_taken_from_a_generator_as_threads_are_free(threads):
 
     engine.map_tasks(work, items(), threads)
     assert sorted(seen) == list(range(200))
-    assert max(ahead) <= 2 * threads  # one a thread in hand, and one a thread at the start
+    assert max(ahead) <= 2 * threads  # for each thread one in progress, and one at the start
 
 
 def test_an_error_of_the_generator_is_raised_and_ends_the_tasks():
@@ -102,7 +102,7 @@ def test_an_error_of_the_generator_is_raised_and_ends_the_tasks():
 
 
 @pytest.mark.parametrize("threads", [2, 512])
-def test_no_more_threads_are_started_than_there_are_chunks(threads):
+def test_no_more_threads_start_than_there_are_chunks(threads):
     run = python(f"""
         import os, fastinit as fi
         before = len(os.listdir("/proc/self/task"))
@@ -195,7 +195,7 @@ def mapping_flags(address):
     not os.path.isdir("/sys/kernel/mm/transparent_hugepage"), reason="this kernel has no huge pages"
 )
 @pytest.mark.parametrize("size, asked", [(4 << 20, True), ((4 << 20) - 4, False)])
-def test_huge_pages_are_asked_for_under_large_memory_of_others(size, asked):
+def test_huge_pages_are_requested_for_large_memory_of_the_caller(size, asked):
     with mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         out = np.frombuffer(memory, np.float32, size // 4, offset=64)
         fi.normal(out=out, seed=1)
@@ -252,7 +252,7 @@ def test_no_openmp_runtime_is_loaded():
 # ----------------------------------------------------------------------------------- engine and ISA
 
 
-def test_an_engine_or_isa_that_is_not_there_is_an_error():
+def test_an_engine_or_isa_that_does_not_exist_is_an_error():
     run = python("import fastinit", check=False, FASTINIT_ENGINE="gpu")
     assert run.returncode and "FASTINIT_ENGINE is 'gpu'" in run.stderr
     if engine.name() == "native":
@@ -405,7 +405,7 @@ COLD = """
 
 # The reference engine draws in Python, and 200 threads of it that switch every µs take minutes.
 @pytest.mark.parametrize("count", [2, pytest.param(200, marks=pytest.mark.native)])
-def test_first_uses_may_race(count):
+def test_threads_may_race_to_be_the_first_use(count):
     """Imports on demand, caches and the pool, all cold, by threads that start together."""
     code = textwrap.dedent(COLD).replace("sys.argv[1]", str(count))
     assert python(code).stdout.strip() == "[] {}"

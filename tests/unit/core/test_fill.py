@@ -263,7 +263,7 @@ def test_bad_seeds_names_and_threads_leave_out_untouched(bad):
     assert not out.any()
 
 
-def test_remembered_rules_tell_zeros_and_types_apart():
+def test_remembered_rules_distinguish_signed_zeros_and_types():
     for _ in range(2):
         for value in (0.0, -0.0, np.float32(-0.0), np.float64(0.0), 0):
             zero = draw(1, rule=constant_rule, value=value)

@@ -1,8 +1,8 @@
 """_core/math.py against mpmath: every function is correctly rounded, at thousands of fixed points
 and at the edges.
 
-mpmath answers to 60 digits or more; its value rounded to the nearest double must be the very double
-that _math gives.
+mpmath computes with 60 digits or more; its value, rounded to the nearest double, must be the double
+that _core/math.py gives.
 """
 
 import ast

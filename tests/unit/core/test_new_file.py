@@ -114,7 +114,7 @@ def test_without_pwrite_and_fallocate_the_file_is_the_same(tmp_path, monkeypatch
     assert (tmp_path / "x").read_bytes() == b"abcdef"
 
 
-def test_a_file_system_that_cannot_reserve_is_written_all_the_same(tmp_path, monkeypatch):
+def test_a_file_is_written_where_space_cannot_be_reserved(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EOPNOTSUPP, "cannot")
 
@@ -137,7 +137,7 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="no writes past the cache")
 @pytest.mark.parametrize("refused", [False, True])
-def test_pages_that_go_past_the_cache_hold_the_same_bytes(tmp_path, monkeypatch, refused):
+def test_writes_past_the_cache_give_the_same_bytes(tmp_path, monkeypatch, refused):
     size = (1 << 20) + 77
     content = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     page = new_file.PAGE
@@ -169,7 +169,7 @@ def test_pages_that_go_past_the_cache_hold_the_same_bytes(tmp_path, monkeypatch,
 
 @pytest.mark.parametrize("step", ["posix_fallocate", "pwrite", "fsync", "link"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_an_error_of_the_system_names_the_users_path_and_leaves_nothing(
+def test_a_system_error_names_the_users_path_and_leaves_nothing(
     tmp_path, way, monkeypatch, step, number
 ):
     def fail(*_, **__):
@@ -253,7 +253,7 @@ linux_only = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="no O_TMPFI
 @pytest.mark.parametrize(
     ("how", "moment"), [("unnamed", "replace"), ("named", "write"), ("named", "replace")]
 )
-def test_what_a_kill_leaves_is_cleared_by_the_next_writer_of_the_same_target(tmp_path, how, moment):
+def test_what_a_killed_writer_leaves_is_removed_by_the_next_writer(tmp_path, how, moment):
     path = tmp_path / "x"
     path.write_bytes(b"old")
     others = [".x.0123.tmp", ".xy.0123456789abcdef.tmp", "x.0123456789abcdef.tmp"]
@@ -288,7 +288,7 @@ def test_the_temporary_of_a_living_writer_is_left_in_place(tmp_path, how):
 
 @pytest.mark.parametrize("refusal", [errno.EPERM, errno.EXDEV, errno.EACCES, errno.ENOENT])
 @pytest.mark.parametrize("force", [False, True])
-def test_where_a_nameless_file_can_get_no_name_it_has_one_before_anything_is_written(
+def test_a_file_is_named_from_the_start_where_it_could_not_be_named_later(
     tmp_path, monkeypatch, refusal, force
 ):
     real = os.link
@@ -323,7 +323,7 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path, way, name, fo
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are synced on POSIX")
 @pytest.mark.parametrize("force", [False, True])
-def test_a_folder_that_cannot_be_synced_is_told_as_what_it_is(tmp_path, way, monkeypatch, force):
+def test_a_folder_that_cannot_be_synced_is_reported_as_such(tmp_path, way, monkeypatch, force):
     real = os.fsync
 
     def fsync(file):

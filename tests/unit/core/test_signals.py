@@ -25,7 +25,7 @@ def handlers():
         signal.signal(number, one)
 
 
-def test_what_a_handler_raises_is_kept_and_cancels(handlers):
+def test_an_error_of_a_handler_is_kept_and_cancels_the_work(handlers):
     seen, handler = handlers
     errors, cancelled = [], []
     gate = signals.Gate(errors, lambda: cancelled.append(True))
@@ -52,7 +52,7 @@ def test_a_handler_that_was_replaced_meanwhile_stays(handlers):
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_what_an_interrupted_gate_leaves_changes_nothing_and_goes_at_the_next(handlers):
+def test_a_gate_that_an_interrupt_left_open_is_harmless_and_closed_by_the_next(handlers):
     seen, handler = handlers
     left = signals.Gate([], lambda: None)
     left.close()
@@ -98,7 +98,7 @@ def test_a_fill_by_several_threads_raises_the_first_error_of_a_handler_afterward
     assert not running and signal.getsignal(signal.SIGALRM) is handler
 
 
-def test_no_worker_runs_on_however_dense_the_interrupts_are():
+def test_no_worker_keeps_running_however_dense_the_interrupts_are():
     run = python("""
         import _thread, signal, threading, time
         from fastinit._core import engine

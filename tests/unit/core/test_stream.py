@@ -12,7 +12,7 @@ from fastinit._core import stream as _stream
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1, np.uint64(5), np.int8(3), np.array(7)])
-def test_seed_is_taken_as_it_is(seed):
+def test_seed_is_used_unchanged(seed):
     assert _stream.check_seed(seed) == int(seed)
     assert type(_stream.check_seed(seed)) is int
 
@@ -42,7 +42,7 @@ def test_name_is_hashed_as_its_utf8_bytes(name):
     assert _stream.stream_id(name) == int.from_bytes(expected, "little")
 
 
-def test_names_are_not_normalised():
+def test_names_are_not_normalized():
     assert _stream.stream_id("été") != _stream.stream_id("e\u0301te\u0301")
 
 

@@ -1,5 +1,5 @@
-"""The truncated normal's numbers are the real numbers of stream-v1.md section 6, each rounded once:
-against mpmath.
+"""The numbers of the truncated normal are the real numbers of stream-v1.md, section 6, each rounded
+once; compared with mpmath.
 """
 
 import math

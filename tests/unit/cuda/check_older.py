@@ -2,8 +2,8 @@
 
     python -P tests/unit/cuda/check_older.py FOLDER
 
-FOLDER holds an unpacked nvidia-cuda-nvrtc-cu12 (pip install --no-deps --target FOLDER ...).  Run by
-.ci/run; not a test of pytest's, since one process has one NVRTC.
+FOLDER holds an unpacked nvidia-cuda-nvrtc-cu12 (pip install --no-deps --target FOLDER ...).
+.ci/run runs it.  It is not a pytest test, because a process can load only one NVRTC.
 """
 
 import ctypes

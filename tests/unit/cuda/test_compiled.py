@@ -1,8 +1,8 @@
-"""What NVRTC makes of the kernels for every GPU: it compiles, and fuses nothing.
+"""NVRTC compiles the kernels for every GPU and fuses nothing.
 
-The text that NVRTC writes (PTX) names each operation. With plain arithmetic (FI_PLAIN) it may hold
-no fused multiply-add, no flush to zero and no approximation; the faster quotient and root add those
-of their own steps and no other. A program compiled with --fmad=true must fail the same test.
+The text that NVRTC writes (PTX) names each operation.  With plain arithmetic (FI_PLAIN) it must not
+hold a fused multiply-add, a flush to zero or an approximation; the faster quotient and root add
+those of their own steps and no others.  A program compiled with --fmad=true must fail this test.
 """
 
 import re

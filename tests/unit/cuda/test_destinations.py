@@ -1,6 +1,6 @@
-"""Destinations on a GPU through the façade: what is taken and what is refused.
+"""Destinations on a GPU, through the façade: what is accepted and what is refused.
 
-The GPU is emulated; the bits must be those of the host, and of the golden hashes.
+The GPU is emulated; the bits must equal those of the host, and the golden hashes.
 """
 
 import importlib.util
@@ -158,7 +158,7 @@ def test_memory_that_cuda_does_not_know_is_refused(driver):
 
 
 @pytest.mark.parametrize("change", [{"shape": None}, {"typestr": "zz"}, {"data": 5}])
-def test_a_broken_interface_is_refused_in_words(driver, change):
+def test_a_broken_interface_is_refused_with_a_clear_message(driver, change):
     with pytest.raises(TypeError, match="__cuda_array_interface__ that"):
         fi.normal(out=OnGpu(array_of(8, "float32"), **change), seed=1)
 
@@ -221,7 +221,7 @@ def test_misaligned_memory_is_refused_whatever_its_dtype_is_called(driver):
 
 
 @pytest.mark.parametrize("change", [{"data": (None, False)}, {"strides": 3}, {"stream": "now"}])
-def test_an_interface_with_wrong_entries_is_refused_in_words(driver, change):
+def test_an_interface_with_wrong_entries_is_refused_with_a_clear_message(driver, change):
     with pytest.raises(TypeError, match="__cuda_array_interface__ that cannot be read"):
         fi.normal(out=OnGpu(array_of(8, "float32"), **change), seed=1)
 
@@ -244,13 +244,13 @@ class torch_tensor:
         self.dtype = dtype
 
 
-def test_a_complex_torch_tensor_is_refused_in_words(driver):
+def test_a_complex_torch_tensor_is_refused_with_a_clear_message(driver):
     torch = pytest.importorskip("torch")
     with pytest.raises(ValueError, match="unknown dtype 'complex128'"):
         fi.zeros(out=torch_tensor(torch.complex128))
 
 
-def test_a_fill_that_needs_a_gpu_that_fails_writes_nothing(driver):
+def test_a_fill_whose_gpu_fails_writes_nothing(driver):
     one, two = array_of(8, "float32"), array_of(8, "float32")
     driver.ordinals[two.ctypes.data] = 1
     fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
@@ -291,7 +291,7 @@ def test_a_full_gpu_is_filled_from_the_host_without_memory_beside(driver):
     assert (bits(memory) == bits(fi.orthogonal((6, 10), seed=4))).all()
 
 
-def test_a_forked_process_is_told_to_spawn(driver):
+def test_a_forked_process_gets_an_error_that_says_to_spawn(driver):
     fi.normal(out=OnGpu(array_of(8, "float32")), seed=1)
     for call in ("cuCtxGetCurrent", "cuCtxPushCurrent"):
         driver.fails[call] = emulated.Status.CUDA_ERROR_NOT_INITIALIZED
@@ -340,7 +340,7 @@ def test_a_gpu_that_is_full_at_first_use_is_tried_again(driver):
     assert (bits(memory) == bits(fi.normal(8, seed=1))).all()
 
 
-def test_many_threads_may_be_the_first(driver):
+def test_many_threads_may_race_to_be_the_first(driver):
     memory = array_of((200, 40), "float32")
     barrier = threading.Barrier(200)
 

@@ -1,6 +1,6 @@
 """The file of machine code that is kept on disk: what is read again, and what is not trusted.
 
-NVRTC is not asked; that it compiles is test_compiled.py's.
+NVRTC is not called here; that it compiles is tested in test_compiled.py.
 """
 
 import os

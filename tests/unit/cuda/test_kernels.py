@@ -1,8 +1,8 @@
-"""The kernels of a GPU thread on an emulated GPU: the contract's vectors, every length, offset,
+"""The kernels of a GPU thread on an emulated GPU: the contract's vectors, and every length, offset,
 stride and region.
 
-Bits, never a tolerance. That the compiler for real GPUs keeps these bits is test_compiled.py's;
-benchmarks/cuda.py asks a card.
+Equal bits, never a tolerance.  That the compiler for real GPUs keeps these bits is tested in
+test_compiled.py, and on a real card by benchmarks/cuda.py.
 """
 
 import emulated
@@ -38,7 +38,7 @@ def drawn_on(gpu):
     return run
 
 
-def test_the_known_answers_are_those_of_the_host(gpu):
+def test_the_known_answers_equal_the_hosts(gpu):
     assert gpu.refused == frozenset()
 
 

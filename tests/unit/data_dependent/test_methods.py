@@ -1,5 +1,5 @@
-"""Initialization by data, on small real networks over scikit-learn's digits: statistics reached,
-nothing half done.
+"""Initialization by data, on small real networks over scikit-learn's digits: the statistics are
+reached, and nothing is left half done.
 """
 
 import math
@@ -136,7 +136,7 @@ def test_lsuv_draws_by_seed_and_layer_name(digits):
     assert not np.allclose(one[0].weight, other[0].weight)
 
 
-def test_lsuv_leaves_a_layer_within_the_tolerance_alone(digits):
+def test_lsuv_does_not_change_a_layer_within_the_tolerance(digits):
     layers = perceptron()
     d.lsuv(layers, digits, seed=0, tolerance=1e-4)
     report = d.lsuv(layers, digits, orthonormal=False)
@@ -194,7 +194,7 @@ def backpropagation(weights, biases, x):
 
 
 @pytest.mark.parametrize("biases", [True, False])
-def test_between_layers_the_rates_become_equal_and_the_function_stays(digits, biases):
+def test_between_layers_the_rates_become_equal_and_the_function_stays_the_same(digits, biases):
     layers = perceptron(np.float64, biases=biases)
     before = outputs(layers, digits)[-1]
     report = d.normalize_between_layers(layers, digits, backpropagation)
@@ -212,7 +212,7 @@ def test_between_layers_the_rates_become_equal_and_the_function_stays(digits, bi
         assert math.sqrt((gradient**2).mean() / (layer.weight**2).mean()) == pytest.approx(rate)
 
 
-def test_leaving_the_biases_alone_would_change_the_function(digits):
+def test_not_scaling_the_biases_would_change_the_function(digits):
     layers = perceptron(np.float64)
     before, biases = outputs(layers, digits)[-1], [layer.bias.copy() for layer in layers]
     d.normalize_between_layers(layers, digits, backpropagation)
@@ -226,8 +226,8 @@ def test_leaving_the_biases_alone_would_change_the_function(digits):
     [
         (lambda w, b, x: [np.ones_like(w[0])], "gave 1 arrays for 3 layers"),
         (lambda w, b, x: [np.ones_like(each).T for each in w], "gradient has shape"),
-        (lambda w, b, x: [0 * each for each in w], "neither may be zero"),
-        (lambda w, b, x: [np.nan * each for each in w], "neither may be zero or not finite"),
+        (lambda w, b, x: [0 * each for each in w], "is 0.0; both must be finite"),
+        (lambda w, b, x: [np.nan * each for each in w], "is nan; both must be finite"),
     ],
 )
 def test_gradients_that_cannot_be_used_change_nothing(digits, gradients, text):
@@ -252,7 +252,7 @@ def test_weight_norm_gives_every_unit_mean_zero_and_the_scale(digits):
     assert layers[0].weight.std() != 0 and not np.allclose(layers[0].weight, perceptron()[0].weight)
 
 
-def test_weight_norm_is_the_formula_of_the_paper_for_one_layer(digits):
+def test_weight_norm_follows_the_papers_formula_for_one_layer(digits):
     weight = np.random.default_rng(0).normal(size=(5, 64))
     layer = d.Layer(weight.copy(), np.ones(5))
     d.weight_norm_init([layer], digits, std=None)
@@ -352,7 +352,7 @@ def test_a_layer_of_constant_output_is_an_error_that_changes_nothing(digits, met
         np.testing.assert_array_equal(one, two)
 
 
-def test_an_error_in_the_last_layer_leaves_the_first_alone(digits):
+def test_an_error_in_the_last_layer_leaves_the_first_unchanged(digits):
     layers = perceptron()
     layers[2] = layers[2]._replace(forward=lambda x, weight, bias: np.full((len(x), 10), np.inf))
     before = frozen(layers)
@@ -413,7 +413,7 @@ def read_only(layers):
         (read_only, ValueError, "read-only"),
     ],
 )
-def test_layers_that_make_no_sense_are_refused(digits, spoil, error, text):
+def test_senseless_layers_are_refused(digits, spoil, error, text):
     with pytest.raises(error, match=text):
         d.normalize_within_layers(spoil(perceptron()), digits)
 

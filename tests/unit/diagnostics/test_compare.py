@@ -1,4 +1,4 @@
-"""The signal and the gradient through a deep network: lost, kept or exploding, as the papers say of
+"""The signal and the gradient through a deep network fade, stay or explode, as the papers say for
 each initializer.
 """
 
@@ -87,7 +87,7 @@ def test_the_second_moment_is_that_of_the_law(initializer, power):
 
 
 @pytest.mark.parametrize("initializer", ["eye", "zeros", ("normal", {"mean": 1.0}), "uniform"])
-def test_theory_says_nothing_of_matrices_that_are_not_random_or_have_a_mean(initializer):
+def test_theory_is_silent_on_matrices_that_are_not_random_or_have_a_mean(initializer):
     one = curve(initializer, depth=2, width=8)
     assert one.forward_theory is None and one.backward_theory is None
     assert len(one.forward) == len(one.backward) == 3
@@ -122,7 +122,7 @@ def test_initializers_may_be_names_functions_and_pairs():
         ({"stack": "transformer-block", "batch": 20}, "a multiple of 16"),
     ],
 )
-def test_what_is_not_there_is_refused_by_name(settings, message):
+def test_unknown_names_and_settings_are_refused_by_name(settings, message):
     with pytest.raises(ValueError, match=message):
         diagnostics.compare(**{"initializers": "he_normal", **settings})
 

@@ -59,7 +59,7 @@ def test_a_verdict_needs_both_the_slope_and_its_interval(slope, output, noise, v
     assert found.passed is bool(found) is (verdict == "pass")
 
 
-def test_what_is_expected_can_be_given_by_pattern():
+def test_the_expected_slope_can_be_given_by_pattern():
     expected = {"head*": -1, "*": (0.3, 0.6)}
     found = check(power(-1, "head.up"), power(0.5, "a"), power(0, "b"), expected=expected)
     assert [slope.verdict for slope in found.slopes] == ["pass", "pass", "fail"]

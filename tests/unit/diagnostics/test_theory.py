@@ -1,5 +1,5 @@
-"""Mean-field theory: its integrals against closed forms and mpmath, its layers against wide random
-ones.
+"""Mean-field theory: its integrals are compared with closed forms and mpmath, its layers with wide
+random layers.
 """
 
 import math

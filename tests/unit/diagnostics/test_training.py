@@ -1,5 +1,5 @@
-"""A small network's first steps: right gradients, and He et al.'s 22- and 30-layer comparison in
-shape, on scikit-learn's digits.
+"""The first steps of a small network: its gradients are right, and He et al.'s comparison of 22 and
+30 layers has the same outcome on scikit-learn's digits.
 """
 
 import doctest

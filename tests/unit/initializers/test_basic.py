@@ -10,7 +10,7 @@ import fastinit as fi
 from fastinit._core.math import truncated_std
 
 
-def test_bounds_in_sigmas_and_absolute_bounds_say_the_same_thing():
+def test_bounds_in_sigmas_and_absolute_bounds_agree():
     sigmas = decided("truncated_normal", (3,), std=0.02, low=-1.5, high=3.0)
     absolute = decided(
         "truncated_normal", (3,), std=0.02, low=-1.5 * 0.02, high=3.0 * 0.02, bounds="absolute"
@@ -50,7 +50,7 @@ def test_a_correction_with_absolute_bounds_reaches_the_std(mean, std, low, high)
     )
 
 
-def test_a_correction_that_no_normal_reaches_is_an_error():
+def test_a_corrected_std_that_no_normal_has_is_an_error():
     with pytest.raises(ValueError, match="a flat density there has only about 0.57735"):
         fi.truncated_normal(3, std=0.6, low=-1.0, high=1.0, bounds="absolute", correct_std=True)
 
@@ -65,7 +65,7 @@ def test_a_correction_that_no_normal_reaches_is_an_error():
         {"low": -1.1, "high": 1.3, "bounds": "absolute"},
     ],
 )
-def test_corrected_draws_have_the_std_asked_for_and_others_do_not(arguments):
+def test_only_corrected_draws_have_the_requested_std(arguments):
     asked = pytest.approx(0.5, rel=3e-3)
     assert (
         np.std(fi.truncated_normal(2_000_000, std=0.5, correct_std=True, seed=1, **arguments))
@@ -87,7 +87,7 @@ def test_zeros_and_ones_fill_every_dtype(dtype):
     assert not zeros.astype(np.float64).any() and (ones.astype(np.float64) == 1).all()
 
 
-def test_constants_take_integers_beyond_the_doubles_exactly():
+def test_integer_constants_are_exact_beyond_the_doubles():
     assert (fi.constant(3, value=2**63 + 1, dtype="uint64") == np.uint64(2**63 + 1)).all()
     assert (fi.constant(3, value=-(2**63), dtype="int64") == np.iinfo(np.int64).min).all()
     assert fi.constant(3, value=True, dtype="bool").all()

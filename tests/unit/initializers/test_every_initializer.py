@@ -10,7 +10,7 @@ import fastinit as fi
 from fastinit import _table
 from fastinit._core.dtypes import CONSTANT, FLOAT32, decode
 
-# A shape, and arguments under which every element is worth comparing.
+# A shape, and arguments with which a comparison of every element says something.
 EXAMPLES = {
     "zeros": ((5, 7), {}),
     "ones": ((5, 7), {}),
@@ -36,7 +36,7 @@ def whole(name, **more):
     return _table.INITIALIZERS[name](shape, seed=1, name="w", **arguments, **more)
 
 
-def test_every_initializer_of_these_files_is_tried_here():
+def test_every_initializer_of_these_files_is_tested_here():
     files = tuple(f"fastinit.initializers.{file}" for file in ("basic", "variance_scaling"))
     drawn = {name for name, function in _table.INITIALIZERS.items() if function.__module__ in files}
     assert set(EXAMPLES) == drawn | {"eye", "dirac"}
@@ -73,7 +73,7 @@ def test_filling_in_place_gives_the_same_bits_in_every_order_of_memory(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_many_at_once_gives_the_bits_of_one_by_one(name):
+def test_filling_many_at_once_gives_the_bits_of_one_at_a_time(name):
     shape, arguments = EXAMPLES[name]
     one, part = np.empty(shape, np.float32), np.empty((2, *shape[1:]), np.float32)
     fi.fill(
@@ -135,8 +135,8 @@ def test_layout_changes_the_fans_and_never_the_index():
 
 
 def test_the_values_of_a_draw_are_those_of_its_parameters():
-    """One draw of each kind against the plain formula on the bare words: the façade adds nothing of
-    its own.
+    """One draw of each kind against the plain formula on the bare words: the façade adds
+    nothing.
     """
     assert decided("constant", (2, 2), FLOAT32, value=0.1).draw == CONSTANT
     assert decode(decided("constant", (2, 2), FLOAT32, value=0.1).parameters[0], FLOAT32) == float(

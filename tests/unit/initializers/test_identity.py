@@ -24,7 +24,7 @@ def test_a_negative_zero_gain_of_eye_is_zero():
 @pytest.mark.parametrize("groups", [1, 2, 3])
 @pytest.mark.parametrize("outputs, inputs", [(6, 6), (6, 2), (12, 5)])
 @pytest.mark.frameworks
-def test_dirac_is_torchs(outputs, inputs, kernel, groups):
+def test_dirac_equals_torchs(outputs, inputs, kernel, groups):
     import torch
 
     expected = torch.nn.init.dirac_(torch.empty(outputs, inputs, *kernel), groups).numpy()

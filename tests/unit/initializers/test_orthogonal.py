@@ -1,4 +1,4 @@
-"""orthogonal: the known answers, orthogonality, regions and destinations of every kind, bad
+"""orthogonal: the known answers, orthogonality, every kind of region and destination, and bad
 arguments.
 """
 
@@ -38,7 +38,7 @@ def test_the_known_answers(form, monkeypatch):
             family[1]
         )
         batch = (0,) if family[0] == "orth_batch" else ()
-        # The last reflector of 3 by 3 has but one draw, index 2 * 3 + 2.
+        # The last reflector of a 3 by 3 matrix has only one draw, at index 2 * 3 + 2.
         replace_draws(monkeypatch, 8 if family[0] == "orth_zero" else None)
         w = fi.orthogonal(
             shape, layout=layout, gain=float(gain), dtype=dtype, batch_axis=batch, seed=0
@@ -49,7 +49,7 @@ def test_the_known_answers(form, monkeypatch):
     assert len(KNOWN) == 96 and not wrong
 
 
-def test_a_reflector_of_zero_norm_is_left_out_and_its_sign_is_plus(form, monkeypatch):
+def test_a_reflector_of_zero_norm_is_skipped_and_its_sign_is_plus(form, monkeypatch):
     replace_draws(monkeypatch, zero=8)
     w = fi.orthogonal((3, 3), seed=0)
     assert np.isfinite(w).all() and gram_error(w) < 1e-6
@@ -88,7 +88,7 @@ def test_max_error_of_the_gram_matrix_stays_below_1e_6_up_to_4096(monkeypatch, n
 
 
 @pytest.mark.parametrize("dtype", DTYPES[2:])
-def test_narrow_dtypes_are_float32_rounded_once(form, dtype):
+def test_narrow_dtypes_hold_the_float32_values_rounded_once(form, dtype):
     wide = fi.orthogonal((40, 70), gain=1.41, seed=3)
     narrow = fi.orthogonal((40, 70), gain=1.41, seed=3, dtype=dtype)
     assert same(narrow, wide.astype(resolve(dtype).numpy()))
@@ -110,7 +110,7 @@ def test_max_error_of_the_gram_matrix_of_long_matrices(monkeypatch, shape):
     assert gram_error(fi.orthogonal(shape, seed=5, dtype="float64")) <= 1e-14
 
 
-def test_float64_is_a_draw_of_its_own():
+def test_float64_has_its_own_draw():
     assert not np.allclose(
         fi.orthogonal((8, 8), seed=0), fi.orthogonal((8, 8), seed=0, dtype="float64"), atol=1e-3
     )
@@ -161,7 +161,7 @@ def test_destinations_of_any_strides_hold_the_same_bits(form, dtype):
     assert same(np.ascontiguousarray(fi.orthogonal(out=strange, seed=2)), conv)
 
 
-def test_memory_beside_a_strided_destination_is_left_alone(form):
+def test_memory_beside_a_strided_destination_is_not_touched(form):
     frame = np.full((102, 202), 7.0, np.float32)
     fi.orthogonal(out=frame[1:-1:2, 1:-1:2], seed=0)
     inside = np.zeros(frame.shape, bool)
@@ -232,7 +232,7 @@ def test_groups_go_to_destinations_of_any_strides(form):
     assert same(np.ascontiguousarray(part), whole[3:10])
 
 
-def test_the_gates_of_an_lstm_are_orthogonal_and_unlike(form):
+def test_the_gates_of_an_lstm_are_orthogonal_and_differ(form):
     gates = fi.orthogonal((4 * 16, 16), groups=4, seed=1, name="weight_hh").reshape(4, 16, 16)
     assert max(gram_error(gate) for gate in gates) < 1e-6
     assert all(abs(np.vdot(gates[i], gates[j])) < 8 for i in range(4) for j in range(i))
@@ -255,8 +255,8 @@ def test_a_tall_matrix_is_the_transpose_of_a_wide_one(form):
 
 
 def test_the_first_rows_of_a_square_matrix_are_the_wide_one(form):
-    """Reflectors beyond a column's own do nothing to it, so the shorter side may grow without a
-    change.
+    """Later reflectors do not change a column, so the shorter side may grow and the bits stay the
+    same.
     """
     assert same(fi.orthogonal((100, 100), seed=8)[:70], fi.orthogonal((70, 100), seed=8))
 
@@ -309,14 +309,14 @@ def test_bad_arguments_say_what_was_given_and_what_is_allowed(arguments, error, 
         fi.orthogonal(**{"seed": 0, **arguments})
 
 
-def test_a_refused_call_leaves_the_destination_alone():
+def test_a_refused_call_does_not_touch_the_destination():
     out = np.full((5, 6), 3.0, np.float32)
     with pytest.raises(ValueError, match="gain"):
         fi.orthogonal(out=out, gain=1e39, seed=0)
     assert (out == 3).all()
 
 
-def test_without_numba_minutes_are_refused_and_seconds_are_not(monkeypatch):
+def test_without_numba_a_fill_of_minutes_is_refused_and_one_of_seconds_is_not(monkeypatch):
     def no_numba(name, package):
         raise ModuleNotFoundError("No module named 'numba'", name="numba")
 

@@ -1,5 +1,5 @@
-"""Sparse matrices: the known answers, equal bits of both forms and of every region, the law of the
-places.
+"""Sparse matrices: the known answers, equal bits in both forms and in every region, and the law of
+the places.
 """
 
 import hashlib
@@ -166,7 +166,7 @@ def test_scipy_formats_hold_the_dense_matrix(form, shape, arguments, format):
 
 
 def test_a_million_by_a_hundred_thousand_with_15_a_unit_fits_in_memory():
-    # Dense it would take 400 GB.
+    # As a dense matrix it would take 400 GB.
     code = """
         m = sparse((10**6, 10**5), n_nonzero=15, per="row", format="csr", seed=0)
         print(m.nnz, *m.shape)
@@ -204,7 +204,7 @@ def test_every_subset_is_equally_likely(places, kept):
     assert chi_square_of_subsets(lambda units: places_of(pattern, units), places, kept, 10**6) < 4
 
 
-def test_a_choice_that_takes_the_next_free_place_instead_fails_that_test():
+def test_choosing_the_next_free_place_instead_fails_that_test():
     def careless(units):
         rng = np.random.default_rng(0)
         chosen = np.sort(rng.integers(0, 6, (units, 3)), axis=1)
@@ -245,7 +245,7 @@ def test_each_column_has_as_many_zeros_as_torch_makes(sparsity):
     assert set((matrix == 0).sum(axis=0)) == {math.ceil(sparsity * rows)}
 
 
-def test_the_default_counts_zeros_and_n_nonzero_counts_the_rest():
+def test_sparsity_counts_zeros_and_n_nonzero_counts_the_rest():
     assert set(np.count_nonzero(sparse((64, 784), n_nonzero=15, per="row", seed=0), axis=1)) == {15}
 
 
@@ -278,7 +278,7 @@ def test_zero_std_gives_zeros_and_empty_shapes_give_nothing():
         ({"sparsity": 0.5, "dtype": "int32"}, TypeError, "floating"),
     ],
 )
-def test_bad_arguments_are_refused_and_leave_the_destination_alone(arguments, error, text):
+def test_bad_arguments_are_refused_and_the_destination_is_not_touched(arguments, error, text):
     with pytest.raises(error, match=text):
         sparse((10, 20), **arguments, seed=0)
     if "format" not in arguments and "dtype" not in arguments:
@@ -336,14 +336,14 @@ def test_no_openmp_or_tbb_runtime_is_mapped_afterwards_and_a_fork_still_fills():
 
 
 def test_the_known_answers_cover_every_case_of_the_outline():
-    # The two that are empty (sparsity 1) and the three refused ones are tested elsewhere.
+    # The two empty cases (sparsity 1) and the three that are refused are tested elsewhere.
     assert len(KNOWN) == 10 and len({json.dumps(key) for key in KNOWN}) == 10
 
 
 @pytest.mark.numba
-def test_ctrl_c_ends_a_fill_of_fresh_memory_after_the_block_at_hand():
-    """A block of columns reaches every page of the matrix: the system would provide all of them in
-    one call that nothing interrupts.  What counts is the memory after the signal, not the time.
+def test_ctrl_c_ends_a_fill_of_fresh_memory_after_the_current_block():
+    """A block of columns reaches every page of the matrix, and the system would provide all of them
+    in one call that nothing can interrupt.  The test measures memory after the signal, not time.
     """
     run = python("""
         import mmap, signal

@@ -59,7 +59,7 @@ def test_known_stds_as_hexadecimal_floats():
 
 @pytest.mark.parametrize("gain", [0.0, 0.2041241452319315, 1.0, 3.0, 1e-100])
 @pytest.mark.parametrize("slope", [0.0, 0.01, 2.0])
-def test_the_gain_of_he_is_a_factor_of_the_std(gain, slope):
+def test_the_gain_of_he_multiplies_the_std(gain, slope):
     scale = 2.0 / (1.0 + slope * slope) * (gain * gain)
     shape = {"shape": (24, 96), "seed": 3, "dtype": "float64"}
     own = {"negative_slope": slope, "gain": gain}
@@ -83,7 +83,7 @@ def test_the_gain_of_he_is_a_factor_of_the_std(gain, slope):
     ],
 )
 @pytest.mark.parametrize("name", ["he_normal", "he_uniform"])
-def test_a_gain_of_he_that_leaves_the_doubles_is_refused(name, own, message):
+def test_a_gain_of_he_outside_the_range_of_doubles_is_refused(name, own, message):
     with pytest.raises(ValueError, match=message):
         getattr(fi, name)((3, 4), seed=0, dtype="float64", **own)
 
@@ -111,7 +111,7 @@ def test_truncated_variance_scaling_has_its_std_after_truncation():
     assert sigma == pytest.approx(math.sqrt(1.0 / 20) / 0.87962566103423978, rel=1e-15)
 
 
-def test_fan_in_uniform_takes_a_biases_fan_in_from_its_weight():
+def test_fan_in_uniform_takes_the_fan_in_of_a_biass_weight():
     assert bound_of("fan_in_uniform", (30,), fan_in=20) == 1.0 / math.sqrt(20)
     assert bound_of("fan_in_uniform", (), fan_in=np.int64(20)) == 1.0 / math.sqrt(20)
     assert equal(

@@ -154,7 +154,7 @@ def test_a_head_a_hundred_times_too_large_is_off_its_law(model, laws):
     assert row.test == "std" and 4.5 < row.found < 5.5 and row.expected == 0.05
 
 
-def test_a_reload_that_drew_again_is_found_by_the_metadata_and_by_the_older_file(model):
+def test_a_reload_that_drew_again_is_found_by_metadata_and_by_an_older_file(model):
     again = {Q: drawn(seed=9)[Q], K: drawn(seed=9)[K]}
     found = inspection.audit(model(again, metadata=True))
     assert "2 tensors have their laws but not their draws" in found.findings[0]
@@ -181,7 +181,7 @@ def write_changed(model, changed, name):
     return model(changed, name=name)
 
 
-def test_what_never_moved_among_trained_tensors_is_named(model, laws):
+def test_a_tensor_that_never_moved_among_trained_ones_is_named(model, laws):
     trained = {name: array * np.float32(1.5) for name, array in drawn().items() if name != Q}
     found = inspection.audit(model(trained), laws)
     assert "1 tensor is on its law" in found.findings[0] and Q in found.findings[0]
@@ -210,7 +210,7 @@ def test_declared_ties_are_sound_and_broken_ones_are_not(tmp_path):
     assert inspection.audit(path)
 
 
-def test_a_seed_that_fits_nothing_is_said_with_that_of_the_metadata(model):
+def test_a_seed_that_fits_nothing_is_reported_with_the_metadatas_seed(model):
     found = inspection.audit(model(metadata=True), seed=7)
     assert found.findings[0].startswith("seed 7 fits none of the ")
     assert "metadata say 0" in found.findings[0]
@@ -280,7 +280,7 @@ def test_sparse_and_orthogonal_matrices_are_tested_by_what_they_keep(tmp_path):
 # ---------------------------------------------------------------------------------------- bad input
 
 
-def test_names_that_do_not_fit_are_listed_with_the_nearest(model, laws):
+def test_names_that_do_not_match_are_listed_with_the_nearest(model, laws):
     arrays = drawn()
     arrays["layers.0.qq.weight"] = arrays.pop(Q)
     path = model()
@@ -292,7 +292,7 @@ def test_names_that_do_not_fit_are_listed_with_the_nearest(model, laws):
     assert len(found.findings) == 2
 
 
-def test_another_shape_is_said_with_both(model, laws):
+def test_a_different_shape_is_reported_with_both_shapes(model, laws):
     found = inspection.audit(model({Q: np.ones((8, 8), np.float32)}), laws)
     assert "has shape (8, 8)" in rows(found)[Q].detail and "(64, 64)" in rows(found)[Q].detail
     assert not found
@@ -337,7 +337,7 @@ def test_files_of_different_seeds_are_one_checkpoint_only_by_a_given_seed(tmp_pa
     assert verdicts(found) == {"w0": "on its law", "w1": "initial"} and not found
 
 
-def test_npz_files_are_held_against_laws(tmp_path):
+def test_npz_files_are_compared_with_laws(tmp_path):
     path = tmp_path / "w.npz"
     np.savez(path, w=fi.normal((64, 64), std=0.02, seed=0), empty=np.zeros((0, 3), np.float32))
     spec = {

@@ -41,7 +41,7 @@ def drawn(dtype="float32"):
 
 
 @pytest.mark.parametrize("span", [256, 1 << 22])
-def test_what_was_drawn_has_not_moved(tmp_path, monkeypatch, span):
+def test_tensors_that_were_just_drawn_have_not_moved(tmp_path, monkeypatch, span):
     monkeypatch.setattr(draw, "SPAN", span)
     path = tmp_path / "x.safetensors"
     checkpoint.materialize(SPEC, path, seed=3)
@@ -98,7 +98,7 @@ def test_another_seed_is_a_finding(tmp_path):
     assert "metadata" in findings(rows)[0]
 
 
-def test_what_cannot_be_compared_says_why(tmp_path):
+def test_a_tensor_that_cannot_be_compared_says_why(tmp_path):
     path = tmp_path / "x.safetensors"
     arrays = drawn()
     arrays["norm"] = np.ones(7, np.float32)
@@ -116,7 +116,7 @@ def test_what_cannot_be_compared_says_why(tmp_path):
     }
 
 
-def test_a_file_that_says_nothing_needs_a_spec_and_a_seed(tmp_path):
+def test_a_file_without_metadata_needs_a_spec_and_a_seed(tmp_path):
     path = tmp_path / "x.safetensors"
     safetensors.numpy.save_file(drawn(), path)
     with pytest.raises(ValueError, match="does not say how the tensors were drawn"):
@@ -143,7 +143,7 @@ def test_the_example_prints_what_it_says():
     assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
 
 
-def test_nothing_moved_is_not_said_of_tensors_that_cannot_be_compared():
+def test_tensors_that_cannot_be_compared_are_not_called_unmoved():
     row = Drifted("a", "float32", (64, 64), "m.safetensors", 4096, 0.0, 1.0, 1.0, 1.0, 1.0)
     rows = [row, row._replace(name="b", reason="computed by the model's own code")]
     assert findings(rows) == ["no tensor has moved of those that can be compared; 1 cannot be"]

@@ -55,7 +55,7 @@ def test_a_large_draw_of_every_dtype_is_on_its_law(name, dtype):
 
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
 @pytest.mark.parametrize("name", ["normal", "uniform", "cut"])
-def test_draws_of_8_bits_are_held_against_the_rounded_law(name, dtype):
+def test_draws_of_8_bits_are_compared_with_the_rounded_law(name, dtype):
     kind = dtypes.resolve(dtype)
     found = measured(name, 400_000, 5, dtype)
     tests = goodness.tests(found, law(name), kind)
@@ -66,7 +66,7 @@ def test_draws_of_8_bits_are_held_against_the_rounded_law(name, dtype):
 
 
 @pytest.mark.parametrize("name", LAWS)
-def test_another_scale_another_mean_and_another_shape_are_found(name):
+def test_a_wrong_scale_mean_or_shape_is_found(name):
     found = measured(name, 50_000, 1)
     right = law(name)
     wider = right._replace(std=1.1 * right.std, sigma=right.sigma and 1.1 * right.sigma)

@@ -90,7 +90,7 @@ def spoiled(name, place, value):
         (fi.normal((64, 64), seed=0, name="h"), "equal to healthy, byte for byte"),
     ],
 )
-def test_what_no_healthy_tensor_has_is_found(tmp_path, array, finding):
+def test_signs_of_damage_are_found(tmp_path, array, finding):
     path = tmp_path / "x.safetensors"
     safetensors.numpy.save_file(arrays(spoiled=array), path)
     found = {row.name: row.findings for row in inspect_file(path)}
@@ -98,7 +98,7 @@ def test_what_no_healthy_tensor_has_is_found(tmp_path, array, finding):
     assert not any(found.values())
 
 
-def test_subnormals_of_narrow_dtypes_are_no_finding(tmp_path):
+def test_subnormals_of_narrow_dtypes_are_not_a_finding(tmp_path):
     """Of float16 with std 0.001, a part of the values is always subnormal."""
     path = tmp_path / "x.safetensors"
     safetensors.numpy.save_file(
@@ -126,7 +126,7 @@ def test_integers_and_empty_tensors_have_rows(tmp_path):
     assert (rows["i"].min, rows["i"].max, rows["e"].values) == (0, 9, 0)
 
 
-def test_a_file_of_fastinit_says_its_laws_and_others_none(tmp_path):
+def test_only_a_file_of_fastinit_says_its_laws(tmp_path):
     path = tmp_path / "x.safetensors"
     checkpoint.materialize(SPEC, path, seed=0)
     laws = declared_laws(path)

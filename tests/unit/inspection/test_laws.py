@@ -90,7 +90,7 @@ def test_any_difference_of_a_law_is_found(rule, text):
     assert second.startswith("+ h.{0..2}.w (8, 4): ") and text in second
 
 
-def test_other_words_for_one_law_are_no_difference():
+def test_two_ways_to_write_one_law_are_not_a_difference():
     same = {"initializer": "variance_scaling", "scale": 2.0, "mode": "fan_in"}
     assert inspection.compare_laws(SPEC, changed(**same)) == []
 
@@ -134,7 +134,7 @@ def test_a_bad_file_of_laws_is_refused_with_its_name(tmp_path, text, message):
     assert "laws.toml" in str(caught.value)
 
 
-def test_what_is_no_model_is_refused():
+def test_what_is_not_a_model_is_refused():
     with pytest.raises(TypeError, match="neither a path"):
         inspection.laws(3)
 

@@ -107,7 +107,7 @@ def test_far_outliers_do_not_take_the_bins_of_the_others():
 
 
 @pytest.mark.parametrize("name", FLOATS)
-def test_what_is_not_finite_is_counted_and_left_out(name):
+def test_values_that_are_not_finite_are_counted_and_left_out(name):
     values = fi.normal((64, 64), seed=8, dtype=name)
     clean = statistics(values)
     worse = values.copy()

@@ -19,7 +19,7 @@ def narrow(array, dtype):
     return array.astype({"bfloat16": ml_dtypes.bfloat16}.get(dtype, dtype))
 
 
-def test_independent_draws_constants_and_tiny_tensors_are_no_twins(tmp_path):
+def test_independent_draws_constants_and_tiny_tensors_are_not_twins(tmp_path):
     arrays = {f"w{i}": fi.normal((40, 50), seed=0, name=i) for i in range(60)}
     arrays |= {f"short{i}": fi.normal(17, seed=0, name=i) for i in range(60)}
     arrays |= {f"zeros{i}": np.zeros(2000, np.float32) for i in range(3)}
@@ -42,7 +42,7 @@ def test_exact_and_scaled_copies_are_found_in_every_dtype(tmp_path, dtype, size)
     assert scaled[:2] == ("a", "d") and scaled.factor == pytest.approx(-0.7, rel=1e-2)
 
 
-def test_tensors_that_differ_in_one_value_are_no_exact_twins(tmp_path):
+def test_tensors_that_differ_in_one_value_are_not_exact_twins(tmp_path):
     first = fi.normal((300, 3000), seed=0)
     second = first.copy()
     second[150, 7] += 1.0  # which no fingerprint holds

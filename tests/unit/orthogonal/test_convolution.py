@@ -1,5 +1,5 @@
 """delta_orthogonal and convolutional_orthogonal: isometries of circular convolutions, regions,
-masks, bad arguments.
+masks, and bad arguments.
 """
 
 import re
@@ -30,8 +30,8 @@ def form(request, monkeypatch):
 
 
 def circular_error(w, gain):
-    """How far the circular convolution is from gain times an isometry: by its blocks in Fourier
-    space, on two grids.
+    """How far the circular convolution is from gain times an isometry, measured on its blocks in
+    Fourier space on two grids.
     """
     worst = 0.0
     for more in (1, 4):
@@ -200,7 +200,7 @@ def test_only_delta_orthogonal_takes_kernels_with_different_sides():
     assert fi.delta_orthogonal((6, 5, 3, 5), seed=0)[:, :, 1, 2].any()
 
 
-def test_zero_sizes():
+def test_zero_sizes_draw_nothing():
     assert fi.delta_orthogonal((5, 0, 3), seed=0).shape == (5, 0, 3)
     assert fi.convolutional_orthogonal((5, 0, 3), seed=0).shape == (5, 0, 3)
     assert fi.convolutional_orthogonal((5, 4, 0), seed=0).shape == (5, 4, 0)

@@ -1,5 +1,5 @@
-"""The Numba form against the NumPy form: equal bits for all shapes, threads, ways through memory
-and LLVM targets.
+"""The Numba form against the NumPy form: equal bits for all shapes, threads, uses of memory and
+LLVM targets.
 """
 
 import os
@@ -85,7 +85,7 @@ def part_of(form, problem, threads):
 
 @pytest.mark.parametrize("memory", MEMORY)
 @pytest.mark.parametrize(("p", "q"), [(150, 170), (300, 300), (64, 1500), (200, 900)])
-def test_no_way_through_memory_and_no_thread_count_changes_a_bit(monkeypatch, memory, p, q):
+def test_neither_the_use_of_memory_nor_the_thread_count_changes_a_bit(monkeypatch, memory, p, q):
     for name, value in {"SMALL": 0, **MEMORY[memory]}.items():
         monkeypatch.setattr(compiled, name, value)
     draw = forms.draws(False, 3, 4)
@@ -137,7 +137,7 @@ def test_the_workspace_stays_below_256_mib_beside_the_t_factors(monkeypatch, sha
     assert sum(piece.nbytes for piece in filling.acquired) - filling.t.nbytes <= 256 << 20
 
 
-def test_a_bounded_amount_of_scratch_is_kept_between_calls(monkeypatch):
+def test_a_bounded_amount_of_scratch_memory_is_kept_between_calls(monkeypatch):
     monkeypatch.setattr(compiled, "_pool", compiled.ScratchPool())
     for n in (700, 900, 700, 1100):
         fi.orthogonal((n, n), seed=0, threads=2)
@@ -163,8 +163,8 @@ def exact_fma(a, b, c):
 
 
 def hard_terms():
-    """Triples whose sums fall on, or a hair beside, the middle between two float32 values; tiny and
-    huge ones.
+    """Triples whose sums fall exactly on, or very close to, the middle between two float32 values;
+    and tiny and huge ones.
     """
     rng = np.random.default_rng(2)
     triples = []
@@ -359,7 +359,7 @@ def test_no_openmp_runtime_is_loaded():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_forms_the_same_matrix():
-    """After the parent's pool and compiled code have been used; the alarm turns a hang into a
+    """The parent's pool and compiled code were used before; the alarm turns a hang into a
     failure.
     """
     said = new_process(
@@ -372,7 +372,7 @@ def test_a_forked_child_forms_the_same_matrix():
     assert said == "0"
 
 
-def test_without_a_folder_for_the_cache_it_is_compiled_in_silence():
+def test_without_a_folder_for_the_cache_it_is_compiled_silently():
     said = new_process(
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"
@@ -383,7 +383,7 @@ def test_without_a_folder_for_the_cache_it_is_compiled_in_silence():
     assert said == "6 False"
 
 
-def test_a_cache_that_fails_is_done_without(monkeypatch):
+def test_a_function_is_compiled_without_a_cache_that_fails(monkeypatch):
     entry = _jit.Entry(lambda x: x + x)
     entry._proven = False
 

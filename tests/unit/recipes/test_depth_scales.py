@@ -13,7 +13,7 @@ LAYERS = [1, 2, 3, 5, 12, 24, 96, 1000]
 
 
 @pytest.mark.parametrize("layers", LAYERS)
-def test_scales_of_depth_are_their_formulas(layers):
+def test_scales_of_depth_follow_their_formulas(layers):
     n = mpmath.mpf(layers)
     assert close(r.gpt2_scale(layers), 1 / mpmath.sqrt(2 * n))
     assert close(r.depth_scale(layers - 1), 1 / mpmath.sqrt(2 * n))
@@ -32,7 +32,7 @@ def test_scales_of_depth_are_their_formulas(layers):
 
 
 @pytest.mark.parametrize(("encoder", "decoder"), [(6, 6), (12, 3), (1, 1), (100, 18)])
-def test_scales_of_encoder_decoders_are_their_formulas(encoder, decoder):
+def test_scales_of_encoder_decoders_follow_their_formulas(encoder, decoder):
     both = {"encoder_layers": encoder, "decoder_layers": decoder}
     depth = power(mpmath.mpf(encoder) ** 4 * decoder, mpmath.mpf(1) / 16)
     alpha, beta = r.deepnet_scale(**both, part="encoder")
@@ -50,7 +50,7 @@ def test_scales_of_encoder_decoders_are_their_formulas(encoder, decoder):
 
 @pytest.mark.parametrize("branches", [1, 2, 8, 16, 54, 101])
 @pytest.mark.parametrize("layers", [2, 3, 4, 7])
-def test_fixup_is_its_formula(branches, layers):
+def test_fixup_follows_its_formula(branches, layers):
     assert close(r.fixup_scale(branches, layers), power(branches, -1 / mpmath.mpf(2 * layers - 2)))
 
 

@@ -39,7 +39,7 @@ def test_chrono_bias_of_two_steps_is_zero():
     assert not r.chrono_bias(8, t_max=2, seed=0).any()
 
 
-def test_lstm_bias_is_one_in_the_forget_gate_wherever_that_stands():
+def test_lstm_bias_is_one_in_the_forget_gate_wherever_it_is():
     np.testing.assert_array_equal(r.lstm_bias(12), np.repeat([0, 1, 0, 0], 3))
     np.testing.assert_array_equal(
         r.lstm_bias(12, forget=0.5, gates="iofg"), np.repeat([0, 0, 0.5, 0], 3)

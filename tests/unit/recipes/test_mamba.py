@@ -17,7 +17,7 @@ def bias_of(step):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_the_sources_formula_of_the_uniform_draw(dtype):
+def test_the_bias_is_the_published_formula_of_the_uniform_draw(dtype):
     low, high = float(mpmath.log(0.001)), float(mpmath.log(0.1))
     drawn = uniform(200, low=low, high=high, seed=3, name="dt", dtype=dtype)
     expected = [bias_of(float(mpmath.exp(float(one)))) for one in drawn]
@@ -37,7 +37,7 @@ def test_steps_are_uniform_in_the_logarithm_between_their_ends():
     assert scipy.stats.kstest(np.log(wrong), law).pvalue < 1e-8
 
 
-def test_shorter_steps_than_the_floor_become_as_long():
+def test_steps_shorter_than_the_floor_are_set_to_it():
     bias = r.mamba_dt_bias(500, dt_floor=0.01, seed=6, dtype="float64")
     free = r.mamba_dt_bias(500, seed=6, dtype="float64")
     floor = bias_of(0.01)

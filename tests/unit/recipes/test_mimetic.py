@@ -23,7 +23,7 @@ def test_mimetic_factors_multiply_to_noise_and_identity(rank):
         np.testing.assert_allclose(product, target, atol=1e-12)
         assert abs(np.trace(product) / dim + 0.4) < 0.05
     else:
-        # The best approximation of its rank: what is missing are the smaller singular values.
+        # It is the best approximation of its rank: only the smaller singular values are missing.
         missing = np.linalg.svd(target - product, compute_uv=False)
         np.testing.assert_allclose(
             missing[: dim - rank], np.linalg.svd(target, compute_uv=False)[rank:], atol=1e-12

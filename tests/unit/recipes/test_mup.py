@@ -8,7 +8,7 @@ from fastinit import recipes as r
 
 
 def mup_std(shape, base, kind):
-    """The std that the package mup would draw with at `shape`, written from the text of
+    """The std that the package mup would use at `shape`, written after the source of
     mup.init.
     """
     (out, into), (base_out, base_into) = shape, base
@@ -52,7 +52,7 @@ def test_mup_gives_the_stds_of_the_package_mup(shape, base, kind):
     assert turned == r.mup_scale(shape, base, base=kind)
 
 
-def test_mup_leaves_vectors_alone_and_takes_kernels():
+def test_mup_leaves_vectors_unscaled_and_scales_kernels():
     assert r.mup_scale((1024,), (256,)) == 1.0
     assert r.mup_scale((512, 256, 3, 3), (128, 64, 3, 3)) == 0.5
     with pytest.raises(ValueError, match="axis 2"):

@@ -35,7 +35,7 @@ def source(layer, layers, channels, head_size):
 
 
 @pytest.mark.parametrize("layer", [0, 5, 11])
-def test_every_vector_is_the_authors(layer):
+def test_every_vector_equals_the_authors(layer):
     for tensor, expected in source(layer, 12, 128, 32).items():
         ours = r.rwkv7(
             (1, 1, 128), tensor=tensor, layer=layer, layers=12, head_size=32, dtype="float64"
@@ -43,7 +43,7 @@ def test_every_vector_is_the_authors(layer):
         np.testing.assert_allclose(ours[0, 0], expected, rtol=1e-13, atol=1e-14, err_msg=tensor)
 
 
-def test_the_first_channel_of_a_mix_takes_all_of_the_token_before():
+def test_the_first_channel_of_a_mix_takes_only_the_token_before():
     assert r.rwkv7(64, tensor="x_r", layer=3, layers=4)[0] == 1.0
 
 
@@ -59,9 +59,9 @@ def test_constants_fill_any_shape():
         (64, {"tensor": "x_r", "layer": 0, "layers": 1}, "at least 2"),
         ((2, 64), {"tensor": "x_r", "layer": 0, "layers": 2}, "one value a channel"),
         ((), {"tensor": "x_r", "layer": 0, "layers": 2}, "one value a channel"),
-        (96, {"tensor": "w0", "layer": 0, "layers": 2}, "no multiple of head_size, 64"),
+        (96, {"tensor": "w0", "layer": 0, "layers": 2}, "not a multiple of head_size, 64"),
     ],
 )
-def test_what_has_no_meaning_is_refused(shape, given, text):
+def test_senseless_arguments_are_refused(shape, given, text):
     with pytest.raises(ValueError, match=text):
         r.rwkv7(shape, **given)

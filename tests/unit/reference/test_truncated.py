@@ -1,9 +1,9 @@
-"""Truncated normal: near the exact quantile, in order, no spike at a bound, right moments; both
-types, all three forms.
+"""The truncated normal is near the exact quantile and increasing, has no spike at a bound, and has
+the right moments, in both working types and all three forms.
 
-z is judged in the reference engine (the native one has its bits: test_equal_bits.py) against mpmath
-at chosen words; every word at 2 sigma, and samples of 2^25 elsewhere, are judged by
-tests/derivation/sweep_truncated.py.
+Here z of the reference engine is compared with mpmath at chosen words (the native engine has the
+same bits: test_equal_bits.py).  tests/derivation/sweep_truncated.py compares every word at 2 sigma,
+and samples of 2^25 words elsewhere.
 """
 
 import math
@@ -181,8 +181,8 @@ SPIKES = [
 
 @EVERY_BOUND
 def test_no_bound_collects_more_than_twice_the_mass_of_its_last_cell(bounds):
-    """Where the last value's cell (between the bound and the middle to the next value) holds any
-    words at all, and the arithmetic of mean + std * z is not coarser than the destination.
+    """Checked only where the last value's cell, from the bound to the middle before the next value,
+    holds any words, and where the arithmetic of mean + std * z is not coarser than the destination.
     """
     checked = 0
     for mean, std, every in SPIKES:
@@ -242,7 +242,7 @@ def moments_are_wrong(z, bounds, dtype):
 
 
 def evenly(bounds, dtype):
-    """z at 2^20 words in equal distances: a quadrature, not a sample, so the tolerance is
+    """z at 2^20 equally spaced words: a quadrature, not a sample, so the tolerance is
     narrow.
     """
     width, kind = (64, np.uint64) if dtype.wide else (32, np.uint32)
@@ -264,8 +264,8 @@ def test_the_moments_would_show_a_bound_off_by_a_thousandth():
 
 
 def test_bounds_a_thousand_sigma_off_change_nothing():
-    """torch's trunc_normal_ once put outliers at 2 for std 0.002 (pytorch #155588): here the
-    largest is a normal's.
+    """torch's trunc_normal_ once had outliers at 2 for std 0.002 (pytorch #155588); here the
+    largest value is that of a normal.
     """
     parameters = draws.truncated_normal(0.0, 0.002, -2.0, 2.0, dtypes.FLOAT32).parameters
     w = np.random.default_rng(11).integers(0, 2**32, 2**21, dtype=np.uint32)
