@@ -20,16 +20,10 @@ The promise in full: fastinit/stream-v1.md.  The names: _table.py.
 
 __distribution__ = "fastinit-weights"  # before the imports: _core/__init__.py looks for it
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ._core.stream import STREAM_VERSION, new_seed
-from .data_dependent import (
-    Layer,
-    dense,
-    lsuv,
-    match_moments,
-    normalize_between_layers,
-    normalize_within_layers,
-    weight_norm_init,
-)
 from .explain import explain
 from .fans import Fans, fans
 from .fill import fill
@@ -59,34 +53,59 @@ from .initializers import (
 )
 from .philox import philox4x32
 from .pretrained import pretrained
-from .recipes import (
-    DeepNet,
-    alexnet_bias,
-    alexnet_weight,
-    bilinear,
-    chrono_bias,
-    deepnet_scale,
-    depth_scale,
-    fixup_attention_scale,
-    fixup_scale,
-    gpt2_scale,
-    gpt2_std,
-    icnr,
-    idinit,
-    lora_orthogonal,
-    lstm_bias,
-    mamba_dt_bias,
-    mimetic,
-    mup_scale,
-    prior_probability_bias,
-    rwkv7,
-    siren,
-    small_init,
-    subln_scale,
-    tfixup_scale,
-    wang_init,
-    zero_hadamard,
-)
+
+if TYPE_CHECKING:
+    from .data_dependent import (
+        Layer,
+        dense,
+        lsuv,
+        match_moments,
+        normalize_between_layers,
+        normalize_within_layers,
+        weight_norm_init,
+    )
+    from .recipes.alexnet import alexnet_bias, alexnet_weight
+    from .recipes.bilinear import bilinear
+    from .recipes.depth_scales import (
+        DeepNet,
+        deepnet_scale,
+        depth_scale,
+        fixup_attention_scale,
+        fixup_scale,
+        gpt2_scale,
+        gpt2_std,
+        subln_scale,
+        tfixup_scale,
+    )
+    from .recipes.icnr import icnr
+    from .recipes.idinit import idinit
+    from .recipes.lora import lora_orthogonal
+    from .recipes.lstm import chrono_bias, lstm_bias
+    from .recipes.mamba import mamba_dt_bias
+    from .recipes.mimetic import mimetic
+    from .recipes.mup import mup_scale
+    from .recipes.prior_probability import prior_probability_bias
+    from .recipes.rwkv7 import rwkv7
+    from .recipes.siren import siren
+    from .recipes.transformer import small_init, wang_init
+    from .recipes.zero_hadamard import zero_hadamard
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Imports the recipes and the methods that look at data when one is first used: they took
+        a third of the import's time.
+        """
+        if name in __all__ or name in ("recipes", "data_dependent"):
+            recipes = importlib.import_module(".recipes", __name__)
+            methods = importlib.import_module(".data_dependent", __name__)
+            for module in (recipes, methods):
+                globals().update({one: getattr(module, one) for one in module.__all__})
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __version__ = VERSION
 

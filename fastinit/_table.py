@@ -55,7 +55,7 @@ from .initializers.variance_scaling import (
     xavier_uniform,
     xavier_uniform_rule,
 )
-from .pretrained import find_rest_by, pretrained, pretrained_rule
+from .pretrained import pretrained, pretrained_rule
 from .recipes.alexnet import alexnet_bias, alexnet_bias_rule, alexnet_weight, alexnet_weight_rule
 from .recipes.bilinear import bilinear, bilinear_rule
 from .recipes.icnr import icnr, icnr_rule
@@ -202,6 +202,3 @@ def check_arguments(function: Initializer, arguments: Mapping[str, Any]) -> None
                 f"{function.__name__} has no argument {shown(argument)}; "
                 f"{nearest(argument, own) or has}"
             )
-
-
-find_rest_by(lambda initializer: checked_rule(lookup(initializer)))

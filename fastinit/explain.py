@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _table
 from ._core import engine
 from ._core.draws import Draw
 from ._core.dtypes import (
@@ -111,6 +110,8 @@ def facts(
     "high", "value"), the effect of truncation, the stream, and the seed.  The seed is None if every
     call draws a new one.
     """
+    from . import _table  # not at the top: it imports every recipe (see __init__.__getattr__)
+
     function = _table.lookup(initializer)
     _table.check_arguments(function, arguments)
     sizes, kind, rule = parse_shape(shape), resolve(dtype), _table.RULES[function]
@@ -173,6 +174,8 @@ def _is_seeded(function: Any, result: Any, arguments: dict[str, Any]) -> bool:
     """Whether the seed and the name affect the values."""
     if isinstance(result, Draw):
         return result.draw != CONSTANT
+    from . import _table
+
     if function is _table.pretrained:
         return arguments.get("rest") is not None
     return function.__name__ not in _table.SEEDLESS

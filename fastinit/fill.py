@@ -15,7 +15,7 @@ from ._core.draws import Draw
 from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
 from ._core.stream import check_seed, stream_id
-from ._table import checked_rule, lookup
+from .pretrained import find_rest_by
 from .typing import Box, Seed, Sizes, Write
 
 
@@ -219,8 +219,14 @@ def fill(
 
 
 def _named_rule(initializer: Any) -> tuple[str, Rule]:
+    # Not at the top: the table imports every recipe (see __init__.__getattr__).
+    from ._table import checked_rule, lookup
+
     function = lookup(initializer)
     return function.__name__, checked_rule(function)
+
+
+find_rest_by(lambda initializer: _named_rule(initializer)[1])
 
 
 def fill_entries(

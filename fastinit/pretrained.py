@@ -37,7 +37,7 @@ _rest_rule: Callable[[Any], Rule]
 
 
 def find_rest_by(find: Callable[[Any], Rule]) -> None:
-    """Set the function that finds the rule of rest=; _table.py calls this once.
+    """Set the function that finds the rule of rest=; fill.py calls this once.
 
     `rest` may be any initializer of the table, and the table lists this module's function.  So the
     table imports this module, and not the other way round.
