@@ -279,21 +279,40 @@ def fold(laws: Iterable[Law]) -> list[Law]:
     >>> [group.name for group in fold([one, one._replace(name="h.1.w")])]
     ['h.{0,1}.w']
     """
-    groups: dict[Any, tuple[Law, list[_Numbers]]] = {}
+    alike: dict[str, tuple[Law, list[str]]] = {}
     for one in laws:
-        numbers = tuple((int(text),) for text in _NUMBER.findall(one.name))
-        template = _NUMBER.sub("\0", one.name)
-        key = template, repr(one._replace(name="", tensors=1))
-        groups.setdefault(key, (one, []))[1].append(numbers)
+        key = repr(one._replace(name="", tensors=1))
+        alike.setdefault(key, (one, []))[1].append(one.name)
+    found = [
+        one._replace(name=pattern, tensors=count)
+        for one, names in alike.values()
+        for pattern, count in patterns(names)
+    ]
+    return sorted(found, key=lambda one: natural(one.name))
+
+
+def patterns(names: Iterable[str]) -> list[tuple[str, int]]:
+    """Names as few patterns, each with the number of names that it stands for: those that differ by
+    numbers alone are one.  names() takes a pattern apart.
+
+    Examples
+    --------
+    >>> patterns(["h.0.w", "h.1.w", "h.2.w", "norm"])
+    [('h.{0..2}.w', 3), ('norm', 1)]
+    """
+    groups: dict[str, list[_Numbers]] = {}
+    for name in names:
+        numbers = tuple((int(text),) for text in _NUMBER.findall(name))
+        groups.setdefault(_NUMBER.sub("\0", name), []).append(numbers)
     found = []
-    for (template, _), (one, members) in groups.items():
+    for template, members in groups.items():
         parts = [part.replace("{", "{{").replace("}", "}}") for part in template.split("\0")]
         for box in _boxes(members):
-            name = parts[0] + "".join(
+            pattern = parts[0] + "".join(
                 _runs(axis) + part for axis, part in zip(box, parts[1:], strict=True)
             )
-            found.append(one._replace(name=name, tensors=math.prod(map(len, box))))
-    return sorted(found, key=lambda one: natural(one.name))
+            found.append((pattern, math.prod(map(len, box))))
+    return found
 
 
 def _boxes(members: list[_Numbers]) -> list[_Numbers]:

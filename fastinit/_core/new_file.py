@@ -44,9 +44,19 @@ def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
         raise FileExistsError(
             errno.EEXIST, "exists; give --force (force=True) to replace it", os.fsdecode(path)
         )
-    if not os.path.isdir(folder):
+    if not is_folder(folder):
         raise FileNotFoundError(errno.ENOENT, "no such folder; make it first", folder)
     return target
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is a folder.  Unlike os.path.isdir() it hides no error: a folder that could not
+    be looked at is not absent.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _temporary_prefix(base: str) -> str:
@@ -228,9 +238,9 @@ class NewFile:
             os.close(folder)
 
     def _reserve(self) -> None:
-        if hasattr(os, "posix_fallocate"):
+        """Take the room for the file, or say that there is none, before anything is drawn."""
+        if hasattr(os, "posix_fallocate") and not _is_memory(self._file):
             try:
-                # A full disk is an error here, before anything is drawn.
                 os.posix_fallocate(self._file, 0, self.size)
                 return
             except OSError as error:
@@ -242,6 +252,8 @@ class NewFile:
                     errno.ENODEV,
                 ):
                     raise
+        if free(self._folder) < self.size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.truncate(self._file, self.size)
 
     @property
@@ -401,12 +413,30 @@ class NewFile:
         return OSError(error.errno, text, self.path)
 
 
+def _is_memory(file: int) -> bool:
+    """Whether a file lies in memory (tmpfs).  To reserve its pages takes as long as to write zeros,
+    and one thread does it while the others wait; what is written without a reserve takes its pages
+    then.
+    """
+    device = os.fstat(file).st_dev
+    place = f" {os.major(device)}:{os.minor(device)} ".encode()
+    try:
+        with open("/proc/self/mountinfo", "rb") as mounts:
+            return any(place in line and b" - tmpfs " in line for line in mounts)
+    except OSError:
+        return False  # not Linux
+
+
+def free(folder: str) -> int:
+    """The bytes that may be written into a folder."""
+    import shutil  # 8 ms, which a file on a disk saves
+
+    return shutil.disk_usage(folder).free
+
+
 def no_space(size: int, folder: str) -> str:
     """What is said of a full disk, with numbers."""
-    import shutil  # only on the way to an error
-
-    free = shutil.disk_usage(folder).free
-    return f"{os.strerror(errno.ENOSPC)}: {size} bytes are needed, {free} are free"
+    return f"{os.strerror(errno.ENOSPC)}: {size} bytes are needed, {free(folder)} are free"
 
 
 def sync_folder(folder: str) -> None:

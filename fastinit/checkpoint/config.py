@@ -12,12 +12,15 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _table
 from .._core import dtypes, fill
 from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike, Write
+from . import words
 from .blocks import Patched, block_rule
 from .errors import SpecError
 from .saved import saved_names
@@ -169,8 +172,12 @@ def companions(name: str, kind: DType | None) -> dict[str, bytes]:
 
 
 def entry_of(one: Described) -> Entry:
-    """One initializer, perhaps with constant blocks over it; else what torch's code computes."""
+    """One initializer, perhaps with constant blocks over it, or a short table of values; else what
+    torch's code computes.
+    """
     found = None if one.fills is None else _as_initializer(one)
+    if found is None and one.seedless:
+        found = _as_table(one)
     if found is not None:
         return found
 
@@ -178,6 +185,19 @@ def entry_of(one: Described) -> Entry:
         one.write(target.view, seed, threads)
 
     return Entry(one.name, one.shape, one.dtype, COMPUTED, {}, write)
+
+
+def _as_table(one: Described) -> Entry | None:
+    bits = np.empty(one.shape, one.dtype.unsigned)
+    one.write(bits, 0, None)
+    found = words.recognized(bits, one.dtype)
+    if found is None:
+        return None
+    initializer, own = found
+    if initializer not in words.RULES:
+        return _simple(one, initializer, own, [])
+    rule = words.RULES[initializer](one.shape, one.dtype, **own)
+    return Entry(one.name, one.shape, one.dtype, initializer, own, rule)
 
 
 def _as_initializer(one: Described) -> Entry | None:

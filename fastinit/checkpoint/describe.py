@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._laws import patterns
 from .config import CONFIG
 from .load import load
 from .source import AnySpec
@@ -65,6 +66,8 @@ def describe(spec: AnySpec | Spec) -> str:
     config = _config(spec, default)
     if config:
         lines += ["[config]", *_table(config), ""]
+    if spec.tied:
+        lines += ["[tied]", *_table(spec.tied), ""]
     lines.append("[tensors]")
     for name, entry in folded:
         content: dict[str, Any] = {"shape": list(entry.shape)}
@@ -103,8 +106,7 @@ def rules(spec: Spec) -> list[str]:
         groups.setdefault(" ".join([entry.initializer, *said]), []).append(entry)
     lines = []
     for rule, entries in groups.items():
-        folded, ranges = _fold(entries)
-        names = [_numbered(name, ranges) for name, _ in folded]
+        names = [pattern for pattern, _ in patterns(entry.name for entry in entries)]
         more = f", … ({len(names) - _NAMES} more)" if len(names) > _NAMES else ""
         values = sum(math.prod(entry.shape) for entry in entries)
         counts = f"{len(entries)} tensor{'s' * (len(entries) > 1)}, {values} values"
@@ -113,20 +115,16 @@ def rules(spec: Spec) -> list[str]:
 
 
 _NAMES = 8  # in one line
+_SHORT = 4  # values that are said
 
 
 def _said(value: Any) -> str:
     """An argument, short: blocks of constants by their number."""
     if isinstance(value, list):
         return f"{len(value)} of constants"
+    if isinstance(value, tuple) and len(value) > _SHORT:
+        return f"{len(value)} values"
     return f"{value:.6g}" if isinstance(value, float) else str(value).replace(" ", "")
-
-
-def _numbered(name: str, ranges: Mapping[str, tuple[int, int]]) -> str:
-    """A folded name with the range in the place of each index, as a shell writes it: {0..11}."""
-    for index, (first, stop) in ranges.items():
-        name = re.sub(rf"(?<!{{){{{index}}}(?!}})", f"{{{first}..{stop - 1}}}", name)
-    return name.replace("{{", "{").replace("}}", "}")
 
 
 def _most(names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .._core import dtypes
+from .._core import dtypes, new_file
 from .._core.arguments import shown
 from .._core.stream import STREAM_VERSION
 from ..typing import Dtype, PathLike
@@ -25,7 +25,7 @@ def is_checkpoint(path: object) -> bool:
     if not isinstance(path, (str, os.PathLike)):
         return False
     name = os.fsdecode(path)
-    if not os.path.isdir(name):
+    if not new_file.is_folder(name):
         return name.endswith((".safetensors", index.INDEX_ENDING))
     return any(one.endswith(".safetensors") for one in os.listdir(name))
 
@@ -40,8 +40,14 @@ def spec_of(path: PathLike) -> Spec:
     """
     found = index.files(path)
     parts = [own_spec(one) for one in found]
+    return joined(str(path), parts, beside(path, None))
+
+
+def joined(label: str, parts: list[Spec], others: dict[str, bytes]) -> Spec:
+    """The specs of the files of one checkpoint as one."""
     entries = tuple(entry for part in parts for entry in part.entries)
-    return Spec(str(path), entries, parts[0].metadata, None, beside(path, None))
+    tied = {other: name for part in parts for other, name in part.tied.items()}
+    return Spec(label, entries, parts[0].metadata, None, others, tied)
 
 
 def is_ours(path: object) -> bool:
@@ -85,7 +91,7 @@ def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None
 def beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
     """The config that lies beside a checkpoint, and what belongs to it."""
     name = os.fsdecode(path)
-    folder = name if os.path.isdir(name) else os.path.dirname(os.path.abspath(name))
+    folder = name if new_file.is_folder(name) else os.path.dirname(os.path.abspath(name))
     path = os.path.join(folder, config.CONFIG)
     return config.companions(path, kind) if os.path.isfile(path) else {}
 

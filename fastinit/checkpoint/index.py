@@ -1,7 +1,8 @@
 """The files of a checkpoint that is there: one file, or a folder with an index.
 
 An index is read as something a stranger wrote: it may name plain files of its own folder and
-nothing else.  No pickle is opened.  Headers are read by ../_core/safetensors.py.
+nothing else.  Links may lead nowhere else either, but from a snapshot in Hugging Face's cache to
+the blobs of its repository.  No pickle is opened.  Headers are read by ../_core/safetensors.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import stat
 from collections import Counter
 from typing import Any, NamedTuple
 
-from .._core import safetensors
+from .._core import new_file, safetensors
 from .._core.arguments import shown
 from ..typing import PathLike
 
@@ -45,7 +46,7 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
         A file is missing or cannot be read.
     """
     name = os.fsdecode(path)
-    if not os.path.isdir(name):
+    if not new_file.is_folder(name):
         if os.path.splitext(name)[1].lower() in PICKLES:
             raise ValueError(_pickle(name))
         if name.endswith(INDEX_ENDING):
@@ -53,6 +54,7 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
         return [_found(name, lenient)]
     index = os.path.join(name, INDEX)
     if os.path.lexists(index):
+        _check_regular(index)
         return _indexed(name, index, lenient)
     there = sorted(os.listdir(name))
     weights = [one for one in there if one.endswith(".safetensors")]
@@ -116,15 +118,46 @@ def _check_name(name: str, folder: str, where: str) -> None:
             f"{where} names the file {shown(name)}; only the plain name of a .safetensors file "
             "beside it is allowed"
         )
-    path = os.path.join(folder, name)
-    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-        raise ValueError(f"{path!r} is not a regular file: links and devices are not followed")
+    _check_regular(os.path.join(folder, name))
+
+
+def _check_regular(path: str) -> None:
+    """Refuse what is not a regular file, and a link that leads out of its folder."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return  # whoever opens it says so
+    if stat.S_ISLNK(mode):
+        target = os.path.realpath(path)
+        if not any(target.startswith(root + os.sep) for root in _roots(os.path.dirname(path))):
+            raise ValueError(
+                f"{path!r} is a link to {target!r}, out of its folder, which is not followed; give "
+                "the file itself"
+            )
+        mode = os.stat(target).st_mode
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path!r} is not a regular file: devices and pipes are not opened")
+
+
+def _roots(folder: str) -> list[str]:
+    """The folders into which the links of a folder may lead: itself and, in Hugging Face's cache,
+    where snapshots/COMMIT holds links into ../../blobs, the blobs of the same repository.
+    """
+    own = os.path.realpath(folder)
+    parts = own.split(os.sep)
+    roots = [own]
+    if "snapshots" in parts:
+        at = len(parts) - 1 - parts[::-1].index("snapshots")
+        blobs = os.sep.join([*parts[:at], "blobs"])
+        if os.path.realpath(blobs) == blobs:  # no link itself, which could lead anywhere
+            roots.append(blobs)
+    return roots
 
 
 def _weight_map(path: str) -> dict[str, str]:
-    status = os.lstat(path)
+    status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path!r} is not a regular file: links and devices are not followed")
+        raise ValueError(f"{path!r} is not a regular file")
     if status.st_size > safetensors.HEADER_LIMIT:
         raise ValueError(
             f"{path!r} has {status.st_size} bytes, more than the {safetensors.HEADER_LIMIT} of an "

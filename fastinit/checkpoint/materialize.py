@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._core import engine
+from .._core import engine, new_file
 from .._core.arguments import shown
 from ..typing import Dtype, PathLike, Seed
 from . import write
@@ -37,7 +37,7 @@ def is_folder(path: PathLike) -> bool:
     """Whether a target is a folder: one that exists, or a path that ends in a separator."""
     name = os.fsdecode(path)
     separators = (os.sep, os.altsep) if os.altsep else (os.sep,)
-    return name.endswith(separators) or os.path.isdir(name)
+    return name.endswith(separators) or new_file.is_folder(name)
 
 
 @engine.guarded

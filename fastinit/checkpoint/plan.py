@@ -16,17 +16,19 @@ from _blake2 import blake2b
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .._core import engine, safetensors
+import numpy as np
+
+from .._core import engine, fill, safetensors
 from .._core.arguments import shown
 from .._core.draws import Draw
 from .._core.stream import STREAM_VERSION, check_seed, stream_id
-from ..typing import Dtype, Seed, Write
+from ..typing import Array, Dtype, Seed, Write
 from . import parts
 from .blocks import Patched
 from .index import INDEX, WHOLE
 from .load import load
 from .source import AnySpec
-from .spec import Entry, Spec, not_here
+from .spec import COMPUTED, Entry, Spec, not_here
 
 SHARD_SIZE = 5_000_000_000  # bytes of a file's tensors; transformers 4's own default
 
@@ -133,6 +135,7 @@ def plan(
                 "hold; give the model's config.json in place of the spec"
             )
     seed = check_seed(seed)
+    spec = spec._replace(entries=tuple(_digested(entry, seed) for entry in spec.entries))
     shards = list(_shards(spec, shard_size))
     common = {
         "fastinit.stream_version": str(STREAM_VERSION),
@@ -154,6 +157,23 @@ def plan(
             metadata |= {"fastinit.digest": digest, "fastinit.spec": spec.canonical(names)}
         files.append(_file(name, shard, metadata))
     return Plan(spec, seed, tuple(files), _others(spec, files), digest)
+
+
+def _digested(entry: Entry, seed: int) -> Entry:
+    """What a model's own code computes, with a digest of its bytes: a file's metadata cannot say
+    more, for nobody computes them again without the model.
+    """
+    if entry.initializer != COMPUTED:
+        return entry
+    target = fill.target(entry.shape, entry.dtype.unsigned, None, None)._replace(dtype=entry.dtype)
+    entry.rule(target, seed, stream_id(entry.name), None)  # type: ignore[operator]
+    bits = target.view.astype(entry.dtype.unsigned.newbyteorder("<"), copy=False)
+    return entry._replace(arguments={"digest": digest_of(bits)})
+
+
+def digest_of(data: Array) -> str:
+    """The digest of the bytes of a tensor as they lie in a file."""
+    return blake2b(data.reshape(-1).view(np.uint8).data, digest_size=16).hexdigest()
 
 
 def _shards(spec: Spec, size: int | None) -> Iterator[list[Entry]]:

@@ -15,6 +15,8 @@ resolved entries out.
                   "pad" = { shape = [9, 8], initializer = "normal", blocks = [
                             { start = [0, 0], size = [1, 8], value = 0 }] }
                                                    # then constants over boxes of it
+    [tied]        "lm_head" = "head"               # other names of tensors in a model's code: they
+                                                   # are not in the file
     [[rules]]     match = "h.*.w"                  # fnmatch, or a list of them; the first rule that
                                                    # matches counts, and one that never does is an
                                                    # error
@@ -52,7 +54,7 @@ from .rules import Rule, check_rules, match_rules, read_rules
 from .saved import Saved
 from .source import Source, nearest
 
-_KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "rules")
+_KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "tied", "rules")
 _MOST_TENSORS = 1_000_000
 COMPUTED = "computed"  # the initializer of what a model's own code computes
 
@@ -100,7 +102,10 @@ class Spec(NamedTuple):
                 "dtype": entry.dtype.name,
                 "initializer": entry.initializer,
             }
-        content = {"metadata": self.metadata, "tensors": tensors}
+        content: dict[str, Any] = {"metadata": self.metadata, "tensors": tensors}
+        tied = {other: name for other, name in self.tied.items() if names is None or name in names}
+        if tied:
+            content["tied"] = tied
         return json.dumps(
             content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
         )
@@ -126,6 +131,7 @@ def resolve(source: Source, dtype: Dtype | None = None) -> Spec:
         ("metadata", dict),
         ("config", dict),
         ("tensors", dict),
+        ("tied", dict),
         ("rules", list),
     ):
         if not isinstance(content.get(key, kind()), kind):
@@ -148,7 +154,9 @@ def resolve(source: Source, dtype: Dtype | None = None) -> Spec:
     if "config" in content:
         config = _config(source, content["config"], constants)
         config.setdefault("torch_dtype", default.name)
-    return Spec(source.label, entries, _metadata(source, content.get("metadata", {})), config)
+    metadata = _metadata(source, content.get("metadata", {}))
+    names = {entry.name: None for entry in entries}
+    return Spec(source.label, entries, metadata, config, tied=_tied(source, names))
 
 
 # ---------------------------------------------------------------------------------------- the parts
@@ -176,6 +184,24 @@ def _metadata(source: Source, table: Mapping[str, Any]) -> dict[str, str]:
                 key,
             )
     return {"format": "pt", **table}  # without a format transformers refuses the file
+
+
+def _tied(source: Source, names: Mapping[str, None]) -> dict[str, str]:
+    """Other names of tensors, each with the tensor's."""
+    table: dict[str, Any] = source.content.get("tied", {})
+    for other, name in table.items():
+        if not isinstance(name, str) or name not in names:
+            hint = nearest(name, names) if isinstance(name, str) else ""
+            raise source.error(
+                f"{shown(other)} is tied to {shown(name)}, and no tensor is named so{hint}",
+                "tied",
+                other,
+            )
+        if other in names:
+            raise source.error(
+                f"{shown(other)} is tied to {shown(name)}, and is a tensor itself", "tied", other
+            )
+    return dict(table)
 
 
 def _config(source: Source, table: Any, constants: Mapping[str, Number]) -> Any:
@@ -370,7 +396,7 @@ def _entry(
 ) -> Entry:
     given = body["initializer"]
     if given == COMPUTED:
-        return Entry(tensor.name, shape, dtype, given, {}, not_here)
+        return _computed(source, tensor.name, shape, dtype, body, where)
     if not isinstance(given, str) or given not in _INITIALIZERS:
         hint = nearest(str(given), _INITIALIZERS)
         raise source.error(
@@ -421,7 +447,10 @@ def _entry(
         )
     if "blocks" in body:
         blocks = read_blocks(source, body["blocks"], shape, tensor.names, *where)
-        rule = block_rule(rule, shape, dtype, blocks)
+        try:
+            rule = block_rule(rule, shape, dtype, blocks)
+        except (ValueError, TypeError) as error:
+            raise source.error(f"{shown(tensor.name)}, blocks: {error}", *where, "blocks") from None
         if rule is None:
             raise source.error(
                 f"{shown(tensor.name)}: blocks are for an initializer that draws each value alone, "
@@ -431,6 +460,25 @@ def _entry(
             )
         arguments = {**arguments, "blocks": blocks}
     return Entry(tensor.name, shape, dtype, initializer, arguments, rule)
+
+
+def _computed(
+    source: Source,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: DType,
+    body: Mapping[str, Any],
+    where: tuple[Any, ...],
+) -> Entry:
+    """A tensor that a model's own code computes; its file says a digest of the bytes (plan.py)."""
+    raw = {key: value for key, value in body.items() if key not in ("initializer", "dtype")}
+    check_keys(source, raw, ("digest",), f"argument of {COMPUTED}", *where)
+    for digest in raw.values():
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{32}", digest):
+            raise source.error(
+                f"{shown(name)}: digest is {shown(digest)}, not 32 hexadecimal digits", *where
+            )
+    return Entry(name, shape, dtype, COMPUTED, raw, not_here)
 
 
 _INITIALIZERS = (*_table.INITIALIZERS, *_table.ALIASES, *words.RULES)

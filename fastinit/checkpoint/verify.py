@@ -27,7 +27,7 @@ from . import index
 from .draw import Sample, draw_file
 from .header import own_spec, seed_of
 from .load import load
-from .plan import File, file_of
+from .plan import File, digest_of, file_of
 from .source import AnySpec
 from .spec import Entry, Spec, not_here
 
@@ -43,18 +43,26 @@ class Checked(NamedTuple):
     expected: Any = None
     found: Any = None
     reason: str = ""  # why it could not be compared
+    computed: bool = False  # by the model's own code: compared by the digest in the metadata
 
     def __bool__(self) -> bool:
         return not self.different and not self.reason
 
     def __str__(self) -> str:
+        return f"{self.name}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """What was found."""
         if self.reason:
-            return f"{self.name}: {self.reason}"
+            return self.reason
+        if self.computed:
+            return "computed by the model's own code, as it was written"
         if not self.different:
-            return f"{self.name}: initial draw"
+            return "initial draw"
         index = f"[{', '.join(map(str, self.place or ()))}]"
         return (
-            f"{self.name}: {self.different} of {self.values} values differ, first at {index}: "
+            f"{self.different} of {self.values} values differ, first at {index}: "
             f"expected {self.expected!r}, found {self.found!r}"
         )
 
@@ -168,6 +176,8 @@ def verify(
         entries = {entry.name: entry for entry in described.entries}
         expected |= entries.keys()
         wrong, file = match(one, entries)
+        if given is None and str(drawn_by) == one.metadata["fastinit.seed"]:
+            wrong = _by_digest(wrong, one, entries, advance)
         tensors += [*wrong, *check_file(one.path, file, drawn_by, count, advance, sample)]
     names = {tensor.name for one in found for tensor in one.layout.tensors}
     return Verified(
@@ -189,13 +199,43 @@ def match(found: index.Found, entries: dict[str, Entry]) -> tuple[list[Checked],
                 f"{entry.shape}"
             )
         elif entry.rule is not_here:
-            reason = "computed by the model's own code; give its config (--spec config.json)"
+            reason = NOT_HERE
         if reason:
             wrong.append(Checked(tensor.name, os.path.basename(found.path), 0, 0, reason=reason))
         else:
             right.append(tensor)
     layout = found.layout._replace(tensors=tuple(right))
     return wrong, file_of(os.path.basename(found.path), layout, entries)
+
+
+NOT_HERE = "computed by the model's own code; give its config (--spec config.json)"
+
+
+def _by_digest(
+    checked: list[Checked],
+    found: index.Found,
+    entries: dict[str, Entry],
+    progress: Callable[[int], None],
+) -> list[Checked]:
+    """What the model's own code computes, compared with the digest that its file says of it."""
+    places = {tensor.name: tensor for tensor in found.layout.tensors}
+    result = []
+    with open(found.path, "rb", buffering=0) as stream:
+        read = _reader(stream)
+        for one in checked:
+            digest = entries[one.name].arguments.get("digest") if one.reason == NOT_HERE else None
+            if digest is not None:
+                tensor = places[one.name]
+                size = tensor.end - tensor.begin
+                same = digest_of(read(tensor.begin, size)) == digest
+                progress(size)
+                one = one._replace(
+                    values=size // tensor.dtype.itemsize,
+                    reason="" if same else "computed by the model's own code, and changed since",
+                    computed=True,
+                )
+            result.append(one)
+    return result
 
 
 def check_file(

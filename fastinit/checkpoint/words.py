@@ -1,18 +1,21 @@
 """The initializers that only a spec has: bits that are no draws of numbers, for packed weights and
-what belongs to them.  Section 11 of stream-v1.md.
+what belongs to them, and short tables.  Section 11 of stream-v1.md.
 
     words          the stream's words as they are, byte by byte: every bit pattern is as likely as
                    any other.  Of one-byte dtypes: low + (byte mod count), such as exponents of
                    block scales that stay small
     group_index    0 0 … 0 1 1 … 1 2 …: the group of each input, `size` inputs a group
+    arange         start, start + step, … on the last axis: positions
+    table          a short list of values, repeated to the end
 
 Rules like those of ../_table.py; spec.py takes both.  What a dummy checkpoint holds: dummy.py.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ import numpy as np
 from .._core import engine, fill, shapes
 from .._core.arguments import shown
 from .._core.draws import Draw
-from .._core.dtypes import FLOAT8_E8M0FNU, U32, WORDS, DType
+from .._core.dtypes import FLOAT8_E8M0FNU, U32, WORDS, DType, decode, encode, is_finite
 from .._core.jobs import draw_job
 from ..typing import Array, Sizes, Write
 
@@ -73,8 +76,91 @@ def group_index(shape: Sizes, dtype: DType, *, size: int) -> Write:
     return write
 
 
-RULES: dict[str, Callable[..., Any]] = {"words": words, "group_index": group_index}
-PARAMETERS = {"words": ("low", "count"), "group_index": ("size",)}
+def arange(shape: Sizes, dtype: DType, *, start: int = 0, step: int = 1) -> Write:
+    """The rule of start + step · index on the last axis."""
+    if dtype.kind != "int":
+        raise ValueError(f"arange counts in integers, not in {dtype.name}")
+    length = shape[-1] if shape else 1
+    for value, what in ((start, "start"), (step, "step")):
+        if type(value) is not int:
+            raise ValueError(f"{what} is {shown(value)}; it must be a whole number")
+    for value in (start, start + step * max(length - 1, 0)):
+        if not dtype.low <= value <= dtype.high:
+            raise ValueError(
+                f"{shown(value)} is not in [{dtype.low}, {dtype.high}] of {dtype.name}"
+            )
+
+    def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
+        first = _first(target)
+        place = np.arange(first, first + target.view.size, dtype=np.uint64) % np.uint64(length)
+        # Modulo 2^64, as two's complement counts: negative numbers too.
+        place *= np.uint64(step % (1 << 64))
+        place += np.uint64(start % (1 << 64))
+        target.view[...] = place.astype(dtype.unsigned).reshape(target.view.shape)
+
+    return write
+
+
+MOST_VALUES = 1024  # of a table, which every file's metadata repeat
+
+
+def table(shape: Sizes, dtype: DType, *, values: Sequence[float]) -> Write:
+    """The rule of values[i mod n], with n values."""
+    if dtype.kind == "packed":
+        raise ValueError(f"a table holds numbers, and {dtype.name} packed bits")
+    if not isinstance(values, (list, tuple)) or not 0 < len(values) <= MOST_VALUES:
+        raise ValueError(f"values is {shown(values)}; it must be a list of 1 to {MOST_VALUES}")
+    for value in values:
+        if type(value) not in (int, float) or dtype.is_float and not is_finite(value, dtype):
+            raise ValueError(f"values has {shown(value)}; each must be finite in {dtype.name}")
+    bits = np.array([encode(value, dtype) for value in values], dtype.unsigned)
+
+    def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
+        flat = target.view.reshape(-1)
+        shift = _first(target) % len(bits)
+        flat[...] = np.resize(np.roll(bits, -shift), flat.size)
+
+    return write
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "words": words,
+    "group_index": group_index,
+    "arange": arange,
+    "table": table,
+}
+PARAMETERS = {
+    "words": ("low", "count"),
+    "group_index": ("size",),
+    "arange": ("start", "step"),
+    "table": ("values",),
+}
+# No seed changes what these write.
+SEEDLESS = ("group_index", "arange", "table")
+
+
+def recognized(bits: Array, dtype: DType) -> tuple[str, dict[str, Any]] | None:
+    """The initializer and the arguments of one value, of a count on the last axis, or of a short
+    table that gives a tensor of these bits; None where none does.
+    """
+    flat, width = bits.reshape(-1), bits.shape[-1] if bits.ndim else 1
+    for period in dict.fromkeys((1, width, flat.size)):
+        row = flat[:period]
+        if not (flat.reshape(-1, period) == row).all():
+            continue
+        few = [decode(int(one), dtype) for one in row[: MOST_VALUES + 1]]
+        if not all(map(math.isfinite, few)):
+            return None
+        if period == 1:
+            return "constant", {"value": few[0]}
+        if dtype.kind == "int" and period == width:
+            start, step = int(few[0]), int(few[1] - few[0])
+            values = row.view(f"i{dtype.itemsize}") if dtype.low < 0 else row
+            if (values == np.arange(period, dtype=np.float64) * step + start).all():
+                return "arange", {"start": start, "step": step}
+        if period <= MOST_VALUES:
+            return "table", {"values": tuple(few)}
+    return None
 
 
 def _first(target: fill.Target) -> int:

@@ -141,7 +141,7 @@ def seed_of(path: PathLike) -> int | None:
     """The seed of what an earlier call left at `path`, None where it left nothing."""
     name = os.fsdecode(path)
     names = [name]
-    if os.path.isdir(name):
+    if new_file.is_folder(name):
         there = sorted(os.listdir(name))
         names = [os.path.join(name, one) for one in there if one.endswith(".safetensors")]
     for one in names:
@@ -174,7 +174,7 @@ def _make(name: str) -> bool:
     try:
         os.mkdir(name)
     except FileExistsError:
-        if not os.path.isdir(name):
+        if not new_file.is_folder(name):
             raise NotADirectoryError(
                 errno.ENOTDIR, "exists and is a file, not a folder", name
             ) from None
@@ -326,7 +326,5 @@ def _content(path: str) -> bytes | None:
 
 def _check_space(size: int, name: str) -> None:
     """An error before a byte is written, where the files cannot fit."""
-    import shutil  # 8 ms, which a single file saves
-
-    if shutil.disk_usage(name).free < size:
+    if new_file.free(name) < size:
         raise OSError(errno.ENOSPC, new_file.no_space(size, name), name)

@@ -1,11 +1,14 @@
-"""What `fastinit materialize --dry-run` prints: a plan, one line a tensor."""
+"""What `fastinit materialize --dry-run` prints: a plan, with tensors that differ by a number in one
+line; every tensor as an event with --json.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .output import table, wrapped
+from .output import wrapped
 from .progress import event
 
 if TYPE_CHECKING:
@@ -19,42 +22,51 @@ def show(plan: Plan, threads: int) -> None:
     from .._core.draws import Draw
     from ..checkpoint import parts
 
-    rows = [("tensor", "shape", "dtype", "initializer", "values", "bytes")]
     entries = {entry.name: entry for entry in plan.spec.entries}
     held = []  # (bytes in memory at once, tensor)
+    alike: dict[tuple[str, ...], list[Entry]] = {}  # by what is said of them
     for file in plan.files:
         for tensor, rule in zip(file.layout.tensors, file.rules, strict=True):
-            size = tensor.end - tensor.begin
+            entry = entries[tensor.name]
             if not isinstance(rule, (Draw, checkpoint.Patched)):
-                held.append((parts.memory(entries[tensor.name]), tensor.name))
-            rows.append(
-                (
-                    tensor.name,
-                    "×".join(map(str, tensor.shape)) or "()",
-                    tensor.dtype.name,
-                    entries[tensor.name].initializer,
-                    _values(rule, entries[tensor.name]),
-                    str(size),
-                )
-            )
-    print(table(rows, right=[5]))
+                held.append((parts.memory(entry), tensor.name))
+            shape = "×".join(map(str, tensor.shape)) or "()"
+            said = shape, tensor.dtype.name, entry.initializer, _values(rule, entry)
+            alike.setdefault(said, []).append(entry)
+    print(_listed(alike))
     for line in checkpoint.rules(plan.spec):
         print(wrapped(line))
     if len(plan.files) > 1:
         for file in plan.files:
-            print(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes")
+            print(wrapped(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes"))
     if held:
         size, name = max(held)
         how = "as a whole" if size == entries[name].nbytes else "part by part"
-        print(f"memory: {size} bytes at once for {shown(name)}, which is drawn {how}")
+        print(wrapped(f"memory: {size} bytes at once for {shown(name)}, which is drawn {how}"))
     estimate = _estimate(plan, threads)
     if estimate:
-        print(estimate)
+        print(wrapped(estimate))
     files = "file takes" if len(plan.files) == 1 else f"{len(plan.files)} files take"
     print(
-        f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; "
-        "nothing was written"
+        wrapped(
+            f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; nothing "
+            "was written"
+        )
     )
+
+
+def _listed(alike: Mapping[tuple[str, ...], list[Entry]]) -> str:
+    """Each pattern of names, and under it what its tensors are."""
+    from .._laws import natural, patterns
+
+    rows = []
+    for (shape, dtype, initializer, values), entries in alike.items():
+        for pattern, count in patterns(entry.name for entry in entries):
+            times = f"{count} × " if count > 1 else ""
+            size = count * entries[0].nbytes
+            said = f"    {times}{shape} {dtype}, {initializer}, {values}: {size} bytes"
+            rows.append((natural(pattern), f"{pattern}\n{wrapped(said)}"))
+    return "\n".join(text for _, text in sorted(rows))
 
 
 def show_events(plan: Plan) -> None:

@@ -1,12 +1,19 @@
-"""fastinit verify: draw a checkpoint again and compare; see checkpoint/verify.py."""
+"""fastinit verify: draw a checkpoint again and compare; see checkpoint/verify.py.  Tensors of which
+the same is said are one line, by the pattern of their names; with --json each is an event.
+"""
 
 from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from .options import add_threads, seed, share
+from .output import wrapped
 from .progress import add_json, event, progress
+
+if TYPE_CHECKING:
+    from ..checkpoint import Checked, Verified
 
 SUMMARY = "compare a checkpoint with its initial draw, bit for bit"
 EXAMPLE = "  fastinit verify gpt2 --sample 0.01"
@@ -80,13 +87,31 @@ def run(options: argparse.Namespace) -> int:
             seconds=round(time.perf_counter() - began, 3),
         )
         return 0 if found else 1
-    for tensor in found.tensors:
-        print(tensor)
-    for name in found.missing:
-        print(f"{name}: missing")
+    _show(found)
     print(
         f"{found.path}: {equal} of {len(found.tensors) + len(found.missing)} tensors are their "
         f"initial draw, seed {found.seed}; {found.size} bytes compared, "
         f"{time.perf_counter() - began:.2f} s"
     )
     return 0 if found else 1
+
+
+def _show(found: Verified) -> None:
+    """Print what was found of each tensor; of those that differ alike, the first."""
+    from .._laws import names, patterns
+
+    alike: dict[str, dict[str, Checked]] = {}
+    for tensor in found.tensors:
+        said = "differs" if tensor.different else tensor.said
+        alike.setdefault(said, {})[tensor.name] = tensor
+    for said, tensors in alike.items():
+        for pattern, count in patterns(tensors):
+            first = tensors[next(names(pattern))]
+            if not first.different:
+                print(wrapped(f"{pattern}: {said}"))
+            elif count == 1:
+                print(wrapped(str(first)))
+            else:
+                print(wrapped(f"{pattern}: {count} tensors differ; {first}"))
+    for pattern, _ in patterns(found.missing):
+        print(wrapped(f"{pattern}: missing"))

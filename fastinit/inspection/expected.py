@@ -14,11 +14,11 @@ from .._core import fill
 from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
 from .._laws import Law
-from ..checkpoint import Spec, files, load
+from ..checkpoint import Spec, files, load, words
 from ..checkpoint.blocks import block_rule
 from ..checkpoint.config import is_config
+from ..checkpoint.header import joined, own_spec
 from ..checkpoint.spec import Entry
-from ..checkpoint.verify import own_spec
 from ..typing import PathLike, Sizes
 from .goodness import TESTED
 from .laws import laws, laws_by_name
@@ -86,8 +86,7 @@ def _own(path: PathLike) -> Spec | None:
     found = files(path, lenient=True)
     if not all("fastinit.spec" in one.metadata for one in found):
         return None
-    entries = tuple(entry for one in found for entry in own_spec(one).entries)
-    return Spec(os.fsdecode(path), entries, {})
+    return joined(os.fsdecode(path), [own_spec(one) for one in found], {})
 
 
 def _of_spec(label: str, spec: Spec, there: Set[str]) -> Expected:
@@ -113,7 +112,7 @@ def in_dtype(entry: Entry, dtype: DType) -> Entry | None:
     """The entry as a file of this dtype holds it; None where its rule is not ours to repeat."""
     if entry.dtype is dtype:
         return entry
-    if entry.initializer == "computed" or not dtype.is_float:
+    if entry.initializer not in _table.INITIALIZERS or not dtype.is_float:
         return None
     own = {key: value for key, value in entry.arguments.items() if key != "blocks"}
     function = _table.INITIALIZERS[entry.initializer]
@@ -126,7 +125,7 @@ def in_dtype(entry: Entry, dtype: DType) -> Entry | None:
 
 def is_pattern(entry: Entry) -> bool:
     """Whether shape and arguments decide every value, and no seed, and it is not one constant."""
-    return entry.initializer in _table.SEEDLESS
+    return entry.initializer in (*_table.SEEDLESS, *words.SEEDLESS)
 
 
 def patches(law: Law, dtype: DType) -> list[tuple[int, int, Any]] | None:

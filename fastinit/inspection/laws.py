@@ -55,7 +55,7 @@ def laws(source: Any) -> list[Law]:
     Examples
     --------
     >>> from fastinit import inspection
-    >>> for law in inspection.laws("gpt2")[1:3]:
+    >>> for law in inspection.laws("gpt2")[2:4]:
     ...     print(law.name, law.tensors, law.shape, law.numbers())
     transformer.h.{0..11}.attn.c_attn.weight 12 (768, 2304) normal, mean 0, std 0.02
     transformer.h.{0..11}.attn.c_proj.bias 12 (768,) constant 0
@@ -91,7 +91,9 @@ def _of_spec(spec: Spec) -> list[Law]:
     found = []
     for entry in spec.entries:
         why = "computed by the model's own code" if entry.initializer == "computed" else None
-        why = "packed bits, which have no law" if entry.initializer in words.RULES else why
+        if entry.initializer in words.RULES:
+            seedless = entry.initializer in words.SEEDLESS
+            why = "a table of values" if seedless else "packed bits, which have no law"
         if why is not None:
             found.append(_laws.unknown(entry.name, entry.shape, why))
         else:

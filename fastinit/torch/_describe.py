@@ -30,6 +30,7 @@ class Described(NamedTuple):
     shape: Sizes
     dtype: DType
     fills: tuple[Fill, ...] | None
+    seedless: bool  # whether nothing in it is drawn
     write: Callable[[Array, int, int | None], None]  # the bits of the whole: (view, seed, threads)
     tied: tuple[str, ...]  # its other names
 
@@ -64,9 +65,8 @@ def is_saved(item: Named) -> bool:
 
 
 def _is_drawn(plan: Plan) -> bool:
-    return plan.run is not None or any(
-        fill.initializer not in _values.CONSTANTS for fill in plan.fills
-    )
+    """Whether an initializer of ours draws it; torch computes in every dtype."""
+    return any(fill.initializer not in _values.CONSTANTS for fill in plan.fills)
 
 
 def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
@@ -83,8 +83,9 @@ def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
         for fill, stream in zip(plan.fills, plan.streams, strict=True)
     )
     fills = tuple(plan.fills) if own else None
+    seedless = not _is_drawn(plan) and (plan.run is None or not plan.run.draws)
     tied = tuple(site.name for site in item.sites[1:])
-    return Described(item.name, shape, dtype, fills, write, tied)
+    return Described(item.name, shape, dtype, fills, seedless, write, tied)
 
 
 # By item size, dtypes that NumPy has too.

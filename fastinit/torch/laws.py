@@ -72,6 +72,10 @@ def laws(model: nn.Module, recipe: Recipe = None, *, prefix: str = "") -> list[L
 
 def _of_plan(plan: Plan, shape: Sizes) -> Law:
     if plan.run is not None:
+        values = None if plan.run.draws else plan.computed(0)
+        if values is not None and not values.is_complex() and len(values.unique()) == 1:
+            value = values.flatten()[0].item()
+            return _laws.law(plan.name, shape, "constant", {"value": value})
         return _laws.unknown(plan.name, shape, "computed by the model's own code")
     if not plan.fills:  # without elements
         return _laws.law(plan.name, shape, "zeros", {})

@@ -66,7 +66,7 @@ def test_tensors_that_differ_by_a_number_are_one_line():
 def test_each_rule_has_a_line_that_says_what_it_fills():
     lines = checkpoint.rules(checkpoint.load(SPEC))
     assert lines[0] == (
-        "normal std=0.02: 33 tensors, 257 values: embedding, h.{0..3}.w, h.{0..3}.e.{1..2}.w, "
+        "normal std=0.02: 33 tensors, 257 values: embedding, h.{0..3}.w, h.{0..3}.e.{1,2}.w, "
         "a.0.0, a.1.1, a.2.2, a.3.3, {0..3}, … (8 more)"
     )
     assert "zeros: 4 tensors, 12 values: h.{0..3}.inner.7.b" in lines

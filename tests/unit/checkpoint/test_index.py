@@ -81,18 +81,68 @@ def test_what_is_not_a_regular_file_is_not_opened(folder, what):
     path.rename(elsewhere)
     if what == "link":
         path.symlink_to(elsewhere)
-    elif what == "folder":
+        refused(folder, ONE, "is a link to", str(elsewhere), "out of its folder")
+        return
+    if what == "folder":
         path.mkdir()
     else:
         os.mkfifo(path)  # reading it would wait for ever
     refused(folder, ONE, "not a regular file")
 
 
-def test_an_index_that_is_a_link_is_not_followed(folder):
+def test_an_index_that_is_a_link_out_of_its_folder_is_followed_only_if_it_is_the_path_given(folder):
     path = folder / index.INDEX
-    path.rename(folder.parent / "index")
-    path.symlink_to(folder.parent / "index")
-    refused(folder, "not a regular file")
+    path.rename(folder.parent / index.INDEX)
+    path.symlink_to(folder.parent / index.INDEX)
+    refused(folder, "out of its folder")
+    assert checkpoint.verify(path)
+
+
+def test_the_links_of_hugging_faces_cache_are_followed(folder):
+    """snapshots/COMMIT holds links into ../../blobs, which are named by their digests."""
+    cache = folder.parent / "hub" / "models--some--model"
+    snapshot, blobs = cache / "snapshots" / "0123abcd", cache / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.rename(blobs / f"{number:064x}")
+        (snapshot / path.name).symlink_to(f"../../blobs/{number:064x}")
+    assert checkpoint.verify(snapshot)
+    assert checkpoint.verify(snapshot / index.INDEX)
+    entry = folder.parent / "current"
+    entry.symlink_to(snapshot)  # the folder that the user gives may be a link
+    assert checkpoint.verify(entry)
+    # A part of a model in a folder of its own, as diffusers has them.
+    part = snapshot / "unet"
+    part.mkdir()
+    for path in list(snapshot.iterdir()):
+        if path != part:
+            (part / path.name).symlink_to("../" + os.readlink(path))
+    assert checkpoint.verify(part)
+    # Not from one repository into another, nor through blobs that are elsewhere.
+    other = folder.parent / "hub" / "models--another--model"
+    (other / "snapshots" / "4567").mkdir(parents=True)
+    for path in blobs.iterdir():
+        link = next(one for one in snapshot.iterdir() if one.resolve() == path)
+        (other / "snapshots" / "4567" / link.name).symlink_to(path)
+    refused(other / "snapshots" / "4567", "out of its folder")
+    (other / "blobs").symlink_to(folder.parent)
+    refused(other / "snapshots" / "4567", "out of its folder")
+
+
+@pytest.mark.parametrize("target", ["sub/x.safetensors", "x"])
+def test_a_link_within_the_folder_is_followed_and_one_that_leads_nowhere_is_named(folder, target):
+    (folder / "sub").mkdir()
+    (folder / ONE).rename(folder / target)
+    (folder / ONE).symlink_to(target)
+    assert checkpoint.verify(folder)
+    (folder / target).unlink()
+    with pytest.raises(FileNotFoundError, match=target):
+        checkpoint.verify(folder)
+    (folder / ONE).unlink()
+    (folder / ONE).symlink_to(ONE)  # in a circle
+    with pytest.raises(OSError, match=ONE):
+        checkpoint.verify(folder)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +249,14 @@ def change_metadata(path, **changes):
         ({"spec": "["}, "fastinit.spec"),
         ({"spec": "[" * 100_000}, "nested too deeply"),
         ({"spec": "{}"}, "no tensors"),
+        (
+            {"spec": '{"tensors": {"a": {"shape": [1], "initializer": "computed", "digest": 7}}}'},
+            "digest is 7",
+        ),
+        (
+            {"spec": '{"tensors": {"a": {"shape": [1], "initializer": "ones"}}, "tied": {"b": 1}}'},
+            "'b' is tied to 1",
+        ),
         ({"spec": '{"tensors": {"a": [1], "a": [2]}}'}, "appears twice"),
         ({"spec": '{"tensors": {"a": {"shape": [1], "initializer": "exec"}}}'}, "unknown init"),
         (

@@ -297,6 +297,11 @@ def test_blocks_of_constants_replace_the_draw_whatever_the_span(
         ("normal", [{"start": [-1, 0], "size": [1, 1], "value": 0}], "at least 0"),
         ("normal", [{"start": 0, "size": 1, "value": 0}], "is not within shape"),
         ("orthogonal", [{"start": [0, 0], "size": [1, 1], "value": 0}], "draws each value alone"),
+        (
+            "normal",
+            [{"start": [0, 0], "size": [1, 1], "value": "inf"}],
+            "'w', blocks: value is inf",
+        ),
     ],
 )
 def test_blocks_that_are_not_within_the_tensor_are_mistakes(initializer, blocks, words):

@@ -123,6 +123,7 @@ def test_the_rules_of_a_preset_are_those_of_the_models_own_code(name, tmp_path):
     planned = checkpoint.load(tmp_path)
     rules = {entry.name: entry.rule for entry in planned.entries}
     assert {entry.name: entry.rule for entry in spec.entries} == rules
+    assert spec.tied == planned.tied
 
 
 @pytest.mark.parametrize("name", sorted(COUNTS.keys() - {"resnet-50", "gpt2", "gpt2-xl"}), ids=str)

@@ -681,3 +681,43 @@ def test_a_recipe_changes_what_its_rules_match_and_nothing_else(tmp_path):
 def test_a_mistake_in_a_recipe_is_reported(tmp_path, recipe, words):
     with pytest.raises(SpecError, match=words):
         checkpoint.load(write(tmp_path, GOOD), recipe=recipe)
+
+
+# --------------------------------------------------------------------------------------------- ties
+
+TIED = {
+    "tensors": {
+        "embedding": {"shape": [4, 2], "initializer": "normal"},
+        "b": {"shape": [2], "initializer": "zeros"},
+    },
+    "tied": {"head": "embedding"},
+}
+
+
+def test_other_names_of_a_tensor_go_into_the_metadata_and_into_no_file(tmp_path):
+    spec = checkpoint.load(TIED)
+    assert spec.tied == {"head": "embedding"}
+    for target, size in (("x.safetensors", None), ("x/", 8)):
+        checkpoint.materialize(spec, f"{tmp_path}/{target}", seed=0, shard_size=size)
+        found = checkpoint.spec_of(tmp_path / target)
+        assert found.tied == spec.tied
+        assert {entry.name for entry in found.entries} == {"embedding", "b"}
+        assert checkpoint.verify(tmp_path / target)
+    untied = checkpoint.load({"tensors": TIED["tensors"]})
+    assert "tied" not in untied.canonical()
+    assert "tied" not in spec.canonical({"b"})
+
+
+@pytest.mark.parametrize(
+    ("tied", "message"),
+    [
+        ({"head": "embeding"}, "no tensor is named so; did you mean 'embedding'"),
+        ({"head": 3}, "'head' is tied to 3"),
+        ({"head": "head"}, "no tensor is named so"),
+        ({"b": "embedding"}, "'b' is tied to 'embedding', and is a tensor itself"),
+        (["head"], "'tied' must be a table"),
+    ],
+)
+def test_a_tie_leads_from_a_name_that_is_no_tensor_to_a_tensor(tied, message):
+    with pytest.raises(SpecError, match=message):
+        checkpoint.load({**TIED, "tied": tied})

@@ -159,3 +159,62 @@ def test_tensors_that_cannot_hold_packed_words_are_refused(tensor, message):
     tensor = {"shape": [4], "initializer": "words", **tensor}
     with pytest.raises((SpecError, ValueError), match=message):
         checkpoint.plan({"tensors": {"w": tensor}}, 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "dtype", "shape"),
+    [
+        (0, 1, "int64", (7, 11)),
+        (2, 1, "int32", (77,)),
+        (5, -3, "int8", (3, 9)),
+        (-(1 << 63), 1 << 60, "int64", (15,)),
+        (1 << 63, 1, "uint64", (4, 4)),
+        (7, 0, "int16", ()),
+    ],
+)
+def test_arange_counts_along_the_last_axis_in_any_part(
+    monkeypatch, tmp_path, start, step, dtype, shape
+):
+    own = {"initializer": "arange", "start": start, "step": step}
+    spec = {"x": {"shape": list(shape), "dtype": dtype, **own}}
+    width = shape[-1] if shape else 1
+    row = [start + step * place for place in range(width)]
+    expected = np.broadcast_to(np.array(row, dtype), shape or (1,)).tobytes()
+    for size in (1, 20, 1 << 20):
+        monkeypatch.setattr(parts, "PART", size)
+        assert file_bytes(tmp_path / "x.safetensors", spec)["x"] == expected
+        assert checkpoint.verify(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float8_e4m3fn", "int8", "bool"])
+def test_a_table_is_repeated_to_the_end_in_any_part(monkeypatch, tmp_path, dtype):
+    values = [1, 0, 1, 1, 0] if dtype in ("int8", "bool") else [0.1, -2.5, 0, -0.0, 3]
+    spec = {"x": {"shape": [13, 7], "dtype": dtype, "initializer": "table", "values": values}}
+    kind = dtypes.by_name(dtype)
+    bits = np.array([dtypes.encode(value, kind) for value in values], kind.unsigned)
+    expected = np.resize(bits, 91).tobytes()
+    for size in (1, 20, 1 << 20):
+        monkeypatch.setattr(parts, "PART", size)
+        assert file_bytes(tmp_path / "x.safetensors", spec)["x"] == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"initializer": "arange"}, "counts in integers"),
+        ({"initializer": "arange", "dtype": "int8", "step": 100}, r"300 is not in \[-128, 127\]"),
+        ({"initializer": "arange", "dtype": "int8", "start": 0.5}, "start is 0.5"),
+        ({"initializer": "table"}, "values"),
+        ({"initializer": "table", "values": []}, "a list of 1 to 1024"),
+        ({"initializer": "table", "values": [0.0] * 1025}, "a list of 1 to 1024"),
+        ({"initializer": "table", "values": 3}, "a list of 1 to 1024"),
+        ({"initializer": "table", "values": ["inf"]}, "values has inf"),
+        ({"initializer": "table", "values": [1e39]}, r"values has 1e\+39"),
+        ({"initializer": "table", "dtype": "int8", "values": [0.5]}, "0.5 has no exact value"),
+        ({"initializer": "table", "dtype": "float4_e2m1fn_x2", "values": [1]}, "packed"),
+    ],
+)
+def test_what_no_count_and_no_table_gives_is_a_mistake_with_its_place(own, message):
+    with pytest.raises(SpecError, match=message) as caught:
+        checkpoint.load({"tensors": {"x": {"shape": [4], **own}}})
+    assert "'x'" in str(caught.value)

@@ -305,7 +305,7 @@ def test_without_room_nothing_is_written(tmp_path, monkeypatch):
 
 STEPS = [
     *("open", "link", "unlink", "replace", "pwrite", "fsync", "posix_fallocate", "preadv"),
-    *("close", "mkdir", "listdir", "lstat", "fstat"),
+    *("close", "mkdir", "listdir", "lstat", "fstat", "stat", "statvfs"),
 ]
 
 
