@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from . import _names, _wrapped
+from . import _memory, _names, _wrapped
 from ._log import Log, Recorder, Ref
 from ._names import Named, Site
 from ._replay import read
@@ -51,13 +51,13 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
                 for _, module in reversed(list(_names.modules(model))):
                     for method in ("reset_parameters", "_reset_parameters"):
                         _reset(log, module, getattr(type(module), method, None))
-            writes = {name: standin._version for name, standin in standins.items()}
+            writes = {name: _memory.version(standin) for name, standin in standins.items()}
             with _apart(others):
                 _init_weights(log, model)
         now = [_now(item) for item in (*parameters, *buffers)]
         for name, standin in standins.items():
             # What transformers writes comes last, so that earlier writes do not matter.
-            if standin._version > writes[name]:
+            if _memory.version(standin) > writes[name]:
                 writes[name] = sys.maxsize
         refs = {name: log.ref(tensor) for name, tensor in now if tensor is not None}
     return Record(log, refs, writes)

@@ -60,6 +60,9 @@ class Block(TorchFunctionMode):
     apart.
     """
 
+    records = False  # whether it writes down what code does, and draws nothing
+    active = True  # or it leaves everything to the blocks around it
+
     def __enter__(self) -> Any:
         _exchange()
         return super().__enter__()
@@ -73,13 +76,23 @@ class Block(TorchFunctionMode):
         raise NotImplementedError
 
 
+def recorder() -> Any:
+    """The block that records what code of this thread does, if there is one: tensors that were made
+    in it hold no values.
+    """
+    for mode in torch.overrides._get_current_function_mode_stack():
+        if isinstance(mode, Block) and mode.records:
+            return mode
+    return None
+
+
 def detoured(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The innermost open block of this thread answers for a function of torch.nn.init, or torch
     itself.
     """
     for place in range(torch._C._len_torch_function_stack() - 1, -1, -1):
         mode = torch._C._get_function_stack_at(place)
-        if isinstance(mode, Block):
+        if isinstance(mode, Block) and mode.active:
             return mode.called(name, args, kwargs)
     return ORIGINALS[name](*args, **kwargs)
 

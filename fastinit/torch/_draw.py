@@ -19,7 +19,7 @@ from .._core import dtypes, fill
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from .._core.fill import Rule
-from . import _memory
+from . import _detours, _memory
 from ._translate import Call, Fallback
 
 Take = Callable[[torch.Generator | None], tuple[int, int]]  # generator → (seed, stream)
@@ -51,6 +51,15 @@ def seed_from(generator: torch.Generator | None) -> int:
 def from_generator(generator: torch.Generator | None) -> tuple[int, int]:
     """Seed and stream of a drop-in call: a number of the generator, and 0."""
     return seed_from(generator), 0
+
+
+def drop_in(call: Call) -> Tensor:
+    """Draw a call by torch's generator, or record it where code of this thread is recorded."""
+    if torch._C._len_torch_function_stack():
+        recorder = _detours.recorder()
+        if recorder is not None:
+            return recorder.recorded(call)
+    return draw(call, from_generator)
 
 
 def decide(rule: Rule, call: Call, shape: tuple[int, ...], dtype: DType) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from . import _detours, _memory
 from ._private import Generators
-from ._translate import TRANSLATIONS
+from ._translate import TRANSLATIONS, Call
 
 Arguments = tuple[Any, ...]
 
@@ -36,6 +37,7 @@ class Ref(NamedTuple):
     size: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: torch.dtype
+    lazy: tuple[bool, bool] = (False, False)  # whether reading conjugates, and negates
 
     @property
     def elements(self) -> int:
@@ -44,7 +46,10 @@ class Ref(NamedTuple):
     def over(self, memory: torch.UntypedStorage) -> torch.Tensor:
         """The same view of real memory."""
         empty = torch.empty(0, dtype=self.dtype, device="cpu")
-        return empty.set_(memory, self.offset, self.size, self.stride)  # type: ignore[call-overload,no-any-return]
+        view: torch.Tensor = empty.set_(memory, self.offset, self.size, self.stride)  # type: ignore[call-overload]
+        conjugated, negated = self.lazy
+        view = view.conj() if conjugated else view
+        return torch._neg_view(view) if negated else view
 
 
 class Box:
@@ -71,6 +76,16 @@ class Operation(NamedTuple):
     unkeyed: bool  # whether values go into it that NumPy or Python may have drawn
 
 
+class Lent(NamedTuple):
+    """An array that code has as the memory of a recorded tensor."""
+
+    tensor: torch.Tensor
+    array: Any
+    before: bytes  # of the array, as the log has them
+    values: Callable[[], torch.Tensor | None]  # the tensor's, where they do not depend on a draw
+    unkeyed: Callable[[], bool]
+
+
 class Log:
     """Operations in order, and for each memory those that write it."""
 
@@ -79,6 +94,7 @@ class Log:
         self._writers: dict[int, list[int]] = {}
         self._kept: dict[int, torch.UntypedStorage] = {}  # or an address might come twice
         self._known: set[int] = set()  # real memory whose values the log makes
+        self._lent: list[Lent] = []
 
     def ref(self, tensor: torch.Tensor) -> Ref:
         storage = tensor.untyped_storage()
@@ -86,9 +102,10 @@ class Log:
         return Ref(
             storage._cdata,
             int(tensor.storage_offset()),
-            tuple(tensor.shape),
+            tuple(tensor.size()),  # .shape of a lazy parameter raises
             tensor.stride(),
             tensor.dtype,
+            (tensor.is_conj(), tensor.is_neg()),
         )
 
     def size(self, storage: int) -> int:
@@ -105,6 +122,32 @@ class Log:
         return dense and ref.elements * ref.dtype.itemsize == self.size(ref.storage)
 
     # ------------------------------------------------------------------------------------- writing
+
+    def lend(self, lent: Lent) -> None:
+        """Code has an array as a tensor's memory: what is written to one is written to both."""
+        self._lent.append(lent)
+
+    def settle(self) -> None:
+        """Log what code has written to arrays since the last operation."""
+        lent, self._lent = self._lent, []
+        for one in lent:
+            now = one.array.tobytes()
+            if now != one.before and one.values() is None:
+                self.failure(one.tensor, "it was written through NumPy after it was drawn")
+            elif now != one.before:
+                self.literal(one.tensor, torch.from_numpy(one.array), one.unkeyed())
+            if sys.getrefcount(one.array) > 2:  # code has it still, or a view of it
+                self._lent.append(one._replace(before=now))
+
+    def _renew(self, writes: frozenset[int]) -> None:
+        """Write to arrays what an operation has written to the tensors of which they are memory."""
+        lent, self._lent = self._lent, []
+        for one in lent:
+            values = one.values() if self.ref(one.tensor).storage in writes else None
+            if values is not None:
+                one.array[...] = values.numpy()
+            before = one.before if values is None else one.array.tobytes()
+            self._lent.append(one._replace(before=before))
 
     def literal(
         self,
@@ -158,9 +201,9 @@ class Log:
         for one in made:
             if not one.is_meta and one.untyped_storage()._cdata not in inputs:
                 self._known.add(one.untyped_storage()._cdata)
-        kept = tree_map(self._boxed, (args, kwargs))
+        kept = tree_map(self._boxed, (args, _with_dtype(schema, kwargs, given, made)))
         sources = [self.ref(one) for one in given if self.knows(one)]
-        if not (writes or fresh):
+        if not (writes or fresh) or kind == "set_":
             return  # a view, which its references say
         if kind in _PURE and writes:
             target = writes[0]
@@ -205,6 +248,8 @@ class Log:
         is_random: bool,
         unkeyed: bool = False,
     ) -> None:
+        if self._lent:
+            self.settle()
         reads = frozenset(ref.storage for ref in sources)
         writes = frozenset(ref.storage for ref in targets)
         overwrites = None
@@ -229,11 +274,14 @@ class Log:
         )
         for storage in writes:
             self._writers.setdefault(storage, []).append(number)
+        if self._lent:
+            self._renew(writes)
 
     # ------------------------------------------------------------------------------------- reading
 
     def part(self, storage: int) -> list[int]:
         """The numbers of the operations that decide what is in a memory at the end."""
+        self.settle()
         found: set[int] = set()
         todo = [(storage, len(self.operations))]
         while todo:
@@ -261,11 +309,28 @@ def _strided(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.layout is torch.strided
 
 
+def _with_dtype(
+    schema: Any, kwargs: dict[str, Any], given: list[Any], made: list[Any]
+) -> dict[str, Any]:
+    """The keywords of an operation that makes a tensor, its dtype among them: torch's default may
+    be another when the operation is run again.
+    """
+    takes = any(argument.name == "dtype" for argument in schema.arguments)
+    if given or len(made) != 1 or not takes or kwargs.get("dtype") is not None:
+        return kwargs
+    return {**kwargs, "dtype": made[0].dtype}
+
+
+# What these write without saying so in their schema.
+_UNSAID = {"native_batch_norm": ("running_mean", "running_var")}
+
+
 def _written(schema: Any, args: Arguments, kwargs: dict[str, Any]) -> list[Any]:
     """The arguments that an operation writes, by its schema."""
     written = []
     for place, argument in enumerate(schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
+        unsaid = argument.name in _UNSAID.get(schema.name.split("::")[1], ())
+        if unsaid or (argument.alias_info is not None and argument.alias_info.is_write):
             value = args[place] if place < len(args) else kwargs.get(argument.name)
             written += tree_flatten(value)[0]
     return written
@@ -277,6 +342,8 @@ Read = Callable[[Log, Ref], torch.Tensor | None]
 
 class Recorder(_detours.Block):
     """A block in which new tensors are on the meta device and every operation is logged."""
+
+    records = True
 
     def __init__(self, log: Log, read: Read) -> None:
         super().__init__()
@@ -296,9 +363,13 @@ class Recorder(_detours.Block):
         tensor: Any = args[0] if args else kwargs.get("tensor")
         if not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
             return _detours.ORIGINALS[name](*args, **kwargs)
-        call = TRANSLATIONS[name](*args, **kwargs)
-        if call.initializer is None:
-            return call.fallback(tensor)
+        return self.recorded(TRANSLATIONS[name](*args, **kwargs))
+
+    def recorded(self, call: Call) -> torch.Tensor:
+        """The tensor of a call that would fill it."""
+        tensor = call.tensor
+        if call.initializer is None or not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
+            return call.fallback(tensor)  # type: ignore[no-any-return]
         with torch._C.DisableTorchFunction():
             self.log.call(tensor, call.initializer, call.arguments)
             self._dispatch.leave_behind(tensor)
@@ -316,9 +387,17 @@ class Recorder(_detours.Block):
         if func in _ASKING and args[0].is_meta:
             return _ASKING[func]
         if func in _READING and args and self._dispatch.hides(args[0]):
-            return func(self._dispatch.values(args[0]), *args[1:], **kwargs)
+            found = func(self._dispatch.values(args[0]), *args[1:], **kwargs)
+            if isinstance(found, np.ndarray):
+                self.log.lend(self._dispatch.lent(args[0].detach(), found))
+            return found
         if func in _INDEXING and self._dispatch.hides(args[0]):
             args = (args[0], self._index(args[1]), *args[2:])
+        if func == _SET_DATA and args[0].is_meta != args[1].is_meta:
+            # torch wants both on one device.
+            target, value = args
+            like = torch.empty_like(value, device="meta" if target.is_meta else "cpu")
+            return func(target, like.copy_(value))
         if func is torch.Tensor.new_tensor and args[0].is_meta:
             func, like, args = torch.tensor, args[0], args[1:]
             kwargs = {"dtype": like.dtype, **kwargs}
@@ -339,7 +418,9 @@ class Recorder(_detours.Block):
         Without elements it stays on the CPU: by torch.tensor([]) transformers asks whether
         initialization is worth while.
         """
-        values: torch.Tensor = func(*args, **{**kwargs, "device": "cpu"})
+        values: torch.Tensor = func(
+            *tree_map(self._dispatch.shown, args), **{**kwargs, "device": "cpu"}
+        )
         if not values.numel():
             return values
         made = torch.empty_like(values, device=self._device)
@@ -366,6 +447,7 @@ _ASKING = {
     torch.Tensor.is_cpu.__get__: True,  # type: ignore[attr-defined]
 }
 _READING = (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist)
+_SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
 # Tags of operations whose result has a shape that values decide, or is a Python number.
@@ -421,8 +503,7 @@ class _Dispatch(TorchDispatchMode):
         hidden = [one for one in given if self.hides(one)]
         if hidden and _BY_VALUE & set(func.tags):
             if kind != "index":
-                args, kwargs = tree_map(self._shown, (args, kwargs))
-                return self._generators.run(func, args, kwargs)
+                return self._by_values(func, args, kwargs)
             args = (args[0], self._places(args[1]))
         if not hidden or func.is_view:
             return self._generators.run(func, args, kwargs)
@@ -433,7 +514,22 @@ class _Dispatch(TorchDispatchMode):
                 return target  # real memory takes no meta values; the log has them
             if kind != "copy_":
                 args, kwargs = tree_map(self._on_meta, (args, kwargs))
-        return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except NotImplementedError:  # torch has no form of it for the meta device
+            return self._by_values(func, args, kwargs)
+
+    def _by_values(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
+        """The result of an operation on real memory."""
+        if func._schema.is_mutable:
+            raise RuntimeError(
+                f"{func._schema.name} has no form for the meta device, on which constructors are "
+                "recorded; build that part outside of construction()"
+            )
+        args, kwargs = tree_map(self.shown, (args, kwargs))
+        if kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        return self._generators.run(func, args, kwargs)
 
     def leave_behind(self, tensor: torch.Tensor) -> None:
         """From now on only the log has the values of this memory."""
@@ -444,7 +540,7 @@ class _Dispatch(TorchDispatchMode):
         """Whether only the log has the tensor's values."""
         return tensor.is_meta or tensor.untyped_storage()._cdata in self._behind
 
-    def _shown(self, value: Any) -> Any:
+    def shown(self, value: Any) -> Any:
         return self.values(value) if _strided(value) and self.hides(value) else value
 
     def _places(self, indices: Any) -> list[Any]:
@@ -452,7 +548,7 @@ class _Dispatch(TorchDispatchMode):
         found: list[Any] = []
         for one in indices:
             is_mask = one is not None and one.dtype in (torch.bool, torch.uint8)
-            found += self._shown(one).nonzero().unbind(1) if is_mask else [one]
+            found += self.shown(one).nonzero().unbind(1) if is_mask else [one]
         return found
 
     def _on_meta(self, value: Any) -> Any:
@@ -470,6 +566,9 @@ class _Dispatch(TorchDispatchMode):
                 "construction(), or give a recipe for its parameters"
             )
         return values
+
+    def lent(self, tensor: torch.Tensor, array: Any) -> Lent:
+        return Lent(tensor, array, array.tobytes(), lambda: self._read_values(tensor), self.unkeyed)
 
     def _read_values(self, tensor: torch.Tensor) -> torch.Tensor | None:
         with _disable_current_modes():

@@ -199,6 +199,11 @@ def write(
     fill.write(result, view, dtype, view.shape if shape is None else shape, region, seed, stream)
 
 
+def version(tensor: torch.Tensor) -> int:
+    """How often the tensor has been written; 0 of inference tensors, which do not count."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 def bump(tensor: torch.Tensor) -> None:
     """Tell autograd about the write, as torch's own in-place operations do."""
     if not tensor.is_inference():

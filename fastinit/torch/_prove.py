@@ -65,6 +65,8 @@ def view_of(part: Ref, base: Ref, elementwise: bool = True) -> View:
     A reshaped whole counts as the whole where values are drawn each alone (`elementwise`).
     """
     over, strides = base.size, base.stride
+    if part.dtype != base.dtype or any(part.lazy) or any(base.lazy):
+        raise Unknown("its memory was seen as numbers of another kind")
     if part[1:4] == base[1:4]:
         return View(over, (0,) * len(over), over, part.size, tuple(range(len(over))))
     starts, rest = [0] * len(over), part.offset - base.offset
@@ -320,7 +322,7 @@ def _copy(known: dict[int, Contents], into: Ref, source: Any) -> None:
         raise Unknown("it was copied from a tensor with values of its own")
     theirs = known[source.ref.storage]
     if theirs.constant is not None:
-        _constant_into(known, into, theirs.constant)
+        _constant_into(known, into, _rounded(theirs.constant, source.ref.dtype))
         return
     contents = _into(known, into)
     if not (
@@ -329,11 +331,22 @@ def _copy(known: dict[int, Contents], into: Ref, source: Any) -> None:
         and into.size == source.ref.size == contents.base.size == theirs.base.size
         and view_of(into, contents.base).plain
         and view_of(source.ref, theirs.base).plain
-        and into.dtype.is_floating_point
-        and source.ref.dtype.is_floating_point
+        and _drawn_alike(source.ref.dtype, into.dtype)
     ):
         raise Unknown("it was copied from a part of another tensor, or into a part")
     contents.fills = list(theirs.fills)
+
+
+def _rounded(value: Any, dtype: torch.dtype) -> Any:
+    return torch.tensor(value, dtype=dtype, device="cpu").item()
+
+
+def _drawn_alike(one: torch.dtype, other: torch.dtype) -> bool:
+    """Whether a draw in one dtype, converted to the other, is a draw in the other: narrower ones
+    are float32's, rounded.
+    """
+    narrow = other.is_floating_point and other.itemsize < 4
+    return one.is_floating_point and (one == other or (one == torch.float32 and narrow))
 
 
 _ARITHMETIC = frozenset(("mul", "div", "add", "sub", "neg"))

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from . import _names
+from . import _memory, _names
 from ._defaults import Record, pretrained_model
 from ._log import Log, Recorder
 from ._names import Named
@@ -50,7 +50,7 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
     for old, one in zip(given, left, strict=True):
         if old.tensor.is_meta:
             # Each write counts the version up; a tensor that is put in the place counts from 0.
-            usable = old.tensor._version == one.tensor._version
+            usable = _memory.version(old.tensor) == _memory.version(one.tensor)
         else:
             usable = old.name not in kept or kept == real
         if usable:

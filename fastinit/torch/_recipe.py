@@ -244,7 +244,9 @@ def _doubtful(item: Named, record: Record) -> bool:
     code would write it: inside torch.device("meta") constructors make such by torch.Tensor(n).
     """
     tensor = item.tensor
-    if not (_memory.is_plain(type(tensor)) and tensor.is_cpu and tensor._version == _blanks()):
+    if not (
+        _memory.is_plain(type(tensor)) and tensor.is_cpu and _memory.version(tensor) == _blanks()
+    ):
         return False
     ref = record.refs.get(item.name)
     return ref is not None and tensor.numel() > 0 and not Run(record.log, ref).untouched
@@ -316,7 +318,7 @@ def _warn_of_unseen(left: list[Named], record: Record) -> None:
         for item in left
         if item.tensor.is_meta
         and _memory.is_plain(type(item.tensor))
-        and item.tensor._version > record.writes.get(item.name, sys.maxsize)
+        and _memory.version(item.tensor) > record.writes.get(item.name, sys.maxsize)
     ]
     if unseen:
         more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""

@@ -9,7 +9,7 @@ torch's, so there equality across machines is torch's.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -170,7 +170,7 @@ def read(log: Log, ref: Ref) -> torch.Tensor | None:
 
 def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> Any:
     if not one.random:
-        return one.function(*args, **kwargs)
+        return one.function(*tree_map(_as_then(one, args), args), **kwargs)
     if one.kind in _MADE:
         kwargs = {name: value for name, value in kwargs.items() if name != "generator"}
         make = torch.empty_like if one.kind.endswith("_like") else torch.empty
@@ -180,6 +180,21 @@ def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> An
             return _draw(tensor, name, own, seed, key)
     generator = torch.Generator().manual_seed((seed ^ stream_id(key)) & (1 << 63) - 1)
     return one.function.overloadpacket(*args, **{**kwargs, "generator": generator})
+
+
+def _as_then(one: Operation, args: Any) -> Callable[[Any], Any]:
+    """What makes floats of integer tensors of which the code made floats by torch's default dtype:
+    that may be another one now.
+    """
+    given = [each for each in tree_flatten(args)[0] if isinstance(each, torch.Tensor)]
+    floats = any(each.is_floating_point() or each.is_complex() for each in given)
+    (dtype, *more) = [ref.dtype for ref in one.results] or [torch.int64]
+    if floats or more or not (dtype.is_floating_point or dtype.is_complex):
+        return lambda value: value
+    kind = dtype.to_real()
+    if kind == torch.get_default_dtype():
+        return lambda value: value
+    return lambda value: value.to(kind) if isinstance(value, torch.Tensor) else value
 
 
 # Operations that make a tensor of draws → what fills it.

@@ -63,7 +63,8 @@ def allocate(tensor: torch.Tensor, dtype: torch.dtype | None, device: Any) -> to
         place = torch.device("cpu")
     if own.device == place and own.dtype == kind:
         return own
-    return torch.empty_strided(own.shape, own.stride(), dtype=kind, device=place)
+    # In own's memory format, but with a place for each element where own has fewer.
+    return torch.empty_like(own, dtype=kind, device=place, requires_grad=False)
 
 
 def _pieces(item: Named) -> list[tuple[Box, Box]]:

@@ -49,7 +49,8 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
     Notes
     -----
     It is also a decorator: each call is a block of its own. Blocks nest, and the innermost counts;
-    each belongs to the thread that opened it. No fill is skipped, not even one that a later fill
+    each belongs to the thread that opened it; inside construction() one draws nothing, since what
+    is drawn there is recorded. No fill is skipped, not even one that a later fill
     overwrites. torch.randn, rand, normal and their like are drawn here too. Constants, other laws
     (``exponential_``, randint, ...), other devices and complex tensors are left to torch; meta
     tensors stay as they are. ``as block`` gives counts: ``.fills`` and ``.values`` drawn here,
@@ -93,6 +94,9 @@ class Drawing(_detours.Block):
 
     def __init__(self, seed: int | None):
         super().__init__()
+        # Inside construction() a block draws nothing: the record says what is drawn later.
+        self.active = _detours.recorder() is None
+        self._handlers = _HANDLERS if self.active else {}
         self.seed, self.fills, self.values = seed, 0, 0
         self.left: Counter[str] = Counter()
         # The last fill, if it was uniform_ within [-1, 1] and nothing came after it: tensor, low,
@@ -106,7 +110,7 @@ class Drawing(_detours.Block):
         args: Arguments = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        handler = _HANDLERS.get(func)
+        handler = self._handlers.get(func)
         if handler is None:
             self._uniform = None
             return func(*args, **(kwargs or {}))

@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from . import _memory
+from . import _detours, _memory
 from ._defaults import Record
 from ._log import Log, Recorder
 from ._names import Named
@@ -52,13 +52,18 @@ class construction:  # noqa: N801  a context manager is written as a function is
     def __init__(self) -> None:
         self._log = Log()
         self._recorder = Recorder(self._log, read)
-        # id of a parameter that is not on the meta device → its version after the block
+        # id of a tensor that is not on the meta device → its version after the block
         self._real: dict[int, int] = {}
         self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = (
             weakref.WeakKeyDictionary()
         )
 
     def __enter__(self) -> construction:
+        if _detours.recorder() is not None:
+            raise RuntimeError(
+                "a construction() is already open in this thread, and it records all that is "
+                "built here; leave this one out, and give the outer one as the recipe"
+            )
         self._hooks = (
             register_module_parameter_registration_hook(self._registered),
             register_module_buffer_registration_hook(self._registered),
@@ -70,19 +75,15 @@ class construction:  # noqa: N801  a context manager is written as a function is
         self._recorder.__exit__(*error)
         for hook in self._hooks:
             hook.remove()
-        parameters = [
-            one
-            for own in self._sites.values()
-            for one in own.values()
-            if isinstance(one, nn.Parameter)
-        ]
-        self._real = {id(one): one._version for one in parameters if not one.is_meta}
+        tensors = [one for own in self._sites.values() for one in own.values()]
+        self._real = {id(one): _memory.version(one) for one in tensors if not one.is_meta}
 
     def left_real(self, tensor: torch.Tensor) -> bool:
-        """Whether constructors made this parameter on the CPU all the same, as torch.Tensor(3)
-        does, and nothing has written to it since the block: then it is still to be drawn.
+        """Whether constructors made this parameter or buffer on the CPU all the same, as
+        torch.Tensor(3) does, and nothing has written to it since the block: then it is still to be
+        drawn.
         """
-        return self._real.get(id(tensor)) == tensor._version
+        return self._real.get(id(tensor)) == _memory.version(tensor)
 
     def _registered(self, module: nn.Module, name: str, tensor: Any) -> None:
         """A module got a parameter or a buffer: the place is kept, for later the tensor may be cut,

@@ -4,8 +4,8 @@ returns and meaning.
 Each call that draws takes its seed, one int64 of `random_`, from `generator=` or from torch's
 default generator, so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's
 own fills.  A meta tensor is left unchanged, as torch leaves it, so that constructors which call
-these functions run on the meta device.  How arguments are read: _translate.py; how a tensor is
-filled: _draw.py.
+these functions run on the meta device; what construction() and materialize_() run is recorded.  How
+arguments are read: _translate.py; how a tensor is filled: _draw.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from torch.nn.init import calculate_gain
 
 from . import _translate
-from ._draw import draw, from_generator
+from ._draw import drop_in
 
 # Private in torch, but torch's modules and other packages use them.
 from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out  # noqa: F401  # isort: skip
@@ -79,7 +79,7 @@ def uniform_(
     torch.nn.init.uniform_ : The function that this one replaces.
     fastinit.uniform : The same values, by seed and name.
     """
-    return draw(_translate.uniform_(tensor, a, b, generator), from_generator)
+    return drop_in(_translate.uniform_(tensor, a, b, generator))
 
 
 def normal_(
@@ -107,7 +107,7 @@ def normal_(
     torch.nn.init.normal_ : The function that this one replaces.
     fastinit.normal : The same values, by seed and name.
     """
-    return draw(_translate.normal_(tensor, mean, std, generator), from_generator)
+    return drop_in(_translate.normal_(tensor, mean, std, generator))
 
 
 def trunc_normal_(
@@ -146,7 +146,7 @@ def trunc_normal_(
     The inverse distribution function is evaluated between the bounds: no value is clamped to a
     bound, and none is rejected.
     """
-    return draw(_translate.trunc_normal_(tensor, mean, std, a, b, generator), from_generator)
+    return drop_in(_translate.trunc_normal_(tensor, mean, std, a, b, generator))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -235,7 +235,7 @@ def eye_(tensor: Tensor) -> Tensor:
     torch.nn.init.eye_ : The function that this one replaces.
     fastinit.eye : The same values.
     """
-    return draw(_translate.eye_(tensor), from_generator)
+    return drop_in(_translate.eye_(tensor))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -258,7 +258,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     torch.nn.init.dirac_ : The function that this one replaces.
     fastinit.dirac : The same values.
     """
-    return draw(_translate.dirac_(tensor, groups), from_generator)
+    return drop_in(_translate.dirac_(tensor, groups))
 
 
 def xavier_uniform_(
@@ -286,7 +286,7 @@ def xavier_uniform_(
     torch.nn.init.xavier_uniform_ : The function that this one replaces.
     fastinit.xavier_uniform : The same values, by seed and name.
     """
-    return draw(_translate.xavier_uniform_(tensor, gain, generator), from_generator)
+    return drop_in(_translate.xavier_uniform_(tensor, gain, generator))
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -312,7 +312,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     torch.nn.init.xavier_normal_ : The function that this one replaces.
     fastinit.xavier_normal : The same values, by seed and name.
     """
-    return draw(_translate.xavier_normal_(tensor, gain, generator), from_generator)
+    return drop_in(_translate.xavier_normal_(tensor, gain, generator))
 
 
 def kaiming_uniform_(
@@ -349,7 +349,7 @@ def kaiming_uniform_(
     fastinit.he_uniform : The same values, by seed and name.
     """
     call = _translate.kaiming_uniform_(tensor, a, mode, nonlinearity, generator)
-    return draw(call, from_generator)
+    return drop_in(call)
 
 
 def kaiming_normal_(
@@ -386,7 +386,7 @@ def kaiming_normal_(
     fastinit.he_normal : The same values, by seed and name.
     """
     call = _translate.kaiming_normal_(tensor, a, mode, nonlinearity, generator)
-    return draw(call, from_generator)
+    return drop_in(call)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
@@ -416,7 +416,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     Unlike torch's function it also takes float16, bfloat16 and the 8-bit floats: the matrix is
     formed in float32 and rounded once.
     """
-    return draw(_translate.orthogonal_(tensor, gain, generator), from_generator)
+    return drop_in(_translate.orthogonal_(tensor, gain, generator))
 
 
 def sparse_(
@@ -445,7 +445,7 @@ def sparse_(
     torch.nn.init.sparse_ : The function that this one replaces.
     fastinit.sparse : The same values, by seed and name.
     """
-    return draw(_translate.sparse_(tensor, sparsity, std, generator), from_generator)
+    return drop_in(_translate.sparse_(tensor, sparsity, std, generator))
 
 
 # --------------------------------------------------------------------------------- deprecated names

@@ -23,7 +23,7 @@ from .._core import progress as progress_bar
 from .._core.stream import check_seed
 from ..fill import Report
 from ..typing import Seed
-from . import _memory, _names, _ranks, _recipe, _rules, _values
+from . import _detours, _memory, _names, _ranks, _recipe, _rules, _values
 from ._names import Named
 from ._recipe import Plan
 from ._rules import Recipe
@@ -132,10 +132,12 @@ def materialize_(
      seed=7, name='weight', dtype='float32')
     """
     began = time.perf_counter()
+    _refuse_while_recording("materialize_")
     parameters = _names.parameters(model, prefix)
     all_buffers = _names.buffers(model, prefix)
     buffer_rules, left_alone = _rules.buffer_rules(all_buffers, buffers)
     open_buffers = [one for one in all_buffers if overwrite or _values.is_meta(one.tensor)]
+    lost_if_open = {one.name for one in open_buffers}
     asked_buffers = [one for one in open_buffers if one.name not in left_alone]
     todo = [item for item in parameters if overwrite or _values.is_meta(item.tensor)]
     seed = _seed(seed)
@@ -150,6 +152,14 @@ def materialize_(
             one for one in parameters if _values.is_meta(one.tensor) or made.left_real(one.tensor)
         ]
         _check_tensors(todo, dtype)
+        # Real buffers too: of those that no recorded code writes, nothing is asked.
+        asked_buffers += [
+            one
+            for one in all_buffers
+            if one.name not in left_alone
+            and not _values.is_meta(one.tensor)
+            and made.left_real(one.tensor)
+        ]
     kept = frozenset(one.name for one in parameters) - {one.name for one in todo}
     plans, restored, uncovered = _recipe.plan(
         model,
@@ -174,7 +184,7 @@ def materialize_(
         _check_dtype(item, by_name.get(item.name))
     asked = {item.name for item in todo} | kept
     _refuse_uncovered({name: why for name, why in uncovered.items() if name in asked})
-    _refuse_lost(asked_buffers, uncovered)
+    _refuse_lost([one for one in asked_buffers if one.name in lost_if_open], uncovered)
     if check:
         _agree(seed, todo, by_name, restored, dtype)
     if parameters and not (todo or left):
@@ -258,6 +268,7 @@ def verify_(
     Memory for one parameter at a time is needed beside the model.  Of DTensors each rank compares
     its own shards, without communication.
     """
+    _refuse_while_recording("verify_")
     parameters = _names.parameters(model, prefix)
     seed = check_seed(seed)
     # With the buffers, for where nothing covers one _recipe.py asks the constructor, of all.
@@ -329,6 +340,15 @@ def _bar(wanted: bool, new: Iterable[torch.Tensor]) -> Iterator[Callable[[int], 
 
 
 # ------------------------------------------------------------------------------------------- checks
+
+
+def _refuse_while_recording(function: str) -> None:
+    if _detours.recorder() is not None:
+        raise RuntimeError(
+            f"{function}() is called inside a construction() block, which records what code does "
+            "and holds no values; call it after the block, with the block as the recipe: "
+            f"{function}(model, block)"
+        )
 
 
 def _seed(seed: Seed | None) -> int:
