@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _table
@@ -26,6 +26,7 @@ from ._core.dtypes import (
     largest_below,
     smallest_above,
 )
+from ._core.tables import Rows, Table
 from .fans import fans
 from .typing import Sizes
 
@@ -288,7 +289,7 @@ def fold(laws: Iterable[Law]) -> list[Law]:
         for one, names in alike.values()
         for pattern, count in patterns(names)
     ]
-    return sorted(found, key=lambda one: natural(one.name))
+    return Rows(sorted(found, key=lambda one: natural(one.name)), table)
 
 
 def patterns(names: Iterable[str]) -> list[tuple[str, int]]:
@@ -313,6 +314,17 @@ def patterns(names: Iterable[str]) -> list[tuple[str, int]]:
             )
             found.append((pattern, math.prod(map(len, box))))
     return found
+
+
+def table(laws: Sequence[Law]) -> Table:
+    """Laws as text."""
+    rows = [(one.name, str(one.tensors), str(one.shape), _words(one)) for one in laws]
+    summary = f"{sum(one.tensors for one in laws)} tensors, {len(laws)} laws"
+    return Table("", ("tensor", "tensors", "shape", "law"), rows, [summary])
+
+
+def _words(one: Law) -> str:
+    return one.rule if one.law in (UNKNOWN, TIED) else one.numbers()
 
 
 def _boxes(members: list[_Numbers]) -> list[_Numbers]:

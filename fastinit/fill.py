@@ -15,6 +15,7 @@ from ._core.draws import Draw
 from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
 from ._core.stream import check_seed, stream_id
+from ._core.tables import Table
 from .pretrained import find_rest_by
 from .typing import Box, Seed, Sizes, Write
 
@@ -114,17 +115,25 @@ class Report(NamedTuple):
         """The stream names that were used."""
         return tuple(dict.fromkeys([line.stream for line in self.filled]))
 
-    def __repr__(self) -> str:
-        """What was done, the first fills as a table, and names that need a look."""
+    def table(self) -> Table:
+        """What was done, the fills, and names that need a look."""
         unnamed = [line for line in self.filled if line.name is None]
         count = len(unnamed) + len({line.name for line in self.filled} - {None})
-        lines = [
+        caption = (
             f"{count} tensors, {self.values:,} values, {self.bytes:,} bytes, "
-            f"{self.seconds:.3g} s, seed {self.seed}",
-            *_table(self.filled[:ROWS]),
+            f"{self.seconds:.3g} s, seed {self.seed}"
+        )
+        rows = [
+            (
+                str(line.stream),
+                line.initializer,
+                str(line.shape),
+                line.dtype,
+                ", ".join([f"{key}={value!r:.40}" for key, value in line.arguments.items()]),
+            )
+            for line in self.filled
         ]
-        if len(self.filled) > ROWS:
-            lines.append(f"... and {len(self.filled) - ROWS} more fills")
+        notes = []
         for what, names in (
             ("skipped, already real", self.skipped),
             ("computed by the model's code", self.computed),
@@ -134,32 +143,14 @@ class Report(NamedTuple):
         ):
             if names:
                 more = ", ..." if len(names) > 4 else ""
-                lines.append(f"{what}: {len(names)} ({', '.join(names[:4])}{more})")
-        return "\n".join(lines)
+                notes.append(f"{what}: {len(names)} ({', '.join(names[:4])}{more})")
+        return Table(caption, ("tensor", "initializer", "shape", "dtype", "arguments"), rows, notes)
 
-    def __str__(self) -> str:
-        return repr(self)
+    def __repr__(self) -> str:
+        return self.table().text()
 
-
-ROWS = 10  # rows of the table in a report's repr
-
-
-def _table(lines: Sequence[Filled]) -> list[str]:
-    rows = [
-        (
-            str(line.stream),
-            line.initializer,
-            str(line.shape),
-            line.dtype,
-            ", ".join([f"{key}={value!r:.40}" for key, value in line.arguments.items()]),
-        )
-        for line in lines
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
-        for row in rows
-    ]
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 @guarded

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .._core import engine, new_file
 from .._core.arguments import shown
+from .._core.tables import Table
 from ..typing import Dtype, PathLike, Seed
 from . import write
 from .plan import SHARD_SIZE, Plan, plan
@@ -31,6 +32,19 @@ class Report(NamedTuple):
     written: tuple[str, ...] = ()  # names of files that this call wrote
     kept: tuple[str, ...] = ()  # names of files that were there, and were checked
     missing: tuple[str, ...] = ()  # files that other ranks have not written yet
+
+    def table(self) -> Table:
+        """The files, in rows of text."""
+        states = ("written", "kept", "missing")
+        rows = [(name, state) for state in states for name in getattr(self, state)]
+        summary = f"{self.path}: {self.tensors} tensors, {self.values} values, {self.size} bytes"
+        return Table(f"{summary}, seed {self.seed}, {self.seconds:.3g} s", ("file", "state"), rows)
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 def is_folder(path: PathLike) -> bool:

@@ -22,6 +22,7 @@ from .._core import dtypes, engine
 from .._core.arguments import shown
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
+from .._core.tables import Table
 from ..typing import Array, Dtype, PathLike, Seed
 from . import index
 from .draw import Sample, draw_file
@@ -78,6 +79,24 @@ class Verified(NamedTuple):
 
     def __bool__(self) -> bool:
         return all(self.tensors) and not self.missing
+
+    def table(self) -> Table:
+        """What differs, in rows of text."""
+        rows = [
+            (tensor.name, str(tensor).removeprefix(f"{tensor.name}: "))
+            for tensor in self.tensors
+            if not tensor
+        ]
+        rows += [(name, "missing") for name in self.missing]
+        equal, count = sum(map(bool, self.tensors)), len(self.tensors) + len(self.missing)
+        said = f"{self.path}: {equal} of {count} tensors are their initial draw, seed {self.seed}"
+        return Table("", ("tensor", "what is there"), rows, [f"{said}; {self.size} bytes compared"])
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 @engine.guarded

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from .options import add_threads, seed
 
 if TYPE_CHECKING:
-    from ..inspection import Audit, Row
+    from ..inspection import Row
 
 SUMMARY = "say of each tensor whether it is what it should be"
 EXAMPLE = """  fastinit audit gpt2
   fastinit audit model.safetensors --against laws.toml"""
-_WIDTH = 80
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
             threads=options.threads,
             progress=advance,
         )
-    print(found.json() if options.json else _text(found))
+    print(found.json() if options.json else found.table().text(None))
     title = f"audit: {options.path}"
     rows = [_shown(row) for row in found.rows]
     report.write(title, rows, measure="statistic", findings=found.findings, html=options.html)
@@ -65,36 +63,3 @@ def _shown(row: Row) -> dict[str, Any]:
     shown["expected law"] = shown.pop("law")  # the page draws a law of its own
     shown["findings"] = [row.detail] if row.verdict in FAULTS else []
     return shown
-
-
-def _text(found: Audit) -> str:
-    """The findings, then the tensors by their verdicts, those that are alike in one line."""
-    from .._laws import Law, fold
-    from ..inspection.verdicts import ORDER
-
-    against = f" against {found.against}" if found.against else ""
-    drawn_by = "" if found.seed is None else f", seed {found.seed}"
-    lines = [f"{found.path}{against}{drawn_by}", ""]
-    for finding in found.findings:
-        lines += textwrap.wrap(finding, _WIDTH, initial_indent="! ", subsequent_indent="  ")
-    if found.findings:
-        lines.append("")
-    counts = []
-    for verdict in ORDER:
-        rows = [row for row in found.rows if row.verdict == verdict]
-        said = verdict not in ("initial", "on its law")
-        groups = fold(
-            Law(row.name, 1, row.shape, verdict, rule=row.detail if said else "") for row in rows
-        )
-        for group in groups:
-            shape = "×".join(map(str, group.shape))
-            lines.append(f"{verdict:12}  {group.tensors:>5}  {group.name}  {shape}".rstrip())
-            if said:
-                indent = " " * 21
-                lines += textwrap.wrap(
-                    group.rule, _WIDTH, initial_indent=indent, subsequent_indent=indent
-                )
-        if rows:
-            counts.append(f"{len(rows)} {verdict}")
-    lines += ["", f"{len(found.rows)} tensors: {', '.join(counts) or 'none'}"]
-    return "\n".join(lines)

@@ -55,7 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..diagnostics import compare, figures, tables
+    from .._core.tables import as_json
+    from ..diagnostics import compare, figures
     from ..diagnostics.compare import DEFAULT
 
     if options.output is not None:
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         batch=options.batch,
         seed=options.seed,
     )
-    print(tables.as_json(found.as_dict()) if options.json else f"{found}\n", end="")
+    print(as_json(found.as_dict()) if options.json else f"{found.table().text(None)}\n", end="")
     if options.output is not None:
         beside = save_figure(options.output, figures.comparison(found), found.as_dict())
         if not options.json:

@@ -55,7 +55,8 @@ def _widths(text: str) -> tuple[int, ...]:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..diagnostics import figures, tables
+    from .._core.tables import as_json
+    from ..diagnostics import figures
 
     if options.output is not None:
         figures.check(options.output)
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if limits:
         found = found._replace(scaled=f"{found.scaled}\n{limits}")
-    print(tables.as_json(found.as_dict()) if options.json else f"{found}\n", end="")
+    print(as_json(found.as_dict()) if options.json else f"{found.table().text(None)}\n", end="")
     if options.output is not None:
         beside = save_figure(options.output, figures.coordinates(found), found.as_dict())
         if not options.json:

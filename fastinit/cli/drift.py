@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from typing import TYPE_CHECKING
 
-from .inspect import DTYPES, add_reports, number, print_findings
+from .inspect import add_reports
 from .options import add_threads, seed
 from .progress import progress
-
-if TYPE_CHECKING:
-    from ..inspection import Drifted
 
 SUMMARY = "measure how far training moved each tensor"
 EXAMPLE = """  fastinit drift trained.safetensors
   fastinit drift trained --against config.json --seed 0 --html drift.html"""
-HEAD = ["tensor", "dtype", "relative", "cosine", "unchanged"]
 _BAR = 40  # characters of the longest bar
 
 
@@ -37,9 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from .. import inspection
-    from ..diagnostics import tables
+    from .._core.tables import as_json, folded
     from ..inspection import report
-    from ..inspection.drift import by_layer, findings
+    from ..inspection.drift import by_layer, findings, table
 
     report.check(options.html, options.plot)
     began = time.perf_counter()
@@ -57,12 +52,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         content = {"path": options.path, "findings": said, "layers": layers}
         content["rows"] = [row._asdict() for row in rows]
-        print(tables.as_json(content), end="")
+        print(as_json(content), end="")
     else:
-        print_findings(said)
-        print(tables.text(HEAD, [_cells(row) for row in rows]))
+        print(table(rows)._replace(notes=[]).text(None))
         _print_layers(layers)
-        print(f"{options.path}: {len(rows)} tensors, {size} bytes, {seconds:.2f} s")
+        print(folded(f"{options.path}: {len(rows)} tensors, {size} bytes, {seconds:.2f} s"))
     report.write(
         f"drift: {options.path}",
         [{**row._asdict(), "file": None, "findings": ()} for row in rows],
@@ -74,16 +68,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _cells(row: Drifted) -> list[str]:
-    dtype = DTYPES.get(row.dtype, row.dtype)[:8]
-    if row.reason:
-        return [row.name, dtype, "-", "-", row.reason[:32]]
-    share = f"{100 * row.unchanged:.3g} %"
-    return [row.name, dtype, number(row.relative), number(row.cosine), share]
-
-
 def _print_layers(layers: dict[int, float]) -> None:
     """A bar for each layer."""
+    from ..inspection.inspect import number
+
     most = max((value for value in layers.values() if math.isfinite(value)), default=0.0)
     if most:
         print()

@@ -19,8 +19,9 @@ from .._core.draws import Draw
 from .._core.dtypes import FLOAT64, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from .._core.math import truncated_std
 from .._core.stream import check_seed
+from .._core.tables import Table
 from ..typing import Array, Seed
-from . import stacks, tables, theory
+from . import stacks, theory
 from .activations import Activation, activation
 
 # An initializer: "he_normal", "normal:0.01", "orthogonal:gain=2", a function, or (either, its
@@ -98,13 +99,14 @@ class Comparison(NamedTuple):
         """Settings and curves as plain data."""
         return {**self._asdict(), "curves": [curve._asdict() for curve in self.curves]}
 
-    def _table(self) -> tuple[str, tables.Row, list[tables.Row]]:
+    def table(self) -> Table:
+        """The report in rows of text."""
         caption = (
             f"{self.depth} {self.stack} layers of {self.width} units, {self.batch} samples, "
             f"seed {self.seed}: root mean squares"
         )
         head = ("initializer", "activation", "signal", "theory", "gradient", "theory", "verdict")
-        rows: list[tables.Row] = [
+        rows = [
             (
                 curve.initializer,
                 curve.activation,
@@ -116,14 +118,13 @@ class Comparison(NamedTuple):
             )
             for curve in self.curves
         ]
-        return caption, head, rows
+        return Table(caption, head, rows)
 
-    def __str__(self) -> str:
-        caption, head, rows = self._table()
-        return f"{caption}\n\n{tables.text(head, rows)}"
+    def __repr__(self) -> str:
+        return self.table().text()
 
     def _repr_html_(self) -> str:
-        return tables.as_html(*self._table())
+        return self.table().html()
 
 
 def fate(size: float) -> str:

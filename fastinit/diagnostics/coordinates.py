@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import tables
+from .._core.tables import MOST, Table
 
 Verdict = Literal["pass", "fail", "unclear"]
 # A slope, or the lowest and highest that are expected.
@@ -22,8 +22,6 @@ HIDDEN = (0.0, 0.0)
 # Of an output that does not grow with the model: under muP it falls as 1/√width at the start, and
 # training takes it to a size that does not depend on the width.
 OUTPUT = (-0.5, 0.0)
-
-MOST_ROWS = 30  # of a printed table
 
 # Student's t at 97.5 %, for 1 to 10 degrees of freedom.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -154,13 +152,13 @@ class CoordinateCheck(NamedTuple):
             said = f"all {len(worst)} modules keep their size"
         return f"coordinate check {'passed' if self.passed else 'failed'}: {said}"
 
-    def _table(self) -> tuple[str, tables.Row, list[tables.Row]]:
+    def table(self) -> Table:
+        """The report in rows of text."""
         widths = ", ".join(map(str, self.widths))
-        caption = (
-            f"mean |output| ~ width^slope, widths {widths}, {self.steps} steps, seed {self.seed}"
-        )
+        caption = f"mean |output| ~ width^slope, widths {widths}, {self.steps} steps, seed "
+        caption = f"{self.scaled}\n{caption}{self.seed}".lstrip("\n")
         first = {slope.module: slope for slope in self.slopes if slope.step == 0}
-        rows: list[tables.Row] = [
+        rows = [
             (
                 slope.module or "(model)",
                 f"{first[slope.module].slope:+.2f}",
@@ -172,23 +170,16 @@ class CoordinateCheck(NamedTuple):
             for slope in self.worst()
         ]
         head = ("module", "at init", "worst", "step", "expected", "verdict")
-        return caption, head, rows
-
-    def __str__(self) -> str:
-        caption, head, rows = self._table()
-        shown = rows
-        if len(rows) > MOST_ROWS:
+        if len(rows) > MOST:
             # What is wrong comes first where not all fit; sorted() keeps the order of the model.
-            shown = sorted(rows, key=lambda row: row[-1] == "pass")[:MOST_ROWS]
-        lines = [self.scaled, caption] if self.scaled else [caption]
-        lines += ["", tables.text(head, shown)]
-        if len(rows) > len(shown):
-            lines.append(f"and {len(rows) - len(shown)} more modules")
-        return "\n".join([*lines, "", self._summary()])
+            rows = sorted(rows, key=lambda row: row[-1] == "pass")
+        return Table(caption, head, rows, [self._summary()])
+
+    def __repr__(self) -> str:
+        return self.table().text()
 
     def _repr_html_(self) -> str:
-        caption, head, rows = self._table()
-        return tables.as_html(f"{self._summary()}. {caption}", head, rows)
+        return self.table().html()
 
 
 def _range(expected: tuple[float, float]) -> str:

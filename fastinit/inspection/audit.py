@@ -20,7 +20,8 @@ from .._core import engine
 from .._core.arguments import nearest, shown
 from .._core.draws import Draw
 from .._core.stream import check_seed
-from .._laws import Law
+from .._core.tables import Table, as_json
+from .._laws import Law, fold
 from ..checkpoint import files
 from ..checkpoint.blocks import Patched
 from ..checkpoint.config import CONFIG
@@ -66,17 +67,35 @@ class Audit(NamedTuple):
 
     def json(self) -> str:
         """All of it as JSON."""
-        content = {**self._asdict(), "rows": [row._asdict() for row in self.rows]}
-        return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+        rows = [row._asdict() for row in self.rows]
+        return as_json({**self._asdict(), "rows": rows}).rstrip("\n")
 
+    def table(self) -> Table:
+        """The findings, then the tensors by their verdicts, those that are alike in one row."""
+        against = f" against {self.against}" if self.against else ""
+        drawn_by = "" if self.seed is None else f", seed {self.seed}"
+        found = [f"{self.path}{against}{drawn_by}", *(f"! {text}" for text in self.findings)]
+        rows, counts = [], []
+        for verdict in verdicts.ORDER:
+            same = [row for row in self.rows if row.verdict == verdict]
+            said = verdict not in (INITIAL, ON_LAW)
+            for group in fold(
+                Law(row.name, 1, row.shape, verdict, rule=row.detail if said else "")
+                for row in same
+            ):
+                shape = "×".join(map(str, group.shape))
+                rows.append((verdict, str(group.tensors), group.name, shape, group.rule))
+            if same:
+                counts.append(f"{len(same)} {verdict}")
+        head = ("verdict", "tensors", "tensor", "shape", "evidence")
+        summary = f"{len(self.rows)} tensors: {', '.join(counts) or 'none'}"
+        return Table("\n".join(found), head, rows, [summary])
 
-def _plain(value: Any) -> Any:
-    """Without numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 @engine.guarded

@@ -18,6 +18,7 @@ import numpy as np
 from .._core import engine
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
+from .._core.tables import Rows, Table
 from ..checkpoint import files
 from ..checkpoint.draw import draw_file
 from ..checkpoint.index import Found
@@ -26,6 +27,7 @@ from ..checkpoint.spec import Entry, not_here
 from ..checkpoint.verify import seed_of
 from ..typing import Array, PathLike, Seed
 from .expected import Expected, expected, in_dtype, is_array_file
+from .inspect import number, short
 from .report import layer_of
 from .stored import Stored, tensors
 from .twins import decoded
@@ -109,7 +111,7 @@ def drift(
     Returns
     -------
     list of Drifted
-        In the order of the files; a table for pandas.DataFrame.
+        In the order of the files; it prints as a table, and pandas.DataFrame takes it.
 
     Raises
     ------
@@ -187,7 +189,22 @@ def drift(
                     progress(len(expected))
 
         draw_file(file, drawn_by, count, take)
-    return [_row(one, what, sums.get(one.name)) for one in stored]
+    return Rows([_row(one, what, sums.get(one.name)) for one in stored], table)
+
+
+def table(rows: Sequence[Drifted]) -> Table:
+    """Rows as text, what they say of the whole first."""
+    head = ("tensor", "dtype", "relative", "cosine", "unchanged")
+    said = "\n".join(f"! {text}" for text in findings(rows))
+    return Table(said, head, [_cells(row) for row in rows], [f"{len(rows)} tensors"])
+
+
+def _cells(row: Drifted) -> list[str]:
+    dtype = short(row.dtype)
+    if row.reason:
+        return [row.name, dtype, "-", "-", row.reason]
+    share = f"{100 * row.unchanged:.3g} %"
+    return [row.name, dtype, number(row.relative), number(row.cosine), share]
 
 
 def findings(rows: Sequence[Drifted]) -> list[str]:

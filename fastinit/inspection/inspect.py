@@ -7,11 +7,12 @@ law and no seed: audit.py has those.  The pass: statistics.py.  As a page to rea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .._core import engine
 from .._core.dtypes import DType
+from .._core.tables import Rows, Table
 from .._laws import Law
 from ..checkpoint import files
 from ..typing import PathLike
@@ -102,7 +103,7 @@ def inspect_file(
     Returns
     -------
     list of Inspected
-        In the order of the files; a table for pandas.DataFrame.
+        In the order of the files; it prints as a table, and pandas.DataFrame takes it.
 
     Raises
     ------
@@ -134,7 +135,41 @@ def inspect_file(
     found = list(tensors(path))
     measured = measure(found, threads, progress)
     rows = [_row(one, numbers) for one, numbers in zip(found, measured, strict=True)]
-    return _with_copies(rows)
+    return Rows(_with_copies(rows), table)
+
+
+def table(rows: Sequence[Inspected]) -> Table:
+    """Rows as text, what is odd first."""
+    odd = "\n".join(f"! {row.name}: {what}" for row in rows for what in row.findings)
+    head = ("tensor", "dtype", "shape", "mean", "std", "max|x|")
+    summary = f"{len(rows)} tensors, {sum(row.values for row in rows)} values"
+    return Table(odd, head, [_cells(row) for row in rows], [summary])
+
+
+def _cells(row: Inspected) -> list[str]:
+    shape = "×".join(map(str, row.shape)) or "scalar"
+    numbers = [row.mean, row.std, max(abs(row.min), abs(row.max))]
+    return [row.name, short(row.dtype), shape, *map(number, numbers)]
+
+
+def number(value: float | None) -> str:
+    """Three digits."""
+    return "-" if value is None or value != value else f"{value:.3g}"
+
+
+_SHORT = {
+    "float64": "f64",
+    "float32": "f32",
+    "float16": "f16",
+    "bfloat16": "bf16",
+    "float8_e4m3fn": "e4m3",
+    "float8_e5m2": "e5m2",
+}
+
+
+def short(dtype: str) -> str:
+    """A dtype's name in a table."""
+    return _SHORT.get(dtype, dtype)
 
 
 def measure(

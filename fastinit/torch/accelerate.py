@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from .._core import engine
 from .._core.math import norm_ppf
 from .._core.stream import check_seed
+from .._core.tables import Table
 from . import _detours, _memory
 from ._draw import draw, seed_from
 from ._translate import TRANSLATIONS, Call
@@ -102,6 +103,18 @@ class Drawing(_detours.Block):
         # The last fill, if it was uniform_ within [-1, 1] and nothing came after it: tensor, low,
         # high, (seed, stream).
         self._uniform: tuple[weakref.ref[torch.Tensor], float, float, tuple[int, int]] | None = None
+
+    def table(self) -> Table:
+        """What was drawn here and what torch drew, in rows of text."""
+        rows = [(name, str(count)) for name, count in self.left.most_common()]
+        caption = f"{self.fills} fills of {self.values} values by fastinit"
+        return Table(caption, ("left to torch", "calls"), rows)
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
     def __torch_function__(
         self,

@@ -21,6 +21,7 @@ from torch import nn
 
 from .._core import progress as progress_bar
 from .._core.stream import check_seed
+from .._core.tables import Table
 from ..fill import Report
 from ..typing import Seed
 from . import _detours, _memory, _names, _ranks, _recipe, _rules, _values
@@ -54,6 +55,21 @@ class Verified(NamedTuple):
 
     def __bool__(self) -> bool:
         return not (self.different or self.skipped or self.unknown)
+
+    def table(self) -> Table:
+        """What is not the initial draw, in rows of text."""
+        rows = [(name, f"{count} values differ") for name, count in self.different.items()]
+        rows += [(name, "on the meta device") for name in self.skipped]
+        rows += [(name, f"unknown: {why}") for name, why in self.unknown.items()]
+        count = len(self.equal) + len(rows)
+        summary = f"{len(self.equal)} of {count} parameters are their initial draw, seed "
+        return Table("", ("parameter", "what is there"), rows, [f"{summary}{self.seed}"])
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 def materialize_(

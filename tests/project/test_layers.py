@@ -35,7 +35,7 @@ LAYERS = [
     ["_core/signals"],
     ["_core/engine"],
     ["_core/fill"],
-    ["_core/first_match", "_core/progress"],
+    ["_core/first_match", "_core/progress", "_core/tables"],
     ["_core/new_file", "_core/safetensors"],
     ["_core/array_files"],
     ["fans", "gain", "info", "philox", "_jit"],

@@ -96,9 +96,10 @@ def test_a_report_is_shown_as_a_short_table():
     lines = text.splitlines()
     assert lines[0].startswith("501 tensors, 2,003 values, 8,012 bytes, ")
     assert lines[0].endswith(" s, seed 1")
-    assert lines[1] == "b                constant   (3,)    float32  value=2"
-    assert lines[2] == "layers.0.weight  he_normal  (2, 2)  float32"
-    assert lines[-1] == "... and 491 more fills" and len(lines) == 12 and len(text) < 800
+    assert lines[1] == "tensor            initializer  shape   dtype    arguments"
+    assert lines[2] == "b                 constant     (3,)    float32  value=2"
+    assert lines[3] == "layers.0.weight   he_normal    (2, 2)  float32"
+    assert lines[-1] == "… and 481 more" and len(lines) == 23 and len(text) < 1300
 
 
 def test_a_drawn_seed_is_reported_and_fills_the_same_again():
