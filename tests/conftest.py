@@ -30,7 +30,11 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Files whose top-level imports may be missing.  They are then left out, not skipped: the header of
 # the run says so, and .ci/run checks that its environment has everything.
-NEEDS = {"*/test_torch_*.py": "torch", "unit/orthogonal/test_forms.py": "numba"}
+NEEDS = {
+    "*/test_torch_*.py": "torch",
+    "unit/orthogonal/test_forms.py": "numba",
+    "unit/cli/test_completion.py": "shtab",
+}
 collect_ignore_glob = [
     glob for glob, package in NEEDS.items() if importlib.util.find_spec(package) is None
 ]

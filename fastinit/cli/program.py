@@ -27,6 +27,7 @@ from ..info import VERSION
 from . import (
     audit,
     compare,
+    completion,
     coordcheck,
     drift,
     dummy,
@@ -145,7 +146,7 @@ def _signals() -> Iterator[None]:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="fastinit",
-        usage="fastinit COMMAND ...  (or --help, --version)",
+        usage="fastinit COMMAND ...  (or --help, --version, --print-completion SHELL)",
         description=_overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
@@ -154,11 +155,21 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--version", action="version", version=f"fastinit {VERSION}", help=argparse.SUPPRESS
     )
-    parser.set_defaults(run=lambda _: print(parser.format_help(), end="") or 0)
+    parser.add_argument(
+        "--print-completion", choices=completion.SHELLS, metavar="SHELL", help=argparse.SUPPRESS
+    )
+
+    def alone(options: argparse.Namespace) -> int:
+        shell = options.print_completion
+        print(completion.script(parser, shell) if shell else parser.format_help(), end="")
+        return 0
+
+    parser.set_defaults(run=alone)
     commands = parser.add_subparsers(prog="fastinit", metavar="COMMAND", help=argparse.SUPPRESS)
     for module in (module for group in GROUPS.values() for module in group):
         one = commands.add_parser(
             _name(module),
+            help=module.SUMMARY,
             description=module.SUMMARY,
             epilog=f"example:\n{module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,

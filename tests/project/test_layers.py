@@ -72,6 +72,7 @@ PACKAGES = {
     "keras": {"keras"},
     "diagnostics": {"matplotlib"},
     "inspection": {"matplotlib"},
+    "cli": {"shtab"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 every_file = pytest.mark.parametrize(
