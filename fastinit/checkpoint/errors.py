@@ -1,9 +1,42 @@
-"""SpecError: a mistake in a spec, with the file and the line where they are known.
+"""SpecError: a mistake in a spec, with the file and the line where they are known; and the error of
+a path that is not there.
 
-Raised by source.py and spec.py.
+Raised by whatever reads specs or checkpoints.
 """
 
 from __future__ import annotations
+
+import errno
+import itertools
+import os
+
+from .._core.arguments import nearest
+from ..typing import PathLike
+
+CHECKPOINT = "a .safetensors file, an index of such files, or a folder of them"
+ARRAYS = "a .safetensors, .npz or .npy file, or a folder of the first"
+SPEC = "a preset, a .toml or .json file, a model's folder or config.json, or a checkpoint"
+_COMPARED = 2000  # names of a folder that a hint is looked for among
+
+
+def no_such_file(path: PathLike, allowed: str) -> FileNotFoundError:
+    """The error of a path that is not there: the nearest name beside it, and what may be given."""
+    name = os.fsdecode(path)
+    return FileNotFoundError(
+        errno.ENOENT, f"{os.strerror(errno.ENOENT)}; {near_path(name)}give {allowed}", name
+    )
+
+
+def near_path(name: str) -> str:
+    """ "did you mean 'x'? " for what lies in the folder of a path that is not there, or nothing."""
+    folder, base = os.path.split(name)
+    try:
+        with os.scandir(folder or os.curdir) as there:
+            found = [one.name for one in itertools.islice(there, _COMPARED)]
+    except OSError:
+        return ""
+    hint = nearest(base, found)
+    return f"{hint} " if hint else ""
 
 
 class SpecError(ValueError):

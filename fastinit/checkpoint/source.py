@@ -16,7 +16,7 @@ from typing import Any
 
 from .._core import arguments
 from .._core.arguments import shown
-from .errors import SpecError
+from .errors import SPEC, SpecError, near_path, no_such_file
 
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -121,10 +121,10 @@ def preset(name: str) -> str:
         There is no preset of that name.
     """
     if name not in presets():
+        near = arguments.nearest(name, presets()) or near_path(name).rstrip()
         raise SpecError(
-            f"unknown preset {shown(name)}"
-            f"{nearest(name, presets()) or '; there are ' + ', '.join(presets())} (for a spec of "
-            "your own give a path that ends in .toml or .json)"
+            f"unknown preset {shown(name)}, and no such file; "
+            f"{near or 'there are ' + ', '.join(presets()) + ';'} give {SPEC}"
         )
     with open(os.path.join(_PRESETS, name + ".toml"), encoding="utf-8") as file:
         return file.read()
@@ -150,6 +150,8 @@ def read(spec: AnySpec) -> Source:
         and os.path.basename(label) == label
     ):
         return Source(label, preset(label), _toml(preset(label), label))
+    if not os.path.lexists(label):
+        raise no_such_file(label, SPEC)
     if kind not in (".toml", ".json"):
         raise SpecError("a spec's file name must end in .toml or .json", label)
     with open(spec, "rb") as file:

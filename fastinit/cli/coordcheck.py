@@ -8,7 +8,7 @@ import argparse
 import os
 
 from .options import seed, whole
-from .output import Failed, save_figure
+from .output import save_figure
 
 SUMMARY = "check whether activations keep their size as a model widens"
 EXAMPLE = "  fastinit coordcheck path/to/config.json --widths 128,256,512 -o fig.png"
@@ -56,12 +56,13 @@ def _widths(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     from .._core.tables import as_json
+    from ..checkpoint.errors import no_such_file
     from ..diagnostics import figures
 
     if options.output is not None:
         figures.check(options.output)
     if not os.path.exists(options.config):
-        raise Failed(f"{options.config}: No such file or directory")
+        raise no_such_file(options.config, "a model's folder or config.json")
     from ..torch import _widths, coordinate_check
 
     config, limits = _widths.limited(options.config, options.layers, options.vocabulary)

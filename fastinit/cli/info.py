@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import argparse
 
+from .._core.tables import as_json, folded
+
 SUMMARY = "show the version, the engine and the threads in use"
 EXAMPLE = "  fastinit info"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """There are none."""
+    parser.add_argument("--json", action="store_true", help="JSON in place of lines")
 
 
-def run(_: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     from ..info import info
 
-    for key, value in info().items():
-        print(f"{key}: {', '.join(map(str, value)) if isinstance(value, (tuple, list)) else value}")
+    found = info()
+    if options.json:
+        print(as_json(found), end="")
+        return 0
+    for key, value in found.items():
+        text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else value
+        print(folded(f"{key}: {text}"))
     return 0

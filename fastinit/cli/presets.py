@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+
+from .._core.tables import Table
 
 SUMMARY = "list the specs that come with fastinit, or print one"
 EXAMPLE = "  fastinit presets gpt2 > model.toml"
@@ -16,7 +19,20 @@ def run(options: argparse.Namespace) -> int:
     from .. import checkpoint
 
     if options.name is None:
-        print(*checkpoint.presets(), sep="\n")
+        head = ("preset", "model", "parameters", "dtype", "size")
+        print(Table("", head, [_row(name) for name in checkpoint.presets()]).text(None))
     else:
         print(checkpoint.preset(options.name), end="")
     return 0
+
+
+def _row(name: str) -> tuple[str, ...]:
+    """By the first line of the preset, "# GPT-2 (124 M): ..."; counting tensors takes seconds."""
+    from .. import checkpoint
+    from .._core import dtypes
+
+    text = checkpoint.preset(name)
+    model, count, unit = re.findall(r"# (.+?) \(([\d.]+) ([MG])", text)[0]
+    dtype = re.findall(r'^dtype = "(\w+)"', text, re.MULTILINE)[0]
+    size = float(count) * {"M": 1e-3, "G": 1.0}[unit] * dtypes.resolve(dtype).itemsize
+    return name, model, f"{count} {unit}", dtype, f"{size:.3g} GB"

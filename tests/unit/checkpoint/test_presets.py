@@ -64,6 +64,8 @@ def test_every_preset_is_counted_here():
 @pytest.mark.parametrize("name", COUNTS)
 def test_a_preset_has_as_many_parameters_as_the_model_is_known_to_have(name):
     assert values(checkpoint.load(name)) == COUNTS[name]
+    count, unit = re.search(r"\(([\d.]+) ([MG])[,)]", comment(name)).groups()
+    assert float(count) == float(f"{COUNTS[name] / {'M': 1e6, 'G': 1e9}[unit]:.3g}")
 
 
 @pytest.mark.parametrize("name", COUNTS)

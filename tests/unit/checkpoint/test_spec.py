@@ -474,7 +474,9 @@ def test_what_cannot_be_read_is_reported(tmp_path, name, content, line):
 
 
 def test_an_unknown_preset_is_reported_with_the_nearest(tmp_path):
-    with pytest.raises(SpecError, match="unknown preset 'gtp2'; did you mean 'gpt2'"):
+    with pytest.raises(
+        SpecError, match="unknown preset 'gtp2', and no such file; did you mean 'gpt2'"
+    ):
         checkpoint.load("gtp2")
     with pytest.raises(SpecError, match="there are bert-base, .*gpt2, gpt2-xl, "):
         checkpoint.preset("../spec")

@@ -1,5 +1,7 @@
 """fastinit info and --version."""
 
+import json
+
 import pytest
 
 import fastinit as fi
@@ -11,6 +13,8 @@ def test_info_and_version(capsys):
     lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     assert set(lines) == set(fi.info())
     assert lines["engine"] == fi.info()["engine"]
+    assert main(["info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == fi.info()
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0

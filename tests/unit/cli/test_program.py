@@ -129,3 +129,33 @@ def test_an_unknown_option_gets_a_hint_and_the_usage_of_its_command(arguments, h
     message = capsys.readouterr().err
     assert message.startswith(f"usage: fastinit {arguments[0]}")
     assert message.rstrip().endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("command", "allowed"),
+    [
+        ("laws", "a preset, a .toml or .json file"),
+        ("spec", "a preset, a .toml or .json file"),
+        ("dummy -o x", "a preset, a .toml or .json file"),
+        ("materialize -o x", "a preset, a .toml or .json file"),
+        ("audit", "a .safetensors, .npz or .npy file"),
+        ("inspect", "a .safetensors, .npz or .npy file"),
+        ("drift", "a .safetensors, .npz or .npy file"),
+        ("verify", "a .safetensors file, an index"),
+        ("coordcheck", "a model's folder or config.json"),
+    ],
+)
+def test_a_path_that_is_not_there_gives_the_nearest_name_and_what_is_allowed(
+    tmp_path, monkeypatch, capsys, command, allowed
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "llama.toml").touch()
+    name, *options = command.split()
+    assert main([name, "weights/lama.toml", *options]) == 1
+    error = capsys.readouterr().err
+    assert "weights/lama.toml: No such file or directory; did you mean 'llama.toml'? " in error
+    assert allowed in error and error.count("\n") == 1
+    assert main([name, "wieghts", *options]) in (1, 2)  # as a preset's name, it is a mistake
+    error = capsys.readouterr().err.lower()
+    assert "no such file" in error and "did you mean 'weights'" in error and allowed in error
