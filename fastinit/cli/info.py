@@ -22,6 +22,6 @@ def run(options: argparse.Namespace) -> int:
         print(as_json(found), end="")
         return 0
     for key, value in found.items():
-        text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else value
-        print(folded(f"{key}: {text}"))
+        text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+        print(folded(f"{key}: {text or 'none'}"))
     return 0

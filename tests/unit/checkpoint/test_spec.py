@@ -480,6 +480,7 @@ def test_an_unknown_preset_is_reported_with_the_nearest(tmp_path):
         checkpoint.load("gtp2")
     with pytest.raises(SpecError, match="there are bert-base, .*gpt2, gpt2-xl, "):
         checkpoint.preset("../spec")
+    (tmp_path / "model.yaml").touch()
     with pytest.raises(SpecError, match=r"must end in .toml or .json"):
         checkpoint.load(tmp_path / "model.yaml")
     with pytest.raises(FileNotFoundError):
