@@ -31,7 +31,7 @@ def test_findings_come_before_a_table_of_80_columns(path, capsys):
     assert all(len(line) <= 80 for line in lines[:-1])
     [line] = [line for line in lines if "4096×8" in line]
     assert line.split()[1] == "f32"
-    assert lines[-1].startswith(f"{path}: 3 tensors, 32904 values, 131616 bytes, ")
+    assert " ".join(lines[-2:]).startswith(f"{path}: 3     tensors, 32904 values, 131616 bytes, ")
 
 
 def test_json_has_every_number(path, capsys):
