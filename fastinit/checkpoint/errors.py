@@ -19,12 +19,16 @@ SPEC = "a preset, a .toml or .json file, a model's folder or config.json, or a c
 _COMPARED = 2000  # names of a folder that a hint is looked for among
 
 
-def no_such_file(path: PathLike, allowed: str) -> FileNotFoundError:
-    """The error of a path that is not there: the nearest name beside it, and what may be given."""
+def check_there(path: PathLike, allowed: str) -> None:
+    """FileNotFoundError for a path that is not there, with the nearest name beside it and what may
+    be given.
+    """
     name = os.fsdecode(path)
-    return FileNotFoundError(
-        errno.ENOENT, f"{os.strerror(errno.ENOENT)}; {near_path(name)}give {allowed}", name
-    )
+    try:
+        os.stat(name)
+    except FileNotFoundError:
+        text = f"{os.strerror(errno.ENOENT)}; {near_path(name)}give {allowed}"
+        raise FileNotFoundError(errno.ENOENT, text, name) from None
 
 
 def near_path(name: str) -> str:

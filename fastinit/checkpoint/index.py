@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .._core import new_file, safetensors
 from .._core.arguments import shown
 from ..typing import PathLike
-from .errors import CHECKPOINT, no_such_file
+from .errors import CHECKPOINT, check_there
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -47,8 +47,7 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
         A file is missing or cannot be read.
     """
     name = os.fsdecode(path)
-    if not os.path.lexists(name):
-        raise no_such_file(name, CHECKPOINT)
+    check_there(name, CHECKPOINT)
     if not new_file.is_folder(name):
         if os.path.splitext(name)[1].lower() in PICKLES:
             raise ValueError(_pickle(name))

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._core import arguments
 from .._core.arguments import shown
-from .errors import SPEC, SpecError, near_path, no_such_file
+from .errors import SPEC, SpecError, check_there, near_path
 
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -150,8 +150,7 @@ def read(spec: AnySpec) -> Source:
         and os.path.basename(label) == label
     ):
         return Source(label, preset(label), _toml(preset(label), label))
-    if not os.path.lexists(label):
-        raise no_such_file(label, SPEC)
+    check_there(label, SPEC)
     if kind not in (".toml", ".json"):
         raise SpecError("a spec's file name must end in .toml or .json", label)
     with open(spec, "rb") as file:

@@ -5,7 +5,6 @@ torch/coordinate_check.py.
 from __future__ import annotations
 
 import argparse
-import os
 
 from .options import seed, whole
 from .output import save_figure
@@ -56,13 +55,12 @@ def _widths(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     from .._core.tables import as_json
-    from ..checkpoint.errors import no_such_file
+    from ..checkpoint.errors import check_there
     from ..diagnostics import figures
 
     if options.output is not None:
         figures.check(options.output)
-    if not os.path.exists(options.config):
-        raise no_such_file(options.config, "a model's folder or config.json")
+    check_there(options.config, "a model's folder or config.json")
     from ..torch import _widths, coordinate_check
 
     config, limits = _widths.limited(options.config, options.layers, options.vocabulary)

@@ -18,7 +18,7 @@ from .._core.array_files import Source, find, names
 from .._core.dtypes import DType
 from .._core.safetensors import in_file
 from ..checkpoint import index
-from ..checkpoint.errors import ARRAYS, no_such_file
+from ..checkpoint.errors import ARRAYS, check_there
 from ..typing import Array, PathLike
 from .statistics import Read
 
@@ -72,8 +72,7 @@ def tensors(path: PathLike) -> Iterator[Stored]:
     [('a', 'float32', (2, 3), [1065353216, 1065353216])]
     """
     name = os.fsdecode(path)
-    if not os.path.lexists(name):
-        raise no_such_file(name, ARRAYS)
+    check_there(name, ARRAYS)
     ending = os.path.splitext(name)[1].lower()
     if ending in (".npz", ".npy") and not os.path.isdir(name):
         yield from _arrays(name)
