@@ -1,5 +1,5 @@
-"""A transformers model built once more from its config, on the meta device and recorded: what its
-constructor gives the tensors of which plain meta construction leaves no trace.
+"""A model of transformers or diffusers built once more from its config, on the meta device and
+recorded: what its constructor gives the tensors of which plain meta construction leaves no trace.
 
 Only _recipe.py asks, and only for what it would refuse.  An answer needs a model that is as its
 constructor leaves it, so far as the meta device shows that: a third one, not recorded, says how.
@@ -9,6 +9,8 @@ torch's generators are not touched.
 from __future__ import annotations
 
 import copy
+import sys
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -24,21 +26,21 @@ from ._replay import read
 
 def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record, set[str]] | None:
     """The record of the constructor, and the names of the tensors that it may speak for; None
-    where the model is not what `type(model)(model.config)` builds.
+    where the model is not what its config builds.
 
     `kept` are parameters in real memory.  It may be that nothing has written them, as where
     torch.Tensor(n) made them: the constructor speaks for them only if it makes exactly the same
     ones real.
     """
-    base = pretrained_model()
-    if base is None or not isinstance(model, base):
+    build = _builder(model)
+    if build is None:
         return None
     log = Log()
     try:
         with Private(), torch.device("meta"):
-            bare = type(model)(copy.deepcopy(model.config))
+            bare = build()
         with Recorder(log, read):
-            again = type(model)(copy.deepcopy(model.config))
+            again = build()
     except Exception:  # whatever a constructor may raise: then there is no second model
         return None
     if not _looks(model, prefix) == _looks(bare, prefix) == _looks(again, prefix):
@@ -56,6 +58,18 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
         if usable:
             names.add(old.name)
     return Record(log, {item.name: log.ref(item.tensor) for item in new}, {}), names
+
+
+def _builder(model: nn.Module) -> Callable[[], nn.Module] | None:
+    """What calls the constructor again, of libraries that keep what it was given."""
+    kind: type = type(model)
+    transformers = pretrained_model()
+    if transformers is not None and isinstance(model, transformers):
+        return lambda: kind(copy.deepcopy(model.config))
+    diffusers = getattr(sys.modules.get("diffusers.models.modeling_utils"), "ModelMixin", None)
+    if diffusers is not None and isinstance(model, diffusers):
+        return lambda: kind.from_config(copy.deepcopy(model.config))  # type: ignore[attr-defined,no-any-return]
+    return None
 
 
 def _tensors(model: nn.Module, prefix: str) -> list[Named]:

@@ -139,9 +139,10 @@ def _again(
     prefix: str,
     kept: frozenset[str],
 ) -> dict[str, Plan]:
-    """What the constructor of a transformers model, run once more, gives those that nothing else
-    covers, and all that no rule speaks for (`free`): what it writes by .data over a module's own
-    fill leaves no trace either.  With a warning, for nobody can see what was done since.
+    """What the constructor of a model of transformers or diffusers, run once more, gives those that
+    nothing else covers, and all that no rule speaks for (`free`): what it writes by .data over a
+    module's own fill leaves no trace either.  With a warning, for nobody can see what was done
+    since.
     """
     found = rebuilt(model, prefix, kept)
     if found is None:

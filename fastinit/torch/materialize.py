@@ -93,14 +93,15 @@ def materialize_(
     model : torch.nn.Module
         Changed in place.
     recipe : mapping, callable, construction or pair, optional
-        None is what the modules' own code does (reset_parameters, transformers' _init_weights, and
-        with a warning its constructor, run once more on the config). A construction() adds what
-        constructors do beyond that. A mapping has name patterns (fnmatch) or module types as keys,
-        the first match counts, "default" is the module's own. A callable takes (name, parameter).
-        In a pair (mapping or callable, construction) the construction says what the first leaves
-        open. An initializer is a name, a function, a number, (name, arguments) or {"initializer":
-        name, ...}; for a type also {"weight": ..., ...}. The argument ``blocks=4`` fills four equal
-        blocks of rows, each alone: an LSTM's gates, a packed qkv.
+        None is what the modules' own code does: reset_parameters, transformers' _init_weights, and
+        with a warning the constructor of a model of transformers or diffusers, run once more on the
+        config. A construction() adds what constructors do beyond that. A mapping has name patterns
+        (fnmatch) or module types as keys, the first match counts, "default" is the module's own. A
+        callable takes (name, parameter). In a pair (mapping or callable, construction) the
+        construction says what the first leaves open. An initializer is a name, a function, a
+        number, (name, arguments) or {"initializer": name, ...}; for a type also {"weight": ...,
+        ...}. The argument ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's
+        gates, a packed qkv.
     seed : int, optional
         One for all, and 0 by default, as in all that fills whole models. None draws one, on a
         single rank only.

@@ -1,7 +1,10 @@
 """Recipes of materialize_, verify_, and construction()."""
 
+import copy
 import functools
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -260,6 +263,41 @@ def test_an_init_weights_that_only_a_constructor_calls_gives_a_warning():
         model = Tutorial()
     drawn = {line.name: line.initializer for line in fit.materialize_(model, made).filled}
     assert drawn == {"fc.weight": "normal", "fc.bias": "uniform"}
+
+
+class DiffusersModel(nn.Module):
+    """As a model of diffusers: its config holds its constructor's arguments."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.config = {"width": width}
+        self.proj_out = nn.Linear(width, 4)
+        nn.init.zeros_(self.proj_out.weight)
+        self.scale_shift_table = nn.Parameter(torch.randn(2, width) / width**0.5)
+        self.register_buffer("mean", torch.full((3,), 0.25))
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def test_what_plain_meta_loses_of_a_diffusers_model_its_config_gives_again(monkeypatch):
+    module = types.ModuleType("diffusers.models.modeling_utils")
+    module.ModelMixin = DiffusersModel
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    model = on_meta(lambda: DiffusersModel(16))
+    other = copy.deepcopy(model)
+    with pytest.warns(UserWarning, match=r"scale_shift_table, mean get .*run once more"):
+        fit.materialize_(model, seed=4)
+    with fit.construction() as made:
+        whole = DiffusersModel(16)
+    fit.materialize_(whole, made, seed=4)
+    ours, theirs = model.state_dict(), whole.state_dict()
+    assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
+    assert not model.proj_out.weight.any() and model.scale_shift_table.std() > 0.1
+    other.config["width"] = 8
+    with pytest.raises(ValueError, match=r"scale_shift_table: no reset_parameters"):
+        fit.materialize_(other, seed=4)
 
 
 def test_a_construction_records_arithmetic_between_tensors():
