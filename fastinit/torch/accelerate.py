@@ -45,7 +45,8 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
         by one `random_` of one int64, so torch.manual_seed governs. With a number, fill k of the
         block (0, 1, ... in the order of the calls, constants not counted) has this seed and the
         stream k, as ``fi.normal(shape, seed=seed, name=k)`` has; a fill that is given a generator
-        takes its seed from that.
+        takes its seed from that. So code that seeds a generator of its own (PEFT's VeRA) gets the
+        same values at each run, but not torch's.
 
     Notes
     -----

@@ -38,7 +38,8 @@ class construction:  # noqa: N801  a context manager is written as a function is
     Everything inside the block counts, in constructors and after them, in its order: the last
     write of a value decides it. Nothing is drawn, and parameters take no memory. The model may be
     sharded, compiled or wrapped before materialize_(). transformers runs its _init_weights in the
-    block as it does on the CPU. Values that NumPy or Python draw are refused by name.
+    block as it does on the CPU. A generator that code gives is not asked: names decide. Values that
+    NumPy or Python draw are refused by name, and so is code that reads a drawn value.
 
     Examples
     --------

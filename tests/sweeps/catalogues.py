@@ -11,6 +11,7 @@ import math
 import re
 
 import torch
+from configurations import GIVEN
 
 LARGEST = 130_000_000  # parameters; what cannot be made smaller than this is left out
 
@@ -133,7 +134,7 @@ HEADS = (
 
 
 def transformers_classes():
-    """One class a model type: with its richest head, else whatever the auto classes list."""
+    """The classes of each model type: its richest head first, then what the auto classes list."""
     from transformers.models.auto import modeling_auto as auto
 
     tables = [f"MODEL_FOR_{head}_MAPPING_NAMES" for head in HEADS] + ["MODEL_MAPPING_NAMES"]
@@ -141,7 +142,8 @@ def transformers_classes():
     found = {}
     for table in tables:
         for kind, name in getattr(auto, table, {}).items():
-            found.setdefault(kind, name if isinstance(name, str) else name[0])
+            names = found.setdefault(kind, {})
+            names.setdefault(name if isinstance(name, str) else name[0])
     return found
 
 
@@ -184,14 +186,11 @@ def shrink_config(config, width):
 def transformers_builder(kind):
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
-    base = MODEL_MAPPING_NAMES.get(kind)
-    base = base if isinstance(base, str) or base is None else base[0]
-    names = dict.fromkeys([transformers_classes()[kind], base or transformers_classes()[kind]])
-    for name in names:  # some heads need what the default configuration leaves open
+    for name in transformers_classes()[kind]:  # some heads need what the configuration leaves open
         try:
-            cls, original = getattr(transformers, name), CONFIG_MAPPING[kind]()
+            cls = getattr(transformers, name)
+            original = CONFIG_MAPPING[kind](**copy.deepcopy(GIVEN.get(kind, {})))
 
             def build_at(width, cls=cls, original=original):
                 config = copy.deepcopy(original)
@@ -301,6 +300,9 @@ def peft_names():
     return {str(one.value).lower(): one for one in peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING}
 
 
+OWN_SEEDS = ("projection_prng_key", "projection_seed")
+
+
 def peft_builder(kind):
     import peft
     import transformers
@@ -331,7 +333,10 @@ def peft_builder(kind):
     own = {key: value for key, value in offers.items() if key in fields}
 
     def make():
-        config = cls(task_type="CAUSAL_LM", **own)
+        # An adapter that seeds a generator of its own draws one value always; with another seed
+        # each time, as torch has here, its law can be compared.
+        seeds = {key: torch.initial_seed() for key in OWN_SEEDS if key in fields}
+        config = cls(task_type="CAUSAL_LM", **own, **seeds)
         return peft.get_peft_model(transformers.LlamaForCausalLM(copy.deepcopy(base)), config)
 
     try:
