@@ -1,6 +1,6 @@
 """Drawing a file's bytes, span by span, in memory that does not grow with the model.
 
-A file is cut into spans of 4 MiB.  Each is drawn into a buffer of the thread that took it, in one
+A file is cut into spans of some megabytes.  Each is drawn into a buffer of the thread that took it, in one
 call of the engine, and handed over: to be written (write.py) or compared (verify.py).  Which tensor
 lies where: plan.py.
 """
@@ -29,6 +29,9 @@ from .plan import File
 # with other work, spans of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones
 # leave the third-level cache.
 SPAN = 1 << 22
+# Of a comparison, which waits for no other: the draw and what is read stay in a core's cache, which
+# took a tenth off audit and verify.
+COMPARED = 1 << 20
 BUFFERS = 1 << 26  # bytes of all threads' buffers: with more than 16 threads the spans are shorter
 SAMPLED = 1 << 16  # bytes of a span of a sample
 
@@ -44,12 +47,14 @@ def draw_file(
     take: Take,
     sample: Sample | None = None,
     waits: bool = False,
+    span: int = SPAN,
 ) -> None:
-    """Draw the tensors of a file and hand their bytes to `take`, in any order; with `sample` only
-    the spans for which it is true.  Where `take` waits for a device, two threads share a CPU.
+    """Draw the tensors of a file and hand their bytes to `take`, in any order, at most `span` at
+    once; with `sample` only the spans for which it is true.  Where `take` waits for a device, two
+    threads share a CPU.
     """
     # With one thread everything runs on the caller's.
-    _draw_spans(file, seed, threads * 2 if waits and threads > 1 else threads, take, sample)
+    _draw_spans(file, seed, threads * 2 if waits and threads > 1 else threads, take, sample, span)
     _draw_parts(file, seed, threads, take)
 
 
@@ -93,7 +98,9 @@ def _parts(rule: Draw | Patched, stream: int) -> tuple[Draw, int, Any]:
     return draw, stream, patches
 
 
-def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample | None) -> None:
+def _draw_spans(
+    file: File, seed: int, threads: int, take: Take, sample: Sample | None, span: int
+) -> None:
     drawn = [
         _Drawn(tensor, *_parts(rule, stream))
         for tensor, rule, stream in zip(file.layout.tensors, file.rules, file.streams, strict=True)
@@ -101,7 +108,7 @@ def _draw_spans(file: File, seed: int, threads: int, take: Take, sample: Sample 
     ]
     begins = [one.tensor.begin for one in drawn]
     # A power of two: no value is cut.
-    length = min(SPAN, 1 << (BUFFERS // threads).bit_length() - 1)
+    length = min(span, SPAN, 1 << (BUFFERS // threads).bit_length() - 1)
     # Files of other writers may begin a tensor anywhere.
     aligned = all(one.tensor.begin % one.tensor.dtype.itemsize == 0 for one in drawn)
     spans: Iterable[tuple[int, int]]

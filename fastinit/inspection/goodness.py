@@ -22,6 +22,9 @@ TESTED = ("normal", "uniform", "truncated_normal")
 # The share of zeros, and of subnormal numbers, that a sound generator may give beyond the law's:
 # uniforms of float32 lie on a grid of 2**-23 (JAX), of the narrow types of torch and JAX on 2**-7.
 _GRID, _NARROW_GRID = 2.0**-22, 2.0**-7
+# The share of a normal beyond 5 std, on one side: of 32-bit floats JAX's reaches to 5.4, torch's to
+# 5.8, so that no value is missed farther out.
+_FAR = 3e-7
 
 
 class Test(NamedTuple):
@@ -146,19 +149,23 @@ def _rounded_moments(law: Law, dtype: DType) -> tuple[float, float, float, float
 
 
 def tests(found: Statistics, law: Law, dtype: DType) -> list[Test]:
-    """Bounds, mean, variance and distribution of a tensor against a law of TESTED.
+    """Range, mean, variance and distribution of a tensor against a law of TESTED.
 
-    The tensor must be finite and not be constant.
+    The tensor must be finite. Of a law that has one value in the dtype there is no test.
     """
     exact = reference(law, dtype)
     if not exact.std:
         return []
     shift = (found.mean - exact.mean) / exact.std
     spread = (found.std / exact.std) ** 2 + shift * shift
-    results = [*_bounds(found, law, dtype), _mean(found, exact, shift)]
-    results.append(_variance(found, exact, spread))
-    results.append(_distribution(found, law))
-    return results
+    return [
+        *_bounds(found, law, dtype),
+        *_far(found, law, dtype),
+        _tails(found, law, dtype),
+        _mean(found, exact, shift),
+        _variance(found, exact, spread),
+        _distribution(found, law),
+    ]
 
 
 def _bounds(found: Statistics, law: Law, dtype: DType) -> list[Test]:
@@ -177,6 +184,49 @@ def _bounds(found: Statistics, law: Law, dtype: DType) -> list[Test]:
         if beyond > 0.0:
             results.append(Test(name, bound, end, beyond / (law.std or 1.0), 0.0))
     return results
+
+
+def share(low: float, high: float, law: Law, dtype: DType) -> float:
+    """The probability that a draw, rounded, lies between two values of the dtype, or on them."""
+    below, above = dtypes.largest_below(low, dtype), dtypes.smallest_above(high, dtype)
+    # A draw keeps within its bounds: the outermost values have all that is rounded beyond them.
+    first = 0.0 if law.low is not None and below <= law.low else cdf(law, 0.5 * (below + low))
+    last = 1.0 if law.high is not None and above >= law.high else cdf(law, 0.5 * (high + above))
+    return last - first
+
+
+def _far(found: Statistics, law: Law, dtype: DType) -> list[Test]:
+    """The value farthest on a side that has no bound: one of n is there with at most n times the
+    probability of one.
+    """
+    center, sigma = _center(law)
+    low, high = _ends(law)
+    area = _above(low) - _above(high) if low > 0.0 else _above(-high) - _above(-low)
+    results = []
+    for name, bound, value, sign in (
+        ("min", law.low, found.min, -1.0),
+        ("max", law.high, found.max, 1.0),
+    ):
+        if bound is not None or not area:
+            continue
+        step = dtypes.largest_below if sign > 0.0 else dtypes.smallest_above
+        z = sign * (0.5 * (value + step(value, dtype)) - center) / sigma
+        p = min(1.0, found.count * _above(z) / area)
+        usual = center + sign * sigma * math.sqrt(2.0 * math.log(found.count + 1.0))
+        results.append(Test(name, usual, value, (value - center) / sigma, p))
+    return results
+
+
+def _tails(found: Statistics, law: Law, dtype: DType) -> Test:
+    """How much of the law lies beyond all values: of n, the share within has the distribution of
+    the range of n uniforms.
+    """
+    count = found.count
+    grid = _grid(law, dtype) if law.law == "uniform" else _FAR
+    within = min(1.0, share(found.min, found.max, law, dtype) + 2.0 * grid)
+    expected = count * (1.0 - within)
+    p = 0.0 if within <= 0.0 else math.exp((count - 1) * math.log(within)) * (expected + within)
+    return Test("values in the tails", expected, 0.0, -math.sqrt(expected), min(1.0, p))
 
 
 def _bennett(count: int, variance: float, reach: float, t: float) -> float:
@@ -240,9 +290,14 @@ def too_many(found: int, count: int, share: float) -> float:
     return math.exp(-count * distance)
 
 
+def _grid(law: Law, dtype: DType) -> float:
+    """The share of one point of the grid that a generator's uniforms may lie on."""
+    return _NARROW_GRID if dtype.itemsize < 4 and law.law == "uniform" else _GRID
+
+
 def small_shares(law: Law, dtype: DType) -> tuple[float, float]:
     """The largest shares of zeros, and of subnormal numbers, that a law gives in a dtype."""
-    grid = _NARROW_GRID if dtype.itemsize < 4 and law.law == "uniform" else _GRID
+    grid = _grid(law, dtype)
     smallest = math.ldexp(1.0, 1 - dtype.bias - dtype.mantissa)
     half, normal = 0.5 * smallest, math.ldexp(1.0, 1 - dtype.bias)
     zeros = cdf(law, half) - cdf(law, -half)

@@ -30,7 +30,7 @@ ORDER = (*FAULTS, UNKNOWN, ON_LAW, INITIAL)  # the gravest first
 # The rate of false alarms of a whole checkpoint: the smallest p-value of a tensor's tests, times
 # the number of all tests, must lie below it.
 LEVEL = 1e-6
-TESTS = 8  # of a tensor, at most
+TESTS = 9  # of a tensor, at most
 # The share of subnormal numbers that nothing trained or drawn has, where no law is known.
 _SUBNORMALS = 0.01
 
@@ -80,8 +80,9 @@ class Row(NamedTuple):
 
 def judge(row: Row, found: Statistics, law: Law | None, dtype: DType, tests: int) -> Row:
     """The verdict by a tensor's numbers; `tests` is the number of tests of the checkpoint."""
-    if law is not None and law.law == "normal" and not law.std:  # std 0: every value is the mean
-        law = law._replace(law="constant")
+    if law is not None and _has_one_value(law, dtype):
+        mean = goodness.reference(law, dtype).mean if law.std else law.mean
+        law = law._replace(law="constant", mean=mean, std=0.0)
     fault = _unfilled(found, law, dtype, tests)
     if fault:
         return row._replace(verdict=NEVER_FILLED, detail=fault)
@@ -104,6 +105,13 @@ def judge(row: Row, found: Statistics, law: Law | None, dtype: DType, tests: int
     return row._replace(verdict=UNKNOWN, detail=f"no distribution to test: {law.rule or law.law}")
 
 
+def _has_one_value(law: Law, dtype: DType) -> bool:
+    """Whether every draw of a law is the same number: its std is 0, or the dtype has no other."""
+    if law.law not in goodness.TESTED or not dtype.is_float:
+        return False
+    return not law.std or not goodness.reference(law, dtype).std
+
+
 def _described(found: Statistics) -> str:
     if found.min == found.max:
         return f"all {found.count} values are {found.min:.6g}"
@@ -118,7 +126,11 @@ def _unfilled(found: Statistics, law: Law | None, dtype: DType, tests: int) -> s
         return ""
     one_value = found.min == found.max
     if one_value and law is not None and law.random and found.count > 1:
-        return f"all {found.count} values are {found.min:.6g}, where a draw is due"
+        chance = 0.0
+        if law.law in goodness.TESTED:  # a dtype may round nearly all of a law to one value
+            chance = goodness.share(found.min, found.max, law, dtype) ** found.count
+        if chance * tests < LEVEL:
+            return f"all {found.count} values are {found.min:.6g}, where a draw is due"
     if one_value or (law is not None and law.law not in (*goodness.TESTED, _laws.UNKNOWN)):
         return ""
     if found.repeated_pages:
@@ -154,7 +166,10 @@ def _constant(row: Row, found: Statistics, law: Law, dtype: DType) -> Row:
     )
 
 
-_ORDER = ("zeros", "norms", "std", "mean", "min", "max", "distribution")
+_ORDER = (
+    *("zeros", "norms", "std", "mean", "min", "max"),
+    *("values in the tails", "distribution"),
+)
 
 
 def _decided(row: Row, results: list[Test], tests: int) -> Row:
