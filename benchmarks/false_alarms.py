@@ -3,6 +3,7 @@
     python -P benchmarks/false_alarms.py [--first 0] [--seeds 1000] [-o FILE.json]
         A checkpoint of 1,000 tensors for each seed, drawn, written, and held against its laws.
         Every tensor takes the path of one whose draw is not known: its numbers against its law.
+        A run that was stopped goes on where its file ends.
     python -P benchmarks/false_alarms.py --speed
         GPT-2's audit, with and without its seed, beside the fill of the same values.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import tempfile
 import time
 
@@ -47,32 +49,51 @@ SPEC = {
 def false_alarms(first: int, seeds: int, output: str | None) -> None:
     laws = inspection.laws(SPEC)
     specs = [checkpoint.load(SPEC, dtype) for dtype in DTYPES]
-    smallest, alarms, began = 1.0, [], time.perf_counter()
+    content = {
+        "commit": _commit(),
+        "version": fi.info()["version"],
+        "engine": fi.info()["engine"],
+        "first seed": first,
+        "tensors": 0,
+        "dtypes": list(DTYPES),
+        "level": 1e-6,
+    }
+    so_far = {"checkpoints": 0, "alarms": [], "smallest corrected p": 1.0, "seconds": 0.0}
+    if output and os.path.exists(output):
+        with open(output, encoding="utf-8") as file:
+            found = json.load(file)
+        changed = [key for key in content if key != "tensors" and content[key] != found[key]]
+        if changed:
+            raise SystemExit(f"{output} is of another {changed[0]}; give a new file")
+        so_far = {key: found[key] for key in so_far}
+    began = time.perf_counter() - so_far["seconds"]
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.safetensors")
-        for done, seed in enumerate(range(first, first + seeds), 1):
+        for seed in range(first + so_far["checkpoints"], first + seeds):
             checkpoint.materialize(specs[seed % len(specs)], path, seed=seed, force=True)
             found = inspection.audit(path, laws)
-            smallest = min(smallest, *(row.p for row in found.rows if row.p is not None))
+            so_far["smallest corrected p"] = min(
+                so_far["smallest corrected p"],
+                *(row.p for row in found.rows if row.p is not None),
+            )
             if not found:
-                alarms.append({"seed": seed, "findings": found.findings})
-            if output and (done % 50 == 0 or done == seeds):
-                content = {
-                    "first seed": first,
-                    "checkpoints": done,
-                    "tensors": len(found.rows),
-                    "dtypes": DTYPES,
-                    "alarms": alarms,
-                    "smallest corrected p": smallest,
-                    "level": 1e-6,
-                    "seconds": round(time.perf_counter() - began, 1),
-                    "version": fi.info()["version"],
-                    "engine": fi.info()["engine"],
-                }
+                so_far["alarms"].append({"seed": seed, "findings": found.findings})
+            so_far["checkpoints"] += 1
+            so_far["seconds"] = round(time.perf_counter() - began, 1)
+            content["tensors"] = len(found.rows)
+            if output and (so_far["checkpoints"] % 10 == 0 or seed == first + seeds - 1):
                 with open(output, "w", encoding="utf-8") as file:
-                    json.dump(content, file, indent=1)
+                    json.dump({**content, **so_far}, file, indent=1)
                     file.write("\n")
-    print(f"{seeds} checkpoints, {len(alarms)} alarms, smallest corrected p {smallest:.3g}")
+    count, alarms, p = (so_far[key] for key in ("checkpoints", "alarms", "smallest corrected p"))
+    print(f"{count} checkpoints, {len(alarms)} alarms, smallest corrected p {p:.3g}")
+
+
+def _commit() -> str:
+    """The commit of this file's clone; "" outside of one."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _best(function) -> float:  # type: ignore[no-untyped-def]

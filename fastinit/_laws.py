@@ -66,6 +66,9 @@ class Law(NamedTuple):
         Where the law comes from: the initializer and its arguments, or why it is not known.
     note : str
         Anything unusual about it.
+    saved : tuple of (str, shape)
+        The names and shapes under which transformers saves it in parts or by another name: patterns
+        in which ``{}`` stands for the numbers of `name`, in their order.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Law(NamedTuple):
     blocks: tuple[dict[str, Any], ...] = ()
     rule: str = ""
     note: str = ""
+    saved: tuple[tuple[str, Sizes], ...] = ()
 
     @property
     def random(self) -> bool:
@@ -325,6 +329,44 @@ def table(laws: Sequence[Law]) -> Table:
 
 def _words(one: Law) -> str:
     return one.rule if one.law in (UNKNOWN, TIED) else one.numbers()
+
+
+def with_saved(one: Law, saved: Mapping[str, Sizes]) -> Law:
+    """The law of a single tensor with the names and shapes under which it is saved.
+
+    Examples
+    --------
+    >>> one = law("h.3.experts", (2, 4, 4), "he_normal", {})
+    >>> with_saved(one, {"h.3.expert.0": (4, 4), "h.3.expert.1": (4, 4)}).saved
+    (('h.{}.expert.{0,1}', (4, 4)),)
+    """
+    by_shape: dict[Sizes, list[str]] = {}
+    for name, shape in saved.items():
+        by_shape.setdefault(shape, []).append(name)
+    found = []
+    for shape, alike in by_shape.items():
+        for pattern, _ in patterns(alike):
+            numbers = _NUMBER.findall(one.name)
+            parts, at = [], 0
+            for match in _NUMBER.finditer(pattern):
+                if numbers and match.group() == numbers[0]:
+                    parts += [pattern[at : match.start()], "{}"]
+                    at, numbers = match.end(), numbers[1:]
+            found.append(("".join([*parts, pattern[at:]]), shape))
+    return one._replace(saved=tuple(found))
+
+
+def saved_as(one: Law) -> dict[str, Sizes]:
+    """The names and shapes under which the tensor of a law is saved, where they are others."""
+    found = {}
+    for pattern, shape in one.saved:
+        numbers = iter(_NUMBER.findall(one.name))
+        filled = _OWN.sub(lambda _, numbers=numbers: next(numbers, ""), pattern)  # type: ignore[misc]
+        found |= dict.fromkeys(names(filled), tuple(shape))
+    return found
+
+
+_OWN = re.compile(r"(?<!\{)\{\}(?!\})")  # a number of the law's own name
 
 
 def _boxes(members: list[_Numbers]) -> list[_Numbers]:

@@ -19,7 +19,7 @@ from libc.string cimport memcpy, memmove, memset
 
 cdef extern from "fastinit.h" nogil:
     const int FI_PARAMETERS, FI_ISAS, FI_DRAWS, FI_STORAGES
-    const int FI_CONSTANT, FI_WORDS64, FI_F64, FI_E5M2
+    const int FI_CONSTANT, FI_WORDS64, FI_F64, FI_E5M2, FI_PAGE
     ctypedef struct fi_draw:
         uint64_t seed, stream
         uint32_t plane
@@ -38,7 +38,7 @@ cdef extern from "fastinit.h" nogil:
         const char *name
         fi_tiles tiles[1][1]
         void (*scan)(fi_scan *, const void *, size_t) noexcept nogil
-        uint64_t (*digest)(const void *, size_t, uint64_t) noexcept nogil
+        uint64_t (*digest)(const void *, size_t, uint64_t, uint64_t *) noexcept nogil
     int fi_isas(const fi_isa **)
     const char *fi_rejected()
     uint64_t fi_enter()
@@ -517,11 +517,14 @@ def scan(values, int code, int64_t start, int64_t width, table, rows, columns):
     return s.values, s.mean, s.m2, s.m3, s.m4, s.low, s.high, s.zeros, s.subnormals
 
 
-def digest(values, uint64_t word):
-    """A number of the bytes and their places, likewise."""
+def digest(values, uint64_t page, pages):
+    """A number of the bytes and their places, and one of each page, likewise."""
     cdef Buffers buffers = Buffers()
     cdef Py_buffer *given = buffers.take(values, PyBUF_SIMPLE)
+    cdef Py_buffer *each = buffers.take(pages, PyBUF_SIMPLE | PyBUF_WRITABLE)
     cdef uint64_t found
+    if each.len != 8 * (given.len // FI_PAGE):
+        raise ValueError(f"{each.len} bytes for the pages of {given.len}")
     with nogil:
-        found = _isa.digest(given.buf, given.len, word)
+        found = _isa.digest(given.buf, given.len, page, <uint64_t *>each.buf)
     return found

@@ -37,6 +37,8 @@ typedef struct {
  * block counter would carry. */
 typedef void (*fi_tiles)(const fi_draw *draw, uint64_t first, size_t tiles, void *out);
 
+#define FI_PAGE 4096 /* bytes: what an allocator hands out, and repeats where a file has garbage */
+
 /* One chunk of a tensor as kernel/scan.h counts and measures it: what it is given, and what it
  * finds.  Values of a storage up to FI_E5M2. */
 typedef struct {
@@ -52,7 +54,7 @@ typedef struct {
     const char *name;
     fi_tiles tiles[FI_DRAWS][FI_STORAGES];
     void (*scan)(fi_scan *, const void *values, size_t count);
-    uint64_t (*digest)(const void *bytes, size_t size, uint64_t word);
+    uint64_t (*digest)(const void *bytes, size_t size, uint64_t page, uint64_t *pages);
 } fi_isa;
 
 /* One function per file of src/isa; NULL where the compiler cannot build it. */

@@ -36,6 +36,14 @@ class Source(NamedTuple):
     read: Callable[[Box], Array]
 
 
+class UnknownDtype(ValueError):
+    """An array whose header is sound and whose dtype no initializer fills."""
+
+    def __init__(self, text: str, dtype: str, shape: Sizes):
+        super().__init__(text)
+        self.dtype, self.shape = dtype, shape
+
+
 def find(path: Any, tensor: str | None) -> Source:
     """The tensor named `tensor` of the file; it may be None where the file holds only one."""
     if not isinstance(path, (str, bytes, os.PathLike)):
@@ -151,9 +159,8 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
         kind = dtypes.resolve(stored.newbyteorder("="))
     except (TypeError, ValueError):
         what = "Python objects, that is a pickle" if stored.hasobject else f"dtype {stored}"
-        raise ValueError(
-            f"{name!r} holds {what}; pretrained reads {', '.join(dtypes.DTYPES)}"
-        ) from None
+        text = f"{name!r} holds {what}; pretrained reads {', '.join(dtypes.DTYPES)}"
+        raise UnknownDtype(text, str(stored), shape) from None
     return shape, bool(fortran), stored, kind
 
 

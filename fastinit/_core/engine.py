@@ -162,9 +162,9 @@ def scan(
     return _scanner().scan(values, code, start, width, table, rows, columns)  # type: ignore[no-any-return]
 
 
-def digest(values: Array, word: int) -> int:
-    """A number of the bytes and their places, likewise."""
-    return _scanner().digest(values, word)  # type: ignore[no-any-return]
+def digest(values: Array, page: int, pages: Array) -> int:
+    """A number of the bytes and their places, and one of each page, likewise."""
+    return _scanner().digest(values, page, pages)  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------------ threads

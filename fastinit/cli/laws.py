@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..inspection import Law
 
 SUMMARY = "list, keep and compare the distributions of initial values"
 EXAMPLE = """  fastinit laws gpt2 > laws.toml
@@ -29,16 +32,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--check", metavar="FILE", help="compare with a file of laws: exit status 1 if they differ"
     )
     parser.add_argument("--json", action="store_true", help="JSON in place of TOML")
+    parser.add_argument("--html", metavar="FILE", help="write a page to read in a browser")
 
 
 def run(options: argparse.Namespace) -> int:
     from .. import inspection
+    from ..inspection import report
 
+    report.check(options.html, None)
     if options.check is None and options.other is None:
         found = inspection.laws(_model(options.model))
         text = inspection.laws_json(found) + "\n" if options.json else inspection.laws_toml(found)
         print(text, end="")
+        rows = [_shown(law) for law in inspection.laws_by_name(found).values()]
+        report.write(f"laws: {options.model}", rows, measure="std", html=options.html)
         return 0
+    if options.html is not None:
+        raise ValueError("--html shows the laws of one model; leave --check and OTHER out")
     if options.check is not None and options.other is not None:
         raise ValueError("--check FILE compares one model with the file; leave OTHER out")
     one, two = options.check or options.model, options.model
@@ -56,6 +66,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"{one} and {two} have equal laws")
     return int(bool(pairs))
+
+
+def _shown(law: Law) -> dict[str, Any]:
+    """A row of the page."""
+    row = {**law._asdict(), "findings": [law.note] if law.note else []}
+    # The page draws what is called a law over a histogram, and here is none.
+    row["distribution"] = row.pop("law")
+    return {key: value for key, value in row.items() if key not in ("tensors", "note", "saved")}
 
 
 def _model(text: str) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import engine
+from .._core import dtypes, engine, safetensors
 from .._core.arguments import nearest, shown
 from .._core.draws import Draw
 from .._core.stream import check_seed
@@ -25,15 +25,16 @@ from .._laws import Law, fold
 from ..checkpoint import files
 from ..checkpoint.blocks import Patched
 from ..checkpoint.config import CONFIG
-from ..checkpoint.draw import SAMPLED
+from ..checkpoint.draw import COMPARED, SAMPLED, draw_file
 from ..checkpoint.index import Found
 from ..checkpoint.plan import File, file_of
 from ..checkpoint.spec import Entry, not_here
 from ..checkpoint.verify import Checked, check_file, seed_of
+from ..pretrained import convert
 from ..typing import Array, PathLike, Seed
 from . import findings, verdicts
 from .expected import Expected, expected, in_dtype, is_array_file, is_pattern, patches, tied_to
-from .statistics import Statistics, Tally, pieces
+from .statistics import Statistics, Tally
 from .stored import Stored, tensors
 from .twins import Twin, decoded, sample, twins
 from .verdicts import INITIAL, OFF_LAW, ON_LAW, TWIN, UNKNOWN, Row, judge, judge_against
@@ -175,6 +176,7 @@ def audit(
     advance = _one_at_a_time(progress)
     compared = _compare(found, what, drawn_by, count, advance)
     initial = {name for name, checked in compared.items() if checked}
+    fits_seed = any(what.laws[name].random for name in initial & what.laws.keys())
     # Of tensors that all are their own draws none is a copy.
     apart = any(one.name not in initial for one in stored)
     pairs = _pairs(stored, what, initial, _ties_heads(path)) if apart else {}
@@ -198,8 +200,13 @@ def audit(
             row = _held(row, one, what, measured, others, tests)
         else:
             row = _judged(row, one, what, measured.get(one.name), tests)
-            if row.verdict == ON_LAW and one.name in compared and law is not None and law.random:
-                row = row._replace(detail=f"{row.detail}; not its draw of seed {drawn_by}")
+            if one.name in compared:
+                fits = fits_seed or is_pattern(what.entries[one.name])
+                row = _undrawn(row, compared[one.name], law, drawn_by, fits)
+                if row.verdict == ON_LAW and drawn_by is not None and law is not None and law.random:
+                    was = _converted_from(one, what.entries[one.name], drawn_by, count)
+                    text = f"equals its {was} draw, converted to {dtype}"
+                    row = row._replace(verdict=INITIAL, detail=text) if was else row
         rows.append(row)
     rows += findings.missing(what, {row.name for row in rows})
     seeds = findings.Seeds(drawn_by, own)
@@ -269,7 +276,7 @@ def _compare(
             for name, entry in entries.items()
             if isinstance(entry.rule, (Draw, Patched)) and entry.nbytes > SAMPLED
         }
-        firsts = check_file(one.path, _firsts(one, short), seed or 0, threads, _ignore)
+        firsts = check_file(one.path, _firsts(_part(one, short)), seed or 0, threads, _ignore)
         compared |= {checked.name: checked for checked in firsts}
         rest = {name: entry for name, entry in entries.items() if compared.get(name, True)}
         whole = check_file(one.path, _part(one, rest), seed or 0, threads, advance)
@@ -288,20 +295,76 @@ def _part(one: Found, entries: Mapping[str, Entry]) -> File:
     return file_of(os.path.basename(one.path), layout, dict(entries))
 
 
-def _firsts(one: Found, entries: Mapping[str, Entry]) -> File:
-    """The same, of each tensor only the first values, as a tensor of one axis."""
-    file = _part(one, entries)
+def _firsts(file: File) -> File:
+    """The first values of each long tensor of a file, as tensors of one axis."""
     cut = []
     for tensor in file.layout.tensors:
-        shape = (SAMPLED // tensor.dtype.itemsize,)
-        cut.append(tensor._replace(shape=shape, end=tensor.begin + SAMPLED))
+        if tensor.end - tensor.begin > SAMPLED:
+            shape = (SAMPLED // tensor.dtype.itemsize,)
+            tensor = tensor._replace(shape=shape, end=tensor.begin + SAMPLED)
+        cut.append(tensor)
     return file._replace(layout=file.layout._replace(tensors=tuple(cut)))
+
+
+def _converted_from(one: Stored, entry: Entry, seed: int, threads: int) -> str:
+    """The dtype whose draw, converted, a tensor holds, as a model that was cast does; "" for none."""
+    for dtype in dtypes.FLOATING:
+        drawn = None if dtype is one.dtype else in_dtype(entry, dtype)
+        if drawn is None or not isinstance(drawn.rule, (Draw, Patched)):
+            continue
+        layout = safetensors.layout([(one.name, dtype, one.shape)])
+        file = file_of("", layout, {one.name: drawn})
+        if all(_holds(one, part, seed, threads) for part in (_firsts(file), file)):
+            return dtype.name
+    return ""
+
+
+def _holds(one: Stored, file: File, seed: int, threads: int) -> bool:
+    """Whether a tensor's first values, or all, are those of the file, converted."""
+    (tensor,) = file.layout.tensors
+    different: list[int] = []
+
+    def take(begin: int, expected: Array) -> None:
+        assert not isinstance(one.dtype, str) and one.read is not None
+        first = (begin - tensor.begin) // tensor.dtype.itemsize
+        bits = expected.view(tensor.dtype.unsigned.newbyteorder("<")).astype(tensor.dtype.unsigned)
+        bits = convert(bits.view(tensor.dtype.numpy()), tensor.dtype, one.dtype)
+        if not different and not np.array_equal(bits, one.read(first, first + len(bits))):
+            different.append(first)
+
+    draw_file(file, seed, threads, take, span=COMPARED)
+    return not different
 
 
 def _drawn(row: Row, seed: int | None) -> Row:
     if seed is None:
         return row._replace(verdict=ON_LAW, detail="equals its pattern bit for bit")
     return row._replace(verdict=INITIAL, detail="equals its draw bit for bit")
+
+
+def _undrawn(row: Row, checked: Checked, law: Law | None, seed: int | None, fits: bool) -> Row:
+    """The row of a tensor that is not its draw.
+
+    Where no distribution can be tested, as of what a model's own code computes, the values must be
+    those of the draw: `fits` says whether the seed is that of other tensors, or does not matter.
+    """
+    if row.verdict == ON_LAW and law is not None and law.random:
+        return row._replace(detail=f"{row.detail}; not its draw of seed {seed}")
+    if row.verdict != UNKNOWN or not fits:
+        return row
+    place = ", ".join(map(str, checked.place or ()))
+    detail = (
+        f"{checked.different} of {checked.values} values are not those of its draw, first at "
+        f"[{place}]: {checked.found:.6g}, expected {checked.expected:.6g}"
+    )
+    return row._replace(
+        verdict=OFF_LAW,
+        test="draw",
+        expected=float(checked.expected),
+        found=float(checked.found),
+        p=0.0,
+        detail=detail,
+    )
 
 
 # ------------------------------------------------------------------------------------------- copies
@@ -378,8 +441,7 @@ def _measure(
             if part is None or part.read is None or not math.prod(part.shape):
                 continue
             tally = Tally(one.dtype, part.shape)
-            for chunk, _ in pieces(tally, part.read):
-                yield part, tally, chunk
+            yield from ((part, tally, chunk) for chunk in range(tally.chunks))
 
     def work(item: tuple[Stored, Tally, int]) -> None:
         one, tally, chunk = item

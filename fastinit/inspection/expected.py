@@ -9,17 +9,20 @@ import os
 from collections.abc import Set
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import _laws, _table
 from .._core import fill
 from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
+from .._core.stream import stream_id
 from .._laws import Law
 from ..checkpoint import Spec, files, load, words
 from ..checkpoint.blocks import block_rule
 from ..checkpoint.config import is_config
 from ..checkpoint.header import joined, own_spec
-from ..checkpoint.spec import Entry
-from ..typing import PathLike, Sizes
+from ..checkpoint.spec import COMPUTED, Entry, not_here
+from ..typing import Array, PathLike, Sizes
 from .goodness import TESTED
 from .laws import laws, laws_by_name
 from .stored import Stored, tensors
@@ -54,13 +57,13 @@ def expected(path: PathLike, against: Any, there: Set[str]) -> Expected:
             return Expected(name, {}, {}, {one.name: one for one in tensors(name)})
         found = laws(against) if name.endswith(".toml") else None
         if found is not None and _is_laws(name):
-            return Expected(name, laws_by_name(found), {}, {})
+            return Expected(name, _in_file(laws_by_name(found), there), {}, {})
         return _of_spec(name, load(against), there)
     if isinstance(against, Spec):
         return _of_spec(against.label, against, there)
     if isinstance(against, dict):
         return _of_spec("the spec", load(against), there)
-    return Expected("the laws", laws_by_name(laws(against)), {}, {})
+    return Expected("the laws", _in_file(laws_by_name(laws(against)), there), {}, {})
 
 
 def is_array_file(path: PathLike) -> bool:
@@ -91,20 +94,29 @@ def _own(path: PathLike) -> Spec | None:
 
 def _of_spec(label: str, spec: Spec, there: Set[str]) -> Expected:
     entries = {entry.name: entry for entry in spec.entries}
-    known = laws_by_name(laws(spec))
-    for name, (source, shape) in spec.saved.items():
-        if name in there and source not in there:
-            known[name] = _part(known[source], name, shape)
-    sources = {source for name, (source, _) in spec.saved.items() if name in known}
-    return Expected(label, {k: v for k, v in known.items() if k not in sources}, entries, {})
+    return Expected(label, _in_file(laws_by_name(laws(spec)), there), entries, {})
+
+
+def _in_file(known: dict[str, Law], there: Set[str]) -> dict[str, Law]:
+    """The laws by the names that a file has for the tensors: those of a model's code, or those
+    under which transformers saves them.
+    """
+    found = {}
+    for name, law in known.items():
+        saved = {} if name in there else _laws.saved_as(law)
+        if saved.keys() & there:
+            found |= {part: _part(law, part, shape) for part, shape in saved.items()}
+        else:
+            found[name] = law
+    return found
 
 
 def _part(law: Law, name: str, shape: Sizes) -> Law:
     """The law of a part of a tensor: that of its values, where each is drawn alone."""
     if law.law in (*TESTED, "constant") and not law.blocks:
-        return law._replace(name=name, shape=shape, fan_in=None, fan_out=None)
+        return law._replace(name=name, shape=shape, fan_in=None, fan_out=None, saved=())
     if shape == law.shape:
-        return law._replace(name=name)
+        return law._replace(name=name, saved=())
     return _laws.unknown(name, shape, f"a part of {law.name}, whose law is {law.law}")
 
 
@@ -125,7 +137,16 @@ def in_dtype(entry: Entry, dtype: DType) -> Entry | None:
 
 def is_pattern(entry: Entry) -> bool:
     """Whether shape and arguments decide every value, and no seed, and it is not one constant."""
-    return entry.initializer in (*_table.SEEDLESS, *words.SEEDLESS)
+    if entry.initializer != COMPUTED:
+        return entry.initializer in (*_table.SEEDLESS, *words.SEEDLESS)
+    return entry.rule is not not_here and np.array_equal(_written(entry, 0), _written(entry, 1))
+
+
+def _written(entry: Entry, seed: int) -> Array:
+    """The bits of what a model's own code computes."""
+    target = fill.target(entry.shape, entry.dtype.unsigned, None, None)._replace(dtype=entry.dtype)
+    entry.rule(target, seed, stream_id(entry.name), 1)  # type: ignore[operator]
+    return target.view
 
 
 def patches(law: Law, dtype: DType) -> list[tuple[int, int, Any]] | None:

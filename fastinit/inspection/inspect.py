@@ -17,7 +17,7 @@ from .._laws import Law
 from ..checkpoint import files
 from ..typing import PathLike
 from .laws import laws, laws_by_name
-from .statistics import PAGE, Statistics, Tally, matrix, pieces
+from .statistics import PAGE, Statistics, Tally, matrix
 from .stored import Stored, tensors
 
 MOST_THREADS = 32  # each holds some megabytes
@@ -186,8 +186,7 @@ def measure(
             tally = Tally(one.dtype, one.shape)
             if not tally.chunks:
                 found[place] = tally.result()
-            for chunk, _ in pieces(tally, one.read):
-                yield place, tally, chunk
+            yield from ((place, tally, chunk) for chunk in range(tally.chunks))
 
     def work(item: tuple[int, Tally, int]) -> None:
         place, tally, chunk = item

@@ -22,6 +22,7 @@ from ..checkpoint import Spec, SpecError, words
 from ..checkpoint.config import is_config
 from ..checkpoint.describe import inline
 from ..checkpoint.source import Source, read
+from ..typing import Sizes
 
 VERSION = 1
 _NUMBERS = ("mean", "std", "low", "high", "sigma", "center", "zeros")
@@ -89,6 +90,9 @@ def _of_path(path: str | os.PathLike[str]) -> list[Law]:
 
 def _of_spec(spec: Spec) -> list[Law]:
     found = []
+    saved: dict[str, dict[str, Sizes]] = {}
+    for name, (source, shape) in spec.saved.items():
+        saved.setdefault(source, {})[name] = shape
     for entry in spec.entries:
         why = "computed by the model's own code" if entry.initializer == "computed" else None
         if entry.initializer in words.RULES:
@@ -98,6 +102,8 @@ def _of_spec(spec: Spec) -> list[Law]:
             found.append(_laws.unknown(entry.name, entry.shape, why))
         else:
             found.append(_laws.law(entry.name, entry.shape, entry.initializer, entry.arguments))
+        if entry.name in saved:
+            found[-1] = _laws.with_saved(found[-1], saved[entry.name])
     shapes = {entry.name: entry.shape for entry in spec.entries}
     found += [
         Law(name, 1, shapes[first], _laws.TIED, rule=f"tied to {first}")
@@ -185,6 +191,8 @@ def _content(law: Law) -> dict[str, Any]:
         content["rule"] = law.rule
     if law.note:
         content["note"] = law.note
+    if law.saved:
+        content["saved"] = [{"name": name, "shape": list(shape)} for name, shape in law.saved]
     return content
 
 
@@ -215,7 +223,7 @@ def _parse(source: Source) -> list[Law]:
         raise SpecError(str(error), source.label) from None
 
 
-_KEYS = {"shape", "law", "value", *_NUMBERS, "fan", "blocks", "rule", "note"}
+_KEYS = {"shape", "law", "value", *_NUMBERS, "fan", "blocks", "rule", "note", "saved"}
 
 
 def _read(name: str, content: Any) -> Law:
@@ -225,7 +233,7 @@ def _read(name: str, content: Any) -> Law:
         if key not in _KEYS:
             raise ValueError(f"unknown key {shown(key)}; allowed are {', '.join(sorted(_KEYS))}")
     shape, kind = content["shape"], content["law"]
-    if not isinstance(shape, list) or not all(type(one) is int and one >= 0 for one in shape):
+    if not _is_shape(shape):
         raise ValueError(f"shape is {shown(shape)}; it must be a list of whole numbers")
     if not isinstance(kind, str):
         raise ValueError(f"law is {shown(kind)}; it must be text")
@@ -251,12 +259,29 @@ def _read(name: str, content: Any) -> Law:
         raise ValueError(f"fan is {shown(fan)}; it must be [fan_in, fan_out]")
     if not isinstance(blocks, list) or not all(_is_block(one, len(shape)) for one in blocks):
         raise ValueError("blocks must be a list of tables {start = […], size = […], value = …}")
+    saved = content.get("saved", [])
+    if not isinstance(saved, list) or not all(map(_is_saved, saved)):
+        raise ValueError("saved must be a list of tables {name = …, shape = […]}")
     return law._replace(
         fan_in=fan[0],
         fan_out=fan[1],
         blocks=tuple(blocks),
         rule=str(content.get("rule", "")),
         note=str(content.get("note", "")),
+        saved=tuple((one["name"], tuple(one["shape"])) for one in saved),
+    )
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list) and all(type(one) is int and one >= 0 for one in shape)
+
+
+def _is_saved(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and one.keys() == {"name", "shape"}
+        and isinstance(one["name"], str)
+        and _is_shape(one["shape"])
     )
 
 

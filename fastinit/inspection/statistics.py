@@ -18,13 +18,14 @@ import numpy as np
 
 from .._core import dtypes, engine
 from .._core.dtypes import DType
-from ..reference.scan import PATTERNS, Moments, join
+from ..reference.scan import PAGE, PATTERNS, Moments, join, patterns
 from ..typing import Array, Dtype
 
 # Values of a chunk: 1 MiB of bfloat16 stays in a core's cache between the parts of the pass, and
 # what a chunk costs in Python is a few percent of it.
 CHUNK = 1 << 19
-PAGE = 4096  # bytes: what an allocator hands out, and repeats where a file has only garbage
+# Values of a tensor whose patterns are sorted, which takes less time than a walk through the table.
+FEW = 1 << 13
 BINS = 64  # of a histogram, at least where the dtype has so many values
 MOST_NORMS = 1 << 22  # rows or columns: 32 MiB of sums; of more no norms are kept
 
@@ -75,7 +76,7 @@ class Statistics:
     col_norms: Spread | None
     histogram: Histogram
     pages: int  # whole pages of 4 KiB
-    repeated_pages: int  # of them, equal to the first one, which does not count
+    repeated_pages: int  # of them, equal to an earlier one; pages that hardly change do not count
     digest: str  # of all bytes: equal tensors have equal ones
 
 
@@ -104,7 +105,6 @@ class _Part(NamedTuple):
     first_row: int
     rows: Array
     columns: Array
-    repeated: int
     digest: int
 
 
@@ -118,27 +118,23 @@ class Tally:
         rows, self._width = matrix(shape) if dtype.is_float else (0, 0)
         self._rows, self._columns = np.zeros(rows), np.zeros(self._width)
         self._moments = Moments()
-        self._repeated = self._digest = 0
-        self._first_page: Array | None = None
+        self._pages = np.zeros(self.count * dtype.itemsize // PAGE, np.uint64)  # their digests
+        self._digest = 0
         self._waiting: dict[int, _Part] = {}  # parts whose turn has not come
         self._next = 0
-        self._tables: list[
-            Array
-        ] = []  # counts of patterns, as many as threads were at work at once
+        # Counts of patterns: as many tables as threads were at work at once.
+        self._tables: list[Array] = []
+        self._few: Array | None = None  # the patterns, if there are few values
         self._lock = threading.Lock()
 
     def span(self, chunk: int) -> tuple[int, int]:
         """The values of a chunk."""
         return chunk * CHUNK, min((chunk + 1) * CHUNK, self.count)
 
-    def begin(self, first_page: Array) -> None:
-        """Say the first page of bytes, before any chunk."""
-        self._first_page = first_page if len(first_page) == PAGE else None
-
     def add(self, chunk: int, bits: Array) -> bool:
         """Take the values of a chunk; True for the last one that comes."""
         with self._lock:
-            table = self._tables.pop() if self._tables else np.zeros(PATTERNS, np.uint64)
+            table = self._tables.pop() if self._tables else _blank()
         part = self._measure(chunk, bits, table)
         with self._lock:
             self._tables.append(table)
@@ -154,10 +150,9 @@ class Tally:
         first_row = start // width if width else 0
         rows = np.zeros(-(-stop // width) - first_row if width else 0)
         columns = np.zeros(width)
-        digest = engine.digest(bits, start * size // 8)
-        repeated = 0
-        if self._first_page is not None:
-            repeated = _repeats(bits, self._first_page) - (chunk == 0)
+        page = start * size // PAGE
+        pages = self._pages[page : page + len(bits) * size // PAGE]
+        digest = engine.digest(bits, page, pages)
         if self.dtype.is_float or size <= 2:
             code = self.dtype.code
         else:  # integers of 32 and 64 bits, as doubles
@@ -165,27 +160,25 @@ class Tally:
             bits = bits.view(signed).astype(np.float64).view(np.uint64)
             code = dtypes.F64
         moments = engine.scan(bits, code, start, width, table, rows, columns)
-        return _Part(Moments(*moments), first_row, rows, columns, repeated, digest)
+        if self.count <= FEW:
+            self._few = np.unique(patterns(bits, code))
+        return _Part(Moments(*moments), first_row, rows, columns, digest)
 
     def _join(self, part: _Part) -> None:
         self._moments = join(self._moments, part.moments)
         with np.errstate(all="ignore"):
             self._rows[part.first_row : part.first_row + len(part.rows)] += part.rows
             self._columns += part.columns
-        self._repeated += part.repeated
         self._digest = (self._digest + part.digest) % (1 << 64)
 
     def result(self) -> Statistics:
         """The numbers of the whole tensor."""
-        table = np.zeros(PATTERNS, np.uint64)
-        for one in self._tables:
-            table += one
         scale = _scale(self.dtype)
-        counts = table[scale.patterns].astype(np.int64)
+        ranks, counts = self._counts(scale)
         finite = int(counts.sum())
         distinct = None
         if self.dtype.itemsize <= 2:
-            moments, distinct = _exact_moments(counts, scale.values, self.dtype)
+            moments, distinct = _exact_moments(counts, scale.values[ranks], self.dtype)
         else:
             moments, finite = self._moments, self._moments.values
         std, skewness, kurtosis = _shape(moments)
@@ -204,19 +197,48 @@ class Tally:
             distinct=distinct,
             row_norms=_spread(self._rows),
             col_norms=_spread(self._columns),
-            histogram=_histogram(counts, scale.edges, moments, std),
-            pages=self.count * self.dtype.itemsize // PAGE,
-            repeated_pages=self._repeated,
+            histogram=_histogram(ranks, counts, scale.edges, moments, std),
+            pages=len(self._pages),
+            repeated_pages=_repeats(self._pages),
             digest=f"{self._digest:016x}",
         )
 
 
-def _repeats(bits: Array, page: Array) -> int:
-    """How many whole pages are equal to `page`."""
-    raw = bits.view(np.uint8)
-    pages = raw[: len(raw) // PAGE * PAGE].reshape(-1, PAGE)
-    likely = np.flatnonzero((pages[:, :8] == page[:8]).all(axis=1))
-    return sum(bool((pages[one] == page).all()) for one in likely)
+    def _counts(self, scale: _Scale) -> tuple[Array, Array]:
+        """The finite patterns that are there, by their ranks, and how often; the tables are blank
+        then.
+        """
+        if not self._tables:  # no values
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        total, *others = self._tables
+        self._tables = []
+        for one in others:
+            total += one
+            one.fill(0)
+        there = np.flatnonzero(total) if self._few is None else self._few
+        counts = total[there].astype(np.int64)
+        total[there] = 0
+        _spare.extend((total, *others))
+        ranks = scale.ranks[there]
+        order = np.argsort(ranks)
+        order = order[np.searchsorted(ranks[order], 0) :]  # those below have none
+        return ranks[order], counts[order]
+
+
+_spare: list[Array] = []  # blank tables: a new one costs more than measuring a small tensor
+
+
+def _blank() -> Array:
+    try:
+        return _spare.pop()
+    except IndexError:
+        return np.zeros(PATTERNS, np.uint64)
+
+
+def _repeats(pages: Array) -> int:
+    """How many pages have the digest of an earlier one."""
+    there = np.sort(pages[pages != 0])
+    return int((there[1:] == there[:-1]).sum())
 
 
 # --------------------------------------------------------------------------- from counts to numbers
@@ -225,9 +247,15 @@ def _repeats(bits: Array, page: Array) -> int:
 class _Scale(NamedTuple):
     """The finite patterns of a dtype in the order of their values."""
 
-    patterns: Array
     values: Array  # float64; of float32 and float64 the one nearest to zero of each pattern
     edges: Array  # between the patterns, and around them
+    ranks: Array  # of each pattern, -1 of those that are not finite
+
+
+def _ranks(patterns: Array) -> Array:
+    ranks = np.full(PATTERNS, -1, np.int64)
+    ranks[patterns] = np.arange(len(patterns))
+    return ranks
 
 
 @lru_cache(maxsize=16)
@@ -236,7 +264,7 @@ def _scale(dtype: DType) -> _Scale:
         values = np.arange(dtype.low, dtype.low + (1 << 8 * dtype.itemsize), dtype=np.int64)
         patterns = values % (1 << 8 * dtype.itemsize)
         edges = np.append(values - 0.5, values[-1] + 0.5)
-        return _Scale(patterns, values.astype(np.float64), edges)
+        return _Scale(values.astype(np.float64), edges, _ranks(patterns))
     narrow = dtype.is_float and dtype.itemsize <= 2
     kind = dtype if narrow else dtypes.BFLOAT16  # the high half of a float32
     magnitudes = np.arange(kind.top + 1)
@@ -252,29 +280,28 @@ def _scale(dtype: DType) -> _Scale:
     else:
         beyond = np.ldexp(1.0, 128)
         edges = np.concatenate([[-beyond], -positive[:0:-1], [0.0], positive[1:], [beyond]])
-    return _Scale(patterns, values, edges)
+    return _Scale(values, edges, _ranks(patterns))
 
 
 def _exact_moments(counts: Array, values: Array, dtype: DType) -> tuple[Moments, int]:
-    """The moments that counts of exact values give, and the number of different values.
+    """The moments that counts of sorted values give, and the number of different values.
 
     bits: math.fsum is exact, so no order matters.
     """
-    there = np.flatnonzero(counts)
-    if not len(there):
+    if not len(counts):
         return Moments(), 0
-    times, x = counts[there].astype(np.float64), values[there]
+    times, x = counts.astype(np.float64), values
     total = int(counts.sum())
     mean = math.fsum((times * x).tolist()) / total
     d = x - mean
     d2 = d * d
     m2, m3, m4 = (math.fsum((times * power).tolist()) for power in (d2, d2 * d, d2 * d2))
-    zeros = int(counts[there][x == 0].sum())
+    zeros = int(counts[x == 0].sum())
     subnormals = 0
     if dtype.is_float:
         small = np.abs(x) < math.ldexp(1.0, 1 - dtype.bias)
-        subnormals = int(counts[there][small].sum()) - zeros
-    distinct = len(there) - (int((x == 0).sum()) == 2)
+        subnormals = int(counts[small].sum()) - zeros
+    distinct = len(x) - (int((x == 0).sum()) == 2)
     low, high = float(x[0]) + 0.0, float(x[-1]) + 0.0
     return Moments(total, mean, m2, m3, m4, low, high, zeros, subnormals), distinct
 
@@ -299,16 +326,17 @@ def _spread(squares: Array) -> Spread | None:
     return Spread(float(norms.min()), float(np.median(norms)), float(norms.max()))
 
 
-def _histogram(counts: Array, edges: Array, moments: Moments, std: float) -> Histogram:
+def _histogram(
+    ranks: Array, counts: Array, edges: Array, moments: Moments, std: float
+) -> Histogram:
     """Bins whose width is a power of two, from BINS to 2 BINS between the ends of the values.
 
     A bin ends where a pattern does, so its count and its edges are exact; values more than eight
     standard deviations from the mean share the outermost bins.
     """
-    there = np.flatnonzero(counts)
-    if not len(there):
+    if not len(ranks):
         return Histogram(np.zeros(1), np.zeros(0, np.int64))
-    first, last = int(there[0]), int(there[-1]) + 1
+    first, last = int(ranks[0]), int(ranks[-1]) + 1
     inner = np.zeros(0, np.int64)
     low, high = moments.low, moments.high
     if 0 < std < math.inf:
@@ -321,17 +349,10 @@ def _histogram(counts: Array, edges: Array, moments: Moments, std: float) -> His
         inner = np.unique(near[(near > first) & (near < last)])
     ends = np.concatenate([[first], inner, [last]]).astype(np.int64)
     total = np.concatenate([[0], np.cumsum(counts)])
-    return Histogram(edges[ends], np.diff(total[ends]))
+    return Histogram(edges[ends], np.diff(total[np.searchsorted(ranks, ends)]))
 
 
 # -------------------------------------------------------------------------------------- the tensors
-
-
-def pieces(tally: Tally, read: Read) -> Iterator[tuple[int, Array | None]]:
-    """The numbers of a tensor's chunks, after its first page has been read."""
-    page = read(0, min(tally.count, PAGE // tally.dtype.itemsize))
-    tally.begin(page.view(np.uint8))
-    yield from ((chunk, None) for chunk in range(tally.chunks))
 
 
 def statistics(
@@ -408,8 +429,6 @@ def _recut(parts: Iterable[Array], tally: Tally) -> Iterator[tuple[int, Array]]:
         nonlocal held, count, chunk
         joined = np.concatenate(held) if len(held) != 1 else held[0]
         held, count = [joined[size:]], count - size
-        if chunk == 0:
-            tally.begin(joined[:size].view(np.uint8)[:PAGE])
         chunk += 1
         return joined[:size]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._core.array_files import Source, find, names
+from .._core.array_files import Source, UnknownDtype, find, names
 from .._core.dtypes import DType
 from .._core.safetensors import in_file
 from ..checkpoint import index
@@ -114,8 +114,12 @@ def _reader(path: str, dtype: DType, start: int) -> Read:
 
 def _arrays(path: str) -> Iterator[Stored]:
     for name in names(path):
-        source = find(path, name)
         label = os.path.splitext(os.path.basename(path))[0] if name is None else name
+        try:
+            source = find(path, name)
+        except UnknownDtype as error:
+            yield Stored(label, error.dtype, error.shape, None, path)
+            continue
         yield Stored(label, source.dtype, source.shape, _box_reader(source), path)
 
 

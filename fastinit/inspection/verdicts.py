@@ -134,7 +134,7 @@ def _unfilled(found: Statistics, law: Law | None, dtype: DType, tests: int) -> s
     if one_value or (law is not None and law.law not in (*goodness.TESTED, _laws.UNKNOWN)):
         return ""
     if found.repeated_pages:
-        return f"{found.repeated_pages + 1} of {found.pages} pages of 4 KiB are equal"
+        return f"{found.repeated_pages} of {found.pages} pages of 4 KiB are copies of others"
     if law is not None and law.law in goodness.TESTED:
         zeros, small = goodness.small_shares(law, dtype)
         if goodness.too_many(found.zeros, found.count, zeros) * tests < LEVEL:

@@ -19,6 +19,7 @@ LANES = 16
 # Values: their mean is taken first, so no sum of powers loses the digits of a far mean.
 BLOCK = 4096
 PATTERNS = 1 << 16
+PAGE = 4096  # bytes: FI_PAGE of src/fastinit.h
 # Of each narrow storage: bits of the magnitude, the largest finite one, the shift to float32 and
 # the power of two that corrects the exponent.
 NARROW = {
@@ -79,7 +80,7 @@ def scan(
     """
     if len(values) == 0:
         return Moments()
-    table += np.bincount(_patterns(values, code), minlength=PATTERNS).astype(np.uint64)
+    table += np.bincount(patterns(values, code), minlength=PATTERNS).astype(np.uint64)
     if width:
         _add_squares(_squares(values, code), start, width, rows, columns)
     if code not in (F32, F64):
@@ -90,7 +91,8 @@ def scan(
     return found
 
 
-def _patterns(values: Array, code: int) -> Array:
+def patterns(values: Array, code: int) -> Array:
+    """What is counted of each value: its bits, or the high half of those of a float32."""
     if code == F64:
         with np.errstate(all="ignore"):
             values = values.view(np.float64).astype(np.float32).view(np.uint32)
@@ -170,18 +172,39 @@ def _moments(values: Array, code: int) -> Moments:
     return Moments(count, mean, m2, m3, m4, low, high, zeros, subnormals)
 
 
-def digest(values: Array, word: int) -> int:
-    """A number of the bytes and their places, added up over 64-bit words from word number `word`.
+def digest(values: Array, page: int, pages: Array) -> int:
+    """A number of the bytes and their places, added up over pages from page number `page` on.
 
-    The last word is filled with zero bytes.  Sums of parts, modulo 2**64, are the whole's.
+    Sums of parts that are cut at pages, modulo 2**64, are the whole's.  `pages` gets the digest of
+    each whole page, and 0 of one that hardly changes: half of its words, or more, equal the one 64
+    bytes before.
     """
     raw = values.view(np.uint8)
-    padded = np.zeros(-(-len(raw) // 8) * 8, np.uint8)
-    padded[: len(raw)] = raw
-    words = padded.view("<u8").astype(np.uint64)
-    place = np.arange(word + 1, word + 1 + len(words), dtype=np.uint64)
+    size = len(raw) // PAGE * PAGE
+    words = raw[:size].view("<u8").astype(np.uint64).reshape(-1, PAGE // 8)
+    found = _digests(words)
+    changes = (words[:, 8:] != words[:, :-8]).sum(axis=1)
+    pages[:] = np.where(changes < PAGE // 16, np.uint64(0), found)
+    if size < len(raw):  # the last word is filled with zero bytes
+        rest = np.zeros(-(-(len(raw) - size) // 8) * 8, np.uint8)
+        rest[: len(raw) - size] = raw[size:]
+        found = np.append(found, _digests(rest.view("<u8").astype(np.uint64)[None]))
+    places = np.arange(page + 1, page + 1 + len(found), dtype=np.uint64)
     with np.errstate(all="ignore"):
-        z = words + place * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z ^= z >> np.uint64(27)
-        return int(np.add.reduce(z))  # integers modulo 2**64: any order
+        return int(np.add.reduce(_mixed(found + places * _STEP)))  # integers: any order
+
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _digests(words: Array) -> Array:
+    """The sum of each row's words, each mixed with its place."""
+    places = np.arange(1, words.shape[1] + 1, dtype=np.uint64)
+    with np.errstate(all="ignore"):
+        return np.add.reduce(_mixed(words + places * _STEP), axis=1)
+
+
+def _mixed(z: Array) -> Array:
+    """The first round of splitmix64's finalizer."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    return z ^ (z >> np.uint64(27))

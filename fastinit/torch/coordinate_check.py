@@ -130,13 +130,16 @@ def coordinate_check(
     loss = loss or _loss
     make_optimizer = optimizer if callable(optimizer) else _adam(real(optimizer, "optimizer"))
     found: dict[tuple[int, str], list[Size]] = {}
-    first: dict[str, tuple[int, ...]] = {}
+    # All of them first: a maker that is wrong is named before anything is trained.
+    models = [_build(make_model, width) for width in widths]
+    shapes = [
+        {one.name: tuple(one.tensor.shape) for one in _names.parameters(model)}
+        for model, _ in models
+    ]
+    for width, others in zip(widths[1:], shapes[1:], strict=True):
+        _check_growth(widths[0], shapes[0], width, others)
     for width in widths:
-        model, made = _build(make_model, width)
-        shapes = {one.name: tuple(one.tensor.shape) for one in _names.parameters(model)}
-        if first:
-            _check_growth(widths[0], first, width, shapes)
-        first = first or shapes
+        model, made = models.pop(0)
         with warnings.catch_warnings():
             # A model whose maker has filled it stays as it is.
             warnings.filterwarnings("ignore", "nothing was filled", UserWarning)

@@ -294,31 +294,55 @@ static void scan_values(fi_scan *s, const void *values, size_t count) {
     }
 }
 
-/* A sum over 64-bit words, each mixed with its place (the first round of splitmix64's finalizer), so
- * that parts add up to the whole in any order. */
-static uint64_t scan_digest(const void *bytes, size_t size, uint64_t word) {
+/* The digest of at most a page: a sum over 64-bit words, each mixed with its place (the first round
+ * of splitmix64's finalizer).  `changes` counts the words that differ from the one 64 bytes before. */
+OP uint64_t mixed(uint64_t z) {
+    z = (z ^ (z >> 30)) * (uint64_t)0xBF58476D1CE4E5B9;
+    return z ^ (z >> 27);
+}
+
+OP uint64_t digest_page(const char *p, size_t size, uint64_t *changes) {
     const uint64_t step = 0x9E3779B97F4A7C15, mix = 0xBF58476D1CE4E5B9;
-    const char *p = (const char *)bytes;
-    const u64x8 eight = {0, 1, 2, 3, 4, 5, 6, 7};
-    u64x8 sum = {0}, place = (eight + (word + 1)) * step;
-    uint64_t total = 0;
+    const u64x8 one_to_eight = {1, 2, 3, 4, 5, 6, 7, 8};
+    u64x8 sum = {0}, place = one_to_eight * step, differ = {0}, last = {0};
+    uint64_t total = 0, word = 0;
+    *changes = 0;
+    if (size >= 64) memcpy(&last, p, sizeof last);
     for (; size >= 64; size -= 64, p += 64, word += 8) {
         LOAD(u64x8, z, p);
+        differ -= (u64x8)(z != last);
+        last = z;
         z += place;
         z = (z ^ (z >> 30)) * mix;
         sum += z ^ (z >> 27);
         place += 8 * step;
     }
-    for (int k = 0; k < 8; k++) total += sum[k];
+    for (int k = 0; k < 8; k++) {
+        total += sum[k];
+        *changes += differ[k];
+    }
     while (size) {
         uint64_t z = 0;
         size_t n = size < 8 ? size : 8;
         memcpy(&z, p, n);
-        z += ++word * step;
-        z = (z ^ (z >> 30)) * mix;
-        total += z ^ (z >> 27);
-        p += n;
+        total += mixed(z + ++word * step);
         size -= n;
+        p += n;
     }
+    return total;
+}
+
+/* The sum of the pages' digests, each mixed with its place, so that parts add up to the whole in any
+ * order.  `pages` gets that of each whole page, 0 of one that hardly changes. */
+static uint64_t scan_digest(const void *bytes, size_t size, uint64_t page, uint64_t *pages) {
+    const uint64_t step = 0x9E3779B97F4A7C15;
+    const char *p = (const char *)bytes;
+    uint64_t total = 0, changes;
+    for (; size >= FI_PAGE; size -= FI_PAGE, p += FI_PAGE) {
+        const uint64_t found = digest_page(p, FI_PAGE, &changes);
+        total += mixed(found + ++page * step);
+        *pages++ = changes < FI_PAGE / 16 ? 0 : found;
+    }
+    if (size) total += mixed(digest_page(p, size, &changes) + ++page * step);
     return total;
 }

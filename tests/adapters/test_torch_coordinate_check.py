@@ -264,6 +264,15 @@ def test_names_that_differ_between_widths_are_named():
     with pytest.raises(ValueError, match="lacks w8.weight, w8.bias and adds w16.weight, w16.bias"):
         fit.coordinate_check(renamed, (8, 16, 32), batch=numbers())
 
+    def late(width):
+        return linear(width) if width < 32 else deeper(width)
+
+    def untouched(model, batch):
+        pytest.fail("a model was trained before the names of all were compared")
+
+    with pytest.raises(ValueError, match=r"make_model\(32\) lacks"):
+        fit.coordinate_check(late, (8, 16, 32), batch=numbers(), loss=untouched)
+
 
 @pytest.mark.parametrize(
     ("make", "settings", "error", "message"),

@@ -12,6 +12,7 @@ import fastinit as fi
 from fastinit import checkpoint, inspection
 
 Q = "layers.0.q.weight"
+NORMAL = {"initializer": "normal", "std": 0.02}
 K = "layers.1.k.weight"
 
 
@@ -91,7 +92,7 @@ def test_fused_experts_left_uninitialized_are_never_filled(model, laws):
         (np.zeros((4, 64, 128), np.float32), "all 32768 values are 0, where a draw is due"),
         (garbage.view(np.float32), "subnormal"),
         (two, "16384 of 32768 values are zero"),
-        (one_page, "pages of 4 KiB are equal"),
+        (one_page, "31 of 32 pages of 4 KiB are copies of others"),
         (infinite, "1 of 32768 values are not finite"),
     ):
         row = only_fault(inspection.audit(model({name: array}), laws), name, "never filled")
@@ -100,6 +101,40 @@ def test_fused_experts_left_uninitialized_are_never_filled(model, laws):
     for array in (garbage.view(np.float32), one_page, infinite):
         found = inspection.audit(model({name: array}))
         assert verdicts(found)[name] == "never filled" and not found
+
+
+def test_a_part_of_a_stack_of_experts_is_found(model, laws):
+    name = "layers.0.experts.gate_up"
+    sound = drawn()[name]
+    zero, copied, page, row, garbage = (sound.copy() for _ in range(5))
+    zero[2] = 0.0
+    copied[3] = copied[1]
+    page.reshape(-1)[5 * 1024 : 6 * 1024] = page.reshape(-1)[20 * 1024 : 21 * 1024]
+    row[1, 7] = np.nan
+    garbage[:2].view(np.uint32)[...] &= 0x000FFFFF
+    for array, words in (
+        (zero, "8192 of 32768 values are zero"),
+        (copied, "8 of 32 pages of 4 KiB are copies of others"),
+        (page, "1 of 32 pages of 4 KiB are copies of others"),
+        (row, "128 of 32768 values are not finite"),
+        (garbage, "16384 of 32768 values are subnormal"),
+    ):
+        row = only_fault(inspection.audit(model({name: array}), laws), name, "never filled")
+        assert words in row.detail
+    many = fi.normal((64, 64, 128), std=0.02, seed=0)
+    law = inspection.laws({"tensors": {"w": {"shape": list(many.shape), **NORMAL}}})
+    assert inspection.audit(write(laws.parent / "64.safetensors", {"w": many}), law)
+    many[40] = 0.0
+    assert not inspection.audit(write(laws.parent / "64.safetensors", {"w": many}), law)
+
+
+def test_other_norms_and_biases_are_held_to_their_constants(tmp_path):
+    for due, there in ((1.0, 0.0), (1.0, 0.999), (0.0, 1.0), (0.0, 1e-3)):
+        spec = {"tensors": {"n": {"shape": [64], "initializer": "constant", "value": due}}}
+        path = write(tmp_path / "n.safetensors", {"n": np.full(64, there, np.float32)})
+        assert verdicts(inspection.audit(path, spec)) == {"n": "off its law"}
+        write(path, {"n": np.full(64, due, np.float32)})
+        assert inspection.audit(path, spec)
 
 
 def test_norms_of_one_plus_w_at_one_are_off_their_law(model, laws):
@@ -119,6 +154,15 @@ def test_a_truncation_at_a_hundred_sigma_is_off_its_law_and_noted_in_the_laws(mo
     wrong = {**MODEL, "tensors": {"w": {"shape": [8], "initializer": "truncated_normal", **own}}}
     del wrong["rules"], wrong["repeat"]
     assert "nothing is truncated" in inspection.laws(wrong)[0].note
+
+
+def test_a_normal_that_was_clipped_or_drawn_again_within_bounds_is_off_its_law(model, laws):
+    name = "layers.0.experts.gate_up"
+    array = drawn()[name]
+    same_std = fi.truncated_normal(array.shape, std=0.02 / 0.8796, seed=1)
+    for wrong in (np.clip(array, -0.06, 0.06), same_std):
+        row = only_fault(inspection.audit(model({name: wrong}), laws), name, "off its law")
+        assert row.test == "values in the tails" and row.p < 1e-6
 
 
 def test_depth_scaling_on_a_matrix_that_does_not_write_to_the_residual_is_off_its_law(model, laws):
@@ -179,6 +223,59 @@ def rows(found):
 
 def write_changed(model, changed, name):
     return model(changed, name=name)
+
+
+def test_a_tensor_converted_to_another_dtype_and_back_is_initial_and_says_so(tmp_path):
+    own = {"w": {"shape": [300, 100], **NORMAL}, "b": {"shape": [70], **NORMAL}}
+    path = tmp_path / "m.safetensors"
+    w = fi.normal((300, 100), std=0.02, seed=5, name="w", dtype="bfloat16").astype(np.float32)
+    b = fi.normal(70, std=0.02, seed=5, name="b", dtype="float64").astype(np.float32)
+    write(path, {"w": w, "b": b})
+    found = inspection.audit(path, {"tensors": own}, seed=5)
+    assert found and set(verdicts(found).values()) == {"initial"}
+    assert rows(found)["w"].detail == "equals its bfloat16 draw, converted to float32"
+    assert rows(found)["b"].detail == "equals its float64 draw, converted to float32"
+    w[299, 99] += 0.25
+    write(path, {"w": w, "b": b})
+    assert verdicts(inspection.audit(path, {"tensors": own}, seed=5))["w"] == "off its law"
+
+
+def test_ruined_patterns_and_what_a_models_code_computes_are_off_their_law(tmp_path):
+    def positions(target, seed, stream, threads):
+        target.view[...] = np.arange(64, dtype=np.float32).view(np.uint32)
+
+    def noise(target, seed, stream, threads):
+        target.view[...] = fi.uniform(64, low=1.0, high=2.0, seed=seed).view(np.uint32)
+
+    spec = checkpoint.load({"tensors": {"eye": {"shape": [64, 64], "initializer": "eye"}}})
+    f32 = spec.entries[0].dtype
+    spec = spec._replace(
+        entries=(
+            *spec.entries,
+            checkpoint.Entry("positions", (64,), f32, "computed", {}, positions),
+            checkpoint.Entry("noise", (64,), f32, "computed", {}, noise),
+        )
+    )
+    sound = {
+        "eye": np.eye(64, dtype=np.float32),
+        "positions": np.arange(64, dtype=np.float32),
+        "noise": fi.uniform(64, low=1.0, high=2.0, seed=3),
+    }
+    path = write(tmp_path / "m.safetensors", sound)
+    assert set(verdicts(inspection.audit(path, spec, seed=3)).values()) == {"initial"}
+    without = inspection.audit(path, spec)  # only what no seed changes can be compared
+    assert verdicts(without) == {"eye": "on its law", "positions": "on its law", "noise": "unknown"}
+    ruined = {name: array.copy() for name, array in sound.items()}
+    ruined["eye"][3, 5] = 0.5
+    ruined["positions"][7:] = 0.0
+    found = inspection.audit(write(path, ruined), spec)
+    assert verdicts(found) == {"eye": "off its law", "positions": "off its law", "noise": "unknown"}
+    assert rows(found)["positions"].detail == (
+        "57 of 64 values are not those of its draw, first at [7]: 0, expected 7"
+    )
+    assert "first at [3, 5]: 0.5, expected 0" in rows(found)["eye"].detail and not found
+    # Of what a seed changes nothing is said, where the seed is that of no other tensor.
+    assert verdicts(inspection.audit(path, spec, seed=4))["noise"] == "unknown"
 
 
 def test_a_tensor_that_never_moved_among_trained_ones_is_named(model, laws):
@@ -421,6 +518,27 @@ def test_a_draw_that_its_dtype_rounds_coarsely_is_on_its_law(dtype, mean, std, t
     checkpoint.materialize(wider, tmp_path / "m.safetensors", seed=0, force=True)
     (row,) = inspection.audit(tmp_path / "m.safetensors", spec, seed=1000).rows
     assert row.verdict == "off its law"
+
+
+def test_a_draw_of_which_a_dtype_has_one_value_is_on_its_law(tmp_path):
+    cut = {"initializer": "truncated_normal", "std": 0.001, "low": 0.96, "high": 1.04, "mean": 1.0}
+    few = {"initializer": "normal", "std": 0.0005}  # 95 % of it are 0 in float8_e4m3fn
+    shapes = {f"few{n}": {"shape": [30], **few} for n in range(20)}
+    spec = {
+        "dtype": "float8_e4m3fn",
+        "tensors": {"one": {"shape": [64, 48], **cut, "bounds": "absolute"}, **shapes},
+    }
+    laws, path = inspection.laws(spec), tmp_path / "m.safetensors"
+    checkpoint.materialize(spec, path, seed=0)
+    found = inspection.audit(path, laws)
+    assert found, found.findings
+    assert "all values are 1" in rows(found)["one"].detail
+    stats = {row.name: row for row in inspection.inspect_file(path)}
+    assert sum(stats[name].min == stats[name].max for name in shapes) > 2
+    spec["tensors"]["one"]["mean"] = 1.02
+    ones = np.ones((64, 48), np.float32)
+    wide = {"tensors": {"one": spec["tensors"]["one"]}}
+    assert verdicts(inspection.audit(write(path, {"one": ones}), wide))["one"] == "never filled"
 
 
 def test_a_normal_of_std_0_is_a_constant(tmp_path):

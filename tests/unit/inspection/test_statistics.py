@@ -141,6 +141,12 @@ def test_one_page_that_is_repeated_is_found(monkeypatch):
     other = np.tile(page, 40)
     other[600] += 1
     assert statistics(other).repeated_pages == 38
+    inside = fi.normal((40, 512), seed=0, dtype="float64")
+    inside[37] = inside[11]  # two pages, neither of them the first
+    assert statistics(inside).repeated_pages == 1
+    # Pages of one value, and those that hold little else, are no copies: zeros, dirac, a mask.
+    for sound in (np.zeros((40, 512)), np.eye(2048, dtype=np.float32), np.tri(2048, 2048)):
+        assert statistics(sound).repeated_pages == 0
     assert statistics(fi.normal((40, 512), seed=0)).repeated_pages == 0
 
 
@@ -193,6 +199,14 @@ def test_an_empty_tensor_has_no_numbers():
     found = statistics(np.zeros((0, 4), np.float32))
     assert found.count == found.nonfinite == 0
     assert math.isnan(found.mean)
+
+
+@pytest.mark.parametrize("name", [*FLOATS, "int32", "uint8"])
+def test_the_numbers_of_few_values_are_counted_as_those_of_many(name, monkeypatch):
+    values = (fi.normal((70, 60), seed=4) * 8).astype(dtypes.resolve(name).numpy())
+    expected = as_bytes(statistics(values))
+    monkeypatch.setattr(module, "FEW", 0)
+    assert as_bytes(statistics(values)) == expected
 
 
 def test_more_than_one_chunk_is_one_tensor():

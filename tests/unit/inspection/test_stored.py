@@ -70,6 +70,22 @@ def test_npz_files_are_read(tmp_path, save):
             assert np.array_equal(part.view(found[name].dtype.numpy()), flat[begin : begin + 7])
 
 
+def test_arrays_of_unknown_dtypes_are_listed(tmp_path):
+    odd = {
+        "complex": np.ones(3, np.complex64),
+        "words": np.array(["a", "bc"]),
+        "objects": np.array([{}, None], dtype=object),
+        "fields": np.zeros(2, [("x", "f4"), ("y", "i2")]),
+    }
+    np.savez(tmp_path / "x.npz", w=np.ones((2, 2), np.float32), **odd)
+    found = {one.name: one for one in tensors(tmp_path / "x.npz")}
+    assert values(found["w"]).tolist() == [[1, 1], [1, 1]]
+    for name, array in odd.items():
+        assert found[name][1:4] == (str(array.dtype), array.shape, None)
+    np.save(tmp_path / "c.npy", odd["complex"])
+    assert [one.dtype for one in tensors(tmp_path / "c.npy")] == ["complex64"]
+
+
 def test_an_npy_file_has_the_tensor_of_its_name(tmp_path):
     np.save(tmp_path / "weights.npy", np.ones((2, 2), np.float32))
     [one] = tensors(tmp_path / "weights.npy")

@@ -115,26 +115,39 @@ def test_joined_moments_are_those_of_the_whole():
         assert there == pytest.approx((d**power).sum(), rel=1e-12)
 
 
+def digest(function, data, page=0):
+    """The number of all bytes, and those of the pages."""
+    pages = np.empty(len(data) // 4096, np.uint64)
+    return function(data, page, pages), pages.tolist()
+
+
 @pytest.mark.parametrize("isa", engine.isas())
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 63, 64, 65, 4097])
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 63, 64, 65, 4095, 4096, 4097, 20_011])
 def test_digests_of_parts_add_up_to_the_wholes(size, isa, with_isa):
     with_isa(isa)
     data = np.random.default_rng(1).integers(0, 256, size, dtype=np.uint8)
-    whole = engine.digest(data, 0)
-    assert whole == reference.digest(data, 0)
-    cut = size // 16 * 8
-    parts = engine.digest(data[:cut], 0) + engine.digest(data[cut:], cut // 8)
-    assert parts % (1 << 64) == whole
+    data[4096:8192] = 7
+    whole, pages = digest(engine.digest, data)
+    assert (whole, pages) == digest(reference.digest, data)
+    assert [page == 0 for page in pages] == [number == 1 for number in range(len(pages))]
+    cut = size // 8192 * 4096
+    first, second = digest(engine.digest, data[:cut]), digest(engine.digest, data[cut:], cut // 4096)
+    assert (first[0] + second[0]) % (1 << 64) == whole
+    assert first[1] + second[1] == pages
 
 
 def test_a_digest_depends_on_every_byte_and_its_place():
-    data = np.zeros(64, np.uint8)
-    found = {engine.digest(data, 0)}
-    for place in range(64):
-        changed = data.copy()
-        changed[place] = 1
-        found.add(engine.digest(changed, 0))
-    assert len(found) == 65
+    for data in (np.zeros(64, np.uint8), np.zeros(4096, np.uint8)):
+        found = {engine.digest(data, 0, np.empty(len(data) // 4096, np.uint64))}
+        for place in range(len(data)):
+            changed = data.copy()
+            changed[place] = 1
+            found.add(engine.digest(changed, 0, np.empty(len(data) // 4096, np.uint64)))
+        assert len(found) == len(data) + 1
+    pages = fi.normal((2, 1024), seed=0).view(np.uint8).reshape(-1)
+    turned = np.concatenate([pages[4096:], pages[:4096]])
+    assert digest(engine.digest, pages)[0] != digest(engine.digest, turned)[0]
+    assert digest(engine.digest, pages)[1] == digest(engine.digest, turned)[1][::-1]
 
 
 @pytest.mark.native
@@ -144,5 +157,7 @@ def test_sums_that_do_not_fit_are_refused():
         engine.scan(values, dtypes.F32, 0, 10, table, np.zeros(9), np.zeros(10))
     with pytest.raises(ValueError, match="a table of 800 bytes"):
         engine.scan(values, dtypes.F32, 0, 0, np.zeros(100), np.zeros(0), np.zeros(0))
+    with pytest.raises(ValueError, match="8 bytes for the pages of 400"):
+        engine.digest(values, 0, np.zeros(1, np.uint64))
     with pytest.raises(ValueError, match="no storage 6"):
         engine.scan(values, 6, 0, 0, table, np.zeros(0), np.zeros(0))
