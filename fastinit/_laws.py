@@ -358,7 +358,7 @@ def with_saved(one: Law, saved: Mapping[str, Sizes]) -> Law:
 
 def saved_as(one: Law) -> dict[str, Sizes]:
     """The names and shapes under which the tensor of a law is saved, where they are others."""
-    found = {}
+    found: dict[str, Sizes] = {}
     for pattern, shape in one.saved:
         numbers = iter(_NUMBER.findall(one.name))
         filled = _OWN.sub(lambda _, numbers=numbers: next(numbers, ""), pattern)  # type: ignore[misc]

@@ -1,8 +1,8 @@
 """Drawing a file's bytes, span by span, in memory that does not grow with the model.
 
-A file is cut into spans of some megabytes.  Each is drawn into a buffer of the thread that took it, in one
-call of the engine, and handed over: to be written (write.py) or compared (verify.py).  Which tensor
-lies where: plan.py.
+A file is cut into spans of some megabytes.  Each is drawn into a buffer of the thread that took
+it, in one call of the engine, and handed over: to be written (write.py) or compared (verify.py).
+Which tensor lies where: plan.py.
 """
 
 from __future__ import annotations

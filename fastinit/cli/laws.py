@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
         found = inspection.laws(_model(options.model))
         text = inspection.laws_json(found) + "\n" if options.json else inspection.laws_toml(found)
         print(text, end="")
-        rows = [_shown(law) for law in inspection.laws_by_name(found).values()]
-        report.write(f"laws: {options.model}", rows, measure="std", html=options.html)
+        page = [_shown(law) for law in inspection.laws_by_name(found).values()]
+        report.write(f"laws: {options.model}", page, measure="std", html=options.html)
         return 0
     if options.html is not None:
         raise ValueError("--html shows the laws of one model; leave --check and OTHER out")

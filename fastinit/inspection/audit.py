@@ -201,12 +201,12 @@ def audit(
         else:
             row = _judged(row, one, what, measured.get(one.name), tests)
             if one.name in compared:
-                fits = fits_seed or is_pattern(what.entries[one.name])
+                entry = what.entries[one.name]
+                fits = fits_seed or is_pattern(entry)
                 row = _undrawn(row, compared[one.name], law, drawn_by, fits)
-                if row.verdict == ON_LAW and drawn_by is not None and law is not None and law.random:
-                    was = _converted_from(one, what.entries[one.name], drawn_by, count)
-                    text = f"equals its {was} draw, converted to {dtype}"
-                    row = row._replace(verdict=INITIAL, detail=text) if was else row
+                due = drawn_by is not None and law is not None and law.random
+                if due and row.verdict == ON_LAW:
+                    row = _converted(row, one, entry, drawn_by or 0, count)
         rows.append(row)
     rows += findings.missing(what, {row.name for row in rows})
     seeds = findings.Seeds(drawn_by, own)
@@ -306,8 +306,10 @@ def _firsts(file: File) -> File:
     return file._replace(layout=file.layout._replace(tensors=tuple(cut)))
 
 
-def _converted_from(one: Stored, entry: Entry, seed: int, threads: int) -> str:
-    """The dtype whose draw, converted, a tensor holds, as a model that was cast does; "" for none."""
+def _converted(row: Row, one: Stored, entry: Entry, seed: int, threads: int) -> Row:
+    """The row of a tensor on its law: initial where it holds the draw of another dtype, as in a
+    model that was converted.
+    """
     for dtype in dtypes.FLOATING:
         drawn = None if dtype is one.dtype else in_dtype(entry, dtype)
         if drawn is None or not isinstance(drawn.rule, (Draw, Patched)):
@@ -315,8 +317,9 @@ def _converted_from(one: Stored, entry: Entry, seed: int, threads: int) -> str:
         layout = safetensors.layout([(one.name, dtype, one.shape)])
         file = file_of("", layout, {one.name: drawn})
         if all(_holds(one, part, seed, threads) for part in (_firsts(file), file)):
-            return dtype.name
-    return ""
+            detail = f"equals its {dtype.name} draw, converted to {row.dtype}"
+            return row._replace(verdict=INITIAL, detail=detail)
+    return row
 
 
 def _holds(one: Stored, file: File, seed: int, threads: int) -> bool:

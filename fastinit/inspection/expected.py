@@ -101,7 +101,7 @@ def _in_file(known: dict[str, Law], there: Set[str]) -> dict[str, Law]:
     """The laws by the names that a file has for the tensors: those of a model's code, or those
     under which transformers saves them.
     """
-    found = {}
+    found: dict[str, Law] = {}
     for name, law in known.items():
         saved = {} if name in there else _laws.saved_as(law)
         if saved.keys() & there:

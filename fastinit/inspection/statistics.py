@@ -203,7 +203,6 @@ class Tally:
             digest=f"{self._digest:016x}",
         )
 
-
     def _counts(self, scale: _Scale) -> tuple[Array, Array]:
         """The finite patterns that are there, by their ranks, and how often; the tables are blank
         then.

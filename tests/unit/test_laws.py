@@ -126,3 +126,21 @@ def test_names_are_sorted_by_the_value_of_their_numbers():
 
 def test_the_examples_print_what_they_say():
     assert doctest.testmod(_laws).failed == 0
+
+
+def test_saved_names_are_kept_as_patterns_and_found_again():
+    one = _laws.law("h.3.experts.up", (2, 4, 4), "he_normal", {})
+    saved = {f"old.3.expert.{n}.{half}": (2, 4) for n in range(2) for half in ("a", "b")}
+    kept = _laws.with_saved(one, saved)
+    assert kept.saved == (("old.{}.expert.{0,1}.a", (2, 4)), ("old.{}.expert.{0,1}.b", (2, 4)))
+    assert _laws.saved_as(kept) == saved
+    other = _laws.with_saved(
+        one._replace(name="h.4.experts.up"),
+        {name.replace(".3.", ".4."): shape for name, shape in saved.items()},
+    )
+    (group,) = _laws.fold([kept, other])
+    assert group.name == "h.{3,4}.experts.up" and group.saved == kept.saved
+    plain = _laws.with_saved(one, {"other.7.w": (2, 4, 4)})
+    assert plain.saved == (("other.7.w", (2, 4, 4)),) and _laws.saved_as(plain) == {
+        "other.7.w": (2, 4, 4)
+    }

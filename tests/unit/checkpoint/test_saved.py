@@ -1,8 +1,9 @@
 """Names and shapes that transformers saves: its own files are on the laws of their config."""
 
 import pytest
+import safetensors.numpy
 
-from fastinit import inspection
+from fastinit import checkpoint, inspection
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("default")]
 
@@ -38,6 +39,17 @@ def test_what_torch_initialized_and_transformers_saved_is_on_the_laws_of_its_con
     found = inspection.audit(tmp_path, tmp_path)
     assert found, found.findings
     assert {row.verdict for row in found.rows} == {"on its law"}
+    # A file of laws knows both names: the code's, and those of transformers' files.
+    laws = tmp_path / "laws.toml"
+    laws.write_text(inspection.laws_toml(inspection.laws(tmp_path)))
+    assert inspection.compare_laws(laws, tmp_path) == []
+    by_file = inspection.audit(tmp_path, laws)
+    assert by_file and [row[:2] for row in by_file.rows] == [row[:2] for row in found.rows]
+    checkpoint.materialize(tmp_path / "config.json", tmp_path / "ours.safetensors", seed=0)
+    assert inspection.audit(tmp_path / "ours.safetensors", laws)
+    # One line for all layers, whatever the number of names.
+    lines = [line for line in laws.read_text().splitlines() if "saved = [" in line]
+    assert not [line for line in lines if ".{0,1}." not in line.partition(" = ")[0]]
 
 
 def test_a_cut_expert_of_another_std_is_found_by_the_law_of_the_stack(tmp_path):
@@ -55,3 +67,8 @@ def test_a_cut_expert_of_another_std_is_found_by_the_law_of_the_stack(tmp_path):
         one for one in inspection.audit(tmp_path, tmp_path).rows if one.verdict != "on its law"
     ]
     assert row.verdict == "off its law" and ".layers.1." in row.name and ".experts.2." in row.name
+    weights = safetensors.numpy.load_file(tmp_path / "model.safetensors")
+    del weights[row.name]
+    safetensors.numpy.save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    rows = inspection.audit(tmp_path, tmp_path).rows
+    assert [one.name for one in rows if one.verdict == "missing"] == [row.name]

@@ -23,6 +23,15 @@ def test_laws_kept_in_a_file_check_the_model_they_came_from(tmp_path, capsys):
     assert len(shown) == 2 + 2 * 2 and line not in shown
 
 
+def test_the_page_has_a_row_for_each_tensor(tmp_path, capsys):
+    page = tmp_path / "laws.html"
+    assert main(["laws", "gpt2", "--html", str(page)]) == 0
+    assert '"transformer.wte.weight" = ' in capsys.readouterr().out
+    text = page.read_text("utf-8")
+    assert '"transformer.h.11.attn.c_proj.weight"' in text and "148 tensors" in text
+    assert main(["laws", "gpt2", "gpt2", "--html", str(page)]) == 2
+
+
 def test_two_models_are_compared_as_text_and_as_json(capsys):
     assert main(["laws", "gpt2", "gpt2"]) == 0
     capsys.readouterr()

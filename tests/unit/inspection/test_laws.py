@@ -124,6 +124,7 @@ def test_tensors_of_one_side_other_shapes_and_blocks_are_differences():
             "two laws name",
         ),
         ('version = 1\n[laws]\n"w" = { shape = [2], law = "unknown", blocks = [1] }', "blocks"),
+        ('version = 1\n[laws]\n"w" = { shape = [2], law = "unknown", saved = ["v"] }', "saved"),
     ],
 )
 def test_a_bad_file_of_laws_is_refused_with_its_name(tmp_path, text, message):

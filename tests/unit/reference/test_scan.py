@@ -131,7 +131,10 @@ def test_digests_of_parts_add_up_to_the_wholes(size, isa, with_isa):
     assert (whole, pages) == digest(reference.digest, data)
     assert [page == 0 for page in pages] == [number == 1 for number in range(len(pages))]
     cut = size // 8192 * 4096
-    first, second = digest(engine.digest, data[:cut]), digest(engine.digest, data[cut:], cut // 4096)
+    first, second = (
+        digest(engine.digest, data[:cut]),
+        digest(engine.digest, data[cut:], cut // 4096),
+    )
     assert (first[0] + second[0]) % (1 << 64) == whole
     assert first[1] + second[1] == pages
 
