@@ -28,7 +28,8 @@ def test_the_page_has_a_row_for_each_tensor(tmp_path, capsys):
     assert main(["laws", "gpt2", "--html", str(page)]) == 0
     assert '"transformer.wte.weight" = ' in capsys.readouterr().out
     text = page.read_text("utf-8")
-    assert '"transformer.h.11.attn.c_proj.weight"' in text and "149 tensors, 0 with findings" in text
+    assert '"transformer.h.11.attn.c_proj.weight"' in text
+    assert "149 tensors, 0 with findings" in text
     assert main(["laws", "gpt2", "gpt2", "--html", str(page)]) == 2
 
 
