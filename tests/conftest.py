@@ -11,10 +11,15 @@ import shutil
 import signal
 import sys
 
-import numpy as np
-import pytest
+# Before NumPy and torch read them. Workers and children run side by side, and threads of OpenBLAS
+# and OpenMP spin while they wait for one that has no core: 50 s in a test that takes 2.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from fastinit._core import engine as _engine
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from fastinit._core import engine as _engine  # noqa: E402
 
 # Modules that several tests share, which tests do not find by themselves under
 # --import-mode=importlib.  Those of the adapters are beside their tests (adapters/conftest.py).

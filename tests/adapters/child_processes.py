@@ -13,12 +13,11 @@ def devices(count):
 
 
 def environment(**more):
-    """Of a child that imports the package which is tested here, with few threads beside ours."""
+    """Of a child that imports the package which is tested here."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return {
         **os.environ,
         "PYTHONPATH": path,
-        "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         **more,
     }

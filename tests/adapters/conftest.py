@@ -45,7 +45,6 @@ HERE = os.environ.get("ADAPTER_PROCESS")  # the process that this one is
 if HERE:
     os.environ.update({k: v for k, v in PROCESSES[HERE].items() if k != "ranks"})
     os.environ.setdefault("KERAS_HOME", tempfile.mkdtemp())  # where Keras writes its configuration
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
