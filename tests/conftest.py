@@ -58,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cuda: needs NVIDIA's compiler library, and no GPU")
     config.addinivalue_line("markers", "tools: needs mypy, pyright or numpydoc")
     config.addinivalue_line("markers", "browser: needs chromium")
+    config.addinivalue_line("markers", "xdist_group: tests that one worker runs, by pytest-xdist")
     config.addinivalue_line("markers", "slow: minutes; not part of the README's test command")
 
 

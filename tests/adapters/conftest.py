@@ -49,7 +49,6 @@ if HERE:
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "xdist_group: tests that one worker runs, by pytest-xdist")
     wanted = PROCESSES[HERE].get("FASTINIT_ENGINE") if HERE else None
     if wanted and engine.name() != wanted:
         raise pytest.UsageError(f"{HERE} also needs FASTINIT_ENGINE={wanted} in the environment")

@@ -5,9 +5,10 @@ import pytest
 
 
 def pytest_collection_modifyitems(items):
-    if emulated.COMPILER is None:
-        for item in items:
-            if "library" in getattr(item, "fixturenames", ()):
+    for item in items:
+        if {"library", "contracted"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("emulated_gpu"))  # one worker builds it
+            if emulated.COMPILER is None:
                 item.add_marker(pytest.mark.skip(reason="no C compiler for the emulated GPU"))
 
 
