@@ -4,6 +4,7 @@ import emulated
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         if {"library", "contracted"} & set(getattr(item, "fixturenames", ())):
