@@ -288,6 +288,7 @@ def features_of_host():
     return llvmlite.binding.get_host_cpu_features()
 
 
+# Not one with AVX-512: it would run only where the host has it, which compiles for it.
 TARGETS = {
     "host": {},
     "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
@@ -295,22 +296,16 @@ TARGETS = {
         "NUMBA_CPU_NAME": "haswell",
         "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+sse4.2",
     },
-    "skylake-avx512": {
-        "NUMBA_CPU_NAME": "skylake-avx512",
-        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+f16c,+bmi,+bmi2,"
-        "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx512cd",
-    },
 }
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_bits_are_the_same_for_every_llvm_target(target, expected_digest):
     machine = sysconfig.get_platform()
-    needs = {"haswell": "fma", "skylake-avx512": "avx512bw"}.get(target)
     if target != "host" and not machine.endswith(("x86_64", "amd64")):
         pytest.skip(f"{target} is no target of {machine}")
-    if needs and not features_of_host().get(needs):
-        pytest.skip(f"this machine has no {needs}")
+    if target == "haswell" and not features_of_host().get("fma"):
+        pytest.skip("this machine has no fused multiply-add")
     assert new_process(WORK, **TARGETS[target]) == expected_digest
 
 
