@@ -59,6 +59,13 @@ def is_folder(path: str) -> bool:
         return False
 
 
+def write_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a report or a figure in place of what is there: whole or not at all."""
+    with NewFile(path, len(content), force=True) as new:
+        new.write(0, content)
+        new.commit()
+
+
 def _temporary_prefix(base: str) -> str:
     """The start of the temporary names of a target: hidden, readable, and short in bytes.
 

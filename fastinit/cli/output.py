@@ -34,11 +34,11 @@ def wrapped(line: str) -> str:
 
 def save_figure(path: str, figure: Any, report: Mapping[str, Any]) -> str:
     """Write a figure, and its numbers beside it as .json, whose path is returned."""
+    from .._core import new_file
     from .._core.tables import as_json
     from ..diagnostics import figures
 
     figures.save(figure, path)
     beside = os.path.splitext(path)[0] + ".json"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(as_json(report))
+    new_file.write_file(beside, as_json(report).encode())
     return beside

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._core import DISTRIBUTION
+from .._core import DISTRIBUTION, new_file
 from .compare import Comparison, Curve
 from .coordinates import CoordinateCheck
 
@@ -33,12 +34,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def check(path: str) -> None:
-    """ValueError unless the suffix of `path` is one that figures are written in."""
+    """ValueError unless the suffix of `path` is one that figures are written in; OSError unless a
+    file can be written there.
+    """
     if not path.lower().endswith(FORMATS):
         raise ValueError(
             f"{path}: a figure's name ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, which "
             "says its format"
         )
+    new_file.check_target(path, force=True)
     new_figure(1.0, 1.0)  # matplotlib is there
 
 
@@ -46,9 +50,12 @@ def save(figure: Figure, path: str) -> None:
     """Write a figure in the format of its suffix. The same figure gives the same bytes."""
     import matplotlib
 
+    content, suffix = io.BytesIO(), path.lower().rpartition(".")[2]
     # Without these two, an SVG holds the date, and ids that are new each time.
     with matplotlib.rc_context({"svg.hashsalt": "fastinit"}):
-        figure.savefig(path, dpi=120, metadata={} if path.lower().endswith(".png") else UNDATED)
+        metadata = {} if suffix == "png" else UNDATED
+        figure.savefig(content, format=suffix, dpi=120, metadata=metadata)
+    new_file.write_file(path, content.getvalue())
 
 
 def comparison(found: Comparison) -> Figure:

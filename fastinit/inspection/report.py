@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from .._core import new_file
 from .._laws import Law
 from ..diagnostics import figures
 
@@ -29,9 +30,11 @@ _NUMBER = re.compile(r"(?:^|[./])([0-9]{1,6})(?=[./]|$)")
 
 
 def check(html: str | None, plot: str | None) -> None:
-    """ValueError unless files of these names can be written; before any work."""
-    if html is not None and not html.lower().endswith((".html", ".htm")):
-        raise ValueError(f"--html {html}: give a name that ends in .html")
+    """ValueError or OSError unless files of these names can be written; before any work."""
+    if html is not None:
+        if not html.lower().endswith((".html", ".htm")):
+            raise ValueError(f"--html {html}: give a name that ends in .html")
+        new_file.check_target(html, force=True)
     if plot is not None:
         figures.check(plot)
 
@@ -47,8 +50,8 @@ def write(
 ) -> None:
     """Write the page and the figure that are asked for."""
     if html is not None:
-        with open(html, "w", encoding="utf-8") as file:
-            file.write(page(title, rows, measure=measure, findings=findings))
+        text = page(title, rows, measure=measure, findings=findings)
+        new_file.write_file(html, text.encode())
     if plot is not None:
         figures.save(figure(title, rows, measure=measure), plot)
 

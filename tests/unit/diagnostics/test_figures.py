@@ -1,5 +1,8 @@
 """The figures: written as PNG and SVG, with every curve, the same bytes each time."""
 
+import errno
+import os
+
 import pytest
 
 from fastinit import diagnostics
@@ -53,3 +56,23 @@ def test_a_coordinate_check_has_a_panel_for_each_step_and_what_failed_in_red():
     colors = [[line.get_color() for line in axes.lines[:2]] for axes in seen]
     grey, orange = figures.VERDICTS["pass"], figures.VERDICTS["unclear"]
     assert colors[0] == [grey, grey] and colors[3] == [grey, orange]
+
+
+def test_a_figure_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "figure.svg"
+    figure = figures.new_figure(2.0, 1.0)
+    figures.save(figure, str(path))
+    old = path.read_bytes()
+
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        figures.save(figure, str(path))
+    assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_figure_in_a_folder_that_is_not_there_is_refused_before_any_work(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder; make it first"):
+        figures.check(str(tmp_path / "none" / "figure.svg"))
