@@ -146,8 +146,8 @@ def own_spec(file: index.Found) -> Spec:
     colons, most = text.count(":"), _COLONS * (_SPARE + len(file.layout.tensors))
     if colons > most:
         raise ValueError(
-            f"{file.path!r} has {len(file.layout.tensors)} tensors, and its spec describes many "
-            f"more; it is not read. Give a spec (--spec)"
+            f"the spec in {file.path!r} describes far more than the {len(file.layout.tensors)} "
+            "tensors of the file and is not read; give a spec (--spec)"
         )
     source = read_text(text, f"{file.path}: {_SPEC}")
     spec = resolve(source)

@@ -196,7 +196,7 @@ def verify(
         expected |= entries.keys()
         wrong, file = match(one, entries)
         if given is None and str(drawn_by) == one.metadata["fastinit.seed"]:
-            wrong = _by_digest(wrong, one, entries, advance)
+            wrong = by_digest(wrong, one, entries, advance)
         tensors += [*wrong, *check_file(one.path, file, drawn_by, count, advance, sample)]
     names = {tensor.name for one in found for tensor in one.layout.tensors}
     return Verified(
@@ -230,7 +230,7 @@ def match(found: index.Found, entries: dict[str, Entry]) -> tuple[list[Checked],
 NOT_HERE = "computed by the model's own code; give its config (--spec config.json)"
 
 
-def _by_digest(
+def by_digest(
     checked: list[Checked],
     found: index.Found,
     entries: dict[str, Entry],

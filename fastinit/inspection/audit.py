@@ -19,6 +19,7 @@ import numpy as np
 from .._core import dtypes, engine, safetensors
 from .._core.arguments import nearest, shown
 from .._core.draws import Draw
+from .._core.dtypes import DType
 from .._core.stream import check_seed
 from .._core.tables import Table, as_json
 from .._laws import Law, fold
@@ -29,7 +30,7 @@ from ..checkpoint.draw import COMPARED, SAMPLED, draw_file
 from ..checkpoint.index import Found
 from ..checkpoint.plan import File, file_of
 from ..checkpoint.spec import Entry, not_here
-from ..checkpoint.verify import Checked, check_file, seed_of
+from ..checkpoint.verify import NOT_HERE, Checked, by_digest, check_file, seed_of
 from ..pretrained import convert
 from ..typing import Array, PathLike, Seed
 from . import findings, verdicts
@@ -202,7 +203,7 @@ def audit(
             row = _judged(row, one, what, measured.get(one.name), tests)
             if one.name in compared:
                 entry = what.entries[one.name]
-                fits = fits_seed or is_pattern(entry)
+                fits = fits_seed or is_pattern(entry) or bool(compared[one.name].reason)
                 row = _undrawn(row, compared[one.name], law, drawn_by, fits)
                 due = drawn_by is not None and law is not None and law.random
                 if due and row.verdict == ON_LAW:
@@ -281,7 +282,21 @@ def _compare(
         rest = {name: entry for name, entry in entries.items() if compared.get(name, True)}
         whole = check_file(one.path, _part(one, rest), seed or 0, threads, advance)
         compared |= {checked.name: checked for checked in whole}
+        computed = [
+            Checked(tensor.name, one.path, 0, 0, reason=NOT_HERE)
+            for tensor in one.layout.tensors
+            if _has_digest(what.entries.get(tensor.name), tensor.shape, tensor.dtype)
+        ]
+        if "fastinit.seed" in one.metadata and seed_of(one) == seed:
+            digests = by_digest(computed, one, what.entries, advance)
+            compared |= {checked.name: checked for checked in digests}
     return compared
+
+
+def _has_digest(entry: Entry | None, shape: tuple[int, ...], dtype: DType) -> bool:
+    """Whether a file says a digest of what its model's own code computed."""
+    same = entry is not None and (entry.shape, entry.dtype) == (shape, dtype)
+    return same and entry is not None and entry.rule is not_here and "digest" in entry.arguments
 
 
 def _ignore(_: int) -> None:
@@ -355,6 +370,8 @@ def _undrawn(row: Row, checked: Checked, law: Law | None, seed: int | None, fits
         return row._replace(detail=f"{row.detail}; not its draw of seed {seed}")
     if row.verdict != UNKNOWN or not fits:
         return row
+    if checked.reason:
+        return row._replace(verdict=OFF_LAW, test="draw", p=0.0, detail=checked.reason)
     place = ", ".join(map(str, checked.place or ()))
     detail = (
         f"{checked.different} of {checked.values} values are not those of its draw, first at "

@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 import fastinit as fi
-from fastinit import checkpoint
+from fastinit import checkpoint, inspection
 from fastinit.checkpoint import SpecError
 from fastinit.cli import main
 
@@ -23,6 +23,7 @@ RECIPE = {
         {"match": ["*.b", "position"], "initializer": "zeros"},
     ]
 }
+ZEROS = {"match": "*", "initializer": "zeros"}
 INDEX = "model.safetensors.index.json"
 
 
@@ -129,3 +130,22 @@ def test_a_config_beside_the_file_that_is_no_object_is_refused_by_name(content, 
     status = main([*command, "-o", str(tmp_path / "out/"), "--dtype", "bfloat16", "--seed", "1"])
     assert status == 2
     assert "config.json: is not" in capsys.readouterr().err
+
+
+def test_a_spec_of_far_more_tensors_than_the_file_has_is_refused_before_it_is_read(tmp_path):
+    def write(count):
+        spec = {"tensors": {f"t{n}": [1] for n in range(count)}, "rules": [ZEROS]}
+        metadata = {
+            "fastinit.seed": "0",
+            "fastinit.stream_version": "1",
+            "fastinit.spec": json.dumps(spec),
+        }
+        path = tmp_path / "x.safetensors"
+        safetensors.numpy.save_file({"t0": np.zeros(1, np.float32)}, path, metadata)
+        return path
+
+    assert len(checkpoint.verify(write(900)).missing) == 899  # someone took them out
+    path = write(200_000)
+    for read in (checkpoint.verify, inspection.audit, inspection.laws, inspection.drift):
+        with pytest.raises(ValueError, match="describes far more than the 1 tensors"):
+            read(path)

@@ -278,6 +278,24 @@ def test_ruined_patterns_and_what_a_models_code_computes_are_off_their_law(tmp_p
     assert verdicts(inspection.audit(path, spec, seed=4))["noise"] == "unknown"
 
 
+def test_what_a_models_code_computed_is_known_by_its_digest(tmp_path):
+    def noise(target, seed, stream, threads):
+        target.view[...] = fi.uniform(64, low=1.0, high=2.0, seed=seed).view(np.uint32)
+
+    spec = checkpoint.load({"tensors": {"w": {"shape": [64, 64], **NORMAL}}})
+    entry = checkpoint.Entry("noise", (64,), spec.entries[0].dtype, "computed", {}, noise)
+    path = tmp_path / "m.safetensors"
+    checkpoint.materialize(spec._replace(entries=(*spec.entries, entry)), path, seed=3)
+    assert set(verdicts(inspection.audit(path)).values()) == {"initial"}
+    content = bytearray(path.read_bytes())
+    (one,) = [one for one in checkpoint.files(path)[0].layout.tensors if one.name == "noise"]
+    content[one.begin : one.begin + 4] = np.float32(1.25).tobytes()
+    path.write_bytes(content)
+    found = inspection.audit(path)
+    assert verdicts(found) == {"w": "initial", "noise": "off its law"} and not found
+    assert "changed since" in rows(found)["noise"].detail
+
+
 def test_a_tensor_that_never_moved_among_trained_ones_is_named(model, laws):
     trained = {name: array * np.float32(1.5) for name, array in drawn().items() if name != Q}
     found = inspection.audit(model(trained), laws)
