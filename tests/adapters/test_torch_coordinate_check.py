@@ -270,7 +270,7 @@ def test_names_that_differ_between_widths_are_named():
     def untouched(model, batch):
         pytest.fail("a model was trained before the names of all were compared")
 
-    with pytest.raises(ValueError, match=r"make_model\(32\) lacks"):
+    with pytest.raises(ValueError, match=r"make_model\(32\) adds 1.weight"):
         fit.coordinate_check(late, (8, 16, 32), batch=numbers(), loss=untouched)
 
 
