@@ -1,8 +1,8 @@
 """audit(): a verdict on every tensor of a checkpoint, and what speaks against the whole.
 
-What a tensor should be: expected.py.  Its draw is compared bit for bit, as verify does; the numbers
-of all others (statistics.py) are judged (verdicts.py), and copies are looked for (twins.py).  What
-is made of all verdicts together: findings.py.  Nothing is printed here.
+What a tensor should be: expected.py.  It is compared with its draw (redrawn.py); the numbers of all
+others (statistics.py) are judged (verdicts.py), and copies are looked for (twins.py).  What is made
+of all verdicts together: findings.py.  Nothing is printed here.
 """
 
 from __future__ import annotations
@@ -11,36 +11,28 @@ import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import dtypes, engine, safetensors
+from .._core import engine
 from .._core.arguments import nearest, shown
-from .._core.draws import Draw
-from .._core.dtypes import DType
 from .._core.stream import check_seed
 from .._core.tables import Table, as_json
 from .._laws import Law, fold
 from ..checkpoint import files
-from ..checkpoint.blocks import Patched
 from ..checkpoint.config import CONFIG
-from ..checkpoint.draw import COMPARED, SAMPLED, draw_file
 from ..checkpoint.index import Found
-from ..checkpoint.plan import File, file_of
-from ..checkpoint.spec import Entry, not_here
-from ..checkpoint.verify import NOT_HERE, Checked, by_digest, check_file, seed_of
-from ..pretrained import convert
+from ..checkpoint.verify import seed_of
 from ..typing import Array, PathLike, Seed
-from . import findings, verdicts
-from .expected import Expected, expected, in_dtype, is_array_file, is_pattern, patches, tied_to
+from . import findings, redrawn, verdicts
+from .expected import Expected, expected, is_array_file, is_pattern, patches, tied_to
+from .redrawn import Progress
 from .statistics import Statistics, Tally
 from .stored import Stored, tensors
 from .twins import Twin, decoded, sample, twins
 from .verdicts import INITIAL, OFF_LAW, ON_LAW, TWIN, UNKNOWN, Row, judge, judge_against
-
-Progress = Callable[[int], None]
 
 
 class Audit(NamedTuple):
@@ -175,7 +167,7 @@ def audit(
         )
     drawn_by = check_seed(seed) if seed is not None else next(iter(own), None)
     advance = _one_at_a_time(progress)
-    compared = _compare(found, what, drawn_by, count, advance)
+    compared = redrawn.compare(found, what, drawn_by, count, advance)
     initial = {name for name, checked in compared.items() if checked}
     fits_seed = any(what.laws[name].random for name in initial & what.laws.keys())
     # Of tensors that all are their own draws none is a copy.
@@ -194,7 +186,7 @@ def audit(
         known = "" if law is None else law.numbers()
         row = Row(one.name, UNKNOWN, os.path.basename(one.file), dtype, one.shape, known)
         if one.name in initial:
-            row = _drawn(row, drawn_by)
+            row = redrawn.drawn(row, drawn_by)
         elif one.name in pairs:
             row = _twin(row, pairs[one.name], law)
         elif what.reference:
@@ -204,14 +196,14 @@ def audit(
             if one.name in compared:
                 entry = what.entries[one.name]
                 fits = fits_seed or is_pattern(entry) or bool(compared[one.name].reason)
-                row = _undrawn(row, compared[one.name], law, drawn_by, fits)
+                row = redrawn.undrawn(row, compared[one.name], law, drawn_by, fits)
                 due = drawn_by is not None and law is not None and law.random
                 if due and row.verdict == ON_LAW:
-                    row = _converted(row, one, entry, drawn_by or 0, count)
+                    row = redrawn.converted(row, one, entry, drawn_by or 0, count)
         rows.append(row)
     rows += findings.missing(what, {row.name for row in rows})
     seeds = findings.Seeds(drawn_by, own)
-    said = findings.findings(what, rows, compared.keys(), seeds)
+    said = findings.findings(what, rows, compared, seeds)
     return Audit(os.fsdecode(path), what.label, drawn_by, tuple(said), tuple(rows))
 
 
@@ -246,145 +238,6 @@ def _one_at_a_time(progress: Progress | None) -> Progress:
                 progress(size)
 
     return advance
-
-
-# ------------------------------------------------------------------------------------------- draws
-
-
-def _compare(
-    found: Iterable[Found],
-    what: Expected,
-    seed: int | None,
-    threads: int,
-    advance: Progress,
-) -> dict[str, Checked]:
-    """Compare tensors with their draws; of a long one that differs in its first values, only those.
-
-    Without a seed only patterns that no seed changes.
-    """
-    compared: dict[str, Checked] = {}
-    for one in found:
-        entries: dict[str, Entry] = {}
-        for tensor in one.layout.tensors:
-            entry = what.entries.get(tensor.name)
-            entry = None if entry is None else in_dtype(entry, tensor.dtype)
-            if entry is None or entry.shape != tensor.shape or entry.rule is not_here:
-                continue
-            if entry.nbytes and (seed is not None or is_pattern(entry)):
-                entries[tensor.name] = entry
-        short = {
-            name: entry
-            for name, entry in entries.items()
-            if isinstance(entry.rule, (Draw, Patched)) and entry.nbytes > SAMPLED
-        }
-        firsts = check_file(one.path, _firsts(_part(one, short)), seed or 0, threads, _ignore)
-        compared |= {checked.name: checked for checked in firsts}
-        rest = {name: entry for name, entry in entries.items() if compared.get(name, True)}
-        whole = check_file(one.path, _part(one, rest), seed or 0, threads, advance)
-        compared |= {checked.name: checked for checked in whole}
-        computed = [
-            Checked(tensor.name, one.path, 0, 0, reason=NOT_HERE)
-            for tensor in one.layout.tensors
-            if _has_digest(what.entries.get(tensor.name), tensor.shape, tensor.dtype)
-        ]
-        if "fastinit.seed" in one.metadata and seed_of(one) == seed:
-            digests = by_digest(computed, one, what.entries, advance)
-            compared |= {checked.name: checked for checked in digests}
-    return compared
-
-
-def _has_digest(entry: Entry | None, shape: tuple[int, ...], dtype: DType) -> bool:
-    """Whether a file says a digest of what its model's own code computed."""
-    same = entry is not None and (entry.shape, entry.dtype) == (shape, dtype)
-    return same and entry is not None and entry.rule is not_here and "digest" in entry.arguments
-
-
-def _ignore(_: int) -> None:
-    pass
-
-
-def _part(one: Found, entries: Mapping[str, Entry]) -> File:
-    """The file with only the tensors of these entries."""
-    kept = tuple(tensor for tensor in one.layout.tensors if tensor.name in entries)
-    layout = one.layout._replace(tensors=kept)
-    return file_of(os.path.basename(one.path), layout, dict(entries))
-
-
-def _firsts(file: File) -> File:
-    """The first values of each long tensor of a file, as tensors of one axis."""
-    cut = []
-    for tensor in file.layout.tensors:
-        if tensor.end - tensor.begin > SAMPLED:
-            shape = (SAMPLED // tensor.dtype.itemsize,)
-            tensor = tensor._replace(shape=shape, end=tensor.begin + SAMPLED)
-        cut.append(tensor)
-    return file._replace(layout=file.layout._replace(tensors=tuple(cut)))
-
-
-def _converted(row: Row, one: Stored, entry: Entry, seed: int, threads: int) -> Row:
-    """The row of a tensor on its law: initial where it holds the draw of another dtype, as in a
-    model that was converted.
-    """
-    for dtype in dtypes.FLOATING:
-        drawn = None if dtype is one.dtype else in_dtype(entry, dtype)
-        if drawn is None or not isinstance(drawn.rule, (Draw, Patched)):
-            continue
-        layout = safetensors.layout([(one.name, dtype, one.shape)])
-        file = file_of("", layout, {one.name: drawn})
-        if all(_holds(one, part, seed, threads) for part in (_firsts(file), file)):
-            detail = f"equals its {dtype.name} draw, converted to {row.dtype}"
-            return row._replace(verdict=INITIAL, detail=detail)
-    return row
-
-
-def _holds(one: Stored, file: File, seed: int, threads: int) -> bool:
-    """Whether a tensor's first values, or all, are those of the file, converted."""
-    (tensor,) = file.layout.tensors
-    different: list[int] = []
-
-    def take(begin: int, expected: Array) -> None:
-        assert not isinstance(one.dtype, str) and one.read is not None
-        first = (begin - tensor.begin) // tensor.dtype.itemsize
-        bits = expected.view(tensor.dtype.unsigned.newbyteorder("<")).astype(tensor.dtype.unsigned)
-        bits = convert(bits.view(tensor.dtype.numpy()), tensor.dtype, one.dtype)
-        if not different and not np.array_equal(bits, one.read(first, first + len(bits))):
-            different.append(first)
-
-    draw_file(file, seed, threads, take, span=COMPARED)
-    return not different
-
-
-def _drawn(row: Row, seed: int | None) -> Row:
-    if seed is None:
-        return row._replace(verdict=ON_LAW, detail="equals its pattern bit for bit")
-    return row._replace(verdict=INITIAL, detail="equals its draw bit for bit")
-
-
-def _undrawn(row: Row, checked: Checked, law: Law | None, seed: int | None, fits: bool) -> Row:
-    """The row of a tensor that is not its draw.
-
-    Where no distribution can be tested, as of what a model's own code computes, the values must be
-    those of the draw: `fits` says whether the seed is that of other tensors, or does not matter.
-    """
-    if row.verdict == ON_LAW and law is not None and law.random:
-        return row._replace(detail=f"{row.detail}; not its draw of seed {seed}")
-    if row.verdict != UNKNOWN or not fits:
-        return row
-    if checked.reason:
-        return row._replace(verdict=OFF_LAW, test="draw", p=0.0, detail=checked.reason)
-    place = ", ".join(map(str, checked.place or ()))
-    detail = (
-        f"{checked.different} of {checked.values} values are not those of its draw, first at "
-        f"[{place}]: {checked.found:.6g}, expected {checked.expected:.6g}"
-    )
-    return row._replace(
-        verdict=OFF_LAW,
-        test="draw",
-        expected=float(checked.expected),
-        found=float(checked.found),
-        p=0.0,
-        detail=detail,
-    )
 
 
 # ------------------------------------------------------------------------------------------- copies
@@ -513,7 +366,7 @@ def _judged(row: Row, one: Stored, what: Expected, found: Statistics | None, tes
         return row._replace(detail=f"its dtype {one.dtype} is not known here")
     if law is not None and law.shape != one.shape:
         return row._replace(
-            test=_NAME_OR_SHAPE, detail=f"has shape {one.shape}, and {what.label} says {law.shape}"
+            test=_NAME_OR_SHAPE, detail=f"has shape {one.shape}, not {law.shape} as in {what.label}"
         )
     if not math.prod(one.shape):
         return row._replace(detail="it holds no values")
@@ -573,7 +426,8 @@ def _held(
         )
     if one.shape != other.shape:
         return row._replace(
-            test=_NAME_OR_SHAPE, detail=f"has shape {one.shape}, and {what.label} has {other.shape}"
+            test=_NAME_OR_SHAPE,
+            detail=f"has shape {one.shape}, not {other.shape} as in {what.label}",
         )
     if one.name not in measured or other.name not in others:
         return row._replace(detail="it holds no values")

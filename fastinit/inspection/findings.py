@@ -6,10 +6,11 @@ The verdict on one: verdicts.py.  Who asks: audit.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .._core.arguments import nearest
+from ..checkpoint.verify import Checked
 from .expected import Expected, tied_to
 from .verdicts import FAULTS, INITIAL, MISSING, NEVER_FILLED, OFF_LAW, ON_LAW, TWIN, UNKNOWN, Row
 
@@ -43,7 +44,9 @@ def missing(what: Expected, there: set[str]) -> list[Row]:
     return rows
 
 
-def findings(what: Expected, rows: list[Row], compared: Set[str], seeds: Seeds) -> list[str]:
+def findings(
+    what: Expected, rows: list[Row], compared: Mapping[str, Checked], seeds: Seeds
+) -> list[str]:
     """What speaks against the checkpoint, a sentence each; `compared` are the tensors whose draws
     were.
     """
@@ -53,7 +56,12 @@ def findings(what: Expected, rows: list[Row], compared: Set[str], seeds: Seeds) 
     initial = [row for row in drawn if row.verdict == INITIAL]
     if drawn and not initial:
         said.append(f"seed {seeds.used} fits none of the {len(drawn)} drawn tensors{_hint(seeds)}")
-    again = [row for row in drawn if row.verdict == ON_LAW]
+    there = [row for row in drawn if row.verdict == ON_LAW]
+    changed = [row for row in there if _few_differ(compared[row.name])]
+    again = [row for row in there if row not in changed]
+    if initial and changed:
+        text = _several(changed, "is its draw but for", "are their draws but for")
+        said.append(f"{text} some values{_such(changed)}: {changed[0].detail}")
     if initial and again:
         text = _several(
             again, "has its law but not its draw", "have their laws but not their draws"
@@ -88,6 +96,11 @@ def findings(what: Expected, rows: list[Row], compared: Set[str], seeds: Seeds) 
         )
         said.append(f"{text}{_such(strange)}: {strange[0].detail}")
     return said
+
+
+def _few_differ(checked: Checked) -> bool:
+    """Whether most values are those of the draw, so that nothing was drawn again."""
+    return 2 * checked.different < checked.values
 
 
 def _hint(seeds: Seeds) -> str:

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "data_dependent/network": "unit/data_dependent/test_methods.py",
     "inspection/expected": "unit/inspection/test_audit.py",
     "inspection/findings": "unit/inspection/test_audit.py",
+    "inspection/redrawn": "unit/inspection/test_audit.py",
     "inspection/verdicts": "unit/inspection/test_audit.py",
     "recipes/_written": "unit/recipes/test_every_recipe.py",
     "reference/normal": "statistics/test_normal.py",

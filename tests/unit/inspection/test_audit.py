@@ -203,6 +203,12 @@ def test_a_reload_that_drew_again_is_found_by_metadata_and_by_an_older_file(mode
     found = inspection.audit(model(again, metadata=True))
     assert "2 tensors have their laws but not their draws" in found.findings[0]
     assert verdicts(found)[Q] == "on its law" and "not its draw of seed 0" in rows(found)[Q].detail
+    few = drawn()[Q].copy()
+    few[3, 5:9] = 0.01
+    found = inspection.audit(model({Q: few}, metadata=True))
+    assert "1 tensor is its draw but for some values" in found.findings[0]
+    assert "4 of 4096 values compared differ" in rows(found)[Q].detail
+    assert not [text for text in found.findings if "drawn again" in text]
     # A trained model, of which two matrices were drawn again.
     trained = {name: array * np.float32(1.5) + array**2 for name, array in drawn().items()}
     older = write_changed(model, trained, "older.safetensors")
