@@ -86,7 +86,7 @@ def fills() -> list[str]:
 
 
 def others() -> list[str]:
-    """The table of everything else: scaling, cold memory, orthogonal, models, calls, files."""
+    """The table of everything else: scaling, orthogonal, models, calls, files."""
     lines = ["| other | figure |", "|---|---|"]
     threads = load("threads")["rows"]
     seconds = {
@@ -99,12 +99,6 @@ def others() -> list[str]:
             f"| {draw} float32, two threads over one | {scaling:.2f}× (a loop in registers alone: "
             f"{spin:.2f}×) |"
         )
-    cold = {row["library"]: row["seconds"] for row in load("cold")["rows"]}
-    lines.append(
-        f"| a fresh 256 MB array of normals, all threads | {cold['fastinit'] * 1e3:.0f} ms (torch "
-        f"{cold['torch'] * 1e3:.0f} ms, NumPy's fill with a constant {cold['memset'] * 1e3:.0f} "
-        "ms) |"
-    )
     sparse = {row["library"]: row["seconds"] for row in load("sparse")["rows"]}
     lines.append(
         f"| sparse 4096×4096, 0.9 zero | {sparse['fastinit'] * 1e3:.1f} ms (torch "
@@ -137,6 +131,73 @@ def others() -> list[str]:
             else f"{row['seconds'] * 1e3:.0f} ms"
         )
         lines.append(f"| {row['name']} | {unit} |")
+    return lines
+
+
+def cold() -> list[str]:
+    """Memory that is filled again beside memory that is filled for the first time."""
+    fresh = load("cold")
+    warm = {
+        row["library"]: row["seconds"]
+        for row in load("threads")["rows"]
+        if (row["draw"], row["threads"]) == ("normal", fresh["machine"]["cores"])
+    }
+    again = {
+        row["library"]: row["count"] / row["values_per_second"]
+        for row in load("fills")["rows"]
+        if (row["library"], row["draw"], row["dtype"]) == ("memset", "normal", "float32")
+    }
+    lines = [
+        "| 256 MB of float32, all threads | warm: filled again | cold: a fresh array | cold / warm |",
+        "|---|---|---|---|",
+    ]
+    names = {"fastinit": "fastinit, normal", "torch": "torch, normal", "memset": "memset"}
+    for row in fresh["rows"]:
+        name, slow = row["library"], row["seconds"]
+        quick = (warm | again)[name]
+        lines.append(
+            f"| {names[name]} | {quick * 1e3:.0f} ms | {slow * 1e3:.0f} ms | {slow / quick:.1f} |"
+        )
+    return lines
+
+
+def small_calls() -> list[str]:
+    """One call on a 64 by 64 tensor of a GPU, ours and torch's."""
+    found = card_results()
+    pairs = (
+        ("`torch.nn.init.normal_`", "torch.nn.init.normal_", "fastinit.torch.normal_"),
+        (
+            "`torch.nn.init.kaiming_uniform_`",
+            "torch.nn.init.kaiming_uniform_",
+            "fastinit.torch.kaiming_uniform_",
+        ),
+    )
+    lines = [
+        "| 64 × 64, µs a call | " + " | ".join(card["card"] for card in found) + " |",
+        "|---" * (len(found) + 1) + "|",
+    ]
+    for label, theirs, ours in pairs:
+        cells = []
+        for card in found:
+            times = card["64x64, us"]
+            slower = times[ours] / times[theirs]
+            cells.append(f"{times[ours]:.1f}, torch {times[theirs]:.1f}: torch is {slower:.1f}×")
+        lines.append(f"| {label} | " + " faster | ".join(cells) + " faster |")
+    times = [card["64x64, us"]["fi.he_normal(out=tensor)"] for card in found]
+    lines.append("| `fi.he_normal(out=tensor)` | " + " | ".join(f"{t:.1f}" for t in times) + " |")
+    return lines
+
+
+def slower_fills() -> list[str]:
+    """The fills of a card at which torch is faster."""
+    lines = []
+    for card in card_results():
+        lost = [
+            f"{row['draw']} {row['dtype']} {row['of_torch']:.2f}×"
+            for row in card["fills"]
+            if row.get("of_torch") and row["of_torch"] < 1
+        ]
+        lines.append(f"* {card['card']}: {', '.join(lost) or 'none'}")
     return lines
 
 

@@ -3,24 +3,41 @@
     python -P docs/check_site.py docs/_build/html
         needs playwright from the extra `docs`, and chromium
 
-Every page: no link within the site that leads nowhere, no script error, nothing wider than the
-screen at 1280 and at 390 pixels, in the light and the dark scheme.  The search finds he_normal.
+Every page, at 1280 and at 390 pixels, in the light and in the dark scheme: nothing wider than the
+screen, text that fits the scheme, no error in the console.  No link within the site leads nowhere,
+to no page and to no heading.  A word typed into the search finds its page.
 """
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import re
 import shutil
 import sys
 import threading
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote, urldefrag
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
-SCREENS = ((1280, 900, "light"), (390, 844, "dark"))
+SCREENS = ((1280, 900), (390, 844))
+SCHEMES = ("light", "dark")
+TABS = 2
+
+# What a page has in itself: its anchors, and where its links and images lead.
+READ = """() => [
+    [...document.querySelectorAll("[id]")].map(e => e.id),
+    [...document.querySelectorAll("a[href], img[src]")].map(e => e.href ?? e.src),
+]"""
+# How it looks now: its width and the screen's, the scheme of the theme, the colour of its text.
+LOOK = """() => [
+    document.documentElement.scrollWidth, window.innerWidth,
+    document.documentElement.dataset.theme,
+    getComputedStyle(document.querySelector(".bd-article") ?? document.body).color,
+]"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -30,67 +47,107 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def problems(page: Page, scheme: str) -> list[str]:
-    """What is wrong with the page on this screen."""
+class Site:
+    """The pages, what was found to be wrong, and the anchors and links of every page."""
+
+    def __init__(self, root: pathlib.Path, address: str):
+        self.root, self.address = root, address
+        self.pages = [
+            path.relative_to(root).as_posix()
+            for path in sorted(root.rglob("*.html"))
+            if "_static" not in path.parts
+        ]
+        self.found: list[str] = []
+        self.anchors: dict[str, set[str]] = {}
+        self.links: dict[str, set[str]] = {}
+
+    async def look(self, page: Page, left: Iterator[str]) -> None:
+        """Look at pages until none is left."""
+        for name in left:
+            await page.goto(self.address + name)
+            anchors, links = await page.evaluate(READ)
+            self.anchors[name], self.links[name] = set(anchors), set(links)
+            for width, height in SCREENS:
+                await page.set_viewport_size({"width": width, "height": height})
+                for scheme in SCHEMES:
+                    await page.emulate_media(color_scheme=scheme)
+                    wrong = problems(*await page.evaluate(LOOK), scheme)
+                    self.found += [f"{name} ({width}, {scheme}): {text}" for text in wrong]
+
+    def dead_links(self) -> list[str]:
+        """Links within the site that lead to no file, or to no place of their page."""
+        dead = []
+        for name, links in self.links.items():
+            for link in sorted(links):
+                target, fragment = urldefrag(link)
+                if not target.startswith(self.address):
+                    continue
+                path = unquote(target[len(self.address) :]) or "index.html"
+                place = unquote(fragment)
+                if not (self.root / path).exists():
+                    dead.append(f"{name} leads to {path}, which is not there")
+                elif place and place not in self.anchors.get(path, {place}):
+                    dead.append(f"{name} leads to {path}#{place}, and {path} has no such place")
+        return dead
+
+
+def problems(wide: int, screen: int, theme: str, color: str, scheme: str) -> list[str]:
+    """What is wrong with a page as it looks."""
     found = []
-    wide, screen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     if wide > screen:
-        found.append(f"{wide} pixels wide on a screen of {screen}")
-    if page.evaluate("document.documentElement.dataset.theme") != scheme:
-        found.append(f"not in the {scheme} scheme")
-    text = page.evaluate("getComputedStyle(document.querySelector('.bd-article, body')).color")
-    dark = sum(map(int, re.findall(r"\d+", text)[:3])) < 384
-    if dark != (scheme == "light"):
-        found.append(f"its text is {text} in the {scheme} scheme")
+        found.append(f"{wide} pixels wide")
+    dark = sum(map(int, re.findall(r"\d+", color)[:3])) < 384
+    if theme != scheme or dark != (scheme == "light"):
+        found.append(f"the theme is {theme} and its text {color}")
     return found
 
 
-def dead_links(page: Page, root: pathlib.Path, address: str) -> list[str]:
-    """Links and images of the page that lead to no file of the site."""
-    targets = page.evaluate(
-        "[...document.querySelectorAll('a[href], img[src]')]"
-        ".map(e => e.getAttribute('href') ?? e.getAttribute('src'))"
-    )
-    targets = {urldefrag(urljoin(page.url, target)).url for target in targets}
-    return [
-        f"leads to {target}, which is not there"
-        for target in sorted(targets)
-        if target.startswith(address) and not (root / unquote(target[len(address) :])).exists()
-    ]
+async def search(page: Page, address: str, word: str) -> list[str]:
+    """Type a word into the search field, as a reader does."""
+    await page.set_viewport_size({"width": 1280, "height": 900})
+    await page.goto(address)
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type(word)
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#search-results li a", timeout=60_000)
+    shown = await page.inner_text("#search-results")
+    return [] if word in shown else [f"the search for {word} does not show it"]
 
 
-def report(page: Page, found: list[str], error: object) -> None:
-    """Note an error that a script of the page raised."""
-    found.append(f"{page.url}: {error}")
+async def tab(browser: Browser, site: Site) -> Page:
+    """A page whose errors are noted."""
+    page = await (await browser.new_context()).new_page()
+
+    def note(text: object) -> None:
+        site.found.append(f"{page.url}: {text}")
+
+    page.on("pageerror", note)
+    page.on("requestfailed", lambda request: note(f"{request.url} failed"))
+    page.on("console", lambda line: line.type == "error" and note(line.text))
+    return page
+
+
+async def look(site: Site) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tabs = [await tab(browser, site) for _ in range(TABS)]
+        left = iter(site.pages)
+        await asyncio.gather(*(site.look(page, left) for page in tabs))
+        site.found += await search(tabs[0], site.address, "he_normal")
+        await browser.close()
 
 
 def main() -> int:
     root = pathlib.Path(sys.argv[1]).resolve()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    pages = [path for path in sorted(root.rglob("*.html")) if "_static" not in path.parts]
-    found: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for width, height, scheme in SCREENS:
-            size = {"width": width, "height": height}
-            page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
-            page.on("pageerror", partial(report, page, found))
-            for path in pages:
-                page.goto(address + path.relative_to(root).as_posix())
-                wrong = problems(page, scheme)
-                if scheme == "light":
-                    wrong += dead_links(page, root, address)
-                found += [f"{path.relative_to(root)}: {text}" for text in wrong]
-        page.goto(f"{address}search.html?q=he_normal")
-        page.wait_for_selector("#search-results li a", timeout=30_000)
-        if "he_normal" not in page.inner_text("#search-results"):
-            found.append("the search for he_normal does not show it")
-        browser.close()
-    print("\n".join(found) or f"{len(pages)} pages on {len(SCREENS)} screens: nothing wrong")
-    return 1 if found or len(pages) < 40 else 0
+    site = Site(root, f"http://127.0.0.1:{server.server_port}/")
+    asyncio.run(look(site))
+    found = [*site.found, *site.dead_links()]
+    views = f"{len(SCREENS)} screens in {len(SCHEMES)} schemes"
+    print("\n".join(found) or f"{len(site.pages)} pages on {views}: nothing wrong")
+    return 1 if found or len(site.pages) < 40 else 0
 
 
 if __name__ == "__main__":

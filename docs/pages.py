@@ -1,7 +1,8 @@
 """Writes the pages that are made from code: one for each initializer, and the benchmarks.
 
 conf.py calls `write` before each build.  What it writes is not committed: docs/initializers/,
-docs/_figures/, docs/_tables/, docs/api.rst and docs/contributing.md.  Formula and fans of a page
+docs/_figures/, docs/_tables/, docs/api.rst and docs/contributing.md.  The figures of the guide to
+initializers are those of story.py.  Formula and fans of a page
 come from the docstring, the figure from a draw.
 """
 
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "benchmarks
 
 import numpy as np  # noqa: E402
 import report  # noqa: E402 - benchmarks/report.py
+import story  # noqa: E402 - the file beside this one
 from matplotlib.figure import Figure  # noqa: E402
 
 import fastinit as fi  # noqa: E402
@@ -73,8 +75,17 @@ def write() -> None:
         contributing = contributing.replace(link, page)
     _put(HERE / "contributing.md", contributing)
     TABLES.mkdir(exist_ok=True)
-    for table in (report.fills, report.others, report.cards):
+    tables = (
+        report.fills,
+        report.cold,
+        report.others,
+        report.cards,
+        report.small_calls,
+        report.slower_fills,
+    )
+    for table in tables:
         _put(TABLES / f"{table.__name__}.md", "\n".join(table()) + "\n")
+    story.write()
 
 
 def _put(path: pathlib.Path, text: str) -> None:

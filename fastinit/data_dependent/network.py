@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._core.tables import Table
 from ..typing import Array
 
 Forward = Callable[[Array, Array, "Array | None"], Array]
@@ -118,12 +119,13 @@ class LayerReport(NamedTuple):
 
 
 class NetworkReport(NamedTuple):
-    """What was done, layer by layer; str() is a table."""
+    """What was done, layer by layer; it prints as a table."""
 
     method: str
     layers: tuple[LayerReport, ...]
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """The report in rows of text."""
         columns = ["layer", "mean before", "std before", "mean", "std", "tries"]
         rows = [
             [each.name, *(f"{number:.4g}" for number in each[1:5]), str(each.tries)]
@@ -135,15 +137,13 @@ class NetworkReport(NamedTuple):
                 [*row, f"{each.rate_before:.4g}", f"{each.rate:.4g}"]
                 for row, each in zip(rows, self.layers, strict=True)
             ]
-        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if not place else cell.rjust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in (columns, *rows)
-        ]
-        return "\n".join([self.method, *lines])
+        return Table(self.method, columns, rows)
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 # ---------------------------------------------------------------------------------- the common part
