@@ -5,6 +5,7 @@ It applies the rules that a fill applies, and draws nothing.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ._core import engine
@@ -212,8 +213,8 @@ def number(found: dict[str, Any], what: str) -> str:
     value, dtype = found[what], resolve(found["dtype"])
     if what == "value":
         return f"{value!r}" + (f" ({float(value).hex()})" if dtype.is_float else "")
-    if not value:
-        return "0"
+    if not value or value in (math.inf, -math.inf):
+        return f"{value:g}"
     if dtype.wide:
         return f"{value!r} ({value.hex()})"
     digits, exponent = rounded(value, dtype.working).hex().split("p")

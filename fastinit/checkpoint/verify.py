@@ -82,11 +82,7 @@ class Verified(NamedTuple):
 
     def table(self) -> Table:
         """What differs, in rows of text."""
-        rows = [
-            (tensor.name, str(tensor).removeprefix(f"{tensor.name}: "))
-            for tensor in self.tensors
-            if not tensor
-        ]
+        rows = [(tensor.name, tensor.said) for tensor in self.tensors if not tensor]
         rows += [(name, "missing") for name in self.missing]
         equal, count = sum(map(bool, self.tensors)), len(self.tensors) + len(self.missing)
         said = f"{self.path}: {equal} of {count} tensors are their initial draw, seed {self.seed}"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .output import wrapped
+from .._core.tables import folded
 from .progress import event
 
 if TYPE_CHECKING:
@@ -35,20 +35,20 @@ def show(plan: Plan, threads: int) -> None:
             alike.setdefault(said, []).append(entry)
     print(_listed(alike))
     for line in checkpoint.rules(plan.spec):
-        print(wrapped(line))
+        print(folded(line))
     if len(plan.files) > 1:
         for file in plan.files:
-            print(wrapped(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes"))
+            print(folded(f"{file.name}: {len(file.layout.tensors)} tensors, {file.size} bytes"))
     if held:
         size, name = max(held)
         how = "as a whole" if size == entries[name].nbytes else "part by part"
-        print(wrapped(f"memory: {size} bytes at once for {shown(name)}, which is drawn {how}"))
+        print(folded(f"memory: {size} bytes at once for {shown(name)}, which is drawn {how}"))
     estimate = _estimate(plan, threads)
     if estimate:
-        print(wrapped(estimate))
+        print(folded(estimate))
     files = "file takes" if len(plan.files) == 1 else f"{len(plan.files)} files take"
     print(
-        wrapped(
+        folded(
             f"{plan.tensors} tensors, {plan.values} values; the {files} {plan.size} bytes; nothing "
             "was written"
         )
@@ -65,7 +65,7 @@ def _listed(alike: Mapping[tuple[str, ...], list[Entry]]) -> str:
             times = f"{count} × " if count > 1 else ""
             size = count * entries[0].nbytes
             said = f"    {times}{shape} {dtype}, {initializer}, {values}: {size} bytes"
-            rows.append((natural(pattern), f"{pattern}\n{wrapped(said)}"))
+            rows.append((natural(pattern), f"{pattern}\n{folded(said)}"))
     return "\n".join(text for _, text in sorted(rows))
 
 

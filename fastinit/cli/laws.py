@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..inspection import Law
 
+from .._core.tables import folded
+
 SUMMARY = "list, keep and compare the distributions of initial values"
 EXAMPLE = """  fastinit laws gpt2 > laws.toml
   fastinit laws --check laws.toml package.module:make_model"""
@@ -62,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif pairs:
         print(f"--- {one}\n+++ {two}")
-        print(inspection.difference(pairs))
+        print(*map(folded, inspection.difference(pairs).splitlines()), sep="\n")
     else:
         print(f"{one} and {two} have equal laws")
     return int(bool(pairs))

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .._core.tables import folded
 from . import dry_run
 from .options import add_threads, seed, size, whole
-from .output import wrapped
 from .progress import add_json, event, progress
 
 if TYPE_CHECKING:
@@ -154,9 +154,9 @@ def write(options: argparse.Namespace, load: Callable[[], Spec]) -> int:
         f"{report.tensors} tensors, {report.values} values, {report.size} bytes, seed {report.seed}"
     )
     how = f"{engine.name()} engine, {engine.isa()}, {threads} thread{'s' * (threads > 1)}"
-    print(f"{report.path}: {counts}, {time.perf_counter() - began:.2f} s ({how})")
+    print(folded(f"{report.path}: {counts}, {time.perf_counter() - began:.2f} s ({how})"))
     for rule in checkpoint.rules(plan.spec):
-        print(wrapped(rule))
+        print(folded(rule))
     if folder or report.kept:
         _show_files(report, rank, world_size)
     if folder and "config.json" not in plan.others:
@@ -174,13 +174,15 @@ def _file_events(plan: Plan, report: Report) -> None:
 
 def _show_files(report: Report, rank: int, world_size: int) -> None:
     who = f"rank {rank} of {world_size}: " if world_size > 1 else ""
-    print(f"{who}wrote {', '.join(report.written) or 'nothing'}")
+    print(folded(f"{who}wrote {', '.join(report.written) or 'nothing'}"))
     if report.kept:
-        print(f"{who}kept, equal byte for byte: {', '.join(report.kept)}")
+        print(folded(f"{who}kept, equal byte for byte: {', '.join(report.kept)}"))
     if report.missing:
         print(
-            f"{who}not complete yet: {len(report.missing)} files of other ranks are missing, such "
-            f"as {report.missing[0]}; the rank that finds all of them writes the index"
+            folded(
+                f"{who}not complete yet: {len(report.missing)} files of other ranks are missing, "
+                f"such as {report.missing[0]}; the rank that finds all of them writes the index"
+            )
         )
 
 

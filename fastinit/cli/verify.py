@@ -8,8 +8,8 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
+from .._core.tables import folded
 from .options import add_threads, seed, share
-from .output import wrapped
 from .progress import add_json, event, progress
 
 if TYPE_CHECKING:
@@ -88,11 +88,8 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0 if found else 1
     _show(found)
-    print(
-        f"{found.path}: {equal} of {len(found.tensors) + len(found.missing)} tensors are their "
-        f"initial draw, seed {found.seed}; {found.size} bytes compared, "
-        f"{time.perf_counter() - began:.2f} s"
-    )
+    [summary] = found.table().notes
+    print(folded(f"{summary}, {time.perf_counter() - began:.2f} s"))
     return 0 if found else 1
 
 
@@ -108,10 +105,10 @@ def _show(found: Verified) -> None:
         for pattern, count in patterns(tensors):
             first = tensors[next(names(pattern))]
             if not first.different:
-                print(wrapped(f"{pattern}: {said}"))
+                print(folded(f"{pattern}: {said}"))
             elif count == 1:
-                print(wrapped(str(first)))
+                print(folded(str(first)))
             else:
-                print(wrapped(f"{pattern}: {count} tensors differ; {first}"))
+                print(folded(f"{pattern}: {count} tensors differ; {first}"))
     for pattern, _ in patterns(found.missing):
-        print(wrapped(f"{pattern}: missing"))
+        print(folded(f"{pattern}: missing"))

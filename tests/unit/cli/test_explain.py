@@ -50,6 +50,12 @@ def test_the_table_says_every_part_of_the_line(words, positional, keywords, caps
     assert lines[0].split() == ["initializer", positional[0]]
 
 
+def test_an_infinite_bound_has_no_hexadecimal_form(capsys):
+    assert main(["explain", "truncated_normal", "3", "low=-inf", "high=inf"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["low", "-inf"] in lines and ["high", "inf"] in lines
+
+
 def test_the_json_of_an_infinite_bound_is_json(capsys):
     assert main(["explain", "truncated_normal", "3", "low=0", "high=inf", "--json"]) == 0
     found = json.loads(capsys.readouterr().out, parse_constant=lambda word: 1 / 0)

@@ -16,7 +16,7 @@ def test_laws_kept_in_a_file_check_the_model_they_came_from(tmp_path, capsys):
     line = '"transformer.wpe.weight" = '
     path.write_text(path.read_text().replace("std = 0.004082483", "std = 0.02"))
     assert main(["laws", "--check", str(path), "gpt2"]) == 1
-    shown = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out.replace("\n    ", " ").splitlines()
     name = "transformer.h.{0..11}.attn.c_proj.weight (768, 768)"
     assert f"- {name}: normal, mean 0, std 0.02" in shown
     assert f"+ {name}: normal, mean 0, std 0.004082483" in shown
