@@ -406,3 +406,15 @@ def test_a_block_keeps_no_tensor_alive():
         alive = weakref.ref(tensor)
         del tensor
         assert alive() is None
+
+
+def test_a_block_prints_what_it_drew_and_what_it_left():
+    with fit.accelerate(seed=0) as block:
+        torch.empty(3, 4).normal_()
+        torch.randperm(5)
+    assert repr(block).splitlines() == [
+        "1 fills of 12 values by fastinit",
+        "left to torch  calls",
+        "randperm           1",
+    ]
+    assert "<td>randperm</td>" in block._repr_html_()

@@ -626,3 +626,12 @@ def test_progress_shows_a_bar_over_bytes_on_a_terminal_only(monkeypatch, termina
     assert len(screen.getvalue()) == written
     for one, two in zip(shown.parameters(), quiet.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_what_verify_found_prints_as_a_table():
+    model = nn.Linear(3, 2)
+    fit.materialize_(model, seed=0, overwrite=True)
+    assert repr(fit.verify_(model, seed=0)) == "2 of 2 parameters are their initial draw, seed 0"
+    lines = repr(fit.verify_(model, seed=1)).splitlines()
+    assert lines[0].split() == ["parameter", "what", "is", "there"]
+    assert lines[1].split() == ["weight", "6", "values", "differ"]

@@ -144,3 +144,13 @@ def test_saved_names_are_kept_as_patterns_and_found_again():
     assert plain.saved == (("other.7.w", (2, 4, 4)),) and _laws.saved_as(plain) == {
         "other.7.w": (2, 4, 4)
     }
+
+
+def test_laws_print_as_a_table():
+    laws = [_laws.law(f"h.{n}.w", (4, 4), "normal", {"std": 0.5}) for n in range(3)]
+    assert repr(_laws.fold([*laws, _laws.unknown("x", (2,), "no code says")])).splitlines() == [
+        "tensor      tensors  shape   law",
+        "h.{0..2}.w        3  (4, 4)  normal, mean 0, std 0.5",
+        "x                 1  (2,)    no code says",
+        "4 tensors, 2 laws",
+    ]

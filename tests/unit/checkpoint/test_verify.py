@@ -246,3 +246,20 @@ def test_nothing_is_written(target):
     checkpoint.verify(target)
     checkpoint.verify(target, seed=9)
     assert {path: path.stat().st_mtime_ns for path in target.parent.rglob("*")} == before
+
+
+def test_reports_print_as_tables_of_what_differs(tmp_path):
+    path = tmp_path / "x.safetensors"
+    written = checkpoint.materialize(
+        {"tensors": {"w": {"shape": [4], "initializer": "normal"}}}, path, seed=0
+    )
+    assert repr(written).splitlines()[-1].split() == ["x.safetensors", "written"]
+    assert "1 of 1 tensors are their initial draw, seed 0" in " ".join(
+        repr(checkpoint.verify(path)).split()
+    )
+    found = checkpoint.verify(path, seed=1)
+    head, row, *further = repr(found).splitlines()
+    assert head.split() == ["tensor", "what", "is", "there"]
+    assert row.split()[:6] == ["w", "4", "of", "4", "values", "differ,"]
+    text = " ".join(" ".join(further).split())
+    assert ": 0 of 1 tensors" in text and "<td>w</td>" in found._repr_html_()

@@ -9,11 +9,11 @@ import safetensors.numpy
 
 import fastinit as fi
 from fastinit import checkpoint
-from fastinit._core import dtypes
+from fastinit._core import dtypes, tables
 from fastinit._core import safetensors as own
 from fastinit.checkpoint import draw
 from fastinit.inspection import drift
-from fastinit.inspection.drift import Drifted, by_layer, findings
+from fastinit.inspection.drift import Drifted, by_layer, findings, table
 
 SPEC = {
     "tensors": {
@@ -147,3 +147,13 @@ def test_tensors_that_cannot_be_compared_are_not_called_unmoved():
     row = Drifted("a", "float32", (64, 64), "m.safetensors", 4096, 0.0, 1.0, 1.0, 1.0, 1.0)
     rows = [row, row._replace(name="b", reason="computed by the model's own code")]
     assert findings(rows) == ["no tensor has moved of those that can be compared; 1 cannot be"]
+
+
+def test_rows_print_as_a_table_and_stay_a_list():
+    rows = [Drifted(f"h.{n}.w", "float32", (4,), "f", 4, 0.5, 1.0, 0.25) for n in range(30)]
+    lines = repr(tables.Rows(rows, table)).splitlines()
+    assert lines[0].split() == ["tensor", "dtype", "relative", "cosine", "unchanged"]
+    assert lines[1].split() == ["h.0.w", "f32", "0.5", "1", "25", "%"]
+    assert lines[-2:] == ["… and 10 more", "30 tensors"] and isinstance(
+        tables.Rows(rows, table), list
+    )
