@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 WIDTH = 80  # columns of a terminal
 MOST = 20  # rows of a repr; notebooks show as many, and the commands all
 _LEAST = 8  # characters that a column keeps
+_TEXT = 24  # characters that are enough for a text of several lines
 
 Row = Sequence[str]
 T = TypeVar("T")
@@ -79,14 +80,15 @@ def folded(line: str) -> str:
 def _columns(head: Row, rows: Sequence[Row]) -> list[str]:
     """Head and rows in columns with two spaces between them, numbers to the right.
 
-    Where they are too wide, the widest columns lose characters: the first column in the middle of
-    its cells, since the end of a tensor's name says the most, and others at the end; text of the
-    last column goes on in further lines.
+    Where they are too wide, text of the last column goes on in further lines; then the widest
+    columns lose characters: the first one in the middle of its cells, since the end of a tensor's
+    name says the most, and others at the end.
     """
     width = [min(max(map(len, column)), WIDTH) for column in zip(head, *rows, strict=True)]
-    while sum(width) + 2 * (len(width) - 1) > WIDTH and max(width) > _LEAST:
-        width[width.index(max(width))] -= 1
     right = [_is_numbers(column) for column in zip(*rows, strict=True)]
+    while sum(width) + 2 * (len(width) - 1) > WIDTH and max(width) > _LEAST:
+        goes_on = width[-1] > _TEXT and not right[-1]
+        width[-1 if goes_on else width.index(max(width))] -= 1
     lines = []
     for row in (head, *rows):
         cells = [

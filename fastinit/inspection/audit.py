@@ -78,10 +78,10 @@ class Audit(NamedTuple):
                 for row in same
             ):
                 shape = "×".join(map(str, group.shape))
-                rows.append((verdict, str(group.tensors), group.name, shape, group.rule))
+                rows.append((group.name, str(group.tensors), shape, verdict, group.rule))
             if same:
                 counts.append(f"{len(same)} {verdict}")
-        head = ("verdict", "tensors", "tensor", "shape", "evidence")
+        head = ("tensor", "tensors", "shape", "verdict", "evidence")
         summary = f"{len(self.rows)} tensors: {', '.join(counts) or 'none'}"
         return Table("\n".join(found), head, rows, [summary])
 

@@ -113,7 +113,7 @@ def _content(row: Row, keys: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {key: _plain(row.get(key)) for key in keys}
     found |= {"layer": layer, "group": group, "findings": list(row.get("findings", ()))}
     edges, counts = merged(row.get("edges", ()), row.get("counts", ()))
-    if counts:
+    if len(counts) > 1:  # one value everywhere has no shape to show
         found["histogram"] = [[_rounded(edge, 6) for edge in edges], counts]
         law = row.get("law")
         shares = None if law is None else expected(law, edges)
