@@ -32,12 +32,15 @@ READ = """() => [
     [...document.querySelectorAll("[id]")].map(e => e.id),
     [...document.querySelectorAll("a[href], img[src]")].map(e => e.href ?? e.src),
 ]"""
-# How it looks now: its width and the screen's, the scheme of the theme, the colour of its text.
-LOOK = """() => [
-    document.documentElement.scrollWidth, window.innerWidth,
-    document.documentElement.dataset.theme,
-    getComputedStyle(document.querySelector(".bd-article") ?? document.body).color,
-]"""
+# How it looks once the theme has followed the scheme, which it does a moment later: its width and
+# the screen's, the theme, the colour of its text.
+LOOK = """async scheme => {
+    const root = document.documentElement;
+    for (let tries = 0; tries < 200 && root.dataset.theme !== scheme; tries++)
+        await new Promise(done => setTimeout(done, 10));
+    const text = document.querySelector(".bd-article") ?? document.body;
+    return [root.scrollWidth, innerWidth, root.dataset.theme, getComputedStyle(text).color];
+}"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -71,7 +74,7 @@ class Site:
                 await page.set_viewport_size({"width": width, "height": height})
                 for scheme in SCHEMES:
                     await page.emulate_media(color_scheme=scheme)
-                    wrong = problems(*await page.evaluate(LOOK), scheme)
+                    wrong = problems(*await page.evaluate(LOOK, scheme), scheme)
                     self.found += [f"{name} ({width}, {scheme}): {text}" for text in wrong]
 
     def dead_links(self) -> list[str]:

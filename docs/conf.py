@@ -60,6 +60,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "fastinit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/icon.svg"
+html_context = {"default_mode": "auto"}  # or the theme's script complains of none
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": True,
