@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..inspection import Row
 
 SUMMARY = "say of each tensor whether it is what it should be"
-EXAMPLE = """  fastinit audit gpt2
+EXAMPLE = """  fastinit audit weights
   fastinit audit model.safetensors --against laws.toml"""
 
 

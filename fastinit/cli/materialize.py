@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..checkpoint import Plan, Report, Spec
 
 SUMMARY = "draw a model into a safetensors file or a model folder"
-EXAMPLE = """  fastinit materialize gpt2 -o gpt2 --seed 0
+EXAMPLE = """  fastinit materialize gpt2 -o weights --seed 0
   fastinit materialize model.toml -o m.safetensors --dtype bfloat16 --dry-run"""
 
 

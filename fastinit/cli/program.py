@@ -203,7 +203,7 @@ def _overview() -> str:
             lines.append(f"{heading:6}{_name(module):13}{module.SUMMARY}")
     lines += [
         "",
-        "example: fastinit materialize gpt2 -o gpt2 --seed 0",
+        "example: fastinit materialize gpt2 -o weights --seed 0",
         "fastinit COMMAND --help shows the options of a command and an example.",
     ]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..checkpoint import Checked, Verified
 
 SUMMARY = "compare a checkpoint with its initial draw, bit for bit"
-EXAMPLE = "  fastinit verify gpt2 --sample 0.01"
+EXAMPLE = "  fastinit verify weights --sample 0.01"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
