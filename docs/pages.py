@@ -184,7 +184,9 @@ def _api() -> str:
         names = [
             name
             for name in sorted(found.__all__, key=str.lower)
-            if name not in own and callable(getattr(found, name))
+            if name not in own
+            # Not what is torch's own (calculate_gain), whose formulas want a script of the network.
+            and getattr(getattr(found, name), "__module__", "").startswith("fastinit")
         ]
         lines += [heading, "-" * len(heading), "", text, "", f".. currentmodule:: {module}", ""]
         lines += [".. autosummary::", "   :toctree: generated", ""]
