@@ -486,7 +486,7 @@ class _Dispatch(TorchDispatchMode):
             result = self._run(func, args, kwargs)
             self._log.operation(func, args, kwargs, result, self.unkeyed)
             if torch.Tag.nondeterministic_seeded in func.tags:
-                for one in filter(_strided, tree_flatten(result)[0]):
+                for one in tree_flatten(result)[0]:
                     self.leave_behind(one)
         return result
 
@@ -531,14 +531,16 @@ class _Dispatch(TorchDispatchMode):
             kwargs = {**kwargs, "device": torch.device("cpu")}
         return self._generators.run(func, args, kwargs)
 
-    def leave_behind(self, tensor: torch.Tensor) -> None:
+    def leave_behind(self, tensor: Any) -> None:
         """From now on only the log has the values of this memory."""
-        if not tensor.is_meta:
+        if _strided(tensor) and not tensor.is_meta:
             self._behind.add(tensor.untyped_storage()._cdata)
 
     def hides(self, tensor: torch.Tensor) -> bool:
         """Whether only the log has the tensor's values."""
-        return tensor.is_meta or tensor.untyped_storage()._cdata in self._behind
+        if tensor.is_meta or not _strided(tensor):
+            return tensor.is_meta
+        return tensor.untyped_storage()._cdata in self._behind
 
     def shown(self, value: Any) -> Any:
         return self.values(value) if _strided(value) and self.hides(value) else value

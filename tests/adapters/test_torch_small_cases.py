@@ -250,6 +250,12 @@ def test_code_that_reads_a_drawn_value_gets_a_clear_error(code):
         code()
 
 
+def test_sparse_tensors_on_the_cpu_are_read_in_a_construction():
+    with fit.construction():
+        sparse = torch.eye(2, device="cpu").to_sparse()
+        assert sparse[1].to_dense().tolist() == [0.0, 1.0]
+
+
 def test_what_is_computed_from_real_memory_that_a_draw_was_written_to_has_the_draw():
     class Copied(nn.Module):
         def __init__(self):

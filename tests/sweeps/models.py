@@ -43,11 +43,16 @@ DRAWN = {
     "peft/frod": "it decomposes the weights that it adapts, and picks columns by what it finds",
     "peft/shira": "it picks elements by a random permutation and asks which, for a plain attribute",
 }
+BLANK = {
+    "transformers/qwen3_omni_moe": "transformers leaves these as torch.empty makes them, so that "
+    "there is no law",
+}
 HIDDEN = "; nothing on the meta device shows it, and construction() sees it"
 NOTES = {
     "accelerate": DRAWN,
-    "construction": DRAWN,
-    "meta": {
+    "construction": DRAWN | BLANK,
+    "meta": BLANK
+    | {
         "timm/dla": "its constructor draws into weight.data" + HIDDEN,
         "peft/cpt": "its constructor puts a computed tensor in the place of a weight" + HIDDEN,
         "peft/ln_tuning": "its constructor copies the layer that it adapts" + HIDDEN,
