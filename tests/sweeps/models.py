@@ -427,7 +427,12 @@ def summary(result):
             )
     lines += [
         "",
-        "A refusal names each parameter and buffer; the reasons, and how many models have them:",
+        "Warned: the values are other ones than plain construction's, and a warning says which "
+        "and that construction() has them. Failed, under meta: the library's constructor does not "
+        "run on torch's meta device.",
+        "",
+        "A refusal names each parameter and buffer, and advises construction(); the reasons, and "
+        "how many models have them:",
     ]
     lines += ["", "| route | models | reason |", "|---|---|---|"]
     for route in ROUTES:
