@@ -311,7 +311,7 @@ def peft_builder(kind):
     fields = inspect.signature(cls.__init__).parameters
     base = transformers.LlamaConfig(
         hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=4, vocab_size=256,
+        num_key_value_heads=4, vocab_size=256, use_cache=False,
     )  # fmt: skip
     offers = {
         "target_modules": ["q_proj", "v_proj"],
@@ -330,6 +330,8 @@ def peft_builder(kind):
         "n_frequency": 100,
         "token_indices": [1, 2, 3],
     }
+    if kind == "adaption_prompt":
+        del offers["target_modules"]  # it adapts whole attentions, by its own default
     own = {key: value for key, value in offers.items() if key in fields}
 
     def make():
