@@ -4,7 +4,8 @@
     python -P benchmarks/checkpoint.py zeros PATH BYTES   # one contestant: its seconds and its peak
 
 Each contestant runs in a process of its own, once in each round.  The limits: our fill of warm
-memory; zeros written with the same reserve, block and sync, into the cache and, on a disk, past it.
+memory; zeros written with the same reserve, block and sync: on a disk past the cache, as we write
+(zeros through the cache are listed beside), in memory with no reserve, as we write there.
 Needs 5 GB in /dev/shm and 20 GB beside this file.
 """
 
@@ -62,7 +63,10 @@ def zeros(path: str, size: int, direct: bool = False) -> None:
     count = engine.thread_count() * (2 if direct else 1)
     began = time.perf_counter()
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    os.posix_fallocate(file, 0, size)
+    if path.startswith("/dev/shm/"):  # as in new_file.py
+        os.truncate(file, size)
+    else:
+        os.posix_fallocate(file, 0, size)
     target = os.open(path, os.O_WRONLY | os.O_DIRECT) if direct else file
 
     def write(begin: int) -> None:
@@ -262,10 +266,10 @@ def measure(rounds: int) -> list[Row]:
     ours, ratios = f"materialize {MODEL}", {}
     slower = min(rate("fill of warm memory, memory"), rate("zeros, memory"))
     ratios["in memory, of the slower of fill and zeros"] = rate(f"{ours}, memory") / slower
-    ratios["to disk, of zeros"] = rate(f"{ours}, disk") / rate("zeros, disk")
-    ratios["to disk, of zeros past the cache"] = rate(f"{ours}, disk") / rate(
-        "zeros past the cache, disk"
-    )
+    ratios["to disk, of zeros written by the same calls, past the cache"] = rate(
+        f"{ours}, disk"
+    ) / rate("zeros past the cache, disk")
+    ratios["to disk, of zeros through the cache"] = rate(f"{ours}, disk") / rate("zeros, disk")
     ratios["verify, of fill"] = rate("verify, cache warm, memory") / rate(
         "fill of warm memory, memory"
     )

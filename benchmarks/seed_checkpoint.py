@@ -8,7 +8,9 @@ torchtitan makes its seed checkpoint in a run of its own, on one device that hol
 Here each rank draws its share of the files, whatever the model's size, and DIR is a Hugging Face
 folder: any number of ranks reads it, and `fastinit verify DIR` proves it.  For torchtitan itself,
 write DIR by `torchrun --nproc-per-node 4 -m fastinit materialize config.json -o DIR --seed 0`, and
-start the training with --checkpoint.initial_load_in_hf --checkpoint.initial_load_path DIR.
+start the training with --checkpoint.initial_load_in_hf --checkpoint.initial_load_path DIR.  Tried
+on the CPU with torchtitan 0.3.0, without its trainer: its Llama3StateDictAdapter and storage reader
+read such a folder of eight files into its debug model, and all 57 tensors had the drawn bits.
 """
 
 import hashlib

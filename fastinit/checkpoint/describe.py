@@ -47,7 +47,7 @@ def describe(spec: AnySpec | Spec) -> str:
     >>> from fastinit import checkpoint
     >>> text = checkpoint.describe("gpt2")
     >>> checkpoint.load("gpt2").canonical().count("transformer"), text.count("transformer")
-    (148, 16)
+    (149, 17)
     """
     spec = spec if isinstance(spec, Spec) else load(spec)
     for entry in spec.entries:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .._core import dtypes, new_file
+from .._core import dtypes
 from .._core.arguments import shown
 from .._core.stream import STREAM_VERSION
 from ..typing import Dtype, PathLike
@@ -28,7 +28,7 @@ def is_checkpoint(path: object) -> bool:
     if not isinstance(path, (str, os.PathLike)):
         return False
     name = os.fsdecode(path)
-    if not new_file.is_folder(name):
+    if not os.path.isdir(name):
         return name.endswith((".safetensors", index.INDEX_ENDING))
     return any(one.endswith(".safetensors") for one in os.listdir(name))
 
@@ -94,7 +94,7 @@ def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None
 def beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
     """The config that lies beside a checkpoint, and what belongs to it."""
     name = os.fsdecode(path)
-    folder = name if new_file.is_folder(name) else os.path.dirname(os.path.abspath(name))
+    folder = name if os.path.isdir(name) else os.path.dirname(os.path.abspath(name))
     path = os.path.join(folder, config.CONFIG)
     return config.companions(path, kind) if os.path.isfile(path) else {}
 

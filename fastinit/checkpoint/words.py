@@ -104,6 +104,9 @@ def arange(shape: Sizes, dtype: DType, *, start: int = 0, step: int = 1) -> Writ
 MOST_VALUES = 1024  # of a table, which every file's metadata repeat
 
 
+_HUGE = 1 << 1024  # from which on an integer has no float
+
+
 def table(shape: Sizes, dtype: DType, *, values: Sequence[float]) -> Write:
     """The rule of values[i mod n], with n values."""
     if dtype.kind == "packed":
@@ -111,7 +114,10 @@ def table(shape: Sizes, dtype: DType, *, values: Sequence[float]) -> Write:
     if not isinstance(values, (list, tuple)) or not 0 < len(values) <= MOST_VALUES:
         raise ValueError(f"values is {shown(values)}; it must be a list of 1 to {MOST_VALUES}")
     for value in values:
-        if type(value) not in (int, float) or dtype.is_float and not is_finite(value, dtype):
+        known = type(value) in (int, float)
+        if known and dtype.is_float:
+            known = abs(value) < _HUGE and is_finite(value, dtype)
+        if not known:
             raise ValueError(f"values has {shown(value)}; each must be finite in {dtype.name}")
     bits = np.array([encode(value, dtype) for value in values], dtype.unsigned)
 

@@ -7,7 +7,8 @@ key "event"; a program must ignore events and keys that it does not know.
     progress  bytes, total, seconds, rate (bytes/s), remaining (seconds, or null): twice a second,
               and once at the end
     file      file, bytes, state: "written", "kept", "missing" or, with --dry-run, "planned"
-    tensor    of verify: name, file, equal, values, different, place, expected, found, reason;
+    tensor    of verify: name, file, equal, values, different, place, expected, found, reason,
+              computed;
               of --dry-run: name, file, shape, dtype, initializer, bytes
     done      the command's report: last, and only if the command ran to its end
 

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+import tempfile
 
 import numpy as np
 import pytest
@@ -340,3 +341,29 @@ def test_a_folder_that_cannot_be_synced_is_reported_as_such(tmp_path, way, monke
     assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
     assert path.read_bytes() == b"abc"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_room_in_memory_is_asked_for_and_not_reserved(tmp_path, monkeypatch):
+    """To reserve the pages of a tmpfs takes as long as to write them."""
+
+    def reserve(*_):
+        raise AssertionError("reserved")
+
+    monkeypatch.setattr(new_file, "_is_memory", lambda _: True)
+    monkeypatch.setattr(os, "posix_fallocate", reserve, raising=False)
+    with NewFile(tmp_path / "x", 100) as new:
+        new.write(0, bytes(100))
+        new.commit()
+    assert (tmp_path / "x").read_bytes() == bytes(100)
+    monkeypatch.setattr(new_file, "free", lambda _: 99)
+    with pytest.raises(OSError, match="No space left.*: 100 bytes are needed, 99 are free"):
+        NewFile(tmp_path / "y", 100).__enter__()
+    assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no /dev/shm")
+def test_a_file_of_a_tmpfs_lies_in_memory_and_one_of_proc_does_not():
+    with tempfile.TemporaryFile(dir="/dev/shm") as file:
+        assert new_file._is_memory(file.fileno())
+    with open("/proc/self/stat", "rb") as file:
+        assert not new_file._is_memory(file.fileno())
