@@ -48,19 +48,47 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
             # The first module that holds a tied parameter comes last, and so has the last word, as
             # its name counts.
             with _apart(lost):
+                count = _count_of_one_place(parameters, standins)
                 for _, module in reversed(list(_names.modules(model))):
                     for method in ("reset_parameters", "_reset_parameters"):
                         _reset(log, module, getattr(type(module), method, None))
+                    count(module)
             writes = {name: _memory.version(standin) for name, standin in standins.items()}
+            writes |= count(None)
+            since = len(log.operations)
             with _apart(others):
                 _init_weights(log, model)
         now = [_now(item) for item in (*parameters, *buffers)]
         for name, standin in standins.items():
             # What transformers writes comes last, so that earlier writes do not matter.
-            if _memory.version(standin) > writes[name]:
+            if log.writes(standin, since):
                 writes[name] = sys.maxsize
         refs = {name: log.ref(tensor) for name, tensor in now if tensor is not None}
     return Record(log, refs, writes)
+
+
+def _count_of_one_place(
+    parameters: list[Named], standins: dict[str, torch.Tensor]
+) -> Callable[[nn.Module | None], dict[str, int]]:
+    """Counts how often tied parameters are written, each as one of its modules writes it: on a real
+    construction the others wrote tensors that are gone.
+
+    The function that it returns is called after each module, and at last gives the counts.
+    """
+    tied = [item for item in parameters if len(item.sites) > 1]
+    owners = {item.name: {id(site.module) for site in item.sites} for item in tied}
+    before = {item.name: 0 for item in tied}
+    own: dict[str, list[int]] = {item.name: [0] for item in tied}
+
+    def count(module: nn.Module | None) -> dict[str, int]:
+        for name, modules in owners.items():
+            now = _memory.version(standins[name])
+            if id(module) in modules:
+                own[name].append(now - before[name])
+            before[name] = now
+        return {name: before[name] - sum(own[name]) + max(own[name]) for name in owners}
+
+    return count
 
 
 def _now(item: Named) -> tuple[str, torch.Tensor | None]:

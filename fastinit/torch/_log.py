@@ -116,6 +116,11 @@ class Log:
         """Whether the tensor's values are those that the log makes, not those in its memory."""
         return tensor.is_meta or tensor.untyped_storage()._cdata in self._known
 
+    def writes(self, tensor: torch.Tensor, since: int) -> bool:
+        """Whether an operation from that number on writes the tensor's memory."""
+        numbers = self._writers.get(tensor.untyped_storage()._cdata, ())
+        return any(number >= since for number in numbers)
+
     def whole(self, ref: Ref) -> bool:
         """Whether a view is all of its memory, each element once."""
         dense = all(size == 1 or stride for size, stride in zip(ref.size, ref.stride, strict=True))
@@ -363,7 +368,11 @@ class Recorder(_detours.Block):
         tensor: Any = args[0] if args else kwargs.get("tensor")
         if not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
             return _detours.ORIGINALS[name](*args, **kwargs)
-        return self.recorded(TRANSLATIONS[name](*args, **kwargs))
+        call = TRANSLATIONS[name](*args, **kwargs)
+        result = self.recorded(call)
+        if call.initializer is not None and name not in TRACELESS:
+            _memory.bump(tensor)  # as the write would
+        return result
 
     def recorded(self, call: Call) -> torch.Tensor:
         """The tensor of a call that would fill it."""
@@ -373,7 +382,6 @@ class Recorder(_detours.Block):
         with torch._C.DisableTorchFunction():
             self.log.call(tensor, call.initializer, call.arguments)
             self._dispatch.leave_behind(tensor)
-            _memory.bump(tensor)  # as the write would
         return tensor
 
     def __torch_function__(
@@ -438,6 +446,9 @@ class Recorder(_detours.Block):
             return self._from_values(torch.as_tensor, (index,), {})
         return index
 
+
+# Functions of torch.nn.init that leave a meta tensor alone: not even its version tells of them.
+TRACELESS = frozenset(("trunc_normal_", "orthogonal_", "sparse_", "dirac_"))
 
 # Code that asks where a tensor is goes the way of real construction, which it may leave on the meta
 # device (Mamba's and DETR's copy only between real tensors).

@@ -204,6 +204,16 @@ def version(tensor: torch.Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
+def blanks() -> int:
+    """How often torch itself writes memory that it gives out: with deterministic algorithms it
+    fills it with NaN.
+    """
+    return int(
+        torch.are_deterministic_algorithms_enabled()
+        and torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    )
+
+
 def bump(tensor: torch.Tensor) -> None:
     """Tell autograd about the write, as torch's own in-place operations do."""
     if not tensor.is_inference():

@@ -54,7 +54,11 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
             # Each write counts the version up; a tensor that is put in the place counts from 0.
             usable = _memory.version(old.tensor) == _memory.version(one.tensor)
         else:
-            usable = old.name not in kept or kept == real
+            same = _memory.version(old.tensor) - _memory.version(one.tensor) in (
+                0,
+                _memory.blanks(),
+            )
+            usable = old.name not in kept or (same and kept == real)
         if usable:
             names.add(old.name)
     return Record(log, {item.name: log.ref(item.tensor) for item in new}, {}), names

@@ -7,7 +7,6 @@ Nothing is drawn here.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,7 +16,7 @@ import torch
 from torch import nn
 
 from .. import _adapters
-from . import _defaults, _memory, _names
+from . import _defaults, _names, _unseen
 from ._defaults import Record
 from ._names import Named
 from ._prove import Fill, View, prove
@@ -66,7 +65,7 @@ def plan(
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
     """Plans of the parameters and of the buffers, and for each name that nothing covers the
     reason.  `kept` are parameters that keep the values that they have; with `doubt` not those that
-    may have none.
+    may have none, or that no seed decides.
     """
     rules, made = split(recipe)
     names = [one.name for one in _names.buffers(model, prefix)]
@@ -74,7 +73,7 @@ def plan(
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Plan | str] = {}
     record = None
-    warned = left and made is None and _warn_of_unrun(model)
+    warned = left and made is None and _unseen.warn_of_init_weights(model)
     if left or buffers:
         if made is not None:
             record = made.record((*parameters, *buffers))
@@ -82,21 +81,21 @@ def plan(
             record = _defaults.record(model, dtype, prefix)
         ruled = {name for name, setting in chosen.items() if setting is not None}
         own = _own(record, parameters, buffers, {*kept, *ruled})
+    code = None  # the modules' own, where it says something of real parameters
+    if doubt and kept:
+        code = record if made is None and record else _defaults.record(model, dtype, prefix)
     plans, uncovered = [], {}
     for item in parameters:
         setting, mine = chosen.get(item.name), own.get(item.name)
-        if item.name in kept and (setting is not None or not item.tensor.numel()):
+        if item.name in kept:
+            why = None if code is None else _unseen.doubt(item, code, made is None)
+            if why is not None:
+                uncovered[item.name] = why
             continue
         if not item.tensor.numel():
             plans.append(Plan(item.name, [], []))
         elif setting is not None:
             plans.append(_ruled(item, setting))
-        elif item.name in kept:
-            if doubt and record is not None and made is None and _doubtful(item, record):
-                uncovered[item.name] = (
-                    "it is real memory that nothing has written, as torch.Tensor(n) makes it even "
-                    "on the meta device; overwrite=True fills it, overwrite=False keeps it"
-                )
         elif isinstance(mine, Plan):
             plans.append(mine)
         else:
@@ -118,7 +117,8 @@ def plan(
     if uncovered and made is None:
         free = {item.name for item in (*parameters, *buffers)} - kept
         free -= {name for name, setting in chosen.items() if setting is not None}
-        again = _again(model, parameters, buffers, uncovered, free, prefix, kept)
+        open_names = {name for name in uncovered if chosen.get(name) is None}
+        again = _again(model, parameters, buffers, open_names, free, prefix, kept)
         given = {one.name: one for one in plans} | again
         plans = [given[item.name] for item in parameters if item.name in given]
         given = {one.name: one for one in restored} | again
@@ -126,7 +126,7 @@ def plan(
         uncovered = {name: why for name, why in uncovered.items() if name not in again}
         left = [item for item in left if item.name not in again]
     if not (any(item.name in uncovered for item in parameters) or warned or made) and record:
-        _warn_of_unseen(left, record)
+        _unseen.warn_of_constructors(model, left, record)
     return plans, restored, uncovered
 
 
@@ -134,7 +134,7 @@ def _again(
     model: nn.Module,
     parameters: list[Named],
     buffers: list[Named],
-    uncovered: dict[str, str],
+    uncovered: set[str],
     free: set[str],
     prefix: str,
     kept: frozenset[str],
@@ -152,7 +152,7 @@ def _again(
     others = {item.name for item in (*parameters, *buffers)} - asked
     own = _own(record, parameters, buffers, others)
     plans = {name: one for name, one in own.items() if isinstance(one, Plan)}
-    newly = plans.keys() & uncovered.keys()
+    newly = plans.keys() & uncovered
     if not newly:
         return {}
     # Real ones that are not kept are written or compared because the caller asks for it.
@@ -240,29 +240,6 @@ def _own(
     return own
 
 
-def _doubtful(item: Named, record: Record) -> bool:
-    """Whether a real parameter may be memory that nothing has ever written, though the module's
-    code would write it: inside torch.device("meta") constructors make such by torch.Tensor(n).
-    """
-    tensor = item.tensor
-    if not (
-        _memory.is_plain(type(tensor)) and tensor.is_cpu and _memory.version(tensor) == _blanks()
-    ):
-        return False
-    ref = record.refs.get(item.name)
-    return ref is not None and tensor.numel() > 0 and not Run(record.log, ref).untouched
-
-
-def _blanks() -> int:
-    """How often torch itself writes memory that it gives out: with deterministic algorithms it
-    fills it with NaN.
-    """
-    return int(
-        torch.are_deterministic_algorithms_enabled()
-        and torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    )
-
-
 def _sized(item: Named) -> bool:
     return item.tensor.numel() > 0
 
@@ -298,37 +275,6 @@ def _keys(runs: dict[str, Run], proofs: dict[str, list[Fill] | None]) -> dict[in
                 keys[number] = f"{name}[{count}]"
                 count += 1
     return keys
-
-
-def _warn_of_unrun(model: nn.Module) -> bool:
-    kinds = _defaults.with_init_weights(model)
-    if kinds:
-        warnings.warn(
-            f"init_weights() of {', '.join(kinds)} is not run: where constructors call it, or "
-            "initialize in other ways, build the model inside fastinit.torch.construction(), and "
-            "give that as the recipe",
-            stacklevel=4,  # of materialize_'s caller
-        )
-    return bool(kinds)
-
-
-def _warn_of_unseen(left: list[Named], record: Record) -> None:
-    """A write on the meta device leaves no value, but it counts the tensor's version up."""
-    unseen = [
-        item.name
-        for item in left
-        if item.tensor.is_meta
-        and _memory.is_plain(type(item.tensor))
-        and _memory.version(item.tensor) > record.writes.get(item.name, sys.maxsize)
-    ]
-    if unseen:
-        more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-        warnings.warn(
-            f"the constructors write {', '.join(unseen[:5])}{more} more often than "
-            "reset_parameters() does, and what they write last cannot be seen on the meta device: "
-            "build the model inside fastinit.torch.construction(), and give that as the recipe",
-            stacklevel=4,  # of materialize_'s caller
-        )
 
 
 def _unwritten(item: Named) -> str:

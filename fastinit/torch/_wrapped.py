@@ -23,7 +23,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 def reset(module: nn.Module, method: Callable[[nn.Module], Any]) -> None:
     """Run a reset of the module as if it were not wrapped, then wrap what it has written."""
-    hooks = [one for one in module._forward_pre_hooks.values() if isinstance(one, _HOOKS)]
+    hooks = [one for one in module._forward_pre_hooks.values() if isinstance(one, HOOKS)]
     parametrized = list(_parametrizations(module))
     if not (hooks or parametrized):
         method(module)
@@ -37,7 +37,7 @@ def reset(module: nn.Module, method: Callable[[nn.Module], Any]) -> None:
         _hook(module, hook, weights[hook.name])
 
 
-_HOOKS = (WeightNorm, SpectralNorm)
+HOOKS = (WeightNorm, SpectralNorm)
 
 
 def _parametrizations(module: nn.Module) -> Iterator[tuple[str, Any]]:

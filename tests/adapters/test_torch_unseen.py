@@ -1,0 +1,268 @@
+"""What a model that was built on the plain meta device does not show is refused or told by name."""
+
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from torch import nn
+
+import fastinit as fi
+import fastinit.torch as fit
+from fastinit.checkpoint.config import load_config
+from fastinit.torch._unseen import hidden_writes
+
+
+def on_meta(make):
+    with torch.device("meta"):
+        return make()
+
+
+# ------------------------------------------------------------------------ parameters in real memory
+
+
+class Old(nn.Module):
+    """Makes a parameter in real memory, whatever the device is."""
+
+    def __init__(self, make, reset=None):
+        super().__init__()
+        self.lin = nn.Linear(3, 3)
+        self.old = nn.Parameter(make())
+        self.reset = reset
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        if self.reset is not None:
+            self.reset(self.old)
+
+
+def in_a_thread():
+    model = nn.Module()
+    thread = threading.Thread(target=lambda: setattr(model, "old", nn.Linear(4, 3)))
+    thread.start()
+    thread.join()
+    model.lin = nn.Linear(3, 3)
+    return model
+
+
+DRAWN = {
+    "in the constructor": lambda: Old(lambda: torch.Tensor(30).uniform_()),
+    "by the old constructor of floats": lambda: Old(lambda: torch.FloatTensor(5, 4).normal_()),
+    "in its reset": lambda: Old(lambda: torch.Tensor(5, 4), nn.init.xavier_uniform_),
+    "truncated": lambda: Old(lambda: torch.Tensor(5, 4), nn.init.trunc_normal_),
+    "orthogonal": lambda: Old(lambda: torch.Tensor(5, 4), nn.init.orthogonal_),
+    "sparse": lambda: Old(lambda: torch.Tensor(5, 4), lambda w: nn.init.sparse_(w, 0.5)),
+    "on a device that is given": lambda: nn.Sequential(
+        nn.Linear(3, 3), nn.LSTM(3, 4, device="cpu")
+    ),
+    "in another thread": in_a_thread,
+}
+
+
+@pytest.mark.parametrize("rule", [None, "normal"])
+@pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN)
+def test_a_parameter_that_torch_drew_in_real_memory_is_refused_by_name(make, rule):
+    model = on_meta(make)
+    real = [name for name, one in model.named_parameters() if not one.is_meta]
+    recipe = None if rule is None else {"*": rule}
+    with pytest.raises(ValueError, match=rf"{real[0]}: it is real memory that its constructor dr"):
+        fit.materialize_(model, recipe)
+    assert fit.materialize_(model, recipe, overwrite=False).skipped == tuple(real)
+    report = fit.materialize_(model, recipe or {real[0]: "normal"}, overwrite=True)
+    assert report.skipped == ()
+    drawn = model.get_parameter(real[0])
+    values = fi.normal(tuple(drawn.shape), seed=0, name=real[0])
+    assert torch.equal(drawn, torch.from_numpy(values))
+
+
+def test_in_a_construction_another_threads_parameters_are_refused_by_name():
+    with fit.construction() as made:
+        model = in_a_thread()
+    with pytest.raises(ValueError, match=r"old\.weight: it is real memory that its constructor"):
+        fit.materialize_(model, made)
+
+
+@pytest.mark.parametrize("way", ["copied", "trained", "constant"])
+def test_a_real_layer_that_was_loaded_or_trained_is_kept(way):
+    model = on_meta(lambda: nn.ModuleDict({"meta": nn.Linear(3, 3)}))
+    model["real"] = nn.Linear(3, 3)
+    if way == "copied":
+        model["real"].load_state_dict(nn.Linear(3, 3).state_dict())
+    elif way == "trained":
+        model["real"](torch.ones(2, 3)).sum().backward()
+        torch.optim.SGD(model["real"].parameters(), 0.1).step()
+    else:
+        for one in model["real"].parameters():
+            nn.init.ones_(one)
+    held = model["real"].weight.detach().clone()
+    assert fit.materialize_(model).skipped == ("real.weight", "real.bias")
+    assert torch.equal(model["real"].weight, held)
+
+
+SPEECH = {
+    "Wav2Vec2Model": "Wav2Vec2Config",
+    "HubertModel": "HubertConfig",
+    "WavLMModel": "WavLMConfig",
+}
+
+
+def speech(name):
+    config = getattr(transformers, SPEECH[name])(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8, 8),
+        conv_stride=(2, 2),
+        conv_kernel=(3, 3),
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+        vocab_size=12,
+        architectures=[name],
+    )
+    return getattr(transformers, name)(config)
+
+
+@pytest.mark.parametrize("name", SPEECH)
+def test_the_masked_embedding_of_speech_models_is_keyed_on_every_way(name, tmp_path):
+    drawn = torch.from_numpy(fi.uniform(16, seed=4, name="masked_spec_embed"))
+    with fit.construction() as made:
+        recorded = speech(name)
+    fit.materialize_(recorded, made, seed=4)
+    model = on_meta(lambda: speech(name))
+    with pytest.warns(UserWarning, match=rf"masked_spec_embed get.* what {name}\(config\), run"):
+        report = fit.materialize_(model, seed=4)
+    assert report.skipped == ()
+    for one in (recorded, model):
+        assert torch.equal(one.masked_spec_embed, drawn)
+    model.config.save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spec = load_config(tmp_path / "config.json")
+    (entry,) = [one for one in spec.entries if one.name == "masked_spec_embed"]
+    assert (entry.initializer, entry.name) == ("uniform", "masked_spec_embed")
+    with fit.accelerate(seed=4) as block:
+        speech(name)
+    assert not block.left
+    changed = on_meta(lambda: speech(name))
+    with torch.no_grad():
+        changed.masked_spec_embed.copy_(torch.arange(16.0))
+    with pytest.raises(ValueError, match="masked_spec_embed: it is real memory"):
+        fit.materialize_(changed)
+
+
+# ------------------------------------------------------------------------ writes on the meta device
+
+
+def replaced():
+    model = nn.Linear(4, 4)
+    model.weight = nn.Parameter(torch.zeros(4, 4))
+    return model
+
+
+def tied_then_filled():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    nn.init.ones_(model[0].weight)
+    return model
+
+
+def transposed():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = nn.Parameter(model[0].weight.t())
+    return model
+
+
+class ByData(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+        self.apply(self.start)
+
+    def start(self, module):
+        if isinstance(module, nn.Linear):
+            module.weight.data.normal_(0.0, 0.02)
+
+
+class ByAssignment(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+        self.lin.weight.data = torch.zeros(4, 4)
+
+
+def start_truncated(module):
+    nn.init.trunc_normal_(module.weight, std=0.02)
+
+
+class ByAnotherFunction(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+        for module in [self.lin]:
+            (lambda one: start_truncated(one))(module)
+
+
+class ByItsBase(ByData):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (replaced, r"other tensors in the places of weight, after"),
+        (tied_then_filled, r"write 0\.weight more often than"),
+        (transposed, r"1\.weight lie in the memory of other"),
+        (ByData, r"constructors of ByData use \.data: what they write"),
+        (ByAssignment, r"constructors of ByAssignment use \.data: "),
+        (ByAnotherFunction, r"constructors of ByAnotherFunction use trunc_normal_: "),
+        (ByItsBase, r"constructors of ByItsBase use \.data: "),
+    ],
+)
+def test_what_constructors_do_beyond_the_reset_is_told(make, text):
+    with pytest.warns(UserWarning, match=text) as told:
+        fit.materialize_(on_meta(make))
+    assert len(told) == 1 and told[0].filename == __file__
+    with fit.construction() as made:
+        model = make()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit.materialize_(model, made)
+
+
+class ByItsReset(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(4, 4))
+        self.start()
+
+    def start(self):
+        self.weight.data.normal_()
+        nn.init.orthogonal_(self.weight)
+
+    def reset_parameters(self):
+        self.start()
+
+
+def test_what_a_reset_does_too_and_what_libraries_do_is_not_told():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for make in (
+            ByItsReset,
+            lambda: nn.Linear(4, 4).bfloat16(),
+            lambda: nn.Sequential(nn.Linear(4, 4), nn.LSTM(4, 4)),
+            lambda: nn.Linear(4, 4).to("meta"),
+        ):
+            fit.materialize_(on_meta(make))
+    assert hidden_writes(ByItsReset) == hidden_writes(nn.Linear) == frozenset()
+    assert hidden_writes(transformers.LlamaModel) == frozenset()
+
+
+def test_models_that_are_made_in_inference_mode_are_filled():
+    with torch.inference_mode():
+        model = on_meta(lambda: nn.Linear(3, 3))
+        fit.materialize_(model, seed=2)
+    drawn = fi.he_uniform((3, 3), negative_slope=5**0.5, seed=2, name="weight")
+    assert np.array_equal(model.weight.detach().numpy(), drawn)
