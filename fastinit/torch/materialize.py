@@ -99,9 +99,8 @@ def materialize_(
         (fnmatch) or module types as keys, the first match counts, "default" is the module's own. A
         callable takes (name, parameter). In a pair (mapping or callable, construction) the
         construction says what the first leaves open. An initializer is a name, a function, a
-        number, (name, arguments) or {"initializer": name, ...}; for a type also {"weight": ...,
-        ...}. The argument ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's
-        gates, a packed qkv.
+        number, (name, arguments) or {"initializer": name, ...}; for a type also {"weight": ...}.
+        The argument ``blocks=4`` fills four equal blocks of rows, each alone: an LSTM's gates.
     seed : int, optional
         One for all, and 0 by default, as in all that fills whole models. None draws one, on a
         single rank only.
@@ -115,7 +114,7 @@ def materialize_(
         differs.
     overwrite : bool, optional
         True fills real parameters and buffers too, such as to_empty() leaves them; False keeps
-        them; None keeps them, but refuses those that nothing has ever written.
+        them; None keeps them, but refuses those that nothing wrote or that torch itself drew.
     buffers : str or mapping, default "restore"
         Meta buffers get what the model's own code gives them; one whose code was not seen is
         refused, unless a mapping gives it an initializer or "leave". "leave" alone leaves all.
