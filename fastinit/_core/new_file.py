@@ -55,8 +55,10 @@ def is_folder(path: str) -> bool:
     """
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return False
+        raise
 
 
 def write_file(path: str | os.PathLike[str], content: bytes) -> None:
