@@ -94,17 +94,18 @@ static int agrees(const fi_isa *one, const fi_isa *other) {
 /* A chunk of random bits counted and measured as every storage, and its digest, likewise. */
 static int scans_agree(const fi_isa *one, const fi_isa *other) {
     enum { COUNT = 4200, WIDTH = 100, ROWS = 44, PATTERNS = 1 << 16 };
-    static const int sizes[] = {8, 4, 2, 2, 1, 1};
     static uint32_t values[2 * COUNT + 64];
     static double sums[2][ROWS + WIDTH];
     const fi_isa *both[] = {one, other};
-    uint64_t *tables = calloc(2 * PATTERNS, sizeof *tables), digests[2][1 + 8 * COUNT / FI_PAGE];
+    uint64_t *tables = calloc(2 * PATTERNS, sizeof *tables), digests[2][1 + 4 * COUNT / FI_PAGE];
+    size_t count = COUNT; /* of float64 and float32 more than a block; few of the others */
     fi_scan found[2];
     const fi_draw d = {0x0123456789ABCDEFu, 0xFEDCBA9876543210u, 0, {0}};
     int same = tables != NULL;
     one->tiles[FI_WORDS][FI_U32](&d, 0, 2 * COUNT / 64 + 1, values);
-    /* wide values below 2, whose powers are finite, but for what is counted apart */
-    for (int k = 0; k < 2 * COUNT; k++) values[k] &= 0xBFFFFFFF;
+    /* wide values below 2, whose powers are finite, but for what is counted apart; of few patterns,
+     * so that little of the tables is touched: importing takes a millisecond less */
+    for (int k = 0; k < 2 * COUNT; k++) values[k] = (values[k] & 0x83FF83FF) | 0x38003800;
     memcpy(values + 20, (const uint32_t[]){0, 0x7FF00000, 1, 0xFF800000, 0, 0, 1, 0}, 32);
     for (int code = FI_F64; same && code <= FI_E5M2; code++) {
         memset(sums, 0, sizeof sums);
@@ -113,13 +114,15 @@ static int scans_agree(const fi_isa *one, const fi_isa *other) {
             found[k].code = code, found[k].start = 30, found[k].width = WIDTH;
             found[k].table = tables + k * PATTERNS;
             found[k].rows = sums[k], found[k].columns = sums[k] + ROWS;
-            both[k]->scan(&found[k], values, COUNT);
+            both[k]->scan(&found[k], values, count);
             found[k].table = NULL, found[k].rows = found[k].columns = NULL;
-            digests[k][0] = both[k]->digest(values, (size_t)sizes[code] * COUNT, 3, digests[k] + 1);
         }
-        same = !memcmp(found, found + 1, sizeof *found) && !memcmp(sums, sums + 1, sizeof *sums) &&
-            !memcmp(digests, digests + 1, 8 * (1 + (size_t)sizes[code] * COUNT / FI_PAGE));
+        same = !memcmp(found, found + 1, sizeof *found) && !memcmp(sums, sums + 1, sizeof *sums);
+        if (code == FI_F32) count = 300;
     }
+    for (int k = 0; k < 2; k++)
+        digests[k][0] = both[k]->digest(values, 4 * COUNT, 3, digests[k] + 1);
+    same = same && !memcmp(digests, digests + 1, 8 * (1 + 4 * COUNT / FI_PAGE));
     same = same && !memcmp(tables, tables + PATTERNS, PATTERNS * sizeof *tables);
     free(tables);
     return same;
