@@ -14,6 +14,7 @@ from typing import Any
 
 from . import _table
 from ._core import DISTRIBUTION
+from ._core.arguments import shown
 from ._core.fill import Rule
 
 Setting = tuple[str, dict[str, Any]]  # an initializer's public name and its own arguments
@@ -48,13 +49,13 @@ def setting(value: Any, what: str) -> Setting:
     elif isinstance(value, (tuple, list)):
         if len(value) != 2 or not isinstance(value[1], Mapping):
             raise TypeError(
-                f"{what} is {value!r:.80}; a pair must be (initializer, dict of arguments)"
+                f"{what} is {shown(value)}; a pair must be (initializer, dict of arguments)"
             )
         value, arguments = value
     elif isinstance(value, Mapping):
         if "initializer" not in value:
             raise ValueError(
-                f"{what} is {dict(value)!r:.80}; a mapping must have the key 'initializer'"
+                f"{what} is {shown(dict(value))}; a mapping must have the key 'initializer'"
             )
         arguments = {key: item for key, item in value.items() if key != "initializer"}
         value = value["initializer"]

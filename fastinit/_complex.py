@@ -38,12 +38,11 @@ _decide = guarded(fill.decide)
 
 def parts_of(dtype: Any) -> DType | None:
     """The real dtype of a complex dtype's parts; None for every other dtype."""
-    if not isinstance(dtype, str):
-        try:
-            dtype = np.dtype(dtype).name
-        except TypeError:
-            return None
-    return PARTS.get(dtype)
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        return None
+    return PARTS.get(found.name) if found.isnative else None
 
 
 class Law(NamedTuple):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _table
+from ._core.arguments import shown
 from ._core.draws import Draw
 from ._core.dtypes import (
     CONSTANT,
@@ -393,6 +394,7 @@ def _runs(numbers: tuple[int, ...]) -> str:
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([0-9]+(?:\.\.[0-9]+)?(?:,[0-9]+(?:\.\.[0-9]+)?)*)\}|[{}]")
 _MOST_NAMES = 1_000_000
+_DIGITS = 18
 
 
 def names(pattern: str) -> Iterator[str]:
@@ -416,7 +418,7 @@ def names(pattern: str) -> Iterator[str]:
         text = match.group()
         if text in ("{", "}"):
             raise ValueError(
-                f"{pattern!r:.200} has a single {text!r}; braces hold numbers, such as {{0..11}}; "
+                f"{shown(pattern)} has a single {text!r}; braces hold numbers, such as {{0..11}}; "
                 "write a literal brace twice"
             )
         if match.group(1) is None:
@@ -425,16 +427,18 @@ def names(pattern: str) -> Iterator[str]:
         numbers: list[str] = []
         for run in match.group(1).split(","):
             first, _, last = run.partition("..")
+            if max(len(first), len(last)) > _DIGITS:
+                raise ValueError(f"{shown(pattern)} holds a number of more than {_DIGITS} digits")
             ends = int(first), int(last or first)
-            if ends[1] - ends[0] >= _MOST_NAMES:
-                raise ValueError(f"{pattern!r:.200} stands for more than {_MOST_NAMES} names")
+            if ends[1] - ends[0] + len(numbers) >= _MOST_NAMES:
+                raise ValueError(f"{shown(pattern)} stands for more than {_MOST_NAMES} names")
             numbers += map(str, range(ends[0], ends[1] + 1))
         parts.append(numbers)
     parts.append([pattern[at:]])
     count = math.prod(map(len, parts))
     if count > _MOST_NAMES:
         raise ValueError(
-            f"{pattern!r:.200} stands for {count} names; at most {_MOST_NAMES} are read"
+            f"{shown(pattern)} stands for {shown(count)} names; at most {_MOST_NAMES} are read"
         )
     for words in itertools.product(*parts):
         yield "".join(words)

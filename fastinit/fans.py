@@ -198,7 +198,7 @@ def _spelled(layout: object, shape: tuple[int, ...]) -> str:
 def normalized(axes: Axes, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
     """Axes as non-negative integers, in the order given."""
     rank = len(shape)
-    several = isinstance(axes, Sequence) and not isinstance(axes, str)
+    several = isinstance(axes, Sequence) and not isinstance(axes, (str, bytes, bytearray))
     given = tuple(integer(axis, what) for axis in axes) if several else (integer(axes, what),)  # type: ignore[union-attr]
     if any(not -rank <= axis < rank for axis in given):
         raise ValueError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._core import buffers, engine
-from ._core.arguments import shown
+from ._core.arguments import described, shown
 from ._core.draws import Draw
 from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
@@ -129,7 +129,7 @@ class Report(NamedTuple):
                 line.initializer,
                 str(line.shape),
                 line.dtype,
-                ", ".join([f"{key}={value!r:.40}" for key, value in line.arguments.items()]),
+                ", ".join([f"{key}={shown(value)[:40]}" for key, value in line.arguments.items()]),
             )
             for line in self.filled
         ]
@@ -306,5 +306,5 @@ def _entry(entry: Any, most: int, label: str) -> tuple[Any, ...]:
         form = "(buffer, initializer, arguments" + (
             ", name[, region, shape])" if most == 6 else ")"
         )
-        raise TypeError(f"{label} is {type(entry).__name__} {entry!r:.80}; give a tuple {form}")
+        raise TypeError(f"{label} is {described(entry)}; give a tuple {form}")
     return (*entry, *[None] * (most - len(entry)))

@@ -120,7 +120,8 @@ def gain(
         raise ValueError(_unknown_activation(activation))
     if param is not None:
         raise ValueError(
-            f"{activation} has no param, but {param!r} was given; only {' and '.join(_WITH_PARAM)} "
+            f"{activation} has no param, but {shown(param)} was given; only "
+            f"{' and '.join(_WITH_PARAM)} "
             "have one"
         )
     return known

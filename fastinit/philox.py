@@ -11,6 +11,8 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from ._core.arguments import shown
+
 
 def philox4x32(
     counter: Sequence[SupportsIndex],
@@ -73,6 +75,6 @@ def _words(given: Sequence[SupportsIndex], count: int, what: str) -> list[int]:
     if len(words) != count or not all(0 <= word < 1 << 32 for word in words):
         raise ValueError(
             f"{what} must be {count} integers in [0, 2**32), least significant first, not "
-            f"{given!r:.80}"
+            f"{shown(given)}"
         )
     return words

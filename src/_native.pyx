@@ -57,6 +57,7 @@ cdef enum:
     SCRATCH = 32           # tiles
     SCRATCH_BYTES = SCRATCH * 64 * 8
     CARRY = 1 << 28        # tiles: where the low word of the block counter is full
+    LAST = 1 << 62         # of an index, with room for sums of two
 
 
 cdef struct Axis:
@@ -97,7 +98,7 @@ def rejected():
     return fi_rejected().decode()
 
 
-def use(str name):
+def use(str name not None):
     """Draw with this instruction set from now on: for tests and benchmarks.
 
     Users set FASTINIT_ISA.
@@ -107,7 +108,8 @@ def use(str name):
         if _list[k].name.decode() == name:
             _isa = _list[k]
             return
-    raise ValueError(f"no instruction set {name!r} on this machine; there are: {', '.join(isas())}")
+    raise ValueError(
+        f"no instruction set {name[:80]!r} on this machine; there are: {', '.join(isas())}")
 
 
 cdef _choose():
@@ -130,8 +132,26 @@ def enter():
     return fi_enter()
 
 
-def leave(uint64_t state):
-    fi_leave(state)
+def leave(state):
+    """Restore what enter() returned."""
+    fi_leave(unsigned(state))
+
+
+# ------------------------------------------------------------------------------ what callers give
+
+
+cdef int64_t signed(value) except? -1:
+    try:
+        return value
+    except OverflowError as error:
+        raise ValueError(f"a number is too large: {error}") from None
+
+
+cdef uint64_t unsigned(value) except? 1:
+    try:
+        return value
+    except OverflowError as error:
+        raise ValueError(f"a number is negative or too large: {error}") from None
 
 
 # ------------------------------------------------------------------------------------------ drawing
@@ -321,6 +341,7 @@ cdef class Batch:
     cdef int64_t next, drawn, cancelled, chunks
 
     def __cinit__(self, jobs):
+        jobs = tuple(jobs)  # add() converts numbers, which may run code of the caller's
         self.count = len(jobs)
         self.works = <Work *>PyMem_Calloc(max(1, self.count), sizeof(Work))
         self.buffers = <Py_buffer *>PyMem_Calloc(max(1, self.count), sizeof(Py_buffer))
@@ -328,7 +349,10 @@ cdef class Batch:
             raise MemoryError
         cdef Py_ssize_t k
         for k in range(self.count):
-            self.add(&self.works[k], jobs[k])
+            try:
+                self.add(&self.works[k], jobs[k])
+            except (OverflowError, BufferError) as error:
+                raise ValueError(f"job {k}: {error}") from None
             self.values += self.works[k].values
             self.chunks += self.works[k].chunks
 
@@ -341,6 +365,9 @@ cdef class Batch:
         PyMem_Free(self.works)
 
     cdef add(self, Work *work, job):
+        # Indices are not checked below.
+        if not isinstance(job, tuple) or len(job) != 9:
+            raise TypeError(f"a job is a tuple of nine, not {type(job).__name__}")
         cdef int draw = job[1], storage = job[2], k, axes = 0
         cdef tuple parameters = job[6], strides = job[8]
         cdef Py_buffer *buffer = &self.buffers[self.held]
@@ -359,6 +386,8 @@ cdef class Batch:
         if draw == FI_CONSTANT:
             if len(parameters) != 1:
                 raise ValueError(f"{len(parameters)} parameters of a constant, which has one")
+            if work.itemsize not in (1, 2, 4, 8):
+                raise ValueError(f"a constant into items of {work.itemsize} bytes")
             work.constant = parameters[0]
         else:
             work.tiles = _isa.tiles[draw][storage]
@@ -415,11 +444,11 @@ cdef class Batch:
         """Values drawn so far."""
         return fi_add(&self.drawn, 0)
 
-    def work(self, int64_t most):
+    def work(self, most):
         """Draw at most so many chunks (-1: all there are), the GIL off; True once none is left to
         take.
         """
-        cdef int64_t chunk, start, stop
+        cdef int64_t chunk, start, stop, left_to_take = signed(most)
         cdef Py_ssize_t k = 0
         cdef int64_t before = 0
         cdef Work *work
@@ -437,8 +466,8 @@ cdef class Batch:
             return True
         with nogil:
             state = fi_enter()
-            while most:
-                most -= 1
+            while left_to_take:
+                left_to_take -= 1
                 if fi_add(&self.cancelled, 0):
                     left = False
                     break
@@ -478,34 +507,38 @@ cdef class Buffers:
 
     cdef Py_buffer *take(self, memory, int flags) except NULL:
         cdef Py_buffer *view = &self.views[self.held]
-        PyObject_GetBuffer(memory, view, flags)
+        try:
+            PyObject_GetBuffer(memory, view, flags)
+        except BufferError as error:
+            raise ValueError(f"memory that cannot be lent: {error}") from None
         self.held += 1
         return view
 
 
-def scan(values, int code, int64_t start, int64_t width, table, rows, columns):
+def scan(values, code, start, width, table, rows, columns):
     """Add a chunk of values to a table and to sums of squares, the GIL off; returns its moments, as
     the same function of fastinit/reference/scan.py.
     """
     cdef Buffers buffers = Buffers()
     cdef fi_scan s
     cdef uint64_t state
-    cdef int64_t size, count
-    if not 0 <= code <= FI_E5M2:
-        raise ValueError(f"no storage {code}")
-    size = (8, 4, 2, 2, 1, 1)[code]
+    cdef int64_t size, count, storage = signed(code), first = signed(start), row = signed(width)
+    if not 0 <= storage <= FI_E5M2:
+        raise ValueError(f"no storage {storage}")
+    size = (8, 4, 2, 2, 1, 1)[storage]
     cdef Py_buffer *given = buffers.take(values, PyBUF_SIMPLE)
     cdef Py_buffer *counts = buffers.take(table, PyBUF_SIMPLE | PyBUF_WRITABLE)
     cdef Py_buffer *by_row = buffers.take(rows, PyBUF_SIMPLE | PyBUF_WRITABLE)
     cdef Py_buffer *by_column = buffers.take(columns, PyBUF_SIMPLE | PyBUF_WRITABLE)
     count = given.len / size
-    if given.len % size or counts.len != 8 << 16 or start < 0 or width < 0:
+    if given.len % size or counts.len != 8 << 16 or first < 0 or row < 0 or first >= LAST - count:
         raise ValueError(f"{given.len} bytes of items of {size}, a table of {counts.len} bytes")
-    if width and count and (
-        by_column.len != 8 * width or by_row.len / 8 <= (start + count - 1) / width - start / width
+    if row and count and (
+        by_column.len % 8 or by_column.len / 8 != row  # 8 * row may overflow
+        or by_row.len / 8 <= (first + count - 1) / row - first / row
     ):
-        raise ValueError(f"sums of {by_row.len} and {by_column.len} bytes for rows of {width}")
-    s.code, s.start, s.width = code, start, width
+        raise ValueError(f"sums of {by_row.len} and {by_column.len} bytes for rows of {row}")
+    s.code, s.start, s.width = storage, first, row
     s.table, s.rows, s.columns = <uint64_t *>counts.buf, <double *>by_row.buf, <double *>by_column.buf
     s.values = s.zeros = s.subnormals = 0
     s.mean = s.m2 = s.m3 = s.m4 = 0.0
@@ -517,14 +550,14 @@ def scan(values, int code, int64_t start, int64_t width, table, rows, columns):
     return s.values, s.mean, s.m2, s.m3, s.m4, s.low, s.high, s.zeros, s.subnormals
 
 
-def digest(values, uint64_t page, pages):
+def digest(values, page, pages):
     """A number of the bytes and their places, and one of each page, likewise."""
     cdef Buffers buffers = Buffers()
     cdef Py_buffer *given = buffers.take(values, PyBUF_SIMPLE)
     cdef Py_buffer *each = buffers.take(pages, PyBUF_SIMPLE | PyBUF_WRITABLE)
-    cdef uint64_t found
+    cdef uint64_t found, first = unsigned(page)
     if each.len != 8 * (given.len // FI_PAGE):
         raise ValueError(f"{each.len} bytes for the pages of {given.len}")
     with nogil:
-        found = _isa.digest(given.buf, given.len, page, <uint64_t *>each.buf)
+        found = _isa.digest(given.buf, given.len, first, <uint64_t *>each.buf)
     return found

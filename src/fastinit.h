@@ -80,7 +80,8 @@ static inline uint64_t fi_enter(void) {
     _mm_setcsr(0x1F80);
     return was;
 }
-static inline void fi_leave(uint64_t was) { _mm_setcsr((uint32_t)was); }
+/* The CPU faults on bits above these sixteen. */
+static inline void fi_leave(uint64_t was) { _mm_setcsr((uint32_t)was & 0xFFFF); }
 #elif defined(__aarch64__)
 static inline uint64_t fi_enter(void) {
     uint64_t was, none = 0;

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Iterable
 from typing import Any
 
 _BOOLEANS = ("bool", "bool_")  # Python's and, by its newer and older name, NumPy's
 _SHOWN = 80  # characters of a value in a message
+_LONGEST_PATH = 4096  # bytes of a path: Linux's limit, and more than others allow
+_MOST = 1 << 63  # above every count and size there is
 _NEAR = 0.6  # difflib's ratio: 'bf16' is near 'bfloat16' (0.67), 'foo' is not near 'bool' (0.57)
 
 
@@ -36,6 +39,40 @@ def described(value: Any) -> str:
     return f"{type(value).__name__} {shown(value)}"
 
 
+def path_text(value: Any, what: str = "path") -> str:
+    """A path as text; one that no file can have is refused here, in words and not whole."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise TypeError(f"{what} must be a str, bytes or os.PathLike, not {described(value)}")
+    text = os.fsdecode(value)
+    if "\0" in text:
+        raise ValueError(f"{what} {shown(text)} holds a NUL character, which no path may")
+    try:
+        size = len(os.fsencode(text))
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{what} {shown(text)} holds a character that has no form in a file's name here"
+        ) from None
+    if size > _LONGEST_PATH:
+        raise ValueError(
+            f"{what} {shown(text)}… has {size} bytes; no path has more than {_LONGEST_PATH}"
+        )
+    return text
+
+
+def shown_path(path: str) -> str:
+    """A path as messages show it: a long one by its start and its end."""
+    text = repr(path)
+    return text if len(text) <= 200 else f"{text[:60]}…{text[-120:]}"
+
+
+def said(error: Exception) -> str:
+    """What a parser says of a file, in at most 200 characters."""
+    text = str(error)
+    if "integer string conversion" in text:
+        return "a whole number has more digits than Python reads, 4,300"
+    return text[:200]
+
+
 def is_boolean(value: Any) -> bool:
     """Whether a value is a bool of Python or NumPy: as a number it is a slip, never a wish."""
     return type(value).__name__ in _BOOLEANS
@@ -54,8 +91,10 @@ def integer(value: Any, what: str, advice: str = "") -> int:
 
 
 def whole(value: Any, what: str, least: int = 1) -> int:
-    """A whole number of at least `least`."""
+    """A whole number of at least `least` and below 2**63, so that a double holds it."""
     number = integer(value, what)
+    if number >= _MOST:
+        raise ValueError(f"{what} is {shown(number)}; it must be below 2**63")
     if number < least:
         raise ValueError(f"{what} is {shown(number)}; it must be at least {least}")
     return number

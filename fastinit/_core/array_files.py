@@ -19,10 +19,11 @@ import numpy as np
 
 from ..typing import Array, Box, Sizes
 from . import dtypes
-from .arguments import described
+from .arguments import described, path_text, said, shown, shown_path
 from .dtypes import DType
 
 _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
+_COMPARED = 200  # characters of a name, and names, that a hint is looked for among
 
 
 class Source(NamedTuple):
@@ -46,21 +47,22 @@ class UnknownDtype(ValueError):
 
 def find(path: Any, tensor: str | None) -> Source:
     """The tensor named `tensor` of the file; it may be None where the file holds only one."""
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"path must be a str, bytes or os.PathLike, not {described(path)}")
-    name = os.fsdecode(path)
+    name = path_text(path)
     ending = os.path.splitext(name)[1].lower()
     if ending in _PICKLES:
         raise ValueError(
-            f"{name!r} is a pickle by its name, and loading a pickle runs whatever code it holds; "
+            f"{shown_path(name)} is a pickle by its name, and loading a pickle runs whatever "
+            "code it holds; "
             "convert it to safetensors first (safetensors.torch.save_file)"
         )
     if ending not in _READERS:
-        raise ValueError(f"{name!r} ends in {ending!r}; pretrained reads {', '.join(_READERS)}")
+        raise ValueError(
+            f"{shown_path(name)} ends in {shown(ending)}; pretrained reads {', '.join(_READERS)}"
+        )
     if tensor is not None and not isinstance(tensor, str):
-        raise TypeError(f"tensor must be a name, not {type(tensor).__name__} {tensor!r:.80}")
+        raise TypeError(f"tensor must be a name, not {described(tensor)}")
     if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ValueError(f"{name!r} is not a regular file; give the path of one")
+        raise ValueError(f"{shown_path(name)} is not a regular file; give the path of one")
     return _READERS[ending](name, tensor)
 
 
@@ -79,20 +81,21 @@ def _choose(name: str, tensor: str | None, names: list[str]) -> str:
         if len(names) == 1:
             return names[0]
         raise ValueError(
-            f"{name!r} holds {len(names)} tensors; name one with tensor=: {_some(names)}"
+            f"{shown_path(name)} holds {len(names)} tensors; name one with tensor=: {_some(names)}"
         )
     if tensor not in names:
         from difflib import get_close_matches  # only on the way to an error
 
-        near = get_close_matches(tensor, names, 1, 0.6)
-        hint = f"did you mean {near[0]!r}?" if near else f"it holds {_some(names)}"
-        raise ValueError(f"{name!r} holds no tensor {tensor!r:.200}; {hint}")
+        # Long names and many take long to compare.
+        near = get_close_matches(tensor[:_COMPARED], names[:_COMPARED], 1, 0.6)
+        hint = f"did you mean {shown(near[0])}?" if near else f"it holds {_some(names)}"
+        raise ValueError(f"{shown_path(name)} holds no tensor {shown(tensor)}; {hint}")
     return tensor
 
 
 def _some(names: list[str]) -> str:
     return (
-        ", ".join(repr(each)[:80] for each in names[:5]) + (", …" if len(names) > 5 else "")
+        ", ".join(shown(each)[:40] for each in names[:5]) + (", …" if len(names) > 5 else "")
         if names
         else "none"
     )
@@ -132,7 +135,7 @@ def _find_safetensors(name: str, tensor: str | None) -> Source:
     def read(box: Box) -> Array:
         return bits(box).astype(kind.unsigned, copy=False).view(kind.numpy())
 
-    return Source(f"{tensor!r} of {name!r}", kind, found.shape, read)
+    return Source(f"{shown(tensor)} of {shown_path(name)}", kind, found.shape, read)
 
 
 def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DType]:
@@ -149,17 +152,17 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
         else:
             raise ValueError(f"version {version} is for structured arrays")
         if any(size < 0 for size in shape):
-            raise ValueError(f"its shape is {shape}")
+            raise ValueError(f"its shape is {shown(shape)}")
     except OSError:
         raise
     # NumPy lets errors of its parser through: SyntaxError, TokenError, RecursionError, KeyError.
     except Exception as error:
-        raise ValueError(f"{name!r} is not an npy file of plain numbers: {error}") from None
+        raise ValueError(f"{name} is not an npy file of plain numbers: {said(error)}") from None
     try:
         kind = dtypes.resolve(stored.newbyteorder("="))
     except (TypeError, ValueError):
-        what = "Python objects, that is a pickle" if stored.hasobject else f"dtype {stored}"
-        text = f"{name!r} holds {what}; pretrained reads {', '.join(dtypes.DTYPES)}"
+        what = "Python objects, that is a pickle" if stored.hasobject else shown(str(stored))
+        text = f"{name} holds {what}; pretrained reads {', '.join(dtypes.DTYPES)}"
         raise UnknownDtype(text, str(stored), shape) from None
     return shape, bool(fortran), stored, kind
 
@@ -167,14 +170,15 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
 def _find_npy(name: str, tensor: str | None) -> Source:
     if tensor is not None:
         raise ValueError(
-            f"{name!r} is an npy file, one array without a name; leave out tensor={tensor!r:.80}"
+            f"{shown_path(name)} is an npy file, one array without a name; leave out "
+            f"tensor={shown(tensor)}"
         )
     with open(name, "rb") as file:
-        shape, fortran, stored, kind = _npy_header(name, file)
+        shape, fortran, stored, kind = _npy_header(shown_path(name), file)
         begin, size = file.tell(), os.fstat(file.fileno()).st_size
-    _check_size(name, shape, kind, size - begin)
+    _check_size(shown_path(name), shape, kind, size - begin)
     return Source(
-        repr(name), kind, shape, _map(name, stored, shape, begin, "F" if fortran else "C")
+        shown_path(name), kind, shape, _map(name, stored, shape, begin, "F" if fortran else "C")
     )
 
 
@@ -182,7 +186,8 @@ def _check_size(name: str, shape: Sizes, kind: DType, size: int) -> None:
     needed = math.prod(shape) * kind.itemsize
     if needed != size:
         raise ValueError(
-            f"{name!r} is damaged: shape {shape} of {kind.name} takes {needed} bytes, not {size}"
+            f"{name} is damaged: shape {shown(shape)} of {kind.name} takes {shown(needed)} bytes, "
+            f"not {size}"
         )
 
 
@@ -211,7 +216,7 @@ def _zip_errors(name: str) -> Iterator[None]:
         # A damaged offset may point to before the file's start; seek() then raises EINVAL.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ValueError(f"{name!r} is not a readable npz file: {str(error):.200}") from None
+        raise ValueError(f"{shown_path(name)} is not a readable npz file: {said(error)}") from None
 
 
 def _find_npz(name: str, tensor: str | None) -> Source:
@@ -221,7 +226,7 @@ def _find_npz(name: str, tensor: str | None) -> Source:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         tensor = _choose(name, tensor, list(members))
         info = members[tensor]
-        label = f"{tensor!r} of {name!r}"
+        label = f"{shown(tensor)} of {shown_path(name)}"
         with archive.open(info) as stream:
             shape, fortran, stored, kind = _npy_header(label, stream)
             begin = stream.tell()
@@ -233,10 +238,17 @@ def _find_npz(name: str, tensor: str | None) -> Source:
         extra = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
         start = info.header_offset + 30 + extra + begin
         if start + info.file_size - begin <= os.path.getsize(name):
-            return Source(
-                label, kind, shape, _map(name, stored, shape, start, "F" if fortran else "C")
-            )
-        raise ValueError(f"{name!r} is cut short: tensor {tensor!r:.80} goes beyond its end")
+            mapped = _map(name, stored, shape, start, "F" if fortran else "C")
+
+            def read_checked(box: Box) -> Array:
+                if _extent(box) == shape:  # a part is read without the rest, and so not checked
+                    _check_sum(name, start - begin, info.file_size, info.CRC)
+                return mapped(box)
+
+            return Source(label, kind, shape, read_checked)
+        raise ValueError(
+            f"{shown_path(name)} is cut short: tensor {shown(tensor)} goes beyond its end"
+        )
 
     def read(box: Box) -> Array:
         # Compressed data are unpacked from the start, but only the rows of the box are kept; in
@@ -257,6 +269,21 @@ def _find_npz(name: str, tensor: str | None) -> Source:
         return result.T if fortran else result.reshape(_extent(box))
 
     return Source(label, kind, shape, read)
+
+
+def _check_sum(name: str, start: int, size: int, expected: int) -> None:
+    """ValueError unless these bytes of the file have the archive's checksum, as zipfile checks it
+    of what it unpacks.
+    """
+    import zlib
+
+    found = 0
+    with open(name, "rb") as file:
+        file.seek(start)
+        while size and (piece := file.read(min(size, 1 << 20))):
+            found, size = zlib.crc32(piece, found), size - len(piece)
+    if size or found != expected:
+        raise ValueError(f"{shown_path(name)} is damaged: its bytes have another checksum")
 
 
 def _skip(stream: Any, count: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..typing import Array
+from .arguments import said
 from .dtypes import KNOWN, DType, resolve
 
 # Bytes.  Below this NumPy itself raises a MemoryError where there is no memory.  Above it Linux may
@@ -106,13 +107,13 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
         raise TypeError(
             "out is a JAX array, and those never change; use fastinit.jax, or make a new array"
         )
-    if getattr(out, "is_cuda", False) is True and type(out).__module__.split(".")[0] == "torch":
+    if type(out).__module__.split(".")[0] == "torch" and getattr(out, "is_cuda", False) is True:
         return _by_torch_on_gpu(out)
-    on_cuda = getattr(out, "__cuda_array_interface__", None)
+    on_cuda = _asked(out, "__cuda_array_interface__")
     if isinstance(on_cuda, dict):
         return _by_cuda_interface(out, on_cuda), None
     # Read once: an object may make a new buffer at each access.
-    interface = getattr(out, "__array_interface__", None)
+    interface = _asked(out, "__array_interface__")
     if isinstance(interface, dict):
         return _by_interface(out, interface), None
     try:
@@ -128,6 +129,19 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
         "NumPy array or an object with the buffer protocol, __array_interface__ or __dlpack__ on "
         "the CPU"
     )
+
+
+def _asked(out: Any, attribute: str) -> Any:
+    """An attribute of a foreign object, None without it; whatever else it raises is an error about
+    `out`.
+    """
+    try:
+        return getattr(out, attribute, None)
+    except Exception as error:
+        raise TypeError(
+            f"out is {type(out).__module__}.{type(out).__qualname__}, whose {attribute} raises "
+            f"{type(error).__name__}: {said(error)}"
+        ) from None
 
 
 def _by_torch_on_gpu(out: Any) -> tuple[Array, DType]:
@@ -173,10 +187,26 @@ class _Interface:
 
 
 def _by_interface(out: Any, interface: dict[str, Any]) -> Array:
+    from numpy.lib.array_utils import byte_bounds
+
     try:
-        return np.asarray(_Interface(out, interface))
+        array = np.asarray(_Interface(out, interface))
     except Exception as error:
-        raise TypeError(f"out has an __array_interface__ that NumPy refuses: {error}") from None
+        raise TypeError(
+            f"out has an __array_interface__ that NumPy refuses: {said(error)}"
+        ) from None
+    # NumPy looks neither at an address nor whether an offset stays within a buffer.
+    low, high = 1, 1 << 63
+    if not isinstance(interface.get("data"), tuple):
+        lent = np.frombuffer(interface.get("data", out), np.uint8)
+        low, high = lent.ctypes.data, lent.ctypes.data + lent.nbytes
+    begin, end = byte_bounds(array)
+    if array.size and not low <= begin < end <= high:
+        raise ValueError(
+            f"out has an __array_interface__ that gives the bytes {begin:#x} to {end:#x}, of "
+            f"shape {array.shape} and strides {array.strides}, which are not all its own memory"
+        )
+    return array
 
 
 def _by_buffer(out: Any, view: memoryview, dtype: DType | None) -> tuple[Array, DType | None]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..typing import Array
 from . import signals
-from .arguments import whole
+from .arguments import shown, whole
 from .jobs import Job
 
 # Values of a chunk, which one thread draws at a time (CHUNK of src/_native.pyx).  For less than a
@@ -41,7 +41,7 @@ def _choose() -> tuple[str, Any]:
     wanted = os.environ.get("FASTINIT_ENGINE", "")
     if wanted not in ("", "native", "reference"):
         raise ImportError(
-            f"FASTINIT_ENGINE is {wanted!r}; it may be 'native' or 'reference', or unset"
+            f"FASTINIT_ENGINE is {shown(wanted)}; it may be 'native' or 'reference', or unset"
         )
     if wanted != "reference":
         try:
@@ -218,7 +218,7 @@ def thread_count(threads: int | None = None) -> int:
     digits = text.lstrip("0")
     if not (text.isascii() and text.isdigit() and digits):
         raise ValueError(
-            f"FASTINIT_NUM_THREADS is {text!r:.80}; it must be a whole number of at least 1, or "
+            f"FASTINIT_NUM_THREADS is {shown(text)}; it must be a whole number of at least 1, or "
             "unset"
         )
     return min(int(digits[:5]), MOST_THREADS)

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import Any
 
+from .arguments import path_text
+
 
 def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
     """Return the real path that a new file at `path` would get.
@@ -22,7 +24,7 @@ def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
     Raises `OSError` if no file may be written there.
     """
     # A symbolic link is followed, as open(path, "w") would.
-    target = os.path.realpath(os.fsdecode(path))
+    target = os.path.realpath(path_text(path))
     folder = os.path.dirname(target)
     try:
         mode = os.stat(target).st_mode
@@ -34,15 +36,13 @@ def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
         ) from None
     if not os.path.basename(target) or stat.S_ISDIR(mode):
         raise IsADirectoryError(
-            errno.EISDIR, "is a folder; give the path of a file", os.fsdecode(path)
+            errno.EISDIR, "is a folder; give the path of a file", path_text(path)
         )
     if mode and not stat.S_ISREG(mode):
-        raise OSError(
-            errno.EINVAL, "is not a regular file; give the path of one", os.fsdecode(path)
-        )
+        raise OSError(errno.EINVAL, "is not a regular file; give the path of one", path_text(path))
     if mode and not force:
         raise FileExistsError(
-            errno.EEXIST, "exists; give --force (force=True) to replace it", os.fsdecode(path)
+            errno.EEXIST, "exists; give --force (force=True) to replace it", path_text(path)
         )
     if not is_folder(folder):
         raise FileNotFoundError(errno.ENOENT, "no such folder; make it first", folder)
@@ -167,7 +167,7 @@ class NewFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], size: int, force: bool = False):
-        self.path = os.fsdecode(path)
+        self.path = path_text(path)
         self.size, self.force = size, force
         self._target = check_target(path, force)
         self._folder, base = os.path.split(self._target)

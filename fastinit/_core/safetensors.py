@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from . import dtypes
-from .arguments import shown
+from .arguments import path_text, said, shown, shown_path
 from .dtypes import DType
 
 # The library sorts by dtype, widest first and in this order, then by name.  We do the same, so
@@ -147,6 +147,17 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _check_surrogates(texts: Iterable[str]) -> None:
+    """Refuse what has no UTF-8 form: whatever prints it or copies it to another file would fail."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{shown(text)} holds a lone surrogate, which has no UTF-8 form"
+            ) from None
+
+
 def read_header(
     path: str | os.PathLike[str], unknown: list[Unknown] | None = None
 ) -> tuple[Layout, dict[str, str]]:
@@ -166,20 +177,24 @@ def read_header(
         # Before anything of that length is allocated, and in Python's integers: nothing wraps.
         if len(start) < 8 or length > min(HEADER_LIMIT, size - 8):
             raise ValueError(
-                f"{os.fspath(path)!r} is not a safetensors file: its header cannot be {length} "
+                f"{shown_path(path_text(path))} is not a safetensors file: its header cannot be "
+                f"{length} "
                 "bytes long"
             )
         text = file.read(length)
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
         tensors, metadata = _read_tensors(content, 8 + length, size, unknown)
+        if b"\\u" in text:  # only as an escape can a half of a pair stand in UTF-8
+            names = [one.name for one in (*tensors, *(unknown or ()))]
+            _check_surrogates([*names, *metadata, *metadata.values()])
     except RecursionError:
         raise ValueError(
-            f"{os.fspath(path)!r} has a bad safetensors header: it is nested too deeply"
+            f"{shown_path(path_text(path))} has a bad safetensors header: it is nested too deeply"
         ) from None
     except ValueError as error:
         raise ValueError(
-            f"{os.fspath(path)!r} has a bad safetensors header: {str(error):.300}"
+            f"{shown_path(path_text(path))} has a bad safetensors header: {said(error)}"
         ) from None
     return Layout(start + text, tensors, size), metadata
 
@@ -240,10 +255,11 @@ def _read_tensors(
     for name, begin, end in sorted(spans, key=lambda span: span[1:]):
         if begin != position:
             raise ValueError(
-                f"tensor {shown(name)} begins at byte {begin}, not at {position}: a gap or an "
+                f"tensor {shown(name)} begins at byte {shown(begin)}, not at {shown(position)}: "
+                "a gap or an "
                 "overlap"
             )
         position = end
     if position != size:
-        raise ValueError(f"its tensors end at byte {position} of {size}")
+        raise ValueError(f"its tensors end at byte {shown(position)} of {size}")
     return tuple(tensors), metadata

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import _table
 from .._core import dtypes, fill
-from .._core.arguments import shown
+from .._core.arguments import path_text, said, shown, shown_path
 from .._core.draws import Draw
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike, Write
@@ -40,7 +40,7 @@ def is_config(path: object) -> bool:
     """
     if not isinstance(path, (str, os.PathLike)):
         return False
-    name = os.fsdecode(path)
+    name = path_text(path)
     if os.path.isdir(name):
         return os.path.isfile(os.path.join(name, CONFIG))
     return name.lower().endswith(".json") and bool(_content(name).keys() & _MARKS)
@@ -62,14 +62,15 @@ def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None
     """The path of a config, the dtype of its weights if one is given, and its model on the meta
     device.
     """
-    name = os.fsdecode(path)
+    name = path_text(path)
     name = os.path.join(name, CONFIG) if os.path.isdir(name) else name
     try:
         import torch
         import transformers
     except ImportError as error:
         raise ImportError(
-            f"{name!r} is a model's config, which needs torch and transformers ({error}); install "
+            f"{shown_path(name)} is a model's config, which needs torch and transformers "
+            f"({error}); install "
             "'fastinit-weights[torch]' and transformers"
         ) from None
     kind = None if dtype is None else dtypes.resolve(dtype)
@@ -93,7 +94,7 @@ def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None
         # Whatever transformers raises: a config can be wrong in as many ways as there are models.
         raise SpecError(
             f"transformers {transformers.__version__} builds no model of it: "
-            f"{type(error).__name__}: {str(error):.300}",
+            f"{type(error).__name__}: {said(error)}",
             name,
         ) from error
     return name, kind, model

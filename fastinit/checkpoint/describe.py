@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._core.arguments import described, shown
 from .._laws import patterns
 from .config import CONFIG
 from .load import load
@@ -53,7 +54,7 @@ def describe(spec: AnySpec | Spec) -> str:
     for entry in spec.entries:
         if entry.initializer == COMPUTED:
             raise ValueError(
-                f"{entry.name!r:.80} is computed by the model's own code, which no spec can say; "
+                f"{shown(entry.name)} is computed by the model's own code, which no spec can say; "
                 "materialize the config itself"
             )
     default = _most(entry.dtype.name for entry in spec.entries)
@@ -98,6 +99,8 @@ def rules(spec: Spec) -> list[str]:
     >>> checkpoint.rules(checkpoint.load("gpt2"))[3].partition(": transformer")[0]
     'normal std=0.00408248: 24 tensors, 35389440 values'
     """
+    if not isinstance(spec, Spec):
+        raise TypeError(f"spec must be a Spec, as load() gives, not {described(spec)}")
     groups: dict[str, list[Entry]] = {}
     for entry in spec.entries:
         said = [f"{name}={_said(value)}" for name, value in entry.arguments.items()]

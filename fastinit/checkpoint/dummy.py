@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from .._core import dtypes, engine
-from .._core.arguments import shown
+from .._core.arguments import path_text, shown, shown_path
 from .._core.dtypes import DType
 from ..typing import Dtype, PathLike
 from . import config, header, index, quantized
@@ -73,7 +72,7 @@ def dummy(source: AnySpec, dtype: Dtype | None = None) -> Spec:
     if header.is_checkpoint(source):
         if dtype is not None:
             raise ValueError("dtype is for a config or a spec; a checkpoint has its dtypes")
-        return _of_checkpoint(os.fsdecode(source))  # type: ignore[arg-type]
+        return _of_checkpoint(path_text(source))  # type: ignore[arg-type]
     if config.is_config(source):
         return _of_config(source, dtype)  # type: ignore[arg-type]
     spec = load(source, dtype)
@@ -222,5 +221,7 @@ def _integers(path: str, tensor: Any) -> list[int]:
         int.from_bytes(raw[at : at + 8], "little", signed=True) for at in range(0, len(raw), 8)
     ]
     if not all(0 <= size < 1 << 40 for size in found):
-        raise ValueError(f"{path!r}: {shown(tensor.name)} holds {found}, which is no shape")
+        raise ValueError(
+            f"{shown_path(path)}: {shown(tensor.name)} holds {found}, which is no shape"
+        )
     return found

@@ -10,7 +10,7 @@ import errno
 import itertools
 import os
 
-from .._core.arguments import nearest
+from .._core.arguments import nearest, path_text
 from ..typing import PathLike
 
 CHECKPOINT = "a .safetensors file, an index of such files, or a folder of them"
@@ -23,7 +23,7 @@ def check_there(path: PathLike, allowed: str) -> None:
     """FileNotFoundError for a path that is not there, with the nearest name beside it and what may
     be given.
     """
-    name = os.fsdecode(path)
+    name = path_text(path)
     try:
         os.stat(name)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from .._core import dtypes
-from .._core.arguments import shown
+from .._core.arguments import path_text, shown, shown_path
 from .._core.stream import STREAM_VERSION
 from ..typing import Dtype, PathLike
 from . import config, index
@@ -27,7 +27,7 @@ def is_checkpoint(path: object) -> bool:
     """Whether a path is a safetensors file, an index of such files, or a folder with them."""
     if not isinstance(path, (str, os.PathLike)):
         return False
-    name = os.fsdecode(path)
+    name = path_text(path)
     if not os.path.isdir(name):
         return name.endswith((".safetensors", index.INDEX_ENDING))
     return any(one.endswith(".safetensors") for one in os.listdir(name))
@@ -81,7 +81,7 @@ def load_header(path: PathLike, dtype: Dtype | None = None) -> Spec:
             own = tensor.dtype if kind is None or not tensor.dtype.is_float else kind
             entries.append(Entry(tensor.name, tensor.shape, own, UNSAID, {}, _unsaid))
     form = found[0].metadata.get("format", "pt")
-    return Spec(os.fsdecode(path), tuple(entries), {"format": form}, None, beside(path, kind))
+    return Spec(path_text(path), tuple(entries), {"format": form}, None, beside(path, kind))
 
 
 UNSAID = ""  # the initializer of a tensor that nothing says how to draw
@@ -93,7 +93,7 @@ def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None
 
 def beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
     """The config that lies beside a checkpoint, and what belongs to it."""
-    name = os.fsdecode(path)
+    name = path_text(path)
     folder = name if os.path.isdir(name) else os.path.dirname(os.path.abspath(name))
     path = os.path.join(folder, config.CONFIG)
     return config.companions(path, kind) if os.path.isfile(path) else {}
@@ -123,16 +123,20 @@ def seed_of(file: index.Found) -> int:
     version = file.metadata.get("fastinit.stream_version", str(STREAM_VERSION))
     if text is None:
         raise ValueError(
-            f"{file.path!r} does not say how it was drawn (it has no fastinit metadata); give a "
+            f"{shown_path(file.path)} does not say how it was drawn (it has no fastinit "
+            "metadata); give a "
             "spec and a seed (--spec, --seed)"
         )
     if version != str(STREAM_VERSION):
         raise ValueError(
-            f"{file.path!r} was drawn by stream version {shown(version)}, and this is version "
+            f"{shown_path(file.path)} was drawn by stream version {shown(version)}, and this is "
+            "version "
             f"{STREAM_VERSION}"
         )
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
-        raise ValueError(f"{file.path!r} says the seed {shown(text)}, not an integer in [0, 2**64)")
+        raise ValueError(
+            f"{shown_path(file.path)} says the seed {shown(text)}, not an integer in [0, 2**64)"
+        )
     return int(text)
 
 
@@ -141,12 +145,13 @@ def own_spec(file: index.Found) -> Spec:
     seed_of(file)  # which says what is wrong with a file that is not ours
     text = file.metadata.get(_SPEC)
     if text is None:
-        raise ValueError(f"{file.path!r} does not say its spec; give one (--spec)")
+        raise ValueError(f"{shown_path(file.path)} does not say its spec; give one (--spec)")
     # An entry has some ten colons in JSON. Resolving a million of them takes a minute.
     colons, most = text.count(":"), _COLONS * (_SPARE + len(file.layout.tensors))
     if colons > most:
         raise ValueError(
-            f"the spec in {file.path!r} describes far more than the {len(file.layout.tensors)} "
+            f"the spec in {shown_path(file.path)} describes far more than the "
+            f"{len(file.layout.tensors)} "
             "tensors of the file and is not read; give a spec (--spec)"
         )
     source = read_text(text, f"{file.path}: {_SPEC}")
@@ -154,7 +159,8 @@ def own_spec(file: index.Found) -> Spec:
     for entry in spec.entries:
         if entry.initializer == "pretrained":
             raise ValueError(
-                f"{file.path!r}: tensor {shown(entry.name)} came from another file; give the spec "
+                f"{shown_path(file.path)}: tensor {shown(entry.name)} came from another file; "
+                "give the spec "
                 "(--spec) if that file may be read"
             )
     return spec

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from .._core import new_file, safetensors
-from .._core.arguments import shown
+from .._core.arguments import path_text, said, shown, shown_path
 from ..typing import PathLike
 from .errors import CHECKPOINT, check_there
 
@@ -46,7 +46,7 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
     OSError
         A file is missing or cannot be read.
     """
-    name = os.fsdecode(path)
+    name = path_text(path)
     check_there(name, CHECKPOINT)
     if not new_file.is_folder(name):
         if os.path.splitext(name)[1].lower() in PICKLES:
@@ -69,7 +69,8 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
         return [_found(os.path.join(name, one), lenient) for one in weights]
     if weights:
         raise ValueError(
-            f"{name!r} holds {len(weights)} safetensors files and no {INDEX}: it is not complete "
+            f"{shown_path(name)} holds {len(weights)} safetensors files and no {INDEX}: it is "
+            "not complete "
             "(fastinit materialize --resume goes on with it), or give one of the files"
         )
     for one in there:
@@ -80,14 +81,15 @@ def files(path: PathLike, lenient: bool = False) -> list[Found]:
 
 def _pickle(name: str) -> str:
     return (
-        f"{name!r} is a pickle by its name, and loading a pickle runs whatever code it holds; "
+        f"{shown_path(name)} is a pickle by its name, and loading a pickle runs whatever code it "
+        "holds; "
         "convert it to safetensors first (safetensors.torch.save_file)"
     )
 
 
 def _found(path: str, lenient: bool) -> Found:
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{path!r} is not a regular file")
+        raise ValueError(f"{shown_path(path)} is not a regular file")
     unknown: list[safetensors.Unknown] | None = [] if lenient else None
     layout, metadata = safetensors.read_header(path, unknown)
     return Found(path, layout, metadata, tuple(unknown or ()))
@@ -97,7 +99,7 @@ def _indexed(folder: str, path: str, lenient: bool) -> list[Found]:
     weight_map = _weight_map(path)
     found = []
     for name in sorted(set(weight_map.values())):
-        _check_name(name, folder, f"{path!r}")
+        _check_name(name, folder, f"{shown_path(path)}")
         one = _found(os.path.join(folder, name), lenient)
         theirs = {tensor.name for tensor in one.layout.tensors}
         theirs |= {tensor.name for tensor in one.unknown}
@@ -106,7 +108,8 @@ def _indexed(folder: str, path: str, lenient: bool) -> list[Found]:
             wrong = sorted(theirs ^ ours)[0]
             where = "the index" if wrong in ours else "the file"
             raise ValueError(
-                f"{path!r} and {name!r} disagree: tensor {shown(wrong)} is only in {where}"
+                f"{shown_path(path)} and {shown_path(name)} disagree: tensor {shown(wrong)} is "
+                f"only in {where}"
             )
         found.append(one)
     return found
@@ -115,6 +118,10 @@ def _indexed(folder: str, path: str, lenient: bool) -> list[Found]:
 def _check_name(name: str, folder: str, where: str) -> None:
     """Refuse whatever is not a regular file of the folder itself."""
     plain = name == os.path.basename(name) and not set(name) & set("/\\:\0")
+    try:
+        plain = plain and len(os.fsencode(name)) < 256  # no file system has longer names
+    except UnicodeEncodeError:
+        plain = False
     if not plain or not name.endswith(".safetensors") or name.startswith("."):
         raise ValueError(
             f"{where} names the file {shown(name)}; only the plain name of a .safetensors file "
@@ -133,12 +140,15 @@ def _check_regular(path: str) -> None:
         target = os.path.realpath(path)
         if not any(target.startswith(root + os.sep) for root in _roots(os.path.dirname(path))):
             raise ValueError(
-                f"{path!r} is a link to {target!r}, out of its folder, which is not followed; give "
+                f"{shown_path(path)} is a link to {target!r}, out of its folder, which is not "
+                "followed; give "
                 "the file itself"
             )
         mode = os.stat(target).st_mode
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{path!r} is not a regular file: devices and pipes are not opened")
+        raise ValueError(
+            f"{shown_path(path)} is not a regular file: devices and pipes are not opened"
+        )
 
 
 def _roots(folder: str) -> list[str]:
@@ -159,10 +169,11 @@ def _roots(folder: str) -> list[str]:
 def _weight_map(path: str) -> dict[str, str]:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path!r} is not a regular file")
+        raise ValueError(f"{shown_path(path)} is not a regular file")
     if status.st_size > safetensors.HEADER_LIMIT:
         raise ValueError(
-            f"{path!r} has {status.st_size} bytes, more than the {safetensors.HEADER_LIMIT} of an "
+            f"{shown_path(path)} has {status.st_size} bytes, more than the "
+            f"{safetensors.HEADER_LIMIT} of an "
             "index"
         )
 
@@ -179,13 +190,15 @@ def _weight_map(path: str) -> dict[str, str]:
         with open(path, "rb") as file:
             content = json.loads(file.read().decode("utf-8"), object_pairs_hook=unique)
     except RecursionError:
-        raise ValueError(f"{path!r} is not an index: it is nested too deeply") from None
+        raise ValueError(f"{shown_path(path)} is not an index: it is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{path!r} is not an index: {str(error):.300}") from None
+        raise ValueError(f"{shown_path(path)} is not an index: {said(error)}") from None
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
-        raise ValueError(f"{path!r} is not an index: it has no weight_map")
+        raise ValueError(f"{shown_path(path)} is not an index: it has no weight_map")
     for name, file in weight_map.items():
         if not isinstance(file, str):
-            raise ValueError(f"{path!r} gives tensor {shown(name)} the file {shown(file)}")
+            raise ValueError(
+                f"{shown_path(path)} gives tensor {shown(name)} the file {shown(file)}"
+            )
     return weight_map

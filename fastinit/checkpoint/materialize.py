@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._core import engine, new_file
-from .._core.arguments import shown
+from .._core.arguments import path_text, shown
 from .._core.tables import Table
 from ..typing import Dtype, PathLike, Seed
 from . import write
@@ -49,7 +49,7 @@ class Report(NamedTuple):
 
 def is_folder(path: PathLike) -> bool:
     """Whether a target is a folder: one that exists, or a path that ends in a separator."""
-    name = os.fsdecode(path)
+    name = path_text(path)
     separators = (os.sep, os.altsep) if os.altsep else (os.sep,)
     return name.endswith(separators) or new_file.is_folder(name)
 
@@ -162,7 +162,7 @@ def materialize(
     else:
         written, kept = write.file(job, path)
     return Report(
-        os.fsdecode(path),
+        path_text(path),
         planned.tensors,
         planned.values,
         planned.size,

@@ -126,7 +126,7 @@ def plan(
         )
     if shard_size is not None and (type(shard_size) is not int or shard_size < 1):
         raise ValueError(
-            f"shard_size is {shard_size!r:.80}; it must be a number of bytes, at least 1"
+            f"shard_size is {shown(shard_size)}; it must be a number of bytes, at least 1"
         )
     for entry in spec.entries:
         if entry.rule is not_here:

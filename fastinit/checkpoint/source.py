@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._core import arguments
-from .._core.arguments import shown
+from .._core.arguments import path_text, said, shown
 from .errors import SPEC, SpecError, check_there, near_path
 
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
@@ -142,7 +142,7 @@ def read(spec: AnySpec) -> Source:
             f"spec is {type(spec).__name__} {shown(spec)}; give a preset's name, a path that ends "
             "in .toml or .json, or a mapping"
         )
-    label = os.fsdecode(spec)
+    label = path_text(spec, "spec")
     kind = os.path.splitext(label)[1].lower()
     if (
         isinstance(spec, str)
@@ -221,7 +221,7 @@ def _toml(text: str, label: str) -> dict[str, Any]:
         line = re.search(r"at line (\d+)", message)
         at_end = "end of document" in message
         raise SpecError(
-            f"is not TOML: {message:.200}",
+            f"is not TOML: {said(error)}",
             label,
             int(line.group(1))
             if line
@@ -263,4 +263,4 @@ def _json(text: str, label: str) -> Any:
     except RecursionError:
         raise SpecError("is not JSON: it is nested too deeply", label) from None
     except ValueError as error:
-        raise SpecError(f"is not JSON: {str(error):.200}", label, _line_of_digits(text)) from None
+        raise SpecError(f"is not JSON: {said(error)}", label, _line_of_digits(text)) from None

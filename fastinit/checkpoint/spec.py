@@ -214,6 +214,8 @@ def _config(source: Source, table: Any, constants: Mapping[str, Number]) -> Any:
         return read_number(source, table[1:-1], constants, "config", table)
     if table is not None and not isinstance(table, (str, bool, int, float)):
         raise source.error(f"{shown(table)} has no form in JSON", "config")
+    if type(table) is int and abs(table) >= 1 << 1024:  # more than any reader of numbers takes
+        raise source.error(f"{shown(table)} is too large for a number in JSON", "config")
     return table
 
 

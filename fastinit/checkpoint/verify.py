@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import dtypes, engine
-from .._core.arguments import shown
+from .._core.arguments import path_text, shown, shown_path
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
 from .._core.tables import Table
@@ -165,14 +165,16 @@ def verify(
     given = spec if spec is None or isinstance(spec, Spec) else load(spec, dtype)
     if given is not None and seed is None and "fastinit.seed" not in found[0].metadata:
         raise ValueError(
-            f"{found[0].path!r} does not say its seed, and none is given; give seed= (--seed)"
+            f"{shown_path(found[0].path)} does not say its seed, and none is given; give seed= "
+            "(--seed)"
         )
     tensors: list[Checked] = []
     expected: set[str] = set()
     seeds = {seed_of(one) if seed is None else check_seed(seed) for one in found}
     if len(seeds) > 1:
         raise ValueError(
-            f"the files of {os.fsdecode(path)!r} have seeds {', '.join(map(str, sorted(seeds)))}; "
+            f"the files of {shown_path(path_text(path))} have seeds "
+            f"{', '.join(map(str, sorted(seeds)))}; "
             "they are not of one checkpoint"
         )
     drawn_by = seeds.pop()
@@ -196,7 +198,7 @@ def verify(
         tensors += [*wrong, *check_file(one.path, file, drawn_by, count, advance, sample)]
     names = {tensor.name for one in found for tensor in one.layout.tensors}
     return Verified(
-        os.fsdecode(path), drawn_by, tuple(tensors), tuple(sorted(expected - names)), compared
+        path_text(path), drawn_by, tuple(tensors), tuple(sorted(expected - names)), compared
     )
 
 
@@ -326,7 +328,7 @@ def _reader(stream: Any) -> Callable[[int, int], Array]:
                     stream.seek(begin + done)
                     count = stream.readinto(view[done:])
             if not count:
-                raise ValueError(f"{stream.name!r} became shorter while it was read")
+                raise ValueError(f"{shown_path(stream.name)} became shorter while it was read")
             done += count
         return buffer
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._core import new_file, safetensors
-from .._core.arguments import shown
+from .._core.arguments import path_text, shown
 from .._core.new_file import NewFile
 from ..typing import PathLike
 from . import header, index, verify
@@ -54,7 +54,7 @@ class _LockedProgress:
 
 def file(job: Writing, path: PathLike) -> tuple[Names, Names]:
     """Write the only file of a plan at `path`; the names of what was written and what was kept."""
-    name = os.fsdecode(path)
+    name = path_text(path)
     [planned] = job.plan.files
     if job.resume and os.path.lexists(name) and _is_whole(job, planned, name):
         return (), (os.path.basename(name),)
@@ -139,7 +139,7 @@ def _other_header(plan: Plan, planned: File, path: str) -> str:
 
 def seed_of(path: PathLike) -> int | None:
     """The seed of what an earlier call left at `path`, None where it left nothing."""
-    name = os.fsdecode(path)
+    name = path_text(path)
     names = [name]
     if new_file.is_folder(name):
         there = sorted(os.listdir(name))
@@ -158,7 +158,7 @@ def folder(job: Writing, path: PathLike, rank: int, world: int) -> tuple[Names, 
     """Write the files of a rank into a folder, and what completes it if all others are there; the
     names of what was written, kept, and missing.
     """
-    name = os.path.normpath(os.fsdecode(path))
+    name = os.path.normpath(path_text(path))
     made = _make(name)
     try:
         return _fill(job, name, rank, world)

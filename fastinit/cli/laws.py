@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..inspection import Law
 
+from .._core.arguments import described, said, shown
 from .._core.tables import folded
 
 SUMMARY = "list, keep and compare the distributions of initial values"
@@ -92,9 +93,11 @@ def _model(text: str) -> Any:
         make = pkgutil.resolve_name(text)
     except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"{text!r} is MODULE:FUNCTION by its form, and {error}; give a function that Python "
-            "can import from here, or the path of a file"
+            f"{shown(text)} is MODULE:FUNCTION by its form, and {said(error)}; give a function "
+            "that Python can import from here, or the path of a file"
         ) from None
     if not callable(make):
-        raise ValueError(f"{text!r} is {type(make).__name__}; give a function that returns a model")
+        raise ValueError(
+            f"{shown(text)} is {described(make)}; give a function that returns a model"
+        )
     return make()

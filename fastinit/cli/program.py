@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:  # raised by a print, for example on a full disk
             _drop_output()
         named = error.filename and error.strerror
-        return _fail(f"{error.filename}: {error.strerror}" if named else str(error), 1)
+        return _fail(f"{_short(error.filename)}: {error.strerror}" if named else str(error), 1)
     except MemoryError as error:
         return _fail(f"not enough memory{f': {error}' if str(error) else ''}", 1)
     except (Failed, ImportError, FloatingPointError) as error:
@@ -108,6 +108,12 @@ def _occupy_standard_files() -> None:
 def _drop_output() -> None:
     """Discard what is not printed yet, or the flush at exit would raise the error again."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _short(path: Any) -> str:
+    """A path of an error: a long one by its start and its end."""
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:60]}…{text[-120:]}"
 
 
 def _fail(message: str, status: int) -> int:

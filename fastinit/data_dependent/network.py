@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._core.arguments import described, shown
 from .._core.tables import Table
 from ..typing import Array
 
@@ -156,7 +157,7 @@ class Copy:
 
     def __init__(self, layer: Any, place: int, dtype: Any) -> None:
         self.layer = layer
-        self.label = f"layer {place}" if layer.name is None else f"layer {place} ({layer.name!r})"
+        self.label = f"layer {place}" + ("" if layer.name is None else f" ({shown(layer.name)})")
         self.weight = layer.weight.astype(dtype)
         self.bias = None if layer.bias is None else layer.bias.astype(dtype)
         self.given: Array = np.empty(0)  # its input, set by Network.in_order
@@ -267,13 +268,16 @@ def _copies(layers: Any, batch: Any) -> tuple[list[Copy], Array]:
     """Working copies of all layers and of the batch, after every check that needs no forward
     pass.
     """
-    layers = list(layers)
+    try:
+        layers = list(layers)
+    except TypeError:
+        raise TypeError(f"layers must be a sequence of fi.Layer, not {described(layers)}") from None
     if not layers:
         raise ValueError("there are no layers; give at least one fi.Layer")
     for place, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(
-                f"layer {place} is {type(layer).__name__}; give fi.Layer(weight, bias, ...)"
+                f"layer {place} is {described(layer)}; give fi.Layer(weight, bias, ...)"
             )
         for what, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array is None and what == "bias":

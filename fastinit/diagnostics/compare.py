@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 
 from .. import _table
-from .._core.arguments import choice, shown, whole
+from .._core.arguments import choice, described, shown, whole
 from .._core.draws import Draw
 from .._core.dtypes import FLOAT64, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from .._core.math import truncated_std
@@ -205,6 +205,8 @@ def compare(
     chosen = choices(initializers)
     if isinstance(activations, str):
         activations = activations.split(",")
+    if not isinstance(activations, Iterable):
+        raise TypeError(f"activations must be names, not {described(activations)}")
     functions = [activation(name.strip()) for name in activations]
     choice(stack, "stack", stacks.LAYERS)
     depth, width, batch = (
@@ -241,6 +243,11 @@ def choices(given: Choice | Sequence[Choice]) -> list[Initializer]:
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping):
         one = True
     several: Iterable[Any] = [given] if one else given  # type: ignore[assignment]
+    if not isinstance(several, Iterable) or isinstance(several, bytes):
+        raise TypeError(
+            "initializers must be names, functions, pairs (initializer, arguments) or a sequence "
+            f"of these, not {described(given)}"
+        )
     found = []
     for each in several:
         found += (

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import engine
-from .._core.arguments import nearest, shown
+from .._core.arguments import nearest, path_text, shown
 from .._core.stream import check_seed
 from .._core.tables import Table, as_json
 from .._laws import Law, fold
@@ -204,7 +204,7 @@ def audit(
     rows += findings.missing(what, {row.name for row in rows})
     seeds = findings.Seeds(drawn_by, own)
     said = findings.findings(what, rows, compared, seeds)
-    return Audit(os.fsdecode(path), what.label, drawn_by, tuple(said), tuple(rows))
+    return Audit(path_text(path), what.label, drawn_by, tuple(said), tuple(rows))
 
 
 def _check_fit(stored: list[Stored], what: Expected) -> None:
@@ -245,7 +245,7 @@ def _one_at_a_time(progress: Progress | None) -> Progress:
 
 def _ties_heads(path: PathLike) -> bool:
     """Whether a config beside the files ties the input and the output embedding."""
-    name = os.fsdecode(path)
+    name = path_text(path)
     folder = name if os.path.isdir(name) else os.path.dirname(name)
     try:
         with open(os.path.join(folder, CONFIG), encoding="utf-8") as file:

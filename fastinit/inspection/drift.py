@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import engine
+from .._core.arguments import path_text, shown_path
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
 from .._core.tables import Rows, Table
@@ -144,12 +145,13 @@ def drift(
     """
     count = engine.thread_count(threads)
     if is_array_file(path):
-        raise ValueError(f"{os.fsdecode(path)!r}: drift compares safetensors files")
+        raise ValueError(f"{shown_path(path_text(path))}: drift compares safetensors files")
     stored = list(tensors(path))
     what = expected(path, against, {one.name for one in stored})
     if not what.entries:
         raise ValueError(
-            f"{what.label or os.fsdecode(path)!r} does not say how the tensors were drawn; give a "
+            f"{what.label or shown_path(path_text(path))} does not say how the tensors were "
+            "drawn; give a "
             "preset, a spec or a config (--against)"
         )
     found = files(path, lenient=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import _laws, _table
 from .._core import fill
+from .._core.arguments import path_text
 from .._core.draws import Draw
 from .._core.dtypes import CONSTANT, DType
 from .._core.stream import stream_id
@@ -49,7 +50,7 @@ def expected(path: PathLike, against: Any, there: Set[str]) -> Expected:
             else _of_spec("their own metadata", spec, there)
         )
     if isinstance(against, (str, os.PathLike)):
-        name = os.fsdecode(against)
+        name = path_text(against)
         if _is_checkpoint(name):
             spec = None if is_array_file(name) else _own(name)
             if spec is not None:
@@ -68,7 +69,7 @@ def expected(path: PathLike, against: Any, there: Set[str]) -> Expected:
 
 def is_array_file(path: PathLike) -> bool:
     """Whether a file is NumPy's, which has no metadata."""
-    return os.fsdecode(path).lower().endswith((".npz", ".npy"))
+    return path_text(path).lower().endswith((".npz", ".npy"))
 
 
 def _is_checkpoint(name: str) -> bool:
@@ -89,7 +90,7 @@ def _own(path: PathLike) -> Spec | None:
     found = files(path, lenient=True)
     if not all("fastinit.spec" in one.metadata for one in found):
         return None
-    return joined(os.fsdecode(path), [own_spec(one) for one in found], {})
+    return joined(path_text(path), [own_spec(one) for one in found], {})
 
 
 def _of_spec(label: str, spec: Spec, there: Set[str]) -> Expected:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import _laws, checkpoint
 from .._core import engine
-from .._core.arguments import shown
+from .._core.arguments import described, path_text, real, shown
 from .._laws import Law, fold
 from ..checkpoint import Spec, SpecError, words
 from ..checkpoint.config import is_config
@@ -73,7 +73,7 @@ def laws(source: Any) -> list[Law]:
 
 
 def _of_path(path: str | os.PathLike[str]) -> list[Law]:
-    name = os.fsdecode(path)
+    name = path_text(path)
     if name.endswith(".toml") and os.path.isfile(name):
         source = read(path)
         if "laws" in source.content:
@@ -138,7 +138,7 @@ def laws_by_name(laws: Iterable[Law]) -> dict[str, Law]:
         Two groups that name one tensor.
     """
     found: dict[str, Law] = {}
-    for group in laws:
+    for group in _each(laws):
         for name in _laws.names(group.name):
             if name in found:
                 raise ValueError(f"two laws name the tensor {shown(name)}")
@@ -171,8 +171,17 @@ def laws_toml(laws: Iterable[Law]) -> str:
         "",
         "[laws]",
     ]
-    lines += [f"{inline(law.name)} = {inline(_content(law))}" for law in laws]
+    lines += [f"{inline(law.name)} = {inline(_content(law))}" for law in _each(laws)]
     return "\n".join(lines) + "\n"
+
+
+def _each(laws: Any) -> list[Law]:
+    """The laws of a list that a caller gave."""
+    if isinstance(laws, Iterable) and not isinstance(laws, (str, bytes)):
+        found = list(laws)
+        if all(isinstance(one, Law) for one in found):
+            return found
+    raise TypeError(f"laws must be a list of Law, as laws() gives, not {described(laws)}")
 
 
 def _content(law: Law) -> dict[str, Any]:
@@ -238,8 +247,8 @@ def _read(name: str, content: Any) -> Law:
     if not isinstance(kind, str):
         raise ValueError(f"law is {shown(kind)}; it must be text")
     for key in ("value", *_NUMBERS):
-        if key in content and type(content[key]) not in (int, float):
-            raise ValueError(f"{key} is {shown(content[key])}; it must be a number")
+        if key in content:
+            real(content[key], key)
     if kind == "constant":
         law = _laws.constant(name, tuple(shape), content["value"])
     else:
@@ -255,7 +264,7 @@ def _read(name: str, content: Any) -> Law:
                 raise KeyError(key)
     fan = content.get("fan", [None, None])
     blocks = content.get("blocks", [])
-    if not isinstance(fan, list) or len(fan) != 2:
+    if not isinstance(fan, list) or len(fan) != 2 or not _is_shape(content.get("fan", [])):
         raise ValueError(f"fan is {shown(fan)}; it must be [fan_in, fan_out]")
     if not isinstance(blocks, list) or not all(_is_block(one, len(shape)) for one in blocks):
         raise ValueError("blocks must be a list of tables {start = […], size = […], value = …}")
@@ -273,7 +282,7 @@ def _read(name: str, content: Any) -> Law:
 
 
 def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, list) and all(type(one) is int and one >= 0 for one in shape)
+    return isinstance(shape, list) and all(type(one) is int and 0 <= one < 1 << 63 for one in shape)
 
 
 def _is_saved(one: Any) -> bool:
@@ -296,12 +305,13 @@ def _is_block(block: Any, axes: int) -> bool:
             for key in ("start", "size")
         )
         and type(block["value"]) in (int, float)
+        and abs(block["value"]) < math.inf
     )
 
 
 def laws_json(laws: Iterable[Law]) -> str:
     """Laws as JSON: a list of objects with the fields of Law."""
-    return json.dumps([one._asdict() for one in laws], indent=1, ensure_ascii=False)
+    return json.dumps([one._asdict() for one in _each(laws)], indent=1, ensure_ascii=False)
 
 
 # ---------------------------------------------------------------------------------------- comparing

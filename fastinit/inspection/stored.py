@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._core.arguments import path_text, shown_path
 from .._core.array_files import Source, UnknownDtype, find, names
 from .._core.dtypes import DType
 from .._core.safetensors import in_file
@@ -71,7 +72,7 @@ def tensors(path: PathLike) -> Iterator[Stored]:
     >>> [(one.name, one.dtype.name, one.shape, one.read(1, 3).tolist()) for one in tensors(path)]
     [('a', 'float32', (2, 3), [1065353216, 1065353216])]
     """
-    name = os.fsdecode(path)
+    name = path_text(path)
     check_there(name, ARRAYS)
     ending = os.path.splitext(name)[1].lower()
     if ending in (".npz", ".npy") and not os.path.isdir(name):
@@ -104,7 +105,7 @@ def _reader(path: str, dtype: DType, start: int) -> Read:
             while done < len(buffer):
                 count = file.readinto(view[done:])
                 if not count:
-                    raise ValueError(f"{path!r} became shorter while it was read")
+                    raise ValueError(f"{shown_path(path)} became shorter while it was read")
                 done += count
         bits = buffer.view(dtype.unsigned.newbyteorder("<"))
         return bits.astype(dtype.unsigned, copy=False)

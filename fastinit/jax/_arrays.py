@@ -165,10 +165,12 @@ def _called_back(
     drawn: tuple[Any, ...],
 ) -> jax.Array:
     """The whole array, drawn by the host when the traced program runs."""
-    if jax.sharding.get_abstract_mesh().manual_axes:
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.manual_axes and set(mesh.manual_axes) != set(mesh.axis_names):
         raise NotImplementedError(
-            "fastinit.jax cannot draw inside pmap or shard_map, where every device would ask the "
-            "host for values of its own; initialize outside, with out_sharding= for shards"
+            f"fastinit.jax cannot draw inside a shard_map over some axes of a mesh "
+            f"({', '.join(mesh.manual_axes)} of {', '.join(mesh.axis_names)}), where JAX calls no "
+            "host; give shard_map all axes, or initialize outside, with out_sharding= for shards"
         )
     callback = functools.partial(host)
     # The native engine sets and restores the floating-point state itself.
@@ -177,16 +179,86 @@ def _called_back(
             lambda thread, *inputs: thread.submit(host, *inputs).result(), _thread()
         )
     callback.drawn = drawn  # type: ignore[attr-defined]  # what laws() reads (_jaxpr.py)
-    values = jax.pure_callback(
-        callback,
-        jax.ShapeDtypeStruct(sizes, stored),
-        words,
-        *numbers,
-        vmap_method="sequential",
-    )
-    # JAX 0.10 fails if the result of a jit under set_mesh is a bare callback.  The barrier changes
-    # no bit.
-    return jax.lax.optimization_barrier(values)  # type: ignore[no-any-return]
+
+    def values(words: Any, *numbers: Any) -> jax.Array:
+        made = jax.pure_callback(
+            callback,
+            jax.ShapeDtypeStruct(sizes, stored),
+            words,
+            *numbers,
+            vmap_method="sequential",
+        )
+        # JAX 0.10 fails if the result of a jit under set_mesh is a bare callback.  The barrier
+        # changes no bit.
+        return jax.lax.optimization_barrier(made)  # type: ignore[no-any-return]
+
+    if not numbers:
+        return values(words)
+    differentiable = jax.custom_jvp(values)
+    differentiable.defjvp(functools.partial(_derivative, differentiable, drawn))
+    return differentiable(words, *numbers)
+
+
+def _derivative(
+    values: Callable[..., jax.Array],
+    drawn: tuple[Any, ...],
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+) -> tuple[jax.Array, jax.Array]:
+    """The values and how they change with the traced numbers: each is the number times what the
+    number 1 draws, but for the square root of a variance and the bounds of a truncation.
+    """
+    name, _, traced, _ = drawn
+    words, *numbers = primals
+    made = values(*primals)
+    change = jnp.zeros_like(made)
+    given = dict(zip(traced, numbers, strict=True))
+    scale = next((key for key in traced if key in _SCALES[name]), None)
+    units = made
+    if scale is not None:
+        ones = [jnp.ones_like(x) if key == scale else x for key, x in given.items()]
+        units = values(words, *ones)
+    for key, tangent in zip(traced, tangents[1:], strict=True):
+        if tangent.dtype == jax.dtypes.float0:  # of an integer
+            continue
+        if key == scale:
+            slope = units
+            if name == "variance_scaling":
+                slope = units * (0.5 / jnp.sqrt(given[key])).astype(made.dtype)
+        elif name == "truncated_normal":
+            slope = _with_bound(key, units, drawn[1], given, scale)
+        else:  # sparsity, which moves in steps
+            continue
+        change = change + slope * tangent.astype(made.dtype)
+    return made, change.astype(made.dtype)
+
+
+# The number that a draw is proportional to; of variance_scaling the square.
+_SCALES = {
+    "uniform": ("high",),
+    "normal": ("std",),
+    "truncated_normal": ("std",),
+    "variance_scaling": ("scale",),
+    "orthogonal": ("gain",),
+    "delta_orthogonal": ("gain",),
+    "sparse": ("std",),
+}
+
+
+def _with_bound(
+    key: str, units: jax.Array, arguments: Mapping[str, Any], given: Mapping[str, Any], scale: Any
+) -> jax.Array:
+    """How a truncated normal changes with one of its bounds, which are in units of std: a value
+    keeps its share u of the probability between them, so dz/dlow = (1 - u) pdf(low) / pdf(z) and
+    dz/dhigh = u pdf(high) / pdf(z).
+    """
+    norm = jax.scipy.stats.norm
+    own = {**arguments, **given}
+    std, low, high = (jnp.asarray(own[one], np.float32) for one in ("std", "low", "high"))
+    z = units.astype(np.float32) / (std if scale is None else 1.0)
+    share = (norm.cdf(z) - norm.cdf(low)) / (norm.cdf(high) - norm.cdf(low))
+    bound, part = (low, 1.0 - share) if key == "low" else (high, share)
+    return (std * part * jnp.exp((z * z - bound * bound) / 2)).astype(units.dtype)
 
 
 @functools.cache

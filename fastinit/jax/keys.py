@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.arguments import described
+
 Key: TypeAlias = jax.Array | np.ndarray[Any, Any]  # one key, typed or raw
 
 
@@ -21,8 +23,7 @@ def words_of(key: Any) -> Any:
     """
     if not hasattr(key, "dtype"):
         raise TypeError(
-            f"key is {type(key).__name__} {key!r:.80}; give a key: jax.random.key(seed) or "
-            "jax.random.PRNGKey(seed)"
+            f"key is {described(key)}; give a key: jax.random.key(seed) or jax.random.PRNGKey(seed)"
         )
     words = None
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):

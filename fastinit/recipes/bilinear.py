@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._core import draws
-from .._core.arguments import channel_layout
+from .._core.arguments import channel_layout, shown
 from .._core.dtypes import DType
 from .._core.fill import apply, clear
 from ..typing import Dtype, Layout, Name, Out, Region, Seed, Shape, Sizes, Write
@@ -35,7 +35,7 @@ def bilinear_rule(
         )
     if channels not in ("matched", "all"):
         raise ValueError(
-            f"channels is {channels!r:.80}; give 'matched' (channel i to channel i) or 'all' "
+            f"channels is {shown(channels)}; give 'matched' (channel i to channel i) or 'all' "
             "(every pair)"
         )
     outputs, inputs = shape[:2] if layout == "oi" else (shape[-1], shape[-2])

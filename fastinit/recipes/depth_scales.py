@@ -14,7 +14,7 @@ import math
 from typing import Any, Literal, NamedTuple, SupportsIndex
 
 from .._core import math as exact
-from .._core.arguments import choice, whole
+from .._core.arguments import choice, shown, whole
 from .._core.engine import guarded
 
 
@@ -321,7 +321,7 @@ def tfixup_scale(
     (0.335, 0.471404520791)
     """
     if tensor not in _TFIXUP:
-        raise ValueError(f"tensor is {tensor!r:.80}; give one of {', '.join(_TFIXUP)}")
+        raise ValueError(f"tensor is {shown(tensor)}; give one of {', '.join(_TFIXUP)}")
     count = whole(layers, "layers")
     factor = (
         0.67 / _fourth_root(count)
@@ -375,11 +375,11 @@ def _sides(encoder_layers: Any, decoder_layers: Any, part: Any) -> tuple[int, in
     if encoder and decoder:
         if part not in ("encoder", "decoder"):
             raise ValueError(
-                f"part is {part!r:.80}; the model has both, so give 'encoder' or 'decoder'"
+                f"part is {shown(part)}; the model has both, so give 'encoder' or 'decoder'"
             )
     elif part is not None and part != ("encoder" if encoder else "decoder"):
         raise ValueError(
-            f"part is {part!r:.80}, but there are {encoder} encoder and {decoder} decoder layers; "
+            f"part is {shown(part)}, but there are {encoder} encoder and {decoder} decoder layers; "
             "leave part out"
         )
     return encoder, decoder

@@ -26,9 +26,9 @@ def _gates(shape: Sizes, gates: Any) -> int:
             f"gates must be a string with one letter per gate, such as 'ifgo', not {shown(gates)}"
         )
     if gates.count("f") != 1:
-        raise ValueError(f"gates is {gates!r:.80}; it must hold the forget gate once, as 'f'")
+        raise ValueError(f"gates is {shown(gates)}; it must hold the forget gate once, as 'f'")
     if gates.count("i") > 1:
-        raise ValueError(f"gates is {gates!r:.80}; it may hold the input gate 'i' once")
+        raise ValueError(f"gates is {shown(gates)}; it may hold the input gate 'i' once")
     if len(shape) != 1 or shape[0] % len(gates):
         raise ValueError(
             f"shape is {shape}; a bias of {len(gates)} gates ({gates!r}) has shape "

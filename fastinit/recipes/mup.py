@@ -6,12 +6,19 @@ Factors of depth: depth_scales.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, SupportsIndex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, SupportsIndex
 
-from .._core.arguments import channel_layout, choice, whole
+from .._core.arguments import channel_layout, choice, described, whole
 from .._core.engine import guarded
 from ..typing import Layout
+
+
+def _sizes(shape: Any, what: str) -> tuple[int, ...]:
+    if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes, Mapping)):
+        raise TypeError(f"{what} must be a sequence of integers, not {described(shape)}")
+    return tuple([whole(size, f"a size of {what}") for size in shape])
+
 
 _MUP_BASES = ("normal", "xavier", "he_fan_in", "he_fan_out")
 
@@ -76,10 +83,7 @@ def mup_scale(
     """
     choice(base, "base", _MUP_BASES)
     channel_layout(layout, "mup_scale")
-    wide, narrow = (
-        tuple(whole(size, what) for size in sizes)
-        for what, sizes in (("a size of shape", shape), ("a size of base_shape", base_shape))
-    )
+    wide, narrow = _sizes(shape, "shape"), _sizes(base_shape, "base_shape")
     if len(wide) != len(narrow):
         raise ValueError(
             f"shape {wide} and base_shape {narrow} differ in their number of axes; give the same "

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .._core.arguments import shown
+
 # The functions that draw, or that are loops over elements; constants are torch's own fills and
 # stay.
 NAMES = (
@@ -40,7 +42,7 @@ def _own(name: str) -> types.FunctionType:
         function, types.FunctionType
     ):
         raise ImportError(
-            f"torch.nn.init.{name} is replaced just now by {function!r:.80}; import "
+            f"torch.nn.init.{name} is replaced just now by {shown(function)}; import "
             "fastinit.torch outside of the block that does so (transformers' no_init_weights is "
             "one)"
         )

@@ -16,7 +16,7 @@ from torch import nn
 
 from .. import _adapters
 from .._core import first_match
-from .._core.arguments import nearest
+from .._core.arguments import described, nearest, shown
 from ._names import Named
 from .construct import construction
 
@@ -36,7 +36,7 @@ def split(recipe: Recipe) -> tuple[Rules | None, construction | None]:
         if (isinstance(rules, Mapping) or callable(rules)) and isinstance(made, construction):
             return rules, made
     raise TypeError(
-        f"recipe is {type(recipe).__name__} {recipe!r:.80}; give None for the modules' "
+        f"recipe is {described(recipe)}; give None for the modules' "
         "defaults, a mapping of name patterns or module types to initializers, a callable "
         "(name, parameter), a construction(), or a pair (mapping or callable, construction())"
     )
@@ -52,7 +52,7 @@ def buffer_rules(
         return {}, frozenset([item.name for item in items])
     if not isinstance(buffers, Mapping):
         raise TypeError(
-            f"buffers is {buffers!r:.80}; give 'restore', 'leave', or a mapping of name patterns "
+            f"buffers is {shown(buffers)}; give 'restore', 'leave', or a mapping of name patterns "
             "module types to initializers or 'leave'"
         )
     found = _by_mapping(items, buffers, "buffers", _buffer_setting)
@@ -117,7 +117,7 @@ def _by_mapping(
         matched = False
         names = matches[key] = []
         if isinstance(key, str):
-            setting = read(value, f"{argument}[{key!r:.80}]")
+            setting = read(value, f"{argument}[{shown(key)}]")
             for item in items:
                 if any(fnmatch.fnmatchcase(site.name, key) for site in item.sites):
                     matched = True
@@ -135,7 +135,7 @@ def _by_mapping(
             _check_attributes(key, settings, items, argument)
         else:
             raise TypeError(
-                f"{argument} key {key!r:.80} is neither a name pattern nor a type of module"
+                f"{argument} key {shown(key)} is neither a name pattern nor a type of module"
             )
         if not matched:
             raise ValueError(_unmatched(key, items, argument, buffers or []))
@@ -157,7 +157,7 @@ def _by_attribute(
     """
     what = f"{argument}[{key.__name__}]"
     if isinstance(value, Mapping) and "initializer" not in value:
-        return {name: read(one, f"{what}[{name!r:.80}]") for name, one in value.items()}
+        return {name: read(one, f"{what}[{shown(name)}]") for name, one in value.items()}
     return {"*": read(value, what)}
 
 
@@ -168,7 +168,7 @@ def _check_attributes(
     for name in settings:
         if name != "*" and known and name not in known:
             raise ValueError(
-                f"{argument}[{key.__name__}] names {name!r:.80}, which no {key.__name__} of this "
+                f"{argument}[{key.__name__}] names {shown(name)}, which no {key.__name__} of this "
                 f"model has; {nearest(name, known) or f'they have {sorted(known)}'}"
             )
 
@@ -182,7 +182,7 @@ def _unmatched(key: Any, items: list[Named], argument: str, buffers: list[str]) 
         near = f"; {nearest(key, names)}".rstrip("; ")
         if any(fnmatch.fnmatchcase(name, key) for name in buffers):
             near = "; it is a buffer, whose rule goes into buffers="
-        return f"{argument} key {key!r:.80} matches no {kind} of this model{near}"
+        return f"{argument} key {shown(key)} matches no {kind} of this model{near}"
     kinds = ", ".join(sorted({type(item.sites[0].module).__name__ for item in items}))
     return (
         f"{argument} key {key.__name__} matches no module with {kind}s of its own; this model has "

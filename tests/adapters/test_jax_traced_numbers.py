@@ -74,6 +74,34 @@ def test_every_number_may_be_traced_and_draws_what_it_draws_eagerly(name):
         assert of_one_key[1] == of_one_number[1] == wanted[1]
 
 
+@pytest.mark.parametrize("name", ["normal", "truncated", "lower", "both", "cube", "sparsity"])
+def test_a_draw_has_a_derivative_by_its_number(name):
+    """Against differences, of the same key and a number a little larger and smaller."""
+    build, shape = BUILDS[name]
+    dtype, step = ("float64", 1e-6) if jax.config.jax_enable_x64 else ("float32", 2.0**-8)
+
+    def draw(x):
+        return build(x)(KEY, shape, dtype)
+
+    at = jnp.asarray(0.75, dtype)
+    drawn, slope = jax.jvp(draw, (at,), (jnp.ones_like(at),))
+    assert bits(drawn) == bits(draw(0.75))
+    if name == "sparsity":
+        assert not np.asarray(slope).any()
+        return
+    difference = (np.asarray(draw(0.75 + step)) - np.asarray(draw(0.75 - step))) / (2 * step)
+    np.testing.assert_allclose(slope, difference, rtol=1e-3, atol=1e-3)
+
+
+def test_gradients_pass_through_jit_and_a_linear_draw_has_no_curvature():
+    def total(x):
+        return init.orthogonal(x)(KEY, (3, 3), "float32").sum()
+
+    ones = np.asarray(init.orthogonal(1.0)(KEY, (3, 3), "float32"))
+    np.testing.assert_allclose(jax.jit(jax.grad(total))(0.5), ones.sum(), rtol=1e-5)
+    assert float(jax.hessian(total)(0.5)) == 0.0
+
+
 def test_what_works_in_jax_works_here():
     theirs = jax.nn.initializers
     for name, (build, shape) in BUILDS.items():

@@ -48,24 +48,39 @@ def test_initializers_work_inside_scan_remat_and_grad():
     assert bits(stacked[2]) == bits(init.normal()(jax.random.split(KEY, 3)[2], (4,)))
 
 
-def test_pmap_and_shard_map_are_refused_by_name():
+def test_pmap_and_shard_map_draw_on_each_device_what_its_key_draws():
     mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
-    spec = jax.sharding.PartitionSpec("x")
+    spec, whole = jax.sharding.PartitionSpec("x"), jax.sharding.PartitionSpec()
     keys = jax.random.split(KEY, 1)
-    inside = [
-        lambda: jax.pmap(lambda key: init.normal()(key, (3,)))(keys),
-        lambda: jax.shard_map(
-            lambda key: init.normal()(key[0], (3,)), mesh=mesh, in_specs=spec, out_specs=spec
-        )(keys),
-        lambda: jax.jit(
-            jax.shard_map(lambda: init.normal()(KEY, (3,)), mesh=mesh, in_specs=(), out_specs=spec)
-        )(),
-    ]
-    for draw in inside:
-        with pytest.raises(
-            NotImplementedError, match="pmap or shard_map.*initialize outside, with out_sharding="
-        ):
-            draw()
+    for initializer in (init.normal(), init.orthogonal(), init.zeros):
+        expected = bits(initializer(keys[0], (3, 3), "float32"))
+
+        def draw(key, initializer=initializer):
+            return initializer(key, (3, 3), "float32")
+
+        sharded = jax.shard_map(
+            lambda keys, draw=draw: draw(keys[0]), mesh=mesh, in_specs=spec, out_specs=spec
+        )
+        replicated = jax.shard_map(draw, mesh=mesh, in_specs=whole, out_specs=whole)
+        assert bits(jax.pmap(draw)(keys)[0]) == expected
+        assert bits(sharded(keys)) == bits(jax.jit(sharded)(keys)) == expected
+        assert bits(jax.jit(replicated)(keys[0])) == expected
+
+
+def test_a_shard_map_over_some_axes_only_is_refused_by_name():
+    mesh = jax.make_mesh((1, 1), ("x", "y"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+    spec = jax.sharding.PartitionSpec("x")
+    draw = jax.shard_map(
+        lambda key: init.normal()(key[0], (3,)),
+        mesh=mesh,
+        in_specs=spec,
+        out_specs=spec,
+        axis_names={"x"},
+    )
+    with pytest.raises(
+        NotImplementedError, match=r"some axes of a mesh \(x of x, y\).*out_sharding="
+    ):
+        jax.jit(draw)(jax.random.split(KEY, 1))
 
 
 def test_initializers_can_be_copied_pickled_and_hashed():

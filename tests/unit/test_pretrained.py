@@ -438,6 +438,42 @@ def test_damaged_zip_archives_are_refused(tmp_path):
         pretrained(path, "w")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_bytes_of_an_npz_that_changed_are_refused_by_their_checksum(tmp_path, save):
+    """Stored members are mapped, and were read without a look at their checksum."""
+    path = tmp_path / "x.npz"
+    save(path, w=MATRIX)
+    content = bytearray(path.read_bytes())
+    np.testing.assert_array_equal(pretrained(path), MATRIX)
+    content[content.index(b"NUMPY") + 160 if save is np.savez else 60] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="x.npz.*(checksum|CRC|not a readable npz)"):
+        pretrained(path)
+
+
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [f"({DIGITS},)", f"(-{DIGITS},)", f"({DIGITS[:4000]},)", "(" + f"{DIGITS[:900]}," * 9 + ")"],
+    ids=["5000 digits", "negative", "4000 digits", "a product of many digits"],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_absurd_sizes_in_an_npy_header_are_refused_in_few_words(tmp_path, shape, inside):
+    path = tmp_path / ("x.npz" if inside else "x.npy")
+    content = npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}", bytes(8))
+    if inside:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("w.npy", content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(path.name)) as caught:
+        pretrained(path)
+    text = str(caught.value).replace(str(tmp_path), "")
+    assert len(text) < 400 and "Exceeds the limit" not in text
+
+
 def test_missing_tensors_are_named_with_the_nearest_one(folder):
     with pytest.raises(ValueError, match="did you mean 'matrix'"):
         pretrained(folder / "all.safetensors", "matrx")

@@ -197,6 +197,12 @@ def test_jax_arrays_are_refused_as_immutable():
 # ---------------------------------------------------------------------------------- what is refused
 
 
+class Raising:
+    @property
+    def __array_interface__(self):
+        raise OSError("gone")
+
+
 def read_only():
     out = np.zeros(8, np.float32)
     out.flags.writeable = False
@@ -259,6 +265,23 @@ REFUSED = [
     (lambda: "text", TypeError, "lends no memory"),
     (lambda: array.array("u", "text"), TypeError, "buffer of format|holds no plain numbers"),
     (lambda: Interface(np.zeros(3, np.float32), typestr="<x9"), TypeError, "that NumPy refuses"),
+    # NumPy takes these, and a write would crash or reach another object's memory.
+    (
+        lambda: Interface(np.zeros(4, np.float32), data=(-8, False)),
+        ValueError,
+        "are not all its own memory",
+    ),
+    (
+        lambda: Interface(np.zeros(4, np.float32), data=bytearray(16), offset=1 << 40),
+        ValueError,
+        "are not all its own memory",
+    ),
+    (
+        lambda: Interface(np.zeros(4, np.float32), data=bytearray(16), strides=(-4,)),
+        ValueError,
+        "are not all its own memory",
+    ),
+    (lambda: Raising(), TypeError, "whose __array_interface__ raises OSError: gone"),
 ]
 
 

@@ -361,6 +361,64 @@ def test_a_constant_without_its_parameter_is_refused():
             _native.Batch([one])
 
 
+NUMBERS = np.zeros(8, np.uint32)
+GOOD = (NUMBERS, dtypes.UNIFORM, FLOAT32.code, 0, 0, 0, (0.0, 1.0, 0.0, 1.0), 0, (1,))
+ODD_JOBS = {
+    "no tuple": ([*GOOD],),
+    "an empty tuple": ((),),
+    "a short tuple": (GOOD[:3],),
+    "None": (None,),
+    "a seed beyond 64 bits": ((*GOOD[:3], 1 << 64, *GOOD[4:]),),
+    "a negative plane": ((*GOOD[:5], -1, *GOOD[6:]),),
+    "a parameter beyond doubles": ((*GOOD[:6], (10**400,), *GOOD[7:]),),
+    "memory that is fixed": ((b"01234567", *GOOD[1:]),),
+    "a stride beyond 64 bits": ((*GOOD[:8], (1 << 64,)),),
+    "a constant in items of 3 bytes": (
+        (np.zeros(9, "V3"), dtypes.CONSTANT, FLOAT32.code, 0, 0, 0, (7,), 0, (1,)),
+    ),
+    "no sequence": 3,
+}
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("jobs", ODD_JOBS.values(), ids=ODD_JOBS)
+def test_odd_jobs_are_refused_and_crash_nothing(jobs):
+    """Before, a short job was read beyond its end, and items of 3 bytes were written as 8."""
+    from fastinit import _native
+
+    with pytest.raises((ValueError, TypeError)):
+        _native.Batch(jobs)
+
+
+@pytest.mark.native
+def test_the_other_doors_of_the_native_module_refuse_odd_numbers_too():
+    from fastinit import _native
+
+    table, many = np.zeros(1 << 16, np.uint64), np.zeros(100_000, np.float32)
+    for start, width, rows, columns in (
+        (0, 1 << 61, 1, 0),  # 8 * width is 0 in 64 bits
+        ((1 << 63) - 50, 2, 1, 2),  # start + count is negative there
+        (-1, 2, 1, 2),
+        (1 << 64, 2, 1, 2),
+        (0, 2, 1, 2),
+    ):
+        with pytest.raises(ValueError):
+            _native.scan(many, 1, start, width, table, np.zeros(rows), np.zeros(columns))
+    for call in (
+        lambda: _native.scan(many, 1 << 40, 0, 0, table, b"", b""),
+        lambda: _native.digest(b"", -1),
+        lambda: _native.Batch([GOOD]).work(1 << 70),
+        lambda: _native.leave(1 << 64),
+        lambda: _native.use("x" * 1000),
+    ):
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert len(str(caught.value)) < 400
+    state = _native.enter()
+    _native.leave(state | 0xFFFF0000)  # the CPU faults on such bits
+    assert not many.any() and not table.any()
+
+
 # -------------------------------------------------------------------------------------- from cold
 
 COLD = """
