@@ -103,6 +103,7 @@ def _normal(name: str, shape: Sizes, parts: DType, own: dict[str, Any]) -> tuple
 
 
 @guarded
+@np.errstate(all="ignore")
 def values(
     law: Law, shape: Sizes, parts: DType, region: Sequence[slice] | None, seed: int, stream: Any
 ) -> Array:

@@ -462,6 +462,7 @@ def map_tasks(
     cancelled: list[bool] = []
     nothing: Any = object()
 
+    @np.errstate(all="ignore")  # a thread of the pool has NumPy's own, which warns
     def work() -> None:
         state = enter()
         try:

@@ -155,13 +155,14 @@ def write(
         return
     if result.__class__ is not Draw:
         where = Target(view, dtype, shape, _whole(shape) if region is None else region)
-        if view.__class__ is np.ndarray:
-            result(where, seed, stream, threads)  # type: ignore[operator]
-        else:  # of a GPU: drawn on the host
-            engine.through_host(
-                view,
-                lambda bits: result(where._replace(view=bits), seed, stream, threads),  # type: ignore[operator]
-            )
+        with np.errstate(all="ignore"):  # the caller's may raise at an underflow
+            if view.__class__ is np.ndarray:
+                result(where, seed, stream, threads)  # type: ignore[operator]
+            else:  # of a GPU: drawn on the host
+                engine.through_host(
+                    view,
+                    lambda bits: result(where._replace(view=bits), seed, stream, threads),  # type: ignore[operator]
+                )
         return
     strides, first = index_strides(shape), 0
     if region is not None:

@@ -154,6 +154,7 @@ _DRAWS_F64: dict[int, Callable[..., Array]] = {
 # --------------------------------------------------------------------------------------- the stores
 
 
+@np.errstate(all="ignore")  # the caller's may raise at an underflow
 def store(values: Array, storage: int) -> Array:
     """Bits of the working values in the destination format: one rounding to nearest even,
     subnormals kept.
@@ -286,6 +287,7 @@ class Batch:
         self._lock = threading.Lock()
         self._cancelled = False
 
+    @np.errstate(all="ignore")
     def work(self, pieces: int) -> bool:
         """Draw at most so many pieces (-1: all there are); True once none is left to take."""
         while pieces:

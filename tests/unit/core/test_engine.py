@@ -331,6 +331,22 @@ if X86:
             mxcsr(0x1F80)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e5m2"])
+def test_what_numpy_raises_at_an_underflow_for_the_caller_does_not_reach_a_fill(dtype):
+    """np.seterr(all="raise") stopped orthogonal, and every fill of the reference engine."""
+    fills = (
+        lambda: fi.orthogonal((40, 40), seed=0, dtype=dtype),
+        lambda: fi.normal((1000,), std=1e-6, seed=0, dtype=dtype),
+        lambda: fi.truncated_normal((1000,), std=1e-6, seed=0, dtype=dtype),
+        lambda: fi.sparse((100, 10), sparsity=0.5, std=1e-6, seed=0, dtype=dtype),
+        lambda: fi.fill({"w": (np.empty((9, 9), np.float16), "orthogonal")}, seed=0),
+    )
+    for fill in fills:
+        fill()
+        with np.errstate(all="raise"):
+            fill()
+
+
 def test_the_probe_accepts_the_default_state():
     engine._probe()
 
