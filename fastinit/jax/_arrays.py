@@ -122,6 +122,8 @@ def _with_stand_ins(arguments: Mapping[str, Any], traced: Mapping[str, Any]) -> 
                 f"{name} is a traced array of shape {value.shape}; give one number, or use "
                 "jax.vmap to draw one tensor for each"
             )
+        if value.dtype == bool or jnp.issubdtype(value.dtype, np.complexfloating):
+            raise TypeError(f"{name} is a traced number of dtype {value.dtype}; give a real one")
         if name in _STAND_INS:
             own[name] = _STAND_INS[name]
         elif "bounds" in arguments:  # a truncated normal

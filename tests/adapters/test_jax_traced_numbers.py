@@ -176,6 +176,9 @@ def test_what_can_be_checked_is_refused_while_tracing_and_the_rest_when_it_runs(
     ):
         with pytest.raises(error, match=message):
             draw(build, shape, dtype)
+    for number in (True, 0.5j):
+        with pytest.raises(TypeError, match="std is a traced number of dtype"):
+            jax.eval_shape(lambda x: init.normal(x)(KEY, (3,), "float32"), jnp.asarray(number))
     with pytest.raises(TypeError, match=r"std is an array of shape \(2,\).*jax.vmap"):
         init.normal(jnp.ones(2))
     for build, message in (
