@@ -57,7 +57,6 @@ cdef enum:
     SCRATCH = 32           # tiles
     SCRATCH_BYTES = SCRATCH * 64 * 8
     CARRY = 1 << 28        # tiles: where the low word of the block counter is full
-    LAST = 1 << 62         # of an index, with room for sums of two
 
 
 cdef struct Axis:
@@ -531,7 +530,7 @@ def scan(values, code, start, width, table, rows, columns):
     cdef Py_buffer *by_row = buffers.take(rows, PyBUF_SIMPLE | PyBUF_WRITABLE)
     cdef Py_buffer *by_column = buffers.take(columns, PyBUF_SIMPLE | PyBUF_WRITABLE)
     count = given.len / size
-    if given.len % size or counts.len != 8 << 16 or first < 0 or row < 0 or first >= LAST - count:
+    if given.len % size or counts.len != 8 << 16 or first < 0 or row < 0 or first >> 62:
         raise ValueError(f"{given.len} bytes of items of {size}, a table of {counts.len} bytes")
     if row and count and (
         by_column.len % 8 or by_column.len / 8 != row  # 8 * row may overflow
