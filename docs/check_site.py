@@ -21,7 +21,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urldefrag
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, Request, async_playwright
 
 SCREENS = ((1280, 900), (390, 844))
 SCHEMES = ("light", "dark")
@@ -124,8 +124,12 @@ async def tab(browser: Browser, site: Site) -> Page:
     def note(text: object) -> None:
         site.found.append(f"{page.url}: {text}")
 
+    def failed(request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # by the way to the next page
+            note(f"{request.url} failed: {request.failure}")
+
     page.on("pageerror", note)
-    page.on("requestfailed", lambda request: note(f"{request.url} failed"))
+    page.on("requestfailed", failed)
     page.on("console", lambda line: line.type == "error" and note(line.text))
     return page
 
