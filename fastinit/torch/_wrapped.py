@@ -69,12 +69,11 @@ def _plain(module: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
 
 def _parametrize(parametrization: Any, weight: torch.Tensor) -> None:
     """As register_parametrization does."""
-    value: Any = weight
-    for one in reversed(list(parametrization)):
+    first = parametrization[0]  # those that are registered later leave the weight as it is
+    value: Any = first.right_inverse(weight) if hasattr(first, "right_inverse") else weight
+    for one in parametrization:
         if isinstance(one, _SpectralNorm):
             _vectors(one, weight)
-        if hasattr(one, "right_inverse"):
-            value = one.right_inverse(value)
     if parametrization.is_tensor:
         _give(parametrization.original, value)
     else:

@@ -14,6 +14,7 @@ was refused and none differed; in 523 the build itself failed, at a condition on
 from __future__ import annotations
 
 import collections
+import copy
 import random
 import sys
 import warnings
@@ -127,6 +128,7 @@ def part(chance, tensor):
         size = tensor.shape[axis]
         kind = chance.choice(
             ["select", "slice", "stepped", "t", "chunk", "flatten", "unsqueeze", "permute"]
+            + ["diagonal", "split", "strided", "bits"]
         )
         if kind == "select":
             tensor = tensor.select(axis, chance.randrange(size))
@@ -147,6 +149,14 @@ def part(chance, tensor):
             order = list(range(tensor.ndim))
             chance.shuffle(order)
             tensor = tensor.permute(order)
+        elif kind == "diagonal" and tensor.ndim >= 2:
+            tensor = tensor.diagonal(chance.choice([0, 1]) if min(tensor.shape[:2]) > 1 else 0)
+        elif kind == "split":
+            tensor = chance.choice(tensor.split(chance.randint(1, size), axis))
+        elif kind == "strided" and tensor.is_contiguous() and tensor.numel() >= 4:
+            tensor = tensor.as_strided((2, tensor.numel() // 4), (tensor.numel() // 2, 1))
+        elif kind == "bits" and tensor.dtype == torch.float32:
+            tensor = tensor.view(torch.int32).view(torch.float32)
     return tensor
 
 
@@ -198,6 +208,15 @@ def step(chance, module, tensor):
             "unary",
             "init",
             "scaled",
+            "array",
+            "data",
+            "triangle",
+            "chosen",
+            "scattered",
+            "put",
+            "where",
+            "many",
+            "out",
         ]
     )
     if kind == "fill":
@@ -226,11 +245,50 @@ def step(chance, module, tensor):
         nn.init.xavier_uniform_(view)
     elif kind == "scaled":
         view.copy_(view.detach().clone() * 0.5)
+    elif kind == "data":
+        tensor.data = chance.choice([torch.zeros, torch.ones, torch.rand])(tensor.shape)
+    elif kind == "triangle" and view.ndim == 2:
+        chance.choice([view.tril_, view.triu_])()
+    elif kind == "scattered" and view.ndim == 2:
+        places = torch.arange(view.shape[0]).view(-1, 1) % view.shape[1]
+        view.scatter_(1, places, number(chance))
+    elif kind == "put" and view.ndim:
+        view.index_copy_(0, torch.tensor([view.shape[0] - 1]), values_of(chance, view[-1:]))
+    elif kind == "where":
+        view.copy_(torch.where(view > 0, view, torch.full((), number(chance))))
+    elif kind == "many":
+        torch._foreach_mul_([view], chance.choice([2.0, -1.0, 0.5]))
+    elif kind == "out" and view.is_contiguous():
+        torch.add(view, number(chance), out=view)
+    elif not module.in_reset:  # torch itself does not read values on the plain meta device
+        known(chance, kind, tensor, view)
+
+
+def known(chance, kind, tensor, view):
+    """Write by values that are known while the code is recorded."""
+    if kind == "array":
+        tensor.fill_(number(chance))
+        array = tensor.detach().numpy()
+        array[...] = np.arange(tensor.numel(), dtype=array.dtype).reshape(array.shape)
+        tensor.mul_(2.0)
+        if array.ndim:
+            array[0] = number(chance)
+    elif kind == "chosen" and view.ndim:
+        places = torch.arange(view.shape[0]) > 0
+        view[places] = number(chance)
+        view[torch.nonzero(places == places.any()).squeeze(1)[:1]] = number(chance)
+
+
+def values_of(chance, like):
+    return torch.rand(like.shape) if chance.random() < 0.5 else torch.ones(like.shape)
 
 
 def after(chance, module):
     """What constructors do beside filling: buffers, ties, new tensors in the places of old ones."""
-    kind = chance.choice(["buffer", "computed", "tie", "new", "log", "nothing", "late"])
+    kind = chance.choice(
+        ["buffer", "computed", "tie", "new", "log", "nothing", "late"]
+        + ["real", "kept", "converted", "copied", "shared", "wrapped", "expanded"]
+    )
     name = chance.choice(module.names)
     tensor = getattr(module, name)
     if kind == "buffer":
@@ -252,6 +310,26 @@ def after(chance, module):
     elif kind == "late":
         with torch.no_grad():
             first(chance, tensor)
+    elif kind == "real":
+        module.register_buffer("b", torch.Tensor(6).uniform_())
+        setattr(module, name, nn.Parameter(torch.FloatTensor(3, 2).normal_()))
+    elif kind == "kept":
+        module.register_buffer("b", tensor.detach().clone())
+    elif kind == "converted":
+        chance.choice([module.double, lambda: module.double().float()])()
+    elif kind == "copied":
+        module.other = copy.deepcopy(tensor)
+        with torch.no_grad():
+            step(chance, module, module.other)
+    elif kind == "shared" and tensor.ndim and tensor.shape[0] > 1:
+        module.view = nn.Parameter(tensor.detach()[:1])
+        with torch.no_grad():
+            module.view.fill_(number(chance))
+    elif kind == "wrapped":
+        module.lin = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+        nn.init.zeros_(module.lin.bias)
+    elif kind == "expanded":
+        setattr(module, name, nn.Parameter(torch.rand(3).expand(2, 3)))
 
 
 # ---------------------------------------------------------------------------------- the plain run
@@ -317,7 +395,7 @@ def compare(seed, way):
                 with fit.construction() as made:
                     model = build()
                 record = made.record((*parameters(model), *buffers(model)))
-    except (NotImplementedError, RuntimeError) as error:
+    except (NotImplementedError, RuntimeError, TypeError) as error:  # TypeError: no array of meta
         return f"the build fails: {error}"[:100]
     with Named(seed, streams_of(record, model)):
         plain = build()

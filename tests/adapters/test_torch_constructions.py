@@ -213,6 +213,40 @@ def test_a_lazy_layer_that_the_block_gives_a_shape_is_drawn():
     assert torch.equal(model[0].weight, torch.from_numpy(drawn))
 
 
+class Exponential(nn.Module):
+    def forward(self, value):
+        return value.exp()
+
+    def right_inverse(self, value):
+        return value.clamp(min=1e-3).log()
+
+
+class Doubled(Exponential):
+    def forward(self, value):
+        return 2 * value
+
+    def right_inverse(self, value):
+        return value / 2
+
+
+def test_of_several_parametrizations_the_first_decides_the_original():
+    def build():
+        layer = nn.Linear(4, 3)
+        for one in (Doubled(), Exponential()):
+            nn.utils.parametrize.register_parametrization(layer, "weight", one)
+        return layer
+
+    with torch.device("meta"):
+        model = build()
+    fit.materialize_(model, seed=3)
+    original = model.parametrizations.weight.original
+    assert torch.equal(original, recorded(build).parametrizations.weight.original)
+    drawn = fi.he_uniform(
+        (3, 4), negative_slope=5**0.5, seed=3, name="parametrizations.weight.original"
+    )
+    assert torch.equal(original, torch.from_numpy(drawn) / 2)
+
+
 def test_spectral_norm_draws_its_weight_alike_from_meta_and_from_a_construction():
     def build():
         return nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3))
