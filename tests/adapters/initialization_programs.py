@@ -7,8 +7,10 @@ so that values can be compared.  test_torch_programs.py runs some programs; to r
 
     python tests/adapters/initialization_programs.py 20000
 
-With the programs 1,000 to 19,999, each run both ways on torch 2.13, 37,477 runs were equal, none
-was refused and none differed; in 523 the build itself failed, at a condition on a drawn value.
+With the programs 0 to 1,999, each run both ways on torch 2.13, 3,955 runs were equal, none was
+refused and none differed; in 45 the build itself failed, at a condition on a drawn value.  With
+1,000 to 19,999, before the steps had arrays, conversions, places by value and real buffers, 37,477
+runs were equal, none was refused and none differed; in 523 the build failed.
 """
 
 from __future__ import annotations
