@@ -1,9 +1,9 @@
-"""The orthogonal part of run.py: against torch, against the floor set by the machine's sgemm, and
-the first calls of a process.
+"""The orthogonal part of run.py: compared with torch, with the floor that the machine's sgemm sets,
+and the first calls of a process.
 
 Every contestant runs in its own process, round after round.  A figure is the median over the rounds
-of each round's median; it includes the draws, and destinations are warm.  The floor of an m by n
-matrix is 2mn² - 2/3 n³ operations at the sgemm rate measured in the same run.
+of each round's median; it includes the draws, and destinations are warm.  The floor for an m by n
+matrix is 2mn² - 2/3 n³ operations at the sgemm rate that was measured in the same run.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def sgemm(n: int, repeat: int, library: str, threads: int | None = None) -> floa
 
 
 def product(shape: tuple[int, int, int], repeat: int, library: str) -> float:
-    """Operations per second of one thread for (rows, depth, columns), by BLAS or by our fixed-order
-    product of strips.
+    """Operations per second of one thread for a product of size (rows, depth, columns), by BLAS or
+    by our fixed-order product of strips.
     """
     rows, depth, columns = shape
     if library == "ours":
@@ -177,7 +177,7 @@ ONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:
-    """The rows of results/orthogonal.json: seconds, or operations per second where the name says
+    """The rows of results/orthogonal.json: seconds, or operations per second if the name contains
     sgemm, product or BLAS.
     """
     found: dict[str, list[float]] = {name: [] for name in CASES}

@@ -1,16 +1,16 @@
-"""The torch part of run.py: fastinit.torch against torch itself, every contestant in its own
+"""The torch part of run.py: fastinit.torch compared with torch itself, every contestant in its own
 process.
 
 llama: LlamaForCausalLM of 1.2 billion parameters in bfloat16, built plainly, under accelerate(),
 and from the meta device by materialize_ (allocation and first touch included).  gpt2:
 GPT2LMHeadModel in float32.  small: kaiming_uniform_ of 64x64.  shard: one rank of four fills its
 part of an 8192x8192 DTensor, the ranks one after another.  A ratio is taken only within one round;
-the median is kept.
+its median over the rounds is reported.
 
-Every process builds its model several times, each model gone before the next; the first time is
-kept apart, of the others the median.  The first tells of the host more than of either contestant
-where a virtual machine gives its idle memory back to its host, as the one of the results does: 5 ms
-per 2 MiB when it is touched next, against 0.1 ms.
+Every process builds its model several times and frees each model before the next.  The first time
+is reported separately; of the others, the median.  The first time says more about the host than
+about either contestant if a virtual machine gives idle memory back to its host, as the machine of
+the results does: memory that is touched again then takes 5 ms per 2 MiB instead of 0.1 ms.
 """
 
 import json
@@ -119,8 +119,8 @@ def contestant(case):
 
 
 def shard():
-    """Under torchrun with four processes: the whole on rank 0, then each rank's quarter, one rank
-    at a time, one thread each.
+    """Under torchrun with four processes: the whole tensor on rank 0, then each rank's quarter, one
+    rank at a time, with one thread each.
     """
     import torch
     import torch.distributed as dist

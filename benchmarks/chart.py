@@ -1,8 +1,8 @@
 """The README's chart: fills of each library beside each other, as one SVG, from
 benchmarks/results/*.json.
 
-report.py writes it to docs/speed.svg.  It is 460 units wide with text of 13, so that a phone shows
-it without zooming, and it follows the reader's light or dark scheme by itself.
+report.py writes it to docs/speed.svg.  It is 460 units wide and its text is 13 units high, so that
+it can be read on a phone without zooming, and it follows the reader's light or dark scheme.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT = 460, 72, 138  # the picture; where bars begin; what is kept for their numbers
+WIDTH, LEFT, RIGHT = 460, 72, 138  # of the picture; where bars begin; the space for their numbers
 BAR, GAP = 15, 12  # height of a bar, space between groups
-# Rivals that are drawn, in order; the tables of the site have all of them.
+# The rivals in the chart, in order; the tables of the site have all rivals.
 RIVALS = (
     ("fastinit", "fastinit"),
     ("torch", "torch"),

@@ -1,12 +1,12 @@
-"""Checkpoints: writing, checking and planning them, each beside its limit of the same run.
+"""Writing, checking and planning checkpoints, each compared with its limit in the same run.
 
     python benchmarks/run.py --only checkpoint [--rounds 5]
     python -P benchmarks/checkpoint.py zeros PATH BYTES   # one contestant: its seconds and its peak
 
-Each contestant runs in a process of its own, once in each round.  The limits: our fill of warm
-memory; zeros written with the same reserve, block and sync: on a disk past the cache, as we write
-(zeros through the cache are listed beside), in memory with no reserve, as we write there.
-Needs 5 GB in /dev/shm and 20 GB beside this file.
+Each contestant runs in its own process, once in each round.  The limits are our fill of warm
+memory, and zeros that are written with the same reservation, block size and sync: on a disk past
+the cache, as we write there (zeros through the cache are listed beside them), and in memory without
+a reservation, as we write there.  It needs 5 GB in /dev/shm and 20 GB beside this file.
 """
 
 from __future__ import annotations

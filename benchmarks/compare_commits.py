@@ -2,10 +2,10 @@
 
     python benchmarks/compare_commits.py d3d9cc4 HEAD --rounds 9 -o compared.json
 
-Builds each commit into a folder of its own, with the Cython, setuptools and compiler of the Python
-that runs this, and then starts one process of each in turn: old new old new ...  Both have met the
-machine in the same state, so quote the ratio, which is the median over the pairs.  Every figure is
-a time: a ratio below 1 says that the new commit is faster.
+It builds each commit into its own folder, with the Cython, setuptools and compiler of the Python
+that runs this, and then starts one process of each in turn: old new old new ...  Both commits are
+measured in the same state of the machine, so quote the ratio, which is the median over the pairs.
+Every figure is a time: a ratio below 1 means that the new commit is faster.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a card must show: the CPU's bits in every draw, storage, stride and framework, then speed.
+"""Checks on a GPU: it has the CPU's bits in every draw, storage, stride and framework; then speed.
 
     python -P benchmarks/cuda.py [--out results/cuda.json] [--quick]
 
-Needs an NVIDIA GPU, torch, and for the model transformers; CuPy is asked where it is installed.
-At most 8 minutes.  --quick leaves out the 10^9 values of each draw.  The proof comes first; a
-difference ends it with exit code 1.  Times are the device's own events, medians, and stand beside
-what bounds them: a fill of the device's memory in the same run.
+It needs an NVIDIA GPU, torch, and transformers for the model; CuPy is checked if it is installed.
+It takes at most 8 minutes; --quick leaves out the 10^9 values of each draw.  The checks come first,
+and a difference makes the exit code 1.  Times are medians of the device's own events and are
+reported beside their bound, a fill of the device's memory in the same run.
 """
 
 from __future__ import annotations
@@ -404,8 +404,8 @@ def small(found):
 
 
 def model(found):
-    """Llama of 1.2 billion parameters in bfloat16, from meta to the card: drawn there, or on the
-    host and copied.
+    """Llama of 1.2 billion parameters in bfloat16, from meta to the card: drawn on the card, or on
+    the host and then copied.
     """
     import torch
     import transformers

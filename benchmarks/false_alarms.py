@@ -1,9 +1,9 @@
-"""How often audit() finds fault with sound checkpoints, and how fast it is.
+"""How often audit() reports a fault in a sound checkpoint, and how fast it is.
 
     python -P benchmarks/false_alarms.py [--first 0] [--seeds 1000] [-o FILE.json]
-        A checkpoint of 1,000 tensors for each seed, drawn, written, and held against its laws.
-        Every tensor takes the path of one whose draw is not known: its numbers against its law.
-        A run that was stopped goes on where its file ends.
+        For each seed a checkpoint of 1,000 tensors is drawn, written, and compared with its laws.
+        Every tensor is treated as one whose draw is not known: its numbers against its law.
+        A run that was stopped continues where its file ends.
     python -P benchmarks/false_alarms.py --speed
         GPT-2's audit, with and without its seed, beside the fill of the same values.
 

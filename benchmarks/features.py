@@ -3,8 +3,8 @@
     python -P benchmarks/features.py
         prints the table; needs torch, jax and keras
 
-tests/project/test_readme.py compares the README with it.  A cell is "yes" or "no" as a small
-program finds it here; what no program can show has a source in brackets.
+tests/project/test_readme.py compares the README with it.  Here a small program finds out whether a
+cell is "yes" or "no"; what no program can show has its source in brackets.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How fast inspect reads a checkpoint, beside the fill of the same size in the same run.
+"""How fast inspect reads a checkpoint, compared with a fill of the same size in the same run.
 
     python -P benchmarks/inspection.py [--gib 1] [--large 16] [-o FILE.json]
 
-Writes a checkpoint of `--gib` GiB to a temporary folder, then times, each the best of five in turn:
-the fill of a warm buffer, the pass over a tensor in memory, and inspect_file() on the file, which
-the system's cache holds.  With --large, a checkpoint of so many gigabytes is inspected once in a
-process of its own, whose largest memory is recorded.
+It writes a checkpoint of `--gib` GiB to a temporary folder.  Then it times in turn, each as the
+best of five, the fill of a warm buffer, the pass over a tensor in memory, and inspect_file() on the
+file, which is in the system's cache.  With --large, a checkpoint of that many gigabytes is
+inspected once in its own process, whose peak memory is recorded.
 """
 
 from __future__ import annotations

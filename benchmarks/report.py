@@ -1,9 +1,9 @@
-"""Writes what the README shows from the results of the benchmarks: the chart docs/speed.svg, and
-the ratios between the markers in README.md.  The tables of the documentation site come from here
-too.  Nothing there is typed by hand.
+"""Writes what the README shows of the benchmarks' results: the chart docs/speed.svg, and the ratios
+between the markers in README.md.  The tables of the documentation site also come from here.  None
+of these numbers is typed by hand.
 
     python -P benchmarks/report.py [--check]
-        --check: write nothing; exit with 1 if the chart or the README differs
+        --check: write nothing; exit with 1 if the chart or the README would change
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python benchmarks/run.py [--rounds 5]
         [--only fills,threads,cold,calls,files,sparse,orthogonal,torch,checkpoint]
 
-Every contestant runs in its own process, once in each round, so that a noisy minute hits all of
-them.  A figure is the median over the rounds, and a ratio is taken only within one run.  As the
-limit, memset with a non-zero byte is measured in the same run.  report.py turns the results into
-the README's tables.
+Every contestant runs in its own process, once in each round, so that a noisy minute affects all of
+them.  A figure is the median over the rounds, and a ratio is taken only within one run.  The limit
+is memset with a non-zero byte, measured in the same run.  report.py turns the results into the
+README's chart and the site's tables.
 """
 
 from __future__ import annotations
@@ -261,8 +261,8 @@ def calls(rounds: int) -> list[Row]:
 
 
 def files(rounds: int) -> list[Row]:
-    """gpt2 to a file system in memory and to disk, as a whole process, beside a plain write of the
-    same number of bytes.
+    """gpt2 to a file system in memory and to disk, as a whole process, compared with a plain write
+    of the same number of bytes.
     """
     fastinit = str(pathlib.Path(sys.executable).parent / "fastinit")
     rows = []

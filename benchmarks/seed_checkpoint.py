@@ -1,12 +1,12 @@
-"""A seed checkpoint made by all ranks at once, and read by torch.distributed.checkpoint: an example
-to start with torchrun.
+"""An example for torchrun: all ranks together make a seed checkpoint, and
+torch.distributed.checkpoint reads it.
 
     torchrun --nproc-per-node 4 benchmarks/seed_checkpoint.py DIR
     torchrun --nproc-per-node 1 benchmarks/seed_checkpoint.py OTHER_DIR   # prints the same digest
 
-torchtitan makes its seed checkpoint in a run of its own, on one device that holds the whole model.
+torchtitan makes its seed checkpoint in a separate run, on one device that holds the whole model.
 Here each rank draws its share of the files, whatever the model's size, and DIR is a Hugging Face
-folder: any number of ranks reads it, and `fastinit verify DIR` proves it.  For torchtitan itself,
+folder that any number of ranks can read and `fastinit verify DIR` can check.  For torchtitan,
 write DIR by `torchrun --nproc-per-node 4 -m fastinit materialize config.json -o DIR --seed 0`, and
 start the training with --checkpoint.initial_load_in_hf --checkpoint.initial_load_path DIR.  Tried
 on the CPU with torchtitan 0.3.0, without its trainer: its Llama3StateDictAdapter and storage reader
@@ -71,7 +71,7 @@ class Model(nn.Module):
 def main(folder):
     dist.init_process_group("gloo")
     rank, world_size = dist.get_rank(), dist.get_world_size()
-    # Each rank writes its files alone; whichever finds all of them there writes the index.
+    # Each rank writes its own files; the rank that finds all of them written writes the index.
     report = checkpoint.materialize(
         SPEC, f"{folder}/", seed=0, shard_size=1_000_000, rank=rank, world_size=world_size
     )

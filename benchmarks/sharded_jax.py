@@ -1,12 +1,12 @@
-"""An example: the same weights on any number of JAX processes.
+"""An example: equal weights on any number of JAX processes.
 
     python benchmarks/sharded_jax.py
         one process
     python benchmarks/sharded_jax.py ADDRESS:PORT PROCESSES NUMBER
         on every host, with its number: prints the same digest
 
-Every process draws only the shards that its own devices hold.  Then all of them compute a gradient
-together.
+Every process draws only the shards that its own devices hold.  Then all processes compute a
+gradient together.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The same weights on any number of processes: an example to start with torchrun.
+"""An example for torchrun: equal weights on any number of processes.
 
     torchrun --nproc-per-node 4 benchmarks/sharded_torch.py
     torchrun --nproc-per-node 1 benchmarks/sharded_torch.py      # prints the same digest
 
-A transformer is made on the meta device, cut by FSDP2 over all processes, and every process draws
-its own shard alone; then it trains for a step.  On GPUs the same lines work with the nccl backend:
-each rank fills on its host and copies.
+A transformer is built on the meta device and sharded by FSDP2 over all processes; every process
+draws only its own shard, and then the model trains for a step.  On GPUs the same lines work with
+the nccl backend.
 """
 
 import hashlib

@@ -1,5 +1,5 @@
-"""fastinit's own speed under pytest-benchmark, before and after a change on one machine.  For other
-libraries: run.py.
+"""fastinit's own speed under pytest-benchmark, to compare before and after a change on one machine.
+Compared with other libraries: run.py.
 
     pip install '.[bench,test]' && pytest benchmarks/test_speed.py --benchmark-save=before
     pytest benchmarks/test_speed.py --benchmark-compare

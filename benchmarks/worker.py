@@ -3,8 +3,8 @@
     python -P benchmarks/worker.py '{"library": "torch", "draw": "normal", "dtype": "float32",
         "count": 67108864, "threads": 1}'
 
-run.py starts these processes, so that no library's threads, allocator or instruction sets disturb
-another's.
+run.py starts these processes, so that the threads, the allocator and the instruction sets of one
+library do not disturb another.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def prepare_fastinit(case: Case) -> Prepared:
 
 
 def prepare_spin(case: Case) -> Prepared:
-    """A loop in registers on each thread: how far the machine's cores scale at this moment.
+    """A loop in registers on each thread, which shows how far the machine's cores scale right now.
 
-    The standard library's PBKDF2 is such a loop: it touches no memory and releases the GIL.
+    The standard library's PBKDF2 is such a loop: it uses no memory and releases the GIL.
     """
     import hashlib
     import threading

@@ -170,7 +170,7 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
 def _find_npy(name: str, tensor: str | None) -> Source:
     if tensor is not None:
         raise ValueError(
-            f"{shown_path(name)} is an npy file, one array without a name; leave out "
+            f"{shown_path(name)} is an npy file, one array without a name; omit "
             f"tensor={shown(tensor)}"
         )
     with open(name, "rb") as file:

@@ -127,7 +127,7 @@ def _in_memory(shape: list[int], dtype: DType) -> tuple[int, ...]:
     if dtype is not dtypes.FLOAT4_E2M1FN_X2:
         return tuple(shape)
     if not shape or shape[-1] % 2:
-        raise ValueError(f"the last axis of shape {shown(shape)} has no even size, as F4 needs")
+        raise ValueError(f"the last axis of shape {shown(shape)} is not even, as F4 needs")
     return (*shape[:-1], shape[-1] // 2)
 
 
@@ -233,7 +233,7 @@ def _read_tensors(
         if dtype is None and unknown is not None and isinstance(item["dtype"], str):
             if len(offsets) != 2 or offsets[1] < offsets[0]:
                 raise ValueError(
-                    f"tensor {shown(name)}: data_offsets {shown(offsets)} are no range"
+                    f"tensor {shown(name)}: data_offsets {shown(offsets)} are not a range"
                 )
             unknown.append(Unknown(name, item["dtype"][:80], tuple(shape)))
             spans.append((name, start + offsets[0], start + offsets[1]))

@@ -41,7 +41,7 @@ def driver() -> Any:
         from cuda.bindings import driver as cuda
     except ImportError as error:
         raise Unavailable(
-            f"NVIDIA's Python package cuda-bindings does not import ({error}); install it with "
+            f"NVIDIA's Python package cuda-bindings cannot be imported ({error}); install it with "
             f"pip install '{DISTRIBUTION}[cuda]'"
         ) from None
     try:
@@ -235,7 +235,7 @@ class Device:
         if capturing:
             raise RuntimeError(
                 "these values are drawn on the host, which a CUDA graph cannot capture; draw "
-                "them before the capture, or capture elementwise draws alone"
+                "them before the capture, or capture only elementwise draws"
             )
 
     def copy(self, source: np.ndarray[Any, Any], out: CudaView) -> None:

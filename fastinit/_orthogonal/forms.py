@@ -72,7 +72,7 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
     minutes = f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
     raise ImportError(
         f"{what} would take about {minutes} without numba ({_missing}); install it (pip install "
-        "numba), or set FASTINIT_ENGINE=reference to have it computed all the same"
+        "numba), or set FASTINIT_ENGINE=reference to compute it anyway"
     ) from _missing
 
 

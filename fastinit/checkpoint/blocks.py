@@ -22,7 +22,16 @@ from .source import Source
 
 
 class Patched(NamedTuple):
-    """A draw with constants over parts of it: (first, stop, bits) of flat indices, in order."""
+    """A draw with constants over parts of it.
+
+    Attributes
+    ----------
+    draw : Draw
+        What all other values are drawn by.
+    patches : tuple of (int, int, int)
+        First flat index, the index after the last, and the bits of the constant; in order, a later
+        one wins.
+    """
 
     draw: Draw
     patches: tuple[tuple[int, int, Any], ...]

@@ -75,7 +75,7 @@ def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None
         ) from None
     kind = None if dtype is None else dtypes.resolve(dtype)
     if kind is not None and not kind.is_float:
-        raise ValueError(f"dtype is {kind.name}; weights have a floating one")
+        raise ValueError(f"dtype is {kind.name}; give a floating dtype")
     try:
         config = transformers.AutoConfig.from_pretrained(name, local_files_only=True)
         architecture = (config.architectures or [None])[0]
@@ -93,7 +93,7 @@ def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None
     except Exception as error:
         # Whatever transformers raises: a config can be wrong in as many ways as there are models.
         raise SpecError(
-            f"transformers {transformers.__version__} builds no model of it: "
+            f"transformers {transformers.__version__} cannot build a model from it: "
             f"{type(error).__name__}: {said(error)}",
             name,
         ) from error

@@ -90,8 +90,17 @@ def _config(spec: Spec, default: str) -> dict[str, Any]:
 
 
 def rules(spec: Spec) -> list[str]:
-    """Say for each rule which tensors it fills: one line for all tensors that one initializer with
-    the same arguments draws.
+    """Say which tensors each initializer fills, one line for each set of arguments.
+
+    Parameters
+    ----------
+    spec : Spec
+        A resolved spec, from load().
+
+    Returns
+    -------
+    list of str
+        Lines for people, those of `--dry-run`.
 
     Examples
     --------

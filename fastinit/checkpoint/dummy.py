@@ -222,6 +222,6 @@ def _integers(path: str, tensor: Any) -> list[int]:
     ]
     if not all(0 <= size < 1 << 40 for size in found):
         raise ValueError(
-            f"{shown_path(path)}: {shown(tensor.name)} holds {found}, which is no shape"
+            f"{shown_path(path)}: {shown(tensor.name)} holds {found}, which is not a shape"
         )
     return found

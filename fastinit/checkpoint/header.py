@@ -34,7 +34,17 @@ def is_checkpoint(path: object) -> bool:
 
 
 def spec_of(path: PathLike) -> Spec:
-    """The spec of a checkpoint that is there: a file or a folder that fastinit wrote.
+    """The spec of an existing checkpoint, from the metadata that fastinit wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        A file or a folder.
+
+    Returns
+    -------
+    Spec
+        It draws the same checkpoint.
 
     Raises
     ------
@@ -54,7 +64,18 @@ def joined(label: str, parts: list[Spec], others: dict[str, bytes]) -> Spec:
 
 
 def is_ours(path: object) -> bool:
-    """Whether a path is a checkpoint all of whose files say how fastinit drew them."""
+    """Whether a path is a checkpoint all of whose files say how fastinit drew them.
+
+    Parameters
+    ----------
+    path : object
+        Anything; only a path can be a checkpoint.
+
+    Returns
+    -------
+    bool
+        True if spec_of() can read it.
+    """
     return is_checkpoint(path) and all(_SPEC in one.metadata for one in index.files(path))  # type: ignore[arg-type]
 
 

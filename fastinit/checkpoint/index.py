@@ -36,8 +36,17 @@ class Found(NamedTuple):
 def files(path: PathLike, lenient: bool = False) -> list[Found]:
     """Read the headers of a checkpoint: a file, a folder, or an index.
 
-    With `lenient`, tensors of unknown dtypes are listed apart, and a folder of several files needs
-    no index.
+    Parameters
+    ----------
+    path : str or path
+        A safetensors file; a folder of them; or the index of such a folder.
+    lenient : bool, default False
+        List tensors of unknown dtypes apart, and read a folder of several files without an index.
+
+    Returns
+    -------
+    list of Found
+        The files in order, each with its layout and metadata.
 
     Raises
     ------

@@ -21,17 +21,37 @@ from .spec import Spec
 
 
 class Report(NamedTuple):
-    """What materialize() wrote."""
+    """What materialize() wrote.
+
+    Attributes
+    ----------
+    path : str
+        The target.
+    tensors, values : int
+        How many tensors and values the checkpoint has.
+    size : int
+        The bytes of its safetensors files.
+    seed : int
+        The seed of the draws.
+    seconds : float
+        The time that it took.
+    written : tuple of str
+        Names of the files that this call wrote.
+    kept : tuple of str
+        Names of the files that were there already, and were checked.
+    missing : tuple of str
+        Names of the files that other ranks have not written yet.
+    """
 
     path: str
     tensors: int
     values: int
-    size: int  # of the files, in bytes
+    size: int
     seed: int
     seconds: float
-    written: tuple[str, ...] = ()  # names of files that this call wrote
-    kept: tuple[str, ...] = ()  # names of files that were there, and were checked
-    missing: tuple[str, ...] = ()  # files that other ranks have not written yet
+    written: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def table(self) -> Table:
         """The files, in rows of text."""
@@ -48,7 +68,18 @@ class Report(NamedTuple):
 
 
 def is_folder(path: PathLike) -> bool:
-    """Whether a target is a folder: one that exists, or a path that ends in a separator."""
+    """Whether a target is a folder: one that exists, or a path that ends in a separator.
+
+    Parameters
+    ----------
+    path : str or path
+        A target of materialize().
+
+    Returns
+    -------
+    bool
+        False for the target of a single file.
+    """
     name = path_text(path)
     separators = (os.sep, os.altsep) if os.altsep else (os.sep,)
     return name.endswith(separators) or new_file.is_folder(name)

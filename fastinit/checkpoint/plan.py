@@ -34,13 +34,27 @@ SHARD_SIZE = 5_000_000_000  # bytes of a file's tensors; transformers 4's own de
 
 
 class File(NamedTuple):
-    """One safetensors file of a checkpoint."""
+    """One safetensors file of a checkpoint.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the folder.
+    layout : Layout
+        Its header, and where each tensor lies.
+    rules : tuple of Draw, Patched or callable
+        For each tensor of the layout, what is drawn.
+    streams : tuple of int
+        For each, its stream.
+    axes : tuple of int or None
+        For each that is not drawn value by value, the axis along which it may be cut.
+    """
 
     name: str
     layout: safetensors.Layout
-    rules: tuple[Draw | Patched | Write, ...]  # of layout.tensors
+    rules: tuple[Draw | Patched | Write, ...]
     streams: tuple[int, ...]
-    axes: tuple[int | None, ...]  # along which each may be cut, if it is not drawn value by value
+    axes: tuple[int | None, ...]
 
     @property
     def size(self) -> int:
@@ -54,15 +68,27 @@ class File(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A checkpoint ready to be drawn: every error of the spec is behind it, and not a byte of it is
-    written.
+    """A checkpoint that is ready to be drawn: its spec is checked, and nothing is written yet.
+
+    Attributes
+    ----------
+    spec : Spec
+        The resolved spec.
+    seed : int
+        The seed of the draws.
+    files : tuple of File
+        The safetensors files.
+    others : dict
+        The content of other files of the folder, in the order of writing: the index is last.
+    digest : str
+        Of the stream version, the seed, and everything else that decides the files.
     """
 
     spec: Spec
     seed: int
     files: tuple[File, ...]
-    others: dict[str, bytes]  # what a folder has beside them, in the order of writing: index last
-    digest: str  # of stream version, seed, and all that decides the files
+    others: dict[str, bytes]
+    digest: str
 
     @property
     def size(self) -> int:

@@ -128,7 +128,7 @@ def _skips(patterns: Iterable[str] | None) -> Callable[[str], bool]:
     try:
         found = [(re.compile(f"(?:{one}){boundary}"), one) for one in patterns]
     except re.error as error:
-        raise Unsaid(f"a name of a module that stays is no pattern: {error}") from None
+        raise Unsaid(f"a name of a module that stays is not a pattern: {error}") from None
     return lambda name: any(one.match(name) or name.endswith(text) for one, text in found)
 
 
@@ -376,7 +376,7 @@ def _targeted(name: str, targets: Iterable[str]) -> bool:
             if target.startswith("re:") and re.match(target[3:], name):
                 return True
         except re.error as error:
-            raise Unsaid(f"{shown(target)} is no pattern: {error}") from None
+            raise Unsaid(f"{shown(target)} is not a pattern: {error}") from None
     return False
 
 

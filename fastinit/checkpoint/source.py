@@ -104,7 +104,13 @@ def _is_key(before: str, after: str) -> bool:
 
 
 def presets() -> tuple[str, ...]:
-    """List the names of the specs that come with the package."""
+    """List the names of the specs that come with the package.
+
+    Returns
+    -------
+    tuple of str
+        Sorted.
+    """
     return tuple(
         sorted(
             name.removesuffix(".toml") for name in os.listdir(_PRESETS) if name.endswith(".toml")
@@ -114,6 +120,16 @@ def presets() -> tuple[str, ...]:
 
 def preset(name: str) -> str:
     """Return the text of a preset: a spec to read, to copy and to change.
+
+    Parameters
+    ----------
+    name : str
+        One of presets().
+
+    Returns
+    -------
+    str
+        TOML.
 
     Raises
     ------

@@ -60,14 +60,30 @@ COMPUTED = "computed"  # the initializer of what a model's own code computes
 
 
 class Entry(NamedTuple):
-    """One tensor, resolved: nothing in it is an expression, a pattern or an alias any more."""
+    """One resolved tensor: nothing in it is an expression, a pattern or an alias any more.
+
+    Attributes
+    ----------
+    name : str
+        The tensor's name.
+    shape : tuple of int
+        Its sizes.
+    dtype : DType
+        Its dtype.
+    initializer : str
+        The initializer's public name.
+    arguments : dict
+        The initializer's own arguments, and `blocks`.
+    rule : Draw, Patched or callable
+        What the initializer's rule makes of them.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: DType
     initializer: str
     arguments: dict[str, Any]
-    rule: Draw | Patched | Write  # what the initializer makes of them
+    rule: Draw | Patched | Write
 
     @property
     def nbytes(self) -> int:
@@ -75,15 +91,33 @@ class Entry(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """A resolved spec."""
+    """A resolved spec.
 
-    label: str  # the file or the preset that it came from
+    Attributes
+    ----------
+    label : str
+        The file or the preset that it came from.
+    entries : tuple of Entry
+        The tensors.
+    metadata : dict
+        Strings for the header of every file.
+    config : dict or None
+        The content of config.json; no tensor depends on it.
+    others : dict
+        The content of files that a folder has beside the weights, by name.
+    tied : dict
+        For each other name of a tensor in a model's code, the entry's name.
+    saved : dict
+        Names and shapes under which transformers saves tensors, where they differ.
+    """
+
+    label: str
     entries: tuple[Entry, ...]
     metadata: dict[str, str]
-    config: dict[str, Any] | None = None  # the content of config.json; it decides no tensor
-    others: dict[str, bytes] = {}  # files that a folder has beside the weights, as they are
-    tied: dict[str, str] = {}  # other names of tensors in a model's code, each with the entry's
-    saved: Saved = {}  # names and shapes under which transformers saves them, where they differ
+    config: dict[str, Any] | None = None
+    others: dict[str, bytes] = {}
+    tied: dict[str, str] = {}
+    saved: Saved = {}
 
     def canonical(self, names: Collection[str] | None = None) -> str:
         """The tensors and metadata as one line of JSON with sorted keys: a spec that draws the same

@@ -34,17 +34,37 @@ from .spec import Entry, Spec, not_here
 
 
 class Checked(NamedTuple):
-    """One tensor of a checkpoint, compared with its initial draw."""
+    """One tensor of a checkpoint, compared with its initial draw; true if they are equal.
+
+    Attributes
+    ----------
+    name : str
+        The tensor's name.
+    file : str
+        The name of its file.
+    values : int
+        The number of values that were compared.
+    different : int
+        The number of these that differ.
+    place : tuple of int or None
+        Index of the first difference; None if there is none.
+    expected, found : number or None
+        The drawn value and the file's value at that place.
+    reason : str
+        Why it could not be compared; "" if it was.
+    computed : bool
+        Whether the model's own code computes it; it is compared by the digest in the metadata.
+    """
 
     name: str
     file: str
-    values: int  # compared
+    values: int
     different: int
-    place: tuple[int, ...] | None = None  # index of the first difference; None where there is none
+    place: tuple[int, ...] | None = None
     expected: Any = None
     found: Any = None
-    reason: str = ""  # why it could not be compared
-    computed: bool = False  # by the model's own code: compared by the digest in the metadata
+    reason: str = ""
+    computed: bool = False
 
     def __bool__(self) -> bool:
         return not self.different and not self.reason
@@ -69,13 +89,27 @@ class Checked(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What verify() found; true where every tensor is its initial draw and none is missing."""
+    """What verify() found; true if every tensor is its initial draw and none is missing.
+
+    Attributes
+    ----------
+    path : str
+        What was verified.
+    seed : int
+        The seed of the draws that were compared.
+    tensors : tuple of Checked
+        Every tensor of the files.
+    missing : tuple of str
+        Names of tensors of the spec that no file holds.
+    size : int
+        The number of bytes that were compared.
+    """
 
     path: str
     seed: int
     tensors: tuple[Checked, ...]
-    missing: tuple[str, ...]  # of the spec, in no file
-    size: int  # bytes compared
+    missing: tuple[str, ...]
+    size: int
 
     def __bool__(self) -> bool:
         return all(self.tensors) and not self.missing

@@ -138,7 +138,18 @@ def _other_header(plan: Plan, planned: File, path: str) -> str:
 
 
 def seed_of(path: PathLike) -> int | None:
-    """The seed of what an earlier call left at `path`, None where it left nothing."""
+    """The seed of the files that an earlier call left.
+
+    Parameters
+    ----------
+    path : str or path
+        A target of materialize().
+
+    Returns
+    -------
+    int or None
+        None if there are no such files.
+    """
     name = path_text(path)
     names = [name]
     if new_file.is_folder(name):

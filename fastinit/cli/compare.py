@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import seed, whole
+from .options import add_number, seed
 from .output import save_figure
 
 SUMMARY = "compare how signal and gradient fare with depth"
@@ -32,18 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="plain",
         help="plain, residual or transformer-block (default: %(default)s)",
     )
-    for name, default, what in (
-        ("depth", 50, "number of layers"),
-        ("width", 256, "units of a layer"),
-        ("batch", 128, "samples"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            type=whole,
-            default=default,
-            metavar="N",
-            help=f"{what} (default: {default})",
-        )
+    add_number(parser, "--depth", 50, "number of layers")
+    add_number(parser, "--width", 256, "units of a layer")
+    add_number(parser, "--batch", 128, "samples")
     parser.add_argument("--seed", type=seed, default=0, help="default: 0")
     parser.add_argument(
         "-o",

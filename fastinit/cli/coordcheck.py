@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import seed, whole
+from .options import add_number, seed, whole
 from .output import save_figure
 
 SUMMARY = "check whether activations keep their size as a model widens"
@@ -24,18 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help="at least three (default: 128,256,512,1024,2048)",
     )
-    for name, default, what in (
-        ("steps", 5, "steps of Adam"),
-        ("layers", 2, "at most so many layers"),
-        ("vocabulary", 512, "at most so many tokens"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            type=whole,
-            default=default,
-            metavar="N",
-            help=f"{what} (default: {default})",
-        )
+    add_number(parser, "--steps", 5, "steps of Adam")
+    add_number(parser, "--layers", 2, "at most so many layers")
+    add_number(parser, "--vocabulary", 512, "at most so many tokens")
     parser.add_argument(
         "--rate", type=float, default=0.003, metavar="X", help="Adam's (default: 0.003)"
     )

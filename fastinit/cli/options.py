@@ -18,6 +18,13 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_number(parser: argparse.ArgumentParser, option: str, default: int, what: str) -> None:
+    """An option that is a whole number, with its default."""
+    parser.add_argument(
+        option, type=whole, default=default, metavar="N", help=f"{what} (default: {default})"
+    )
+
+
 def seed(text: str) -> int:
     """A seed, decimal or hexadecimal (0x...)."""
     try:

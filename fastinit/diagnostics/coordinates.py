@@ -28,12 +28,24 @@ _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 class Coordinate(NamedTuple):
-    """One module after so many steps: the mean absolute value of its output at each width."""
+    """The size of one module's output after some steps of training, at each width.
+
+    Attributes
+    ----------
+    module : str
+        The module's name.
+    step : int
+        The number of steps.
+    sizes : tuple of float
+        The mean absolute value of the output, for each width.
+    output : bool
+        Whether the output has the same shape at every width.
+    """
 
     module: str
     step: int
     sizes: tuple[float, ...]
-    output: bool  # whether its shape is the same at every width
+    output: bool
 
 
 class Slope(NamedTuple):

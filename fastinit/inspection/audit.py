@@ -12,7 +12,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from ..checkpoint.verify import seed_of
 from ..typing import Array, PathLike, Seed
 from . import findings, redrawn, verdicts
 from .expected import Expected, expected, is_array_file, is_pattern, patches, tied_to
+from .laws import Described
 from .redrawn import Progress
 from .statistics import Statistics, Tally
 from .stored import Stored, tensors
@@ -95,7 +96,7 @@ class Audit(NamedTuple):
 @engine.guarded
 def audit(
     path: PathLike,
-    against: Any = None,
+    against: Described | None = None,
     *,
     seed: Seed | None = None,
     threads: int | None = None,
@@ -107,9 +108,10 @@ def audit(
     ----------
     path : path
         A safetensors or npz file, or a folder of safetensors files.
-    against : as laws() takes it, or the path of another checkpoint, optional
-        What the tensors should be; None is what the files' own metadata say. With a checkpoint of
-        another writer, each tensor is held against the one of its name there.
+    against : str, path, mapping, Spec, list of Law, or model, optional
+        What the tensors should be: anything that laws() accepts, or another checkpoint; None is
+        what the files' own metadata say. With a checkpoint of another writer, each tensor is
+        compared with the one of its name there.
     seed : Seed, optional
         None is the seed in the metadata. Without one no drawn tensor can be its initial draw.
     threads : int, optional
@@ -125,7 +127,7 @@ def audit(
     Raises
     ------
     ValueError
-        A damaged file; a mistake in what it is held against; nothing of that is in the file.
+        A damaged file; a mistake in `against`, or none of its tensors is in the file.
     OSError
         A file that cannot be read.
 

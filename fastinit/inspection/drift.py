@@ -11,7 +11,7 @@ import os
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from .._core.arguments import path_text, shown_path
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
 from .._core.tables import Rows, Table
-from ..checkpoint import files
+from ..checkpoint import Spec, files
 from ..checkpoint.draw import draw_file
 from ..checkpoint.index import Found
 from ..checkpoint.plan import file_of
+from ..checkpoint.source import AnySpec
 from ..checkpoint.spec import Entry, not_here
 from ..checkpoint.verify import seed_of
 from ..typing import Array, PathLike, Seed
@@ -88,7 +89,7 @@ class _Sums(NamedTuple):
 @engine.guarded
 def drift(
     path: PathLike,
-    against: Any = None,
+    against: AnySpec | Spec | None = None,
     *,
     seed: Seed | None = None,
     threads: int | None = None,

@@ -203,7 +203,18 @@ def measure(
 
 
 def declared_laws(path: PathLike) -> dict[str, Law]:
-    """The law of each tensor by name, where fastinit wrote the file and says its spec there."""
+    """The law of each tensor, by name, if fastinit wrote the file and its spec is in the metadata.
+
+    Parameters
+    ----------
+    path : str or path
+        A file or a folder.
+
+    Returns
+    -------
+    dict
+        From name to Law; empty for files of other writers.
+    """
     try:
         if any("fastinit.spec" not in one.metadata for one in files(path)):
             return {}

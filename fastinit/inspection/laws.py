@@ -11,8 +11,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from .. import _laws, checkpoint
 from .._core import engine
@@ -21,22 +21,40 @@ from .._laws import Law, fold
 from ..checkpoint import Spec, SpecError, words
 from ..checkpoint.config import is_config
 from ..checkpoint.describe import inline
-from ..checkpoint.source import Source, read
+from ..checkpoint.source import AnySpec, Source, read
 from ..typing import Sizes
 
 VERSION = 1
 _NUMBERS = ("mean", "std", "low", "high", "sigma", "center", "zeros")
 
 
+class TorchModule(Protocol):
+    """A torch.nn.Module, without importing torch."""
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Any]]: ...
+
+
+class KerasModel(Protocol):
+    """A keras.Model, without importing Keras."""
+
+    @property
+    def weights(self) -> Any: ...
+
+
+Described: TypeAlias = AnySpec | Spec | Sequence[Law] | TorchModule | KerasModel  # what has laws
+
+
 @engine.guarded
-def laws(source: Any) -> list[Law]:
+def laws(source: Described) -> list[Law]:
     """One line for each group of tensors: how their initial values are distributed.
 
     Parameters
     ----------
-    source : str, path, Spec, model or list of Law
+    source : str, path, mapping, Spec, list of Law, or model
         A preset; a spec; a Hugging Face model's folder or config.json; a checkpoint that fastinit
-        wrote; a file of laws; a torch module or a Keras model. (For JAX: fastinit.jax.laws.)
+        wrote; a file of laws; a torch module or a Keras model. For JAX call fastinit.jax.laws.
 
     Returns
     -------
@@ -130,7 +148,17 @@ def _of_model(model: Any) -> list[Law]:
 
 
 def laws_by_name(laws: Iterable[Law]) -> dict[str, Law]:
-    """Groups taken apart: the law of each tensor by its name.
+    """Take groups apart: the law of each tensor, by its name.
+
+    Parameters
+    ----------
+    laws : iterable of Law
+        Groups or single tensors.
+
+    Returns
+    -------
+    dict
+        From name to Law.
 
     Raises
     ------
@@ -152,7 +180,17 @@ def laws_by_name(laws: Iterable[Law]) -> dict[str, Law]:
 def laws_toml(laws: Iterable[Law]) -> str:
     """Laws as the text of a .toml file: one line a group, sorted, numbers to seven digits.
 
-    The same laws give the same text.  laws() reads the file.
+    The same laws give the same text.
+
+    Parameters
+    ----------
+    laws : iterable of Law
+        As laws() returns them.
+
+    Returns
+    -------
+    str
+        TOML; laws() reads a file of it.
 
     Examples
     --------
@@ -310,21 +348,32 @@ def _is_block(block: Any, axes: int) -> bool:
 
 
 def laws_json(laws: Iterable[Law]) -> str:
-    """Laws as JSON: a list of objects with the fields of Law."""
+    """Laws as JSON: a list of objects with the fields of Law.
+
+    Parameters
+    ----------
+    laws : iterable of Law
+        As laws() returns them.
+
+    Returns
+    -------
+    str
+        JSON.
+    """
     return json.dumps([one._asdict() for one in _each(laws)], indent=1, ensure_ascii=False)
 
 
 # ---------------------------------------------------------------------------------------- comparing
 
 
-def compare_laws(one: Any, two: Any) -> list[tuple[Law | None, Law | None]]:
+def compare_laws(one: Described, two: Described) -> list[tuple[Law | None, Law | None]]:
     """What differs between the laws of two models: for each tensor that does, both laws.
 
     Parameters
     ----------
-    one, two : as laws() takes them
-        The rules' names and the fans may differ where the distributions are the same; numbers may
-        differ by one in a million, as float32 arithmetic lets them.
+    one, two : str, path, mapping, Spec, list of Law, or model
+        Anything that laws() accepts. The rules' names and the fans may differ where the
+        distributions are the same, and numbers by one in a million, as in float32 arithmetic.
 
     Returns
     -------
@@ -371,7 +420,18 @@ def _near(one: float | None, two: float | None) -> bool:
 
 
 def difference(pairs: Iterable[tuple[Law | None, Law | None]]) -> str:
-    """The pairs of compare_laws() as lines that begin with - and +, like tensors in one line."""
+    """The pairs of compare_laws() as lines that begin with - and +, one for each group of tensors.
+
+    Parameters
+    ----------
+    pairs : iterable of pairs of Law
+        As compare_laws() returns them.
+
+    Returns
+    -------
+    str
+        "" if there is no difference.
+    """
     lines = []
     # What is said of two tensors in one line must be the same on both sides.
     groups: dict[Any, list[tuple[Law | None, Law | None]]] = {}

@@ -33,7 +33,13 @@ Read = Callable[[int, int], Array]  # values begin … end in flat order, as uns
 
 
 class Spread(NamedTuple):
-    """The smallest, the median and the largest of some norms."""
+    """The smallest, the median and the largest of some norms.
+
+    Attributes
+    ----------
+    min, median, max : float
+        The three norms.
+    """
 
     min: float
     median: float
@@ -46,19 +52,46 @@ class Histogram(NamedTuple):
     Of dtypes of 8 and 16 bits an edge lies in the middle between two values, so a bin counts the
     real numbers between its edges, rounded.  In wider dtypes an edge belongs to the bin that is
     farther from zero.
+
+    Attributes
+    ----------
+    edges : array of float64
+        One more than there are counts.
+    counts : array of int64
+        The number of values in each bin.
     """
 
-    edges: Array  # float64, one more than counts
-    counts: Array  # int64
+    edges: Array
+    counts: Array
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What one pass finds in a tensor.
 
-    Moments, range, zeros and subnormals are those of the finite values; nan where there are none.
-    `std` divides by the number of values.  Norms are Euclidean: of rows and columns of the matrix
-    that `matrix()` makes of the shape.
+    Moments, range, zeros and subnormals are those of the finite values; nan if there are none.
+
+    Attributes
+    ----------
+    count : int
+        The number of values.
+    mean, std, min, max : float
+        Mean, standard deviation (divided by the number of values) and range.
+    skewness, excess_kurtosis : float
+        The third and fourth moments; nan if std is 0.
+    zeros, subnormals, nonfinite : int
+        The numbers of such values.
+    distinct : int or None
+        The number of different values, for dtypes of 8 and 16 bits; both zeros count as one.
+    row_norms, col_norms : Spread or None
+        Euclidean norms of the rows and columns of the matrix that `matrix()` makes of the shape.
+    histogram : Histogram
+        Counts of the values.
+    pages, repeated_pages : int
+        Whole pages of 4 KiB, and how many of them equal an earlier one; pages that hardly change
+        do not count.
+    digest : str
+        A hash of all bytes: equal tensors have equal ones.
     """
 
     count: int
@@ -66,18 +99,18 @@ class Statistics:
     std: float
     min: float
     max: float
-    skewness: float  # nan where std is 0
-    excess_kurtosis: float  # nan where std is 0
+    skewness: float
+    excess_kurtosis: float
     zeros: int
     subnormals: int
     nonfinite: int
-    distinct: int | None  # values, of dtypes of 8 and 16 bits; both zeros are one
+    distinct: int | None
     row_norms: Spread | None
     col_norms: Spread | None
     histogram: Histogram
-    pages: int  # whole pages of 4 KiB
-    repeated_pages: int  # of them, equal to an earlier one; pages that hardly change do not count
-    digest: str  # of all bytes: equal tensors have equal ones
+    pages: int
+    repeated_pages: int
+    digest: str
 
 
 def matrix(shape: tuple[int, ...]) -> tuple[int, int]:

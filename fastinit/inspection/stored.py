@@ -25,10 +25,21 @@ from .statistics import Read
 
 
 class Stored(NamedTuple):
-    """A tensor that lies in a file.
+    """A tensor in a file.
 
-    read(begin, end) gives those values, in flat order, as unsigned integers of the dtype's width;
-    any thread may call it.  It is None for a dtype that is not known, whose name is then `dtype`.
+    Attributes
+    ----------
+    name : str
+        Its name.
+    dtype : DType or str
+        Its dtype; the file's name for it, if it is not known.
+    shape : tuple of int
+        Its sizes.
+    read : callable or None
+        read(begin, end) returns these values, in flat order, as unsigned integers of the dtype's
+        width; any thread may call it. None for a dtype that is not known.
+    file : str
+        The name of its file.
     """
 
     name: str

@@ -374,7 +374,7 @@ def glorot_uniform(
     Returns
     -------
     Initializer
-        variance_scaling(1.0, "fan_avg", "uniform").
+        Equal to variance_scaling(1.0, "fan_avg", "uniform").
 
     See Also
     --------
@@ -406,7 +406,7 @@ def glorot_normal(
     Returns
     -------
     Initializer
-        variance_scaling(1.0, "fan_avg", "truncated_normal").
+        Equal to variance_scaling(1.0, "fan_avg", "truncated_normal").
 
     See Also
     --------
@@ -440,7 +440,7 @@ def he_uniform(
     Returns
     -------
     Initializer
-        variance_scaling(2.0, "fan_in", "uniform").
+        Equal to variance_scaling(2.0, "fan_in", "uniform").
 
     See Also
     --------
@@ -472,7 +472,7 @@ def he_normal(
     Returns
     -------
     Initializer
-        variance_scaling(2.0, "fan_in", "truncated_normal").
+        Equal to variance_scaling(2.0, "fan_in", "truncated_normal").
 
     See Also
     --------
@@ -504,7 +504,7 @@ def lecun_uniform(
     Returns
     -------
     Initializer
-        variance_scaling(1.0, "fan_in", "uniform").
+        Equal to variance_scaling(1.0, "fan_in", "uniform").
 
     See Also
     --------
@@ -536,7 +536,7 @@ def lecun_normal(
     Returns
     -------
     Initializer
-        variance_scaling(1.0, "fan_in", "truncated_normal").
+        Equal to variance_scaling(1.0, "fan_in", "truncated_normal").
 
     See Also
     --------

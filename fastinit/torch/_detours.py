@@ -42,8 +42,8 @@ def _own(name: str) -> types.FunctionType:
         function, types.FunctionType
     ):
         raise ImportError(
-            f"torch.nn.init.{name} is replaced just now by {shown(function)}; import "
-            "fastinit.torch outside of the block that does so (transformers' no_init_weights is "
+            f"torch.nn.init.{name} is currently replaced by {shown(function)}; import "
+            "fastinit.torch outside of the block that does this (transformers' no_init_weights is "
             "one)"
         )
     return function

@@ -273,7 +273,7 @@ class Network:
             with torch.no_grad():
                 yield
             if not all(tensor.isfinite().all() for tensor in own):
-                raise ValueError("a weight or bias is not finite in its dtype")
+                raise ValueError("a weight or bias would not be finite in its dtype")
         except BaseException:
             for tensor, value in zip(own, before, strict=True):
                 tensor.data.copy_(value)

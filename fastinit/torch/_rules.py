@@ -53,7 +53,7 @@ def buffer_rules(
     if not isinstance(buffers, Mapping):
         raise TypeError(
             f"buffers is {shown(buffers)}; give 'restore', 'leave', or a mapping of name patterns "
-            "module types to initializers or 'leave'"
+            "or module types to initializers or 'leave'"
         )
     found = _by_mapping(items, buffers, "buffers", _buffer_setting)
     leave = frozenset([name for name, setting in found.items() if setting == _LEAVE])
@@ -143,8 +143,8 @@ def _by_mapping(
     if unused is not None:
         key, taker = (one.__name__ if isinstance(one, type) else repr(one) for one in unused)
         raise ValueError(
-            f"{argument} key {key:.80} is never used: keys above it, such as {taker:.80}, take all "
-            "that it matches, and the first match counts; put it above them, or leave it out"
+            f"{argument} key {key:.80} is never used: keys above it, such as {taker:.80}, match "
+            "all that it matches, and the first match counts; put it above them, or leave it out"
         )
     return found
 

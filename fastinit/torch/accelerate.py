@@ -35,8 +35,9 @@ ROOT_HALF = 0.7071067811865476  # √½: erfinv of a uniform is a normal of this
 
 
 class accelerate:  # noqa: N801  a context manager is written as a function is
-    """Run the initialization of CPU tensors here: torch's modules, transformers, timm, erfinv-based
-    truncated normals.
+    """Run torch's initialization of CPU tensors here, whatever library it is written in.
+
+    That includes torch's own modules, transformers, timm and truncated normals by erfinv.
 
     Parameters
     ----------

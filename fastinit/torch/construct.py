@@ -26,12 +26,11 @@ from ._replay import read
 
 
 class construction:  # noqa: N801  a context manager is written as a function is
-    """Build a model on the meta device and record what its own code does: a recipe of
-    materialize_().
+    """Build a model on the meta device and record what its code does: a recipe of materialize_().
 
     See Also
     --------
-    fastinit.torch.materialize_ : takes the block as its recipe.
+    fastinit.torch.materialize_ : Takes the block as its recipe.
 
     Notes
     -----

@@ -89,7 +89,7 @@ def coordinate_check(
 
     See Also
     --------
-    fastinit.mup_scale : muP's factor of a std.
+    fastinit.mup_scale : The factor of muP on a std.
     materialize_ : How the models get their weights.
 
     Notes

@@ -39,9 +39,9 @@ PROCESSES = {
     "keras_on_numpy": {"KERAS_BACKEND": "numpy"},
     "keras_two_ranks": {"ranks": 2, "KERAS_BACKEND": "jax", **devices(2)},
 }
-SECONDS = 900  # for one process and all its tests, which take 60 on two idle cores
+SECONDS = 900  # for one process and all its tests, which take 60 s on two idle cores
 
-HERE = os.environ.get("ADAPTER_PROCESS")  # the process that this one is
+HERE = os.environ.get("ADAPTER_PROCESS")  # the name of this process, if it is a child
 if HERE:
     os.environ.update({k: v for k, v in PROCESSES[HERE].items() if k != "ranks"})
     os.environ.setdefault("KERAS_HOME", tempfile.mkdtemp())  # where Keras writes its configuration

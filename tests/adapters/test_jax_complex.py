@@ -120,7 +120,7 @@ def test_a_complex_normal_is_the_real_normal_of_its_parts(dtype):
     np.testing.assert_allclose(cut[inside], whole[inside] * scale, rtol=1e-6)
 
 
-# Of a tensor of shape (40, 30), by name and dtype: what every machine and every engine must give.
+# Hashes of a tensor of shape (40, 30), by name and dtype: every machine and engine gives them.
 GOLDEN = {
     ("normal", "complex64"): "ecf21cf4519c39a6",
     ("normal", "complex128"): "7d82c09c1c9bbc6f",

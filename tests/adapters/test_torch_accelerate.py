@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn  # noqa: E402
 from torch.nn.init import kaiming_normal_, orthogonal_, sparse_, trunc_normal_, uniform_  # noqa: E402  bound by name
+from torch_cases import DRAWING
 
 import fastinit as fi  # noqa: E402
 import fastinit.torch as fit  # noqa: E402
@@ -45,20 +46,7 @@ def drawn(function, *arguments, seed=7):
 # ----------------------------------------------------------------------------------- what runs here
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "uniform_",
-        "normal_",
-        "trunc_normal_",
-        "xavier_uniform_",
-        "xavier_normal_",
-        "kaiming_uniform_",
-        "kaiming_normal_",
-        "orthogonal_",
-        "sparse_",
-    ],
-)
+@pytest.mark.parametrize("name", DRAWING)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_torch_nn_init_draws_what_the_drop_in_draws(name, dtype):
     more = (0.5,) if name == "sparse_" else ()

@@ -278,8 +278,8 @@ def check_fsdp2_with_tensor_parallelism():
             for (name, ours), theirs in zip(
                 model.named_parameters(), single.parameters(), strict=True
             ):
-                # FSDP's own gathering is the judge: unsharded, a parameter is the rank's part of
-                # the whole by TP alone.
+                # Compared with FSDP's own gathering: unsharded, a parameter is the rank's part by
+                # tensor parallelism only.
                 tp = mesh["tp"]
                 model.unshard()
                 gathered = dict(model.named_parameters())[name]

@@ -57,8 +57,8 @@ def remez(columns, target, weight):
             best = ([solution[j] for j in range(terms)], largest)
         if largest < abs(solution[terms]) * (1 + mp.mpf(10) ** -6):
             break
-        # One extremum for every run of equal sign, then the terms + 1 neighbours whose smallest is
-        # largest.
+        # One extremum for every run of equal sign; of these, the terms + 1 in a row whose smallest
+        # is largest.
         extrema = []
         for at, error in enumerate(errors):
             if extrema and (error > 0) == (errors[extrema[-1]] > 0):

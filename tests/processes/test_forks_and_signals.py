@@ -99,8 +99,8 @@ STORMED = {
     "sparse": "fi.sparse(out=out.reshape(600, 1000), n_nonzero=300, seed=1, threads=3)",
     "orthogonal": "fi.orthogonal(out=out[:90_000].reshape(300, 300), seed=1, threads=3)",
 }
-# The reference engine's and NumPy's workers are Python code, which leave the main thread waiting
-# for its turn at every step: there each step of the join is interrupted.
+# The workers of the reference engine and of NumPy are Python code, so the main thread waits for its
+# turn at every step: here every step of the join gets interrupted.
 STORMS = [("native", "normal"), ("native", "sparse")]
 STORMS = [pytest.param(*one, marks=pytest.mark.native) for one in STORMS]
 STORMS += [("reference", fill) for fill in STORMED]

@@ -4,6 +4,7 @@ Its examples print what they say, because the bits are promised.
 """
 
 import doctest
+import importlib
 import inspect
 import io
 
@@ -124,6 +125,27 @@ def faults(function):
 @pytest.mark.parametrize("name", PUBLIC)
 def test_numpydoc_finds_nothing_wrong(name):
     assert set(faults(getattr(fi, name))) <= set(OFF)
+
+
+ROOMS = ("checkpoint", "diagnostics", "inspection")
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_functions_and_classes_of_other_rooms_have_numpydocs_form(room):
+    from numpydoc.docscrape import get_doc_object
+
+    module = importlib.import_module(f"fastinit.{room}")
+    found = {}
+    for name in module.__all__:
+        public = getattr(module, name)
+        if inspect.isfunction(public):
+            found[name] = set(faults(public)) - set(OFF)
+        elif inspect.isclass(public) and not issubclass(public, Exception):
+            rows = get_doc_object(public)["Attributes"]
+            documented = {one for row in rows for one in row.name.split(", ")}
+            found[name] = set(inspect.signature(public).parameters) - documented
+    assert {name: missing for name, missing in found.items() if missing} == {}
 
 
 def rendering(function):

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 
 import fastinit as fi
+from fastinit import checkpoint, diagnostics, inspection
 from fastinit.typing import Array, Dtype, Layout, Seed
 
 buffer = bytearray(64)
@@ -96,3 +97,39 @@ report = fi.lsuv(network, [[0.0, 1.0, 2.0, 3.0]], seed=0)
 assert_type(report.layers[0].std, float)
 fi.lsuv(weights, [[0.0]])  # error
 fi.match_moments(network, [[0.0]], mean="zero")  # error
+
+# ------------------------------------------------------------- checkpoints, inspection, diagnostics
+SPEC = {"tensors": {"w": {"shape": [4, 4], "initializer": "he_normal"}}}
+spec = checkpoint.load(SPEC, dtype="bfloat16")
+assert_type(spec, checkpoint.Spec)
+assert_type(checkpoint.plan("gpt2", seed=0, shard_size=1 << 30), checkpoint.Plan)
+assert_type(checkpoint.materialize(spec, "w.safetensors", seed=0), checkpoint.Report)
+assert_type(checkpoint.dummy("gpt2", dtype=np.float16), checkpoint.Spec)
+assert_type(bool(checkpoint.verify("w.safetensors", SPEC, seed=0, sample=0.1)), bool)
+assert_type(checkpoint.describe(spec), str)
+checkpoint.load(3)  # error
+checkpoint.materialize("gpt2")  # error
+checkpoint.materialize("gpt2", "out/", resume="yes")  # error
+checkpoint.dummy("gpt2", dtype="flot32")  # error
+checkpoint.verify("w.safetensors", sample="all")  # error
+rows = inspection.inspect_file("w.safetensors", threads=2)
+assert_type(rows, list[inspection.Inspected])
+assert_type(inspection.laws("gpt2"), list[inspection.Law])
+assert_type(inspection.laws_toml(inspection.laws(SPEC)), str)
+assert_type(inspection.audit("w.safetensors", spec).rows[0].verdict, str)
+assert_type(inspection.audit("w.safetensors", inspection.laws(SPEC), seed=0), inspection.Audit)
+assert_type(inspection.drift("w.safetensors", "gpt2")[0].name, str)
+inspection.difference(inspection.compare_laws("gpt2", spec))
+inspection.laws(3)  # error
+inspection.laws_toml("gpt2")  # error
+inspection.audit(3)  # error
+inspection.audit("w.safetensors", against=0.5)  # error
+inspection.drift("w.safetensors", seed="0")  # error
+inspection.compare_laws("gpt2")  # error
+inspection.inspect_file("w.safetensors", progress=True)  # error
+comparison = diagnostics.compare(["he_normal", fi.xavier_normal], "relu", depth=np.int64(3))
+assert_type(comparison, diagnostics.Comparison)
+assert_type(diagnostics.train("he_normal", weights, [0, 1], steps=3), list[dict[str, Any]])
+diagnostics.compare("he_normal", stack=3)  # error
+diagnostics.compare("he_normal", depth=2.5)  # error
+diagnostics.train("he_normal")  # error

@@ -75,7 +75,7 @@ def report(path: str) -> dict[str, str]:
 
 
 def main() -> int:
-    # Each in a process of its own: one process loads an extension's name once.
+    # Each build runs in its own process, as a process loads an extension of one name once.
     if len(sys.argv) > 1:
         print(report(sys.argv[1]))
         return 0

@@ -163,7 +163,7 @@ def test_memory_is_filled_through_the_array_interface(dtype):
     if owner.dtype.kind == "f" and owner.dtype.isbuiltin == 1:
         draw(out=Interface(owner))
         assert bits(owner) == expected
-    else:  # it has no letter for these, so the dtype must be said
+    else:  # the interface has no code for these, so the dtype is given
         with pytest.raises((TypeError, ValueError), match="out"):
             draw(out=Interface(owner, typestr=f"|V{owner.itemsize}"))
         draw(

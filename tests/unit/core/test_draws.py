@@ -352,9 +352,9 @@ def test_truncated_parameters_that_make_no_sense_are_refused(dtype, arguments, m
 def test_the_reach_of_a_truncated_normal_must_be_finite(dtype):
     top = dtype.largest
     truncated_normal(0.0, top / 16, -math.inf, math.inf, dtype)
-    truncated_normal(0.0, top / 4, -top / 8, top / 8, dtype)  # the bounds hold it, whatever the std
+    truncated_normal(0.0, top / 4, -top / 8, top / 8, dtype)  # finite by its bounds
     if not dtype.wide:
-        # The std holds it, whatever the bounds.
+        # Finite by its std, whatever the bounds.
         truncated_normal(0.0, 1.0, -(2.0**200), 2.0**200, dtype)
     for arguments in ((0.0, top / 4, -math.inf, 1.0), (top / 2, top / 8, 0.0, math.inf)):
         with pytest.raises(ValueError, match=f"not finite in {dtype.name}"):
