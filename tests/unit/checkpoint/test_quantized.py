@@ -198,7 +198,7 @@ def test_experts_in_one_tensor_are_blocks_and_exponents_in_mxfp4():
         (FP8 | {"expert_dtype": "fp4"}, "expert_dtype is 'fp4'"),
         (FP8 | {"weight_block_size": [128]}, "must be two whole numbers"),
         (FP8 | {"scale_fmt": "ue4m3"}, "dummies are for float or ue8m0"),
-        (FP8 | {"modules_to_not_convert": ["("]}, "is no pattern"),
+        (FP8 | {"modules_to_not_convert": ["("]}, "is not a pattern"),
         (compressed("pack-quantized", INT4, kv_cache_scheme={"num_bits": 8}), "'kv_cache_scheme'"),
         (
             compressed("pack-quantized", INT4, sparsity_config={"format": "sparse-24-bitmask"}),

@@ -132,7 +132,7 @@ def test_the_bytes_of_unknown_dtypes_may_not_overlap_others(tmp_path):
         }
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(12))
-        with pytest.raises(ValueError, match="a gap or an overlap|are no range"):
+        with pytest.raises(ValueError, match="a gap or an overlap|are not a range"):
             list(tensors(path))
 
 
