@@ -12,8 +12,8 @@ import pytest
 from jax.experimental import multihost_utils
 
 import fastinit as fi
-import fastinit.jax as adapter
 import fastinit.keras as init
+from fastinit.jax import _arrays
 
 PROCESSES = ("keras_two_ranks",)
 
@@ -38,14 +38,14 @@ def test_each_rank_draws_only_its_shards_of_a_kernel():
     )
     drawn_values = []
 
-    def counting(*arguments, apply=adapter._apply):
+    def counting(*arguments, apply=_arrays._apply):
         drawn = apply(*arguments)
         drawn_values.append(drawn.size)
         return drawn
 
     with keras.distribution.ModelParallel(layout_map=layouts, batch_dim_name="host").scope():
         layer = keras.layers.Dense(6, kernel_initializer=init.HeNormal(seed=4), use_bias=False)
-        with mock.patch.object(adapter, "_apply", counting):
+        with mock.patch.object(_arrays, "_apply", counting):
             layer.build((None, 8))
     kernel = layer.kernel.value
     assert not kernel.is_fully_addressable and sum(drawn_values) == kernel.size // 2
