@@ -422,7 +422,7 @@ def test_the_other_doors_of_the_native_module_refuse_odd_numbers_too():
             _native.scan(many, 1, start, width, table, np.zeros(rows), np.zeros(columns))
     for call in (
         lambda: _native.scan(many, 1 << 40, 0, 0, table, b"", b""),
-        lambda: _native.digest(b"", -1),
+        lambda: _native.digest(b"", -1, bytearray()),
         lambda: _native.Batch([GOOD]).work(1 << 70),
         lambda: _native.leave(1 << 64),
         lambda: _native.use("x" * 1000),
