@@ -41,6 +41,7 @@ cdef extern from "fastinit.h" nogil:
         uint64_t (*digest)(const void *, size_t, uint64_t, uint64_t *) noexcept nogil
     int fi_isas(const fi_isa **)
     const char *fi_rejected()
+    int fi_scans_agree(const fi_isa *, const fi_isa *)
     uint64_t fi_enter()
     void fi_leave(uint64_t)
     int64_t fi_add(int64_t *, int64_t)
@@ -512,6 +513,14 @@ cdef class Buffers:
             raise ValueError(f"memory that cannot be lent: {error}") from None
         self.held += 1
         return view
+
+
+def scans_agree():
+    """Whether scan() and digest() of the instruction set in use find what the scalar ones do."""
+    cdef uint64_t state = fi_enter()
+    cdef bint same = _isa == _list[0] or fi_scans_agree(_list[0], _isa)
+    fi_leave(state)
+    return same
 
 
 def scan(values, code, start, width, table, rows, columns):

@@ -107,6 +107,8 @@ static inline int64_t fi_add(int64_t *counter, int64_t n) {
 
 int fi_isas(const fi_isa **list);
 const char *fi_rejected(void);
+/* Whether two instruction sets count, measure and digest alike. */
+int fi_scans_agree(const fi_isa *one, const fi_isa *other);
 
 /* Ask for huge pages under memory that is about to be written whole, as NumPy does for its own
  * arrays: its first touch then costs a fraction (torch's memory comes in pages of 4 KiB, and

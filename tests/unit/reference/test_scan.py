@@ -164,3 +164,18 @@ def test_sums_that_do_not_fit_are_refused():
         engine.digest(values, 0, np.zeros(1, np.uint64))
     with pytest.raises(ValueError, match="no storage 6"):
         engine.scan(values, 6, 0, 0, table, np.zeros(0), np.zeros(0))
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("isa", engine.isas())
+def test_every_instruction_set_passes_the_test_that_the_first_scan_makes(isa, with_isa):
+    from fastinit import _native
+
+    with_isa(isa)
+    assert _native.scans_agree()
+
+
+@pytest.mark.native
+def test_a_native_pass_that_fails_its_test_is_replaced_by_numpys(monkeypatch):
+    monkeypatch.setattr(engine._ENGINE, "scans_agree", lambda: False)
+    assert engine._scanner.__wrapped__() is reference
