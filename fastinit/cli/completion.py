@@ -7,7 +7,8 @@ What an argument takes is known by its METAVAR in the help.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .._core import DISTRIBUTION
 from .output import Failed
@@ -52,7 +53,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     return str(shtab.complete(parser, shell, preamble=preamble))
 
 
-def _complete(action: argparse.Action, how: dict[str, str]) -> None:
+def _complete(action: argparse.Action, how: Mapping[str, Any]) -> None:
     action.complete = how  # type: ignore[attr-defined]  # where shtab looks
 
 
