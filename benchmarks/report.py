@@ -162,6 +162,42 @@ def cold() -> list[str]:
     return lines
 
 
+def checkpoints() -> list[str]:
+    """Whole models written, checked and planned, each beside its limit of the same run."""
+    found = load("checkpoint")
+    rows = {row["name"]: row for row in found["rows"]}
+    work = (
+        ("materialize llama-3.2-1b, memory", "zeros, memory", "zeros by the same calls"),
+        ("materialize llama-3.2-1b, disk", "zeros past the cache, disk", "zeros by the same calls"),
+        ("materialize llama-3-8b, disk", None, ""),
+        ("verify, cache warm, memory", "fill of warm memory, memory", "a fill of warm memory"),
+        (
+            "materialize, two processes of one thread",
+            "materialize, one process of two threads",
+            "one process of two threads",
+        ),
+        ("--dry-run of llama-3.1-405b from a preset", None, ""),
+        ("--dry-run of llama-3.1-405b from its config and transformers", None, ""),
+    )
+    machine = found["machine"]
+    lines = [
+        f"On {machine['cores']} cores of an {machine['cpu']}:",
+        "",
+        "| work | seconds | GB/s | its limit | seconds | share of the limit |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, limit, what in work:
+        row, beside = rows[name], rows.get(limit)
+        gigabytes = f"{row['bytes_per_second'] / 1e9:.1f}" if "bytes_per_second" in row else ""
+        share = beside and row["bytes_per_second"] / beside["bytes_per_second"]
+        slow = f"{beside['seconds']:.2f}" if beside else ""
+        lines.append(
+            f"| {name} | {row['seconds']:.2f} | {gigabytes} | {what} | {slow} | "
+            f"{f'{share:.2f}' if share else ''} |"
+        )
+    return lines
+
+
 def small_calls() -> list[str]:
     """One call on a 64 by 64 tensor of a GPU, ours and torch's."""
     found = card_results()

@@ -78,6 +78,7 @@ def write() -> None:
     tables = (
         report.fills,
         report.cold,
+        report.checkpoints,
         report.others,
         report.cards,
         report.small_calls,

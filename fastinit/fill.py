@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._core import buffers, engine
 from ._core.arguments import described, shown
@@ -15,9 +15,11 @@ from ._core.draws import Draw
 from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
 from ._core.stream import check_seed, stream_id
-from ._core.tables import Table
 from .pretrained import find_rest_by
 from .typing import Box, Seed, Sizes, Write
+
+if TYPE_CHECKING:
+    from ._core.tables import Table
 
 
 class Filled(NamedTuple):
@@ -117,6 +119,8 @@ class Report(NamedTuple):
 
     def table(self) -> Table:
         """What was done, the fills, and names that need a look."""
+        from ._core.tables import Table  # on demand: importing fastinit does without
+
         unnamed = [line for line in self.filled if line.name is None]
         count = len(unnamed) + len({line.name for line in self.filled} - {None})
         caption = (

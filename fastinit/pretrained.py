@@ -7,12 +7,11 @@ the destination, and what the file does not hold is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._core import dtypes, engine, fill
-from ._core.array_files import Source, find
 from ._core.dtypes import DType
 from ._core.fill import Rule, apply
 from .typing import (
@@ -29,6 +28,9 @@ from .typing import (
     Sizes,
     Write,
 )
+
+if TYPE_CHECKING:
+    from ._core.array_files import Source
 
 _AT_ONCE = 1 << 20  # values that one task converts at a time
 
@@ -84,6 +86,8 @@ def convert(values: Array, kind: DType, dtype: DType) -> Array:
 
 def find_for(shape: Sizes, dtype: DType, path: Any, tensor: str | None, rest: Any) -> Source:
     """The tensor in the file, if it can fill one of `shape` and `dtype`."""
+    from ._core.array_files import find  # on demand: importing fastinit does without
+
     source = find(path, tensor)
     if source.dtype is not dtype and not (source.dtype.is_float and dtype.is_float):
         raise TypeError(
@@ -274,6 +278,8 @@ def pretrained(
            [1., 1.],
            [0., 0.]], dtype=float32)
     """
+    from ._core.array_files import find  # on demand: importing fastinit does without
+
     source = find(path, tensor)
     if shape is None and (out is None or region is not None):
         shape = source.shape

@@ -19,8 +19,9 @@ from safetensors.numpy import save_file
 
 from fastinit._core import dtypes
 from fastinit._core import safetensors as _safetensors
+from fastinit._core.array_files import find
 from fastinit.initializers import eye, he_normal, normal
-from fastinit.pretrained import convert, find, pretrained
+from fastinit.pretrained import convert, pretrained
 
 RNG = np.random.default_rng(0)
 MATRIX = RNG.normal(size=(7, 5)).astype(np.float32)

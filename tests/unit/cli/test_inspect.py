@@ -28,10 +28,11 @@ def test_findings_come_before_a_table_of_80_columns(path, capsys):
     what = "a matrix, and all its values are 0"
     assert lines[0] == f"! transformer.layers.10.experts.weight: {what}"
     assert lines[1].split() == ["tensor", "dtype", "shape", "mean", "std", "max|x|"]
-    assert all(len(line) <= 80 for line in lines[:-1])
+    assert all(len(line) <= 80 for line in lines if str(path) not in line)
     [line] = [line for line in lines if "4096×8" in line]
     assert line.split()[1] == "f32"
-    assert " ".join(lines[-2:]).startswith(f"{path}: 3     tensors, 32904 values, 131616 bytes, ")
+    end = " ".join(" ".join(lines[-3:]).split())  # folded, where the path is long
+    assert f"{path}: 3 tensors, 32904 values, 131616 bytes, " in end
 
 
 def test_json_has_every_number(path, capsys):
