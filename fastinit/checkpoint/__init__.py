@@ -1,8 +1,8 @@
-"""Whole models: a spec of tensors and rules becomes safetensors files, and files are compared with
-it.
+"""Whole models: write safetensors files from a spec of tensors and rules, and compare files with
+the spec.
 
-Not imported by `import fastinit`.  The spec's language: spec.py.  The jobs: materialize.py,
-verify.py.  Specs that come with the package: presets/*.toml.
+`import fastinit` does not import this package.  spec.py describes the spec's language.
+materialize.py and verify.py do the main jobs.  presets/*.toml are the specs in the package.
 """
 
 from .blocks import Patched

@@ -1,6 +1,6 @@
-"""Blocks: constants over boxes of a tensor whose other values are drawn one by one.
+"""Blocks: constants in boxes of a tensor whose other values are drawn one by one.
 
-Such a tensor's rule is Patched.  Who draws it: draw.py.
+The rule of such a tensor is a Patched.  draw.py draws it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MOST_PATCHES = 4096
 def read_blocks(
     source: Source, blocks: Any, shape: tuple[int, ...], names: Mapping[str, Number], *where: Any
 ) -> list[dict[str, Any]]:
-    """Blocks with numbers in the places of expressions, each within the shape."""
+    """Read blocks: evaluate their expressions, and check that each lies within the shape."""
     found = []
     for block in blocks if isinstance(blocks, list) else [None]:
         if not isinstance(block, dict) or block.keys() != {"start", "size", "value"}:
@@ -75,7 +75,7 @@ def read_blocks(
 def block_rule(
     rule: Draw | Write, shape: tuple[int, ...], dtype: DType, blocks: list[dict[str, Any]]
 ) -> Patched | None:
-    """The rule with constant blocks over it, None where that cannot be drawn value by value."""
+    """Add constant blocks to a rule.  None if the result cannot be drawn value by value."""
     if not isinstance(rule, Draw):
         return None
     patches: list[tuple[int, int, Any]] = []
@@ -84,7 +84,7 @@ def block_rule(
         constant = _table.RULES[_table.INITIALIZERS["constant"]]
         filled = fill.decide(constant, shape, dtype, {"value": block["value"]})
         bits = filled.parameters[0]  # type: ignore[union-attr]  # constant gives a Draw
-        # Axes after the last one that is not whole are one run of indices.
+        # The block covers all axes after the last partial one, so they form one run of indices.
         partial = [axis for axis, whole in enumerate(shape) if size[axis] != whole]
         outer = partial[-1] if partial else 0
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]

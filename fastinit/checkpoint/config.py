@@ -1,8 +1,8 @@
-"""A model that transformers knows → a spec: its config.json, the model on the meta device, and what
-its own code would initialize.
+"""Make a spec from the config.json of a model that transformers knows.
 
-Nothing is drawn here and no memory is taken for weights.  How the model's code is read:
-../torch/_describe.py.  torch and transformers are imported on demand.
+The model is built on the meta device, and its code determines how each tensor is initialized.  This
+module draws nothing and allocates no memory for weights.  ../torch/_describe.py reads the model's
+code.  torch and transformers are imported on demand.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _CONSTANTS = {"zeros": 0, "ones": 1}
 
 
 def is_config(path: object) -> bool:
-    """Whether a path is a model's folder or its config: a JSON file with the key model_type or
-    architectures.
+    """Whether a path is a model's folder or its config.  A config is a JSON file with the key
+    model_type or architectures.
     """
     if not isinstance(path, (str, os.PathLike)):
         return False
@@ -54,13 +54,13 @@ def _content(name: str) -> dict[str, Any]:
         with open(name, encoding="utf-8") as file:
             content = json.load(file)
     except (OSError, ValueError, RecursionError):
-        return {}  # whoever reads it as a spec says what is wrong
+        return {}  # the reader of specs then reports what is wrong
     return content if isinstance(content, dict) and "tensors" not in content else {}
 
 
 def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None, Any]:
-    """The path of a config, the dtype of its weights if one is given, and its model on the meta
-    device.
+    """Return the path of a config, the dtype of its weights if one is given, and its model on the
+    meta device.
     """
     name = path_text(path)
     name = os.path.join(name, CONFIG) if os.path.isdir(name) else name
@@ -91,7 +91,7 @@ def build(path: PathLike, dtype: Dtype | None = None) -> tuple[str, DType | None
     except SpecError:
         raise
     except Exception as error:
-        # Whatever transformers raises: a config can be wrong in as many ways as there are models.
+        # transformers may raise any exception here: each model checks its config differently.
         raise SpecError(
             f"transformers {transformers.__version__} cannot build a model from it: "
             f"{type(error).__name__}: {said(error)}",
@@ -127,7 +127,7 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
         )
     wanted = None if kind is None else getattr(torch, kind.name)
     described, uncovered = describe(model, None, wanted)
-    if uncovered:  # something that a constructor alone writes, which has to be watched
+    if uncovered:  # only a constructor writes these, so record it as it runs
         with construction() as made:
             model = type(model)._from_config(model.config)
         described, uncovered = describe(model, made, wanted)
@@ -146,7 +146,7 @@ def load_config(path: PathLike, dtype: Dtype | None = None) -> Spec:
 
 
 def companions(name: str, kind: DType | None) -> dict[str, bytes]:
-    """The config and what belongs to it, as they are but for the dtype."""
+    """Read the config and the files that belong to it.  Only the config's dtype is changed."""
     with open(name, "rb") as file:
         content = file.read()
     if kind is not None:
@@ -173,8 +173,10 @@ def companions(name: str, kind: DType | None) -> dict[str, bytes]:
 
 
 def entry_of(one: Described) -> Entry:
-    """One initializer, perhaps with constant blocks over it, or a short table of values; else what
-    torch's code computes.
+    """Make the entry of a described tensor.
+
+    It is one initializer, possibly with constant blocks, or a short table of values.  Otherwise
+    the entry runs torch's code.
     """
     found = None if one.fills is None else _as_initializer(one)
     if found is None and one.seedless:

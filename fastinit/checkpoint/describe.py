@@ -1,8 +1,9 @@
-"""A spec as text that people read and edit: TOML, with the tensors that differ by a number alone
-folded into one line.
+"""Write a spec as TOML for people to read and edit.  Tensors whose names differ only in a number
+are folded into one line.
 
-It is the way back from spec.py: loading the text gives the same tensors, in another order, which
-decides only how a folder is cut into shards.  A checkpoint is described by its files' metadata.
+This is the inverse of spec.py: loading the text gives the same tensors, possibly in another order.
+The order only affects how a folder is cut into shards.  The spec of a checkpoint comes from the
+metadata of its files.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .load import load
 from .source import AnySpec
 from .spec import COMPUTED, Entry, Spec
 
-_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a part of a name that is a number
+_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a component of a name that is a number
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -80,7 +81,7 @@ def describe(spec: AnySpec | Spec) -> str:
 
 
 def _config(spec: Spec, default: str) -> dict[str, Any]:
-    """The content of config.json, but for the dtype, which resolve() adds."""
+    """The content of config.json without the dtype, which resolve() adds."""
     config: dict[str, Any] = spec.config or json.loads(spec.others.get(CONFIG, b"{}"))
     return {
         key: value
@@ -126,12 +127,12 @@ def rules(spec: Spec) -> list[str]:
     return lines
 
 
-_NAMES = 8  # in one line
-_SHORT = 4  # values that are said
+_NAMES = 8  # the most names in one line
+_SHORT = 4  # the most values of a tuple that are shown
 
 
 def _said(value: Any) -> str:
-    """An argument, short: blocks of constants by their number."""
+    """Format an argument briefly.  For blocks of constants, only their number is shown."""
     if isinstance(value, list):
         return f"{len(value)} of constants"
     if isinstance(value, tuple) and len(value) > _SHORT:
@@ -156,8 +157,10 @@ def _ends(ends: tuple[int, int]) -> Any:
 def _fold(
     entries: Iterable[Entry],
 ) -> tuple[list[tuple[str, Entry]], dict[str, tuple[int, int]]]:
-    """Names with {index} in the place of numbers, each with one entry that stands for all; and the
-    range of each index.
+    """Fold the names of entries that differ only in numbers.
+
+    Returns names with {index} instead of numbers, each with one entry that represents all of them.
+    Also returns the range of each index.
     """
     groups: dict[tuple[str, str], list[tuple[tuple[int, ...], Entry]]] = {}
     for entry in entries:
@@ -188,7 +191,7 @@ def _fold(
 
 
 def _full(numbers: list[tuple[int, ...]]) -> list[tuple[int, int]] | None:
-    """The range on each axis, if the numbers are all of their product in order."""
+    """The range of each index, if the numbers are the full product of the ranges; else None."""
     ends = [(min(axis), max(axis) + 1) for axis in zip(*numbers, strict=True)]
     if math.prod(stop - first for first, stop in ends) != len(numbers):
         return None
@@ -197,13 +200,13 @@ def _full(numbers: list[tuple[int, ...]]) -> list[tuple[int, int]] | None:
 
 
 def _index(ranges: dict[str, tuple[int, int]], before: str, ends: tuple[int, int]) -> str:
-    """The name of an index with a range: after the part of the name before it."""
+    """Choose the name of an index with a range, from the component of the name before it."""
     part = before.rstrip(".").rsplit(".", 1)[-1]
     base = part if _WORD.fullmatch(part) and part not in _RESERVED else "index"
     for number in itertools.count(1):
-        apart = "_" if base[-1].isdigit() else ""  # layer1_2 is not layer12
+        apart = "_" if base[-1].isdigit() else ""  # so that layer1_2 is not mistaken for layer12
         name = base if number == 1 else f"{base}{apart}{number}"
-        # An index appears once in a name: two parts that are numbered alike have two.
+        # An index appears once in a name: two components with the same range get two indices.
         if ranges.setdefault(name, ends) == ends and "{" + name + "}" not in before:
             return name
     raise AssertionError("unreachable")
@@ -224,9 +227,9 @@ def _table(content: Mapping[str, Any]) -> list[str]:
 
 
 def inline(value: Any) -> str:
-    """A value in one line of TOML, which has no null: a key without a value is left out."""
+    """Write a value in one line of TOML.  TOML has no null, so keys with None are left out."""
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for the delete character and surrogate pairs.
+        # JSON's escapes are valid TOML, except for the delete character and surrogate pairs.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -235,7 +238,7 @@ def inline(value: Any) -> str:
     if isinstance(value, (int, float)):
         return (int if isinstance(value, int) else float).__repr__(
             value
-        )  # NumPy's floats are floats
+        )  # np.float64 is a float too
     if isinstance(value, dict):
         inner = ", ".join(_table(value))
         return f"{{ {inner} }}" if inner else "{}"

@@ -1,8 +1,8 @@
-"""Drawing a file's bytes, span by span, in memory that does not grow with the model.
+"""Draw a file's bytes span by span.  The memory use does not grow with the model.
 
-A file is cut into spans of some megabytes.  Each is drawn into a buffer of the thread that took
-it, in one call of the engine, and handed over: to be written (write.py) or compared (verify.py).
-Which tensor lies where: plan.py.
+A file is cut into spans of a few megabytes.  A thread takes a span and draws it into the thread's
+own buffer with one call of the engine.  It then passes the bytes on, to be written (write.py) or
+compared (verify.py).  plan.py determines the position of each tensor.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from . import parts
 from .blocks import Patched
 from .plan import File
 
-# Bytes.  Writers of one file exclude each other, so a write must be worth the wait: on a machine
-# with other work, spans of 1 MiB took up to 2 s for GPT-2 where 4 MiB took 0.3 to 0.5.  Larger ones
-# leave the third-level cache.
+# Bytes.  Only one thread can write to a file at a time, so a write must be large enough to justify
+# the wait.  On a busy machine, GPT-2 took up to 2 s with spans of 1 MiB and 0.3 to 0.5 s with
+# 4 MiB.  Larger spans do not fit in the third-level cache.
 SPAN = 1 << 22
-# Of a comparison, which waits for no other: the draw and what is read stay in a core's cache, which
-# took a tenth off audit and verify.
+# Bytes of a span of a comparison.  Comparisons do not wait for each other.  At this size the drawn
+# bytes and the file's bytes stay in a core's cache, which made audit and verify a tenth faster.
 COMPARED = 1 << 20
-BUFFERS = 1 << 26  # bytes of all threads' buffers: with more than 16 threads the spans are shorter
-SAMPLED = 1 << 16  # bytes of a span of a sample
+BUFFERS = 1 << 26  # bytes of all threads' buffers: above 16 threads the spans are shorter
+SAMPLED = 1 << 16  # bytes of a span, if only a sample is drawn
 
-# Called with an offset in a file and the bytes that belong there, from any thread.
+# Called from any thread, with an offset in a file and the bytes that belong there.
 Take = Callable[[int, Array], None]
 Sample = Callable[[int, int], bool]  # whether bytes begin … end of a file are wanted
 
@@ -49,11 +49,13 @@ def draw_file(
     waits: bool = False,
     span: int = SPAN,
 ) -> None:
-    """Draw the tensors of a file and hand their bytes to `take`, in any order, at most `span` at
-    once; with `sample` only the spans for which it is true.  Where `take` waits for a device, two
-    threads share a CPU.
+    """Draw the tensors of a file and pass their bytes to `take`.
+
+    `take` gets the bytes in any order, at most `span` per call.  With `sample`, only the spans for
+    which it returns true are drawn.  `waits` means that `take` waits for a device; then two threads
+    share a CPU.
     """
-    # With one thread everything runs on the caller's.
+    # With one thread, all work runs on the caller's thread.
     _draw_spans(file, seed, threads * 2 if waits and threads > 1 else threads, take, sample, span)
     _draw_parts(file, seed, threads, take)
 
@@ -62,7 +64,7 @@ def draw_file(
 
 
 class _Drawn(NamedTuple):
-    """A tensor with its draw."""
+    """A tensor and its draw."""
 
     tensor: Tensor
     draw: Draw
@@ -71,8 +73,8 @@ class _Drawn(NamedTuple):
 
 
 def _spans(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
-    """The bytes that the tensors cover, cut at multiples of `length` and wherever other bytes lie
-    between.
+    """Cut the bytes that the tensors cover into spans.  The cuts are at multiples of `length` and
+    at gaps between tensors.
     """
     at = 0
     while at < len(drawn):
@@ -87,7 +89,7 @@ def _spans(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
 
 
 def _spans_apart(drawn: list[_Drawn], length: int) -> Iterator[tuple[int, int]]:
-    """The same, each in one tensor and cut at multiples of `length` from its start."""
+    """Like _spans(), but cut each tensor separately, at multiples of `length` from its start."""
     for one in drawn:
         for begin in range(one.tensor.begin, one.tensor.end, length):
             yield begin, min(begin + length, one.tensor.end)
@@ -107,9 +109,9 @@ def _draw_spans(
         if isinstance(rule, (Draw, Patched)) and tensor.end > tensor.begin
     ]
     begins = [one.tensor.begin for one in drawn]
-    # A power of two: no value is cut.
+    # A power of two, so that no cut falls inside a value.
     length = min(span, SPAN, 1 << (BUFFERS // threads).bit_length() - 1)
-    # Files of other writers may begin a tensor anywhere.
+    # In files of other writers, a tensor may begin at any byte.
     aligned = all(one.tensor.begin % one.tensor.dtype.itemsize == 0 for one in drawn)
     spans: Iterable[tuple[int, int]]
     if sample is not None:
@@ -123,7 +125,7 @@ def _draw_spans(
         buffer = getattr(local, "buffer", None)
         if buffer is None:
             buffer = local.buffer = _aligned(length + PAGE)
-        # As far into a page as in the file: then whole pages can be written past the cache.
+        # Use the same offset within a page as in the file.  Then direct I/O can write whole pages.
         buffer = buffer[begin % PAGE :]
         jobs = _jobs(drawn, bisect_right(begins, begin) - 1, begin, end, buffer, seed)
         engine.run([job for job, _ in jobs], threads=1)
@@ -137,7 +139,7 @@ def _draw_spans(
 
 
 def _aligned(size: int) -> Array:
-    """Memory that starts on a page."""
+    """Allocate memory that starts at a page boundary."""
     memory = np.empty(size + PAGE, np.uint8)
     start = -memory.ctypes.data % PAGE
     return memory[start : start + size]
@@ -146,8 +148,10 @@ def _aligned(size: int) -> Array:
 def _jobs(
     drawn: list[_Drawn], at: int, begin: int, end: int, buffer: Array, seed: int
 ) -> list[tuple[Job, tuple[tuple[int, int, Any], ...]]]:
-    """Bytes begin … end of the file as draws into the front of `buffer`, each with the constants
-    over it; `at` is the tensor that has the first byte.
+    """Make the jobs that draw bytes begin … end of the file into the front of `buffer`.
+
+    Each job comes with the constants that overwrite parts of it.  `at` is the index of the tensor
+    that contains the first byte.
     """
     jobs = []
     while at < len(drawn) and drawn[at].tensor.begin < end:
@@ -170,7 +174,7 @@ def _little_endian(jobs: list[Job]) -> None:
 
 
 def _draw_parts(file: File, seed: int, threads: int, take: Take) -> None:
-    """Tensors that are not elementwise (orthogonal, eye, …), one part after the other."""
+    """Draw the tensors that are not elementwise (orthogonal, eye, …), one part at a time."""
     for tensor, rule, stream, axis in zip(
         file.layout.tensors, file.rules, file.streams, file.axes, strict=True
     ):
@@ -178,7 +182,7 @@ def _draw_parts(file: File, seed: int, threads: int, take: Take) -> None:
             continue
         size = tensor.dtype.itemsize
         for region in parts.regions(tensor.shape, size, axis):
-            # Only the bits are wanted: an array of the dtype itself would load ml_dtypes.
+            # Draw the bits as unsigned integers: an array of the dtype would load ml_dtypes.
             target = fill.target(tensor.shape, tensor.dtype.unsigned, None, region)._replace(
                 dtype=tensor.dtype
             )

@@ -1,9 +1,11 @@
-"""dummy(): a spec of the tensors that a real checkpoint of a model has, quantized ones too, with
-small values in the place of weights: for tests of loaders and servers.
+"""dummy() makes a spec of the tensors in a real checkpoint of a model, with small values instead of
+weights.
 
-The names are those of published checkpoints: one tensor an expert, for example.  What a
-quantization_config makes of a layer: quantized.py.  What the tensors hold: dummy_values.py.  The
-files are written by materialize.py, as any spec's.
+It supports quantized checkpoints.  Dummy checkpoints are for tests of loaders and servers.
+
+The names are those of published checkpoints, with one tensor per expert, for example.  quantized.py
+determines the tensors of a quantized layer.  dummy_values.py determines the tensors' values.
+materialize.py writes the files, as for any spec.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ def dummy(source: AnySpec, dtype: Dtype | None = None) -> Spec:
 
 
 def _of_entry(entry: Entry) -> Entry:
-    """A spec's tensor: floats are small, packed dtypes get bits, integers keep their rule."""
+    """Convert a spec's tensor: floats become small.  Integers and packed bits keep their rule."""
     if entry.dtype.is_float:
         return values.weight(entry.name, entry.shape, entry.dtype)
     return entry
@@ -107,7 +109,7 @@ def _of_model(
 
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
     others = [module for module in model.modules() if not isinstance(module, nn.Linear)]
-    # A head that is tied to the embedding is the embedding, which stays.
+    # A tied head shares its tensor with the embedding, which is not quantized.
     linear = {id(layer.weight) for layer in layers} - {
         id(tensor) for module in others for tensor in module.parameters(recurse=False)
     }
@@ -126,7 +128,7 @@ def _of_model(
         drawn = dtypes.resolve(tensor.dtype)
         if kind is not None and id(tensor) not in buffers:
             drawn = kind
-        # A matrix that is none of the model's own is one expert's part of a tensor.
+        # A matrix that is not in the model's state dict is one expert's slice of a tensor.
         expert = id(tensor) not in own and len(shape) == 2 and name.endswith(".weight")
         found = None
         if scheme and quantization:
@@ -151,8 +153,8 @@ def _zeros(name: str, shape: tuple[int, ...], dtype: DType) -> Entry:
 
 
 def _published(model: Any) -> dict[str, Any]:
-    """The tensors of a model's state on the meta device, each tied one once, as its checkpoints
-    name them.
+    """The tensors of a model's state on the meta device, under their names in its checkpoints.  A
+    tied tensor appears once.
     """
     state, seen = {}, set()
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -161,13 +163,13 @@ def _published(model: Any) -> dict[str, Any]:
             seen.add(id(tensor))
     try:
         from transformers.core_model_loading import revert_weight_conversion
-    except ImportError:  # before transformers 5 models have the names of their checkpoints
+    except ImportError:  # before transformers 5, a model's names are those of its checkpoints
         return state
     return revert_weight_conversion(model, state)  # type: ignore[no-any-return]
 
 
 def _rules(model: Any) -> dict[str, Entry]:
-    """The entries that the model's own code gives its integers, such as positions 0, 1, 2 …"""
+    """The entries of a model's integer tensors, from its own code, such as positions 0, 1, 2 …"""
     from ..torch._describe import describe
 
     described, _ = describe(model, None)
@@ -191,7 +193,7 @@ def _of_checkpoint(path: str) -> Spec:
 
 
 def _of_tensor(file: index.Found, tensor: Any, shapes: dict[str, tuple[int, ...]]) -> Entry:
-    """What a tensor of a checkpoint holds, by its dtype and its conventional name."""
+    """Choose dummy values for a checkpoint's tensor from its dtype and its conventional name."""
     name, shape, dtype = tensor.name, tensor.shape, tensor.dtype
     if name.endswith("g_idx") and dtype.name == "int32" and len(shape) == 1:
         scales = shapes.get(re.sub(r"g_idx$", "scales", name)) or (1,)
@@ -213,7 +215,7 @@ def _of_tensor(file: index.Found, tensor: Any, shapes: dict[str, tuple[int, ...]
 
 
 def _integers(path: str, tensor: Any) -> list[int]:
-    """The values of a small tensor of int64."""
+    """Read the values of a small int64 tensor."""
     with open(path, "rb") as stream:
         stream.seek(tensor.begin)
         raw = stream.read(tensor.end - tensor.begin)

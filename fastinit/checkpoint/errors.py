@@ -1,7 +1,7 @@
-"""SpecError: a mistake in a spec, with the file and the line where they are known; and the error of
-a path that is not there.
+"""SpecError, which reports a mistake in a spec with its file and line if known, and the error for
+a path that does not exist.
 
-Raised by whatever reads specs or checkpoints.
+The readers of specs and checkpoints raise them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..typing import PathLike
 CHECKPOINT = "a .safetensors file, an index of such files, or a folder of them"
 ARRAYS = "a .safetensors, .npz or .npy file, or a folder of the first"
 SPEC = "a preset, a .toml or .json file, a model's folder or config.json, or a checkpoint"
-_COMPARED = 2000  # names of a folder that a hint is looked for among
+_COMPARED = 2000  # the most names of a folder to compare for a hint
 
 
 def check_there(path: PathLike, allowed: str) -> None:
-    """FileNotFoundError for a path that is not there, with the nearest name beside it and what may
-    be given.
+    """Raise FileNotFoundError if a path does not exist.  The message has the nearest name in its
+    folder and the kinds of path that are allowed.
     """
     name = path_text(path)
     try:
@@ -32,7 +32,7 @@ def check_there(path: PathLike, allowed: str) -> None:
 
 
 def near_path(name: str) -> str:
-    """ "did you mean 'x'? " for what lies in the folder of a path that is not there, or nothing."""
+    """For a missing path, return "did you mean 'x'? " with a similar name in its folder, or ""."""
     folder, base = os.path.split(name)
     try:
         with os.scandir(folder or os.curdir) as there:

@@ -1,12 +1,13 @@
-"""Arithmetic in a spec, such as "0.02 / sqrt(2 * layers)": exact integers and doubles, and the
-operations that the contract allows for parameters.
+"""Evaluate arithmetic in a spec, such as "0.02 / sqrt(2 * layers)".
 
-No other function, no attribute, no power (which would need libm): see evaluate().  spec.py uses it.
+Numbers are exact integers or doubles.  Only the operations that the contract allows for parameters
+are supported; evaluate() lists them.  Other functions and attributes are errors.  So are powers,
+which would need libm.  spec.py uses this module.
 """
 
 from __future__ import annotations
 
-import _ast  # not ast, which is written in Python, costs 6 ms and is not needed
+import _ast  # not ast, which is a Python module whose import takes 6 ms
 import math
 from collections.abc import Mapping
 
@@ -16,8 +17,8 @@ Number = int | float
 
 FUNCTIONS = {"sqrt": (math.sqrt, 1, 1), "min": (min, 2, 99), "max": (max, 2, 99)}
 RESERVED = {*FUNCTIONS, "inf"}  # names that no constant may take
-_LENGTH = 1000  # of the text: deeper nesting than that would exhaust the parser's stack
-_BITS = 1 << 10  # of an intermediate integer
+_LENGTH = 1000  # of the text: longer text could nest too deeply for the parser's stack
+_BITS = 1 << 10  # the most bits of an intermediate integer
 
 
 def evaluate(text: str, names: Mapping[str, Number]) -> Number:

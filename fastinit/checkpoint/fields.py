@@ -1,6 +1,7 @@
-"""The fields of a spec or recipe: reading one, or saying what is wrong with it and in which line.
+"""Read single fields of a spec or recipe.  An invalid field is an error with its line.
 
-A number may be an expression (expressions.py).  Tables of fields: spec.py, rules.py, blocks.py.
+A number may be an expression (expressions.py).  spec.py, rules.py and blocks.py read tables of
+fields.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def check_name(source: Source, name: str, table: str) -> None:
 
 
 def read_number(source: Source, value: Any, names: Mapping[str, Number], *where: Any) -> Number:
-    """A number or an expression."""
+    """Read a number or evaluate an expression."""
     if isinstance(value, str):
         try:
             return evaluate(value, names)
@@ -80,8 +81,10 @@ def read_dtype(source: Source, dtype: Any, *where: Any) -> DType:
 
 
 def read_argument(source: Source, value: Any, names: Mapping[str, Number], *where: Any) -> Any:
-    """An argument's value: text that is one plain word and names no constant is text, such as mode
-    = "fan_out".
+    """Read an argument's value.
+
+    Text is kept as text if it is one plain word and not the name of a constant, such as "fan_out"
+    in mode = "fan_out".  Other text is an expression.
     """
     if isinstance(value, list):
         return tuple(read_argument(source, item, names, *where) for item in value)

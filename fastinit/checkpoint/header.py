@@ -1,7 +1,6 @@
-"""What the files of a checkpoint say of themselves: how fastinit drew them, or only names and
-shapes.
+"""Read the headers of a checkpoint's files: how fastinit drew them, or only names and shapes.
 
-Headers alone are read, no weight.  Whether a header is sound: index.py.
+This module reads only headers, not weights.  index.py checks that a header is valid.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from .source import read_text
 from .spec import Entry, Spec, resolve
 
 _SPEC = "fastinit.spec"
-# Of the spec in a file: the colons of an entry, at most but for one with many blocks, and the
-# entries that it may have beyond the file's tensors, which someone may have taken out.
+# Limits of the spec in a file.  _COLONS is the most colons of an entry, except for one with many
+# blocks.  _SPARE is how many more entries than tensors the spec may have, because someone may have
+# removed tensors from the file.
 _COLONS, _SPARE = 100, 1000
 
 
@@ -57,7 +57,7 @@ def spec_of(path: PathLike) -> Spec:
 
 
 def joined(label: str, parts: list[Spec], others: dict[str, bytes]) -> Spec:
-    """The specs of the files of one checkpoint as one."""
+    """Join the specs of the files of one checkpoint."""
     entries = tuple(entry for part in parts for entry in part.entries)
     tied = {other: name for part in parts for other, name in part.tied.items()}
     return Spec(label, entries, parts[0].metadata, None, others, tied)
@@ -80,8 +80,8 @@ def is_ours(path: object) -> bool:
 
 
 def load_header(path: PathLike, dtype: Dtype | None = None) -> Spec:
-    """The spec of a checkpoint; of a file of another writer the names and shapes, which a recipe
-    must say how to draw.
+    """The spec of a checkpoint.  For a file of another writer, it has only names and shapes, and a
+    recipe must define how to draw them.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def load_header(path: PathLike, dtype: Dtype | None = None) -> Spec:
     return Spec(path_text(path), tuple(entries), {"format": form}, None, beside(path, kind))
 
 
-UNSAID = ""  # the initializer of a tensor that nothing says how to draw
+UNSAID = ""  # the initializer of a tensor without a rule
 
 
 def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None:
@@ -113,7 +113,7 @@ def _unsaid(target: object, seed: int, stream: int, threads: int | None) -> None
 
 
 def beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
-    """The config that lies beside a checkpoint, and what belongs to it."""
+    """Read the config in a checkpoint's folder, and the files that belong to it."""
     name = path_text(path)
     folder = name if os.path.isdir(name) else os.path.dirname(os.path.abspath(name))
     path = os.path.join(folder, config.CONFIG)
@@ -121,7 +121,7 @@ def beside(path: PathLike, kind: dtypes.DType | None) -> dict[str, bytes]:
 
 
 def check_said(spec: Spec, recipe: bool) -> None:
-    """Refuse a spec with tensors that nothing says how to draw."""
+    """Refuse a spec with tensors that have no initializer."""
     unsaid = [entry.name for entry in spec.entries if entry.initializer == UNSAID]
     if not unsaid:
         return
@@ -139,7 +139,7 @@ def check_said(spec: Spec, recipe: bool) -> None:
 
 
 def seed_of(file: index.Found) -> int:
-    """The seed that a file's metadata say."""
+    """The seed in a file's metadata."""
     text = file.metadata.get("fastinit.seed")
     version = file.metadata.get("fastinit.stream_version", str(STREAM_VERSION))
     if text is None:
@@ -162,12 +162,12 @@ def seed_of(file: index.Found) -> int:
 
 
 def own_spec(file: index.Found) -> Spec:
-    """The spec in a file's metadata, which may not make us read other files."""
-    seed_of(file)  # which says what is wrong with a file that is not ours
+    """The spec in a file's metadata.  A spec that would read other files is refused."""
+    seed_of(file)  # raises an error for a file that fastinit did not write
     text = file.metadata.get(_SPEC)
     if text is None:
         raise ValueError(f"{shown_path(file.path)} does not say its spec; give one (--spec)")
-    # An entry has some ten colons in JSON. Resolving a million of them takes a minute.
+    # An entry has about ten colons in JSON.  Resolving a million entries takes a minute.
     colons, most = text.count(":"), _COLONS * (_SPARE + len(file.layout.tensors))
     if colons > most:
         raise ValueError(

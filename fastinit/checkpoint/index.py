@@ -1,8 +1,8 @@
-"""The files of a checkpoint that is there: one file, or a folder with an index.
+"""Find the files of an existing checkpoint: one file, or a folder with an index.
 
-An index is read as something a stranger wrote: it may name plain files of its own folder and
-nothing else.  Links may lead nowhere else either, but from a snapshot in Hugging Face's cache to
-the blobs of its repository.  No pickle is opened.  Headers are read by ../_core/safetensors.py.
+An index is untrusted input.  It may only name regular files in its folder.  Symbolic links must
+also stay in the folder.  The one exception is a snapshot in Hugging Face's cache, which may link to
+the blobs of its repository.  No pickle is opened.  ../_core/safetensors.py reads the headers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 
 class Found(NamedTuple):
-    """A safetensors file with a sound header."""
+    """A safetensors file with a valid header."""
 
     path: str
     layout: safetensors.Layout
@@ -125,10 +125,10 @@ def _indexed(folder: str, path: str, lenient: bool) -> list[Found]:
 
 
 def _check_name(name: str, folder: str, where: str) -> None:
-    """Refuse whatever is not a regular file of the folder itself."""
+    """Refuse a name that is not that of a regular file directly in the folder."""
     plain = name == os.path.basename(name) and not set(name) & set("/\\:\0")
     try:
-        plain = plain and len(os.fsencode(name)) < 256  # no file system has longer names
+        plain = plain and len(os.fsencode(name)) < 256  # no file system supports longer names
     except UnicodeEncodeError:
         plain = False
     if not plain or not name.endswith(".safetensors") or name.startswith("."):
@@ -140,11 +140,11 @@ def _check_name(name: str, folder: str, where: str) -> None:
 
 
 def _check_regular(path: str) -> None:
-    """Refuse what is not a regular file, and a link that leads out of its folder."""
+    """Refuse a path that is not a regular file, or that is a link to outside its folder."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
-        return  # whoever opens it says so
+        return  # opening the file then raises the error
     if stat.S_ISLNK(mode):
         target = os.path.realpath(path)
         if not any(target.startswith(root + os.sep) for root in _roots(os.path.dirname(path))):
@@ -161,8 +161,10 @@ def _check_regular(path: str) -> None:
 
 
 def _roots(folder: str) -> list[str]:
-    """The folders into which the links of a folder may lead: itself and, in Hugging Face's cache,
-    where snapshots/COMMIT holds links into ../../blobs, the blobs of the same repository.
+    """The folders to which the links in a folder may point.
+
+    These are the folder itself and, in Hugging Face's cache, the blobs of the same repository.
+    There, snapshots/COMMIT contains links to ../../blobs.
     """
     own = os.path.realpath(folder)
     parts = own.split(os.sep)
@@ -170,7 +172,7 @@ def _roots(folder: str) -> list[str]:
     if "snapshots" in parts:
         at = len(parts) - 1 - parts[::-1].index("snapshots")
         blobs = os.sep.join([*parts[:at], "blobs"])
-        if os.path.realpath(blobs) == blobs:  # no link itself, which could lead anywhere
+        if os.path.realpath(blobs) == blobs:  # a link could point anywhere, so it is not accepted
             roots.append(blobs)
     return roots
 

@@ -1,6 +1,6 @@
-"""load(): whatever describes a model, resolved: a preset, a spec, a model's config, a checkpoint.
+"""load() resolves any description of a model: a preset, a spec, a model's config or a checkpoint.
 
-Specs: spec.py.  Configs that transformers knows: config.py.  Checkpoints: header.py.
+spec.py resolves specs, config.py the configs that transformers knows, and header.py checkpoints.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The main job: a spec becomes a safetensors file or a folder of them.
+"""The main job: write a spec's tensors to a safetensors file or a folder of them.
 
-What goes where: plan.py.  What is there already, and the writing: write.py, which draws by draw.py.
+plan.py determines the layout of the files.  write.py checks existing files and writes new ones.  It
+uses draw.py to draw.
 """
 
 from __future__ import annotations

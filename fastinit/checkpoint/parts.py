@@ -1,8 +1,8 @@
-"""How a tensor that is not drawn value by value is cut into parts that can be drawn alone, so that
-memory does not grow with it.
+"""Cut a tensor that is not drawn value by value into parts that can be drawn separately.  Then the
+memory use does not grow with the tensor.
 
-Only sizes are known here: what a part holds decides its initializer, in any region the same bits
-(stream-v1.md).  Who draws the parts: draw.py.
+This module only computes sizes.  The initializer determines the values of a part, and gives the
+same bits for any choice of parts (stream-v1.md).  draw.py draws the parts.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from . import words
 from .blocks import Patched
 from .spec import Entry
 
-# Bytes of a part.  Of an orthogonal matrix each part forms all reflectors again, at the cost of 32
-# columns: of 16384 rows in float32 a part has 1024.
+# Bytes of a part.  Each part of an orthogonal matrix computes all reflectors again, which costs as
+# much as 32 columns.  With 16384 rows in float32, a part has 1024 columns.
 PART = 1 << 26
 
 
 def axis(entry: Entry) -> int | None:
-    """The axis whose slices cost about their share of a tensor that is not drawn value by value;
-    None where there is none.
+    """The axis along which a tensor that is not drawn value by value can be cut, or None.
+
+    Along it, drawing a slice costs about the slice's share of drawing the whole tensor.
     """
     if isinstance(entry.rule, (Draw, Patched)) or len(entry.shape) == 0:
         return None
-    if entry.initializer == "sparse":  # units, which are chosen one by one
+    if entry.initializer == "sparse":  # each unit (row or column) is drawn separately
         return 0 if entry.arguments.get("per") == "row" else 1
     if entry.initializer == "orthogonal":
         return _of_matrices(entry.shape, entry.arguments)
@@ -39,10 +40,10 @@ def axis(entry: Entry) -> int | None:
         return 0 if entry.shape[0] == entry.shape[1] else 1
     if entry.initializer in _ANY:
         return 0
-    return None  # the model's own code, or a product that needs all of its factors
+    return None  # the model's own code, or a product that needs all its factors
 
 
-# Each value of these is a function of its index (or of a file), in any region.
+# For these, each value depends only on its index (or on a file), so any region can be drawn.
 _ANY = {
     "eye",
     "dirac",
@@ -60,7 +61,7 @@ _ANY = {
 
 
 def _of_matrices(shape: Sizes, arguments: dict[str, Any]) -> int:
-    """Whole matrices where there are several, else the columns of Q: the shorter side of W."""
+    """The axis of the matrices if there are several, else of Q's columns: W's shorter side."""
     batch = normalized(arguments.get("batch_axis", ()), shape, "batch_axis")
     for one in batch:
         if shape[one] > 1:
@@ -75,14 +76,14 @@ def _of_matrices(shape: Sizes, arguments: dict[str, Any]) -> int:
 
 
 def length(shape: Sizes, itemsize: int, axis: int | None) -> int:
-    """How many indices of the axis a part has; that of axis 0 where the whole is one part."""
+    """How many indices of the axis a part has.  If the tensor is one part, the size of axis 0."""
     if axis is None or not math.prod(shape):
         return shape[axis or 0] if shape else 1
     return min(shape[axis], max(1, PART * shape[axis] // (math.prod(shape) * itemsize)))
 
 
 def memory(entry: Entry) -> int:
-    """The bytes of a tensor that is not drawn value by value that are in memory at once."""
+    """How many bytes of a tensor are in memory at once, if it is not drawn value by value."""
     cut = axis(entry)
     if cut is None:
         return entry.nbytes
@@ -103,8 +104,10 @@ def regions(shape: Sizes, itemsize: int, axis: int | None) -> Iterator[tuple[sli
 
 
 def runs(shape: Sizes, region: tuple[slice, ...]) -> Iterator[tuple[int, int, int]]:
-    """Where the values of a part lie, cut along one axis or the whole: (first in the part, first in
-    the tensor, count) of each run of flat indices.
+    """Locate the values of a part in its tensor.
+
+    A part is the whole tensor or a slice along one axis.  Yields (first in the part, first in the
+    tensor, count) for each run of flat indices.
     """
     cut = [axis for axis, part in enumerate(region) if part.stop - part.start < shape[axis]]
     axis = cut[0] if cut else 0

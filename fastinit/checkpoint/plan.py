@@ -1,9 +1,9 @@
-"""A plan: every byte of a checkpoint decided and none of it drawn.
+"""A plan determines every byte of a checkpoint before anything is drawn.
 
-A plan is one file, or the files of a folder in Hugging Face's layout: shards, their index, and what
-is copied beside them.  It is a pure function of spec, seed, dtype and shard size, so processes that
-never talk make parts of the same checkpoint.  Who writes it: materialize.py (a file), folder.py (a
-folder).  Who compares files with it: verify.py.
+A plan is one file, or the files of a folder in Hugging Face's layout: shards, their index, and the
+files that are copied beside them.  It is a pure function of spec, seed, dtype and shard size, so
+processes that do not communicate write parts of the same checkpoint.  materialize.py writes it as a
+file or a folder, by write.py.  verify.py compares files with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 
-# Not hashlib: importing that costs 20 ms (OpenSSL), and _blake2 is the same function without it.
+# Not hashlib: importing it takes 20 ms (OpenSSL).  _blake2 is the same function without OpenSSL.
 from _blake2 import blake2b
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -176,7 +176,7 @@ def plan(
         names = {entry.name for entry in shard}
         metadata = {**spec.metadata, **common}
         if len(shards) == 1:
-            # One file says all: its own spec stands for the plan.
+            # With one file, its spec describes the whole plan, so it needs no digest.
             name, metadata["fastinit.spec"] = WHOLE, whole
         else:
             name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
@@ -186,8 +186,9 @@ def plan(
 
 
 def _digested(entry: Entry, seed: int) -> Entry:
-    """What a model's own code computes, with a digest of its bytes: a file's metadata cannot say
-    more, for nobody computes them again without the model.
+    """Add a digest of its bytes to an entry that a model's own code computes.
+
+    The metadata cannot define the values any other way: only the model's code can compute them.
     """
     if entry.initializer != COMPUTED:
         return entry
@@ -198,14 +199,16 @@ def _digested(entry: Entry, seed: int) -> Entry:
 
 
 def digest_of(data: Array) -> str:
-    """The digest of the bytes of a tensor as they lie in a file."""
+    """The digest of a tensor's bytes as they are in a file."""
     return blake2b(data.reshape(-1).view(np.uint8).data, digest_size=16).hexdigest()
 
 
 def _shards(spec: Spec, size: int | None) -> Iterator[list[Entry]]:
-    """The entries of each file: by name, numbers in it by value, each as many as fit, at least one.
+    """Divide the entries among files.
 
-    Not in the spec's order: a config, its spec and its files list the same tensors in three orders.
+    The entries are sorted by name, with numbers in a name compared by value.  Each file gets as
+    many as fit, and at least one.  The spec's order is not used, because a config, its spec and its
+    files list the same tensors in three orders.
     """
     shard: list[Entry] = []
     room = size
@@ -221,7 +224,7 @@ def _shards(spec: Spec, size: int | None) -> Iterator[list[Entry]]:
 
 
 def _place(entry: Entry) -> tuple[list[str | tuple[int, str]], str]:
-    """A key by which layer 2 comes before layer 10."""
+    """A sort key that puts layer 2 before layer 10."""
     parts: list[str | tuple[int, str]] = list(re.split("([0-9]+)", entry.name))
     for at in range(1, len(parts), 2):
         digits = str(parts[at]).lstrip("0")
@@ -237,7 +240,7 @@ def _file(name: str, entries: list[Entry], metadata: dict[str, str]) -> File:
 
 
 def file_of(name: str, layout: safetensors.Layout, entries: dict[str, Entry]) -> File:
-    """The file of a layout, each of whose tensors has an entry."""
+    """Make the File of a layout.  Each of its tensors must have an entry."""
     rules = tuple(entries[tensor.name].rule for tensor in layout.tensors)
     streams = tuple(stream_id(tensor.name) for tensor in layout.tensors)
     axes = tuple(parts.axis(entries[tensor.name]) for tensor in layout.tensors)
@@ -257,5 +260,5 @@ def _others(spec: Spec, files: list[File]) -> dict[str, bytes]:
 
 
 def _json(content: object) -> bytes:
-    """JSON as transformers writes it."""
+    """JSON in the format that transformers writes."""
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,8 +1,8 @@
-"""quantization_config of a config.json → the tensors that a checkpoint has in the place of a linear
-layer's weight: names, shapes, dtypes and conventional scales.
+"""Determine the tensors that replace a linear layer's weight in a checkpoint, from the
+quantization_config of a config.json: their names, shapes, dtypes and conventional scales.
 
-Formats: gptq, awq (gemm), fp8 with blocks, mxfp4, compressed-tensors.  Whatever a config says that
-is not known here is refused by name.  What the tensors hold: dummy_values.py.
+The supported formats are gptq, awq (gemm), fp8 with blocks, mxfp4 and compressed-tensors.  A config
+with an unknown setting is refused, with the setting's name.  dummy_values.py determines the values.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Layer(NamedTuple):
     dtype: DType
 
 
-# What a layer's weight becomes; None where it stays.
+# Returns the tensors that replace a layer's weight, or None if the weight is kept.
 Scheme = Callable[[Layer], list[Entry] | None]
 
 
 class Unsaid(ValueError):
-    """A quantization_config from which it is not known which tensors there are."""
+    """A quantization_config that does not determine the tensors."""
 
 
 def scheme(config: Config, output: str | None) -> Scheme:
-    """The scheme of linear layers; `output` is the module of the model's logits, which most formats
-    leave as it is.
+    """The scheme of linear layers.  `output` is the module that computes the model's logits, which
+    most formats do not quantize.
     """
     if not isinstance(config, Mapping):
         raise Unsaid(f"quantization_config is {shown(config)}; it must be a table")
@@ -57,7 +57,7 @@ def scheme(config: Config, output: str | None) -> Scheme:
 
 
 def _known(config: Config, method: str, keys: Iterable[str], ignored: Iterable[str] = ()) -> None:
-    """Refuse a key that may change the tensors and is not known."""
+    """Refuse an unknown key, because it may change the tensors."""
     allowed = {"quant_method", *keys, *ignored}
     for key, value in config.items():
         if key not in allowed and value not in (None, False, [], {}, ""):
@@ -65,7 +65,7 @@ def _known(config: Config, method: str, keys: Iterable[str], ignored: Iterable[s
 
 
 def _number(config: Config, method: str, key: str, allowed: Iterable[int] | None = None) -> int:
-    """A whole number: one of those allowed, else at least 1."""
+    """Read a whole number: one of those allowed if they are given, else at least 1."""
     value = config.get(key)
     if type(value) is int and (0 < value < 1 << 31 if allowed is None else value in allowed):
         return value
@@ -74,7 +74,7 @@ def _number(config: Config, method: str, key: str, allowed: Iterable[int] | None
 
 
 def _group(config: Config, method: str, inputs: int) -> int:
-    """The inputs of a group; -1 is all."""
+    """The number of inputs of a group.  -1 means all inputs."""
     return inputs if config.get("group_size") == -1 else _number(config, method, "group_size")
 
 
@@ -94,7 +94,7 @@ def _table(config: Config, key: str) -> Config:
 
 
 def _names(config: Config, *keys: str) -> list[str] | None:
-    """A list of names or patterns under the first of the keys that is there."""
+    """Read the list of names or patterns under the first of the keys that exists."""
     key = next((one for one in keys if config.get(one) is not None), None)
     value = None if key is None else config[key]
     if value is not None and not (
@@ -121,7 +121,9 @@ def _divided(layer: Layer, what: str, size: int, by: int) -> int:
 
 
 def _skips(patterns: Iterable[str] | None) -> Callable[[str], bool]:
-    """Whether a module keeps its weight: as transformers' should_convert_module reads patterns."""
+    """Whether a module keeps its weight.  Patterns are interpreted as in transformers'
+    should_convert_module.
+    """
     if patterns is None:
         return lambda name: False
     boundary = r"(?:(?<=\.)|(?=\.|$))"
@@ -139,7 +141,7 @@ def _or_output(patterns: list[str] | None, output: str | None) -> list[str]:
 # -------------------------------------------------------------------------------- integers in int32
 
 
-# How the numbers were found, or which kernel reads them; the tensors are the same.
+# These keys say how the values were computed, or select a kernel.  They do not change the tensors.
 _NO_TENSORS = [
     "act_group_aware",
     "backend",
@@ -172,7 +174,7 @@ _NO_TENSORS = [
 ]
 
 
-_BLOCK = re.compile(r"\.[0-9]+\.")  # of a layer in one of a model's repeated blocks
+_BLOCK = re.compile(r"\.[0-9]+\.")  # in the name of a layer in one of a model's repeated blocks
 
 
 def _gptq(config: Config, output: str | None) -> Scheme:
@@ -183,11 +185,11 @@ def _gptq(config: Config, output: str | None) -> Scheme:
         _NO_TENSORS,
     )
     bits = _number(config, "gptq", "bits", (2, 4, 8))
-    _group(config, "gptq", 1)  # which may be refused before a layer is seen
+    _group(config, "gptq", 1)  # check group_size before the first layer
     inside = config.get("modules_in_block_to_quantize")
     wanted = None if inside is None else _flat(inside)
     heads = {output} if config.get("lm_head") else set()
-    # A zero of 2^(bits - 1), less 1 as this format writes it, in each field of a word.
+    # Each field of a word is a zero point of 2^(bits - 1).  This format stores it minus 1.
     zero = sum((2 ** (bits - 1) - 1) << bits * field for field in range(32 // bits))
 
     def layer(one: Layer) -> list[Entry] | None:
@@ -216,7 +218,7 @@ def _gptq(config: Config, output: str | None) -> Scheme:
 
 
 def _flat(lists: Any) -> list[str]:
-    """The names of a list, or of a list of lists."""
+    """Flatten a list of names, or a list of such lists."""
     parts = lists if isinstance(lists, list) else [lists]
     names = [one for part in parts for one in (part if isinstance(part, list) else [part])]
     if not all(isinstance(one, str) for one in names):
@@ -301,7 +303,7 @@ def _blocks(shape: Iterable[int], block: Iterable[int]) -> tuple[int, ...]:
 
 
 def _mxfp4(config: Config, output: str | None) -> Scheme:
-    """Linear layers stay: this format is of experts()."""
+    """Linear layers are kept.  This format only changes the tensors in experts()."""
     _known(config, "mxfp4", ("modules_to_not_convert",), ("dequantize",))
     return lambda layer: None
 
@@ -310,10 +312,11 @@ _EXPERTS = re.compile(r"\.experts\.(gate_up_proj|down_proj)$")
 
 
 def experts(config: Config, name: str, shape: tuple[int, ...]) -> list[Entry] | None:
-    """What becomes of a tensor that no linear layer has.
+    """The tensors that replace one that does not belong to a linear layer.
 
-    One of all experts, (experts, inputs, outputs), is blocks of 32 inputs in 16 bytes and one
-    exponent a block in mxfp4, as in GPT-OSS.  How other formats cut it in pieces is not known.
+    In mxfp4, as in GPT-OSS, a tensor of all experts, (experts, inputs, outputs), becomes blocks of
+    32 inputs in 16 bytes, with one exponent per block.  Other formats are refused, because it is
+    not known how they split such a tensor.
     """
     if len(shape) != 3 or not _EXPERTS.search(name):
         return None
@@ -368,7 +371,7 @@ def _compressed(config: Config, output: str | None) -> Scheme:
 
 
 def _targeted(name: str, targets: Iterable[str]) -> bool:
-    """A class, a module's name, or "re:" and a pattern."""
+    """Whether a target matches a module: a class, a module's name, or "re:" and a pattern."""
     for target in targets:
         if target == "Linear" or target == name:
             return True

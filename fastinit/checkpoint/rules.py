@@ -1,6 +1,7 @@
-"""The rules of a spec or recipe: reading them, what each matches, and rules that are never used.
+"""Read the rules of a spec or recipe, match them with tensors, and detect rules that are never
+used.
 
-Which initializer a rule then gives a tensor: spec.py.
+spec.py resolves the initializer that a rule gives a tensor.
 """
 
 from __future__ import annotations
@@ -56,16 +57,14 @@ class Matched(NamedTuple):
     """Which tensors the rules match."""
 
     first: dict[str, Rule]  # by tensor: the first rule that matches it
-    tensors: dict[int, dict[str, None]]  # by number of the rule: those that it may rule
-    patterns: dict[
-        int, dict[str, list[str]]
-    ]  # by number of the rule: all that each pattern matches
+    tensors: dict[int, dict[str, None]]  # by rule number: the tensors that it may decide about
+    patterns: dict[int, dict[str, list[str]]]  # by rule number: all names that each pattern matches
 
 
 def match_rules(
     rules: Iterable[Rule], names: Mapping[str, None], ruled: Collection[str]
 ) -> Matched:
-    """Match the rules with the names of all tensors, of which they decide about `ruled`."""
+    """Match the rules with the names of all tensors.  They only decide about those in `ruled`."""
     found = Matched({}, {}, {})
     for rule in rules:
         patterns = found.patterns[rule.number] = _by_pattern(rule.patterns, names)
@@ -77,8 +76,10 @@ def match_rules(
 
 
 def _by_pattern(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, list[str]]:
-    """The names that each pattern matches.  A pattern without wildcards is looked up, so that a
-    rule for each of many tensors does not take quadratic time.
+    """The names that each pattern matches.
+
+    A pattern without wildcards is looked up in a dictionary.  Otherwise a spec with one rule per
+    tensor would take quadratic time.
     """
     found = {}
     for pattern in patterns:
@@ -118,8 +119,10 @@ def check_rules(source: Source, rules: list[Rule], matched: Matched, names: Iter
 
 
 def _likely(pattern: str, names: list[str]) -> str:
-    """The name that was probably meant: the literal part of the pattern is compared with the same
-    end of each name.
+    """Suggest the name that was probably meant.
+
+    A pattern without * at either end is compared with whole names.  Otherwise its literal part is
+    compared with the end of each name if the pattern begins with *, else with the start.
     """
     literal = pattern.strip("*")[:200]  # the comparison takes quadratic time
     length = max(len(literal), 1)
@@ -133,7 +136,7 @@ def _likely(pattern: str, names: list[str]) -> str:
             else name[:length]
         )
         parts.setdefault(part, name)
-    from difflib import get_close_matches  # only on the way to an error
+    from difflib import get_close_matches  # imported only to report an error
 
     found = get_close_matches(literal, parts, 1, 0.5)
     return f"; the nearest is {shown(parts[found[0]])}" if found else ""

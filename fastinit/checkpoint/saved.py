@@ -1,8 +1,8 @@
-"""The names and shapes under which transformers saves a model's tensors, where they are not those
-of its code: a stack of experts is saved one by one, a layer by its name of old.
+"""The names and shapes under which transformers saves a model's tensors, if they differ from those
+in its code.  For example, stacked experts are saved one by one, or a layer under an older name.
 
-It asks transformers' own conversions, with tensors on the meta device, and reads no file.  Used by
-config.py.
+This module runs transformers' own conversions on tensors on the meta device.  It reads no file.
+config.py uses it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ Saved = dict[str, tuple[str, Sizes]]  # by the saved name: the model's name and 
 
 
 def saved_names(model: Any) -> Saved:
-    """What save_pretrained renames or cuts; empty before transformers 5, which converts nothing."""
+    """The tensors that save_pretrained renames or splits.
+
+    Empty before transformers 5, because earlier versions convert nothing.
+    """
     try:
         from transformers.conversion_mapping import get_model_conversion_mapping
         from transformers.core_model_loading import (
@@ -38,5 +41,5 @@ def saved_names(model: Any) -> Saved:
                 found[name] = source, tuple(tensor.shape)
         return found
     except Exception:
-        # A conversion that needs values: the model's own names are then all that is known.
+        # A conversion that needs values fails.  Then only the model's own names are known.
         return {}

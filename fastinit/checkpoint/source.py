@@ -1,8 +1,8 @@
-"""Where a spec comes from: a preset, a TOML or JSON file, a mapping.  Parses it, and finds the line
-of a mistake.
+"""Read and parse a spec from a preset, a TOML or JSON file or a mapping, and find the line of a
+mistake.
 
-Neither parser keeps line numbers, so the line is found by searching the text for the names that
-lead to the mistake.  What a spec means is spec.py's.
+Neither parser keeps line numbers.  So the line is found by searching the text for the keys on the
+path to the mistake.  spec.py interprets the content.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from .errors import SPEC, SpecError, check_there, near_path
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
 
 _PRESETS = os.path.join(os.path.dirname(__file__), "presets")
-_COMPARED = 2000  # known names that a hint is looked for among: each comparison takes its time
-_CONTEXT = 200  # characters before and after a name that may show what it is
+_COMPARED = 2000  # the most known names to compare for a hint: each comparison takes time
+_CONTEXT = 200  # how many characters before and after a name are examined to classify it
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
-    """'; did you mean …?' for the known name that is near to `name`, or nothing."""
+    """Return '; did you mean …?' with a known name that is similar to `name`, or ''."""
     hint = arguments.nearest(name, itertools.islice(known, _COMPARED))
     return f"; {hint}" if hint else ""
 
 
 class Source:
-    """A parsed spec with the text it came from."""
+    """A parsed spec and its text."""
 
     def __init__(self, label: str, text: str, content: dict[str, Any]):
         self.label, self.text, self.content = label, text, content
 
     def error(self, message: str, *path: Any) -> SpecError:
-        """A SpecError at the place that `path` leads to: names of keys, and the number of a
-        rule.
+        """Make a SpecError at the place that `path` leads to.
+
+        `path` consists of names of keys and the number of a rule.
         """
         return SpecError(message, self.label, self._line(path))
 
@@ -54,10 +55,10 @@ class Source:
         return self.text.count("\n", 0, found_at) + 1
 
     def _find(self, name: str, start: int) -> int:
-        """Where a name is first a key or a string, else where it is first a word; -1 if nowhere.
+        """Find where a name is first a key or a string, else where it is first a word, else -1.
 
-        By str.find and a look at what is around each place: a regular expression takes quadratic
-        time for some names.
+        This uses str.find and checks the text around each match.  A regular expression would take
+        quadratic time for some names.
         """
         if not name:
             return max(self.text.find('""', start), self.text.find("''", start))
@@ -80,8 +81,8 @@ class Source:
         ]
         if index < len(headers):
             return headers[index]
-        # JSON, or TOML's list of inline tables: the rule is found by its patterns' place, the
-        # index-th "match".
+        # In JSON, or in a TOML list of inline tables, the rule is found by the index-th "match",
+        # which is the key of its patterns.
         matches = [
             found.start() for found in re.finditer(r"""["']?\bmatch\b["']?\s*[:=]""", self.text)
         ]
@@ -89,7 +90,7 @@ class Source:
 
 
 def _is_key(before: str, after: str) -> bool:
-    """Whether what is around a name shows a string, a table's header, or a bare key."""
+    """Whether the text around a name makes it a string, a table's header, or a bare key."""
     if before[-1:] in ('"', "'") and before[-1:] == after[:1]:
         return True
     line = before.rsplit("\n", 1)[-1].strip(" \t")
@@ -181,7 +182,7 @@ def read(spec: AnySpec) -> Source:
 
 
 def read_text(text: str, label: str, kind: str = ".json") -> Source:
-    """Parse the text of a spec; `label` says in messages where it came from."""
+    """Parse the text of a spec.  `label` names its origin in messages."""
     content = _toml(text, label) if kind == ".toml" else _json(text, label)
     if not isinstance(content, dict):
         raise SpecError("a spec must be a table (a JSON object)", label, 1)
@@ -189,7 +190,7 @@ def read_text(text: str, label: str, kind: str = ".json") -> Source:
 
 
 def _checked(source: Source) -> Source:
-    """The source, whose every key is text and all of whose text has a UTF-8 form."""
+    """Check that every key is text and that all text can be encoded in UTF-8."""
 
     def check(value: Any, path: tuple[Any, ...]) -> None:
         if isinstance(value, Mapping):
@@ -228,7 +229,7 @@ def _inside(path: tuple[Any, ...]) -> str:
 
 
 def _toml(text: str, label: str) -> dict[str, Any]:
-    import tomllib  # 4 ms, which a JSON spec saves
+    import tomllib  # takes 4 ms, which a JSON spec does not need
 
     try:
         return tomllib.loads(text)
@@ -248,7 +249,7 @@ def _toml(text: str, label: str) -> dict[str, Any]:
 
 
 def _line_of_digits(text: str) -> int | None:
-    """The line of an integer of so many digits that Python does not read it."""
+    """The line of an integer that has too many digits for Python to read."""
     found = re.search(r"[0-9_]{4300,}", text)
     return text.count("\n", 0, found.start()) + 1 if found else None
 

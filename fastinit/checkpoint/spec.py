@@ -1,33 +1,33 @@
-"""A model's spec: which tensors, of which shapes, how each is drawn.  TOML, JSON or a mapping in;
-resolved entries out.
+"""Resolve a model's spec: its tensors, their shapes, and how each is drawn.  The input is TOML,
+JSON or a mapping.  The output is resolved entries.
 
-    dtype = "float32"                              # of every tensor that nothing else gives one
-    [constants]   layers = 12                      # names for expressions; may use those above them
-    [repeat]      layer = "layers"                 # {layer} in a tensor's name: 0 … layers - 1;
+    dtype = "float32"                              # of every tensor without another dtype
+    [constants]   layers = 12                      # names for expressions; may use earlier ones
+    [repeat]      layer = "layers"                 # {layer} in a tensor's name is 0 … layers - 1;
                                                    # or [first, stop]
-    [metadata]    license = "none"                 # strings, written to the file; format = "pt"
-                                                   # unless given
-    [config]      n_layer = "{layers}"             # config.json of a folder, as it is; text in
-                                                   # braces is an expression
+    [metadata]    license = "none"                 # strings, written to the file; the default of
+                                                   # format is "pt"
+    [config]      n_layer = "{layers}"             # a folder's config.json, unchanged except that
+                                                   # text in braces is an expression
     [tensors]     "h.{layer}.w" = ["width", "3 * width"]
                   "head" = { shape = [8, 8], dtype = "bfloat16", initializer = "normal",
                              std = 0.02 }
                   "pad" = { shape = [9, 8], initializer = "normal", blocks = [
                             { start = [0, 0], size = [1, 8], value = 0 }] }
-                                                   # then constants over boxes of it
-    [tied]        "lm_head" = "head"               # other names of tensors in a model's code: they
-                                                   # are not in the file
-    [[rules]]     match = "h.*.w"                  # fnmatch, or a list of them; the first rule that
-                                                   # matches counts, and one that never does is an
-                                                   # error
-                  initializer = "normal"           # any name of _table.py, or of words.py for
-                                                   # packed bits; then its own arguments
+                                                   # constants written over boxes of the tensor
+    [tied]        "lm_head" = "head"               # other names of tensors in a model's code; the
+                                                   # file does not have them
+    [[rules]]     match = "h.*.w"                  # an fnmatch pattern or a list of them; the first
+                                                   # rule that matches applies; an unused rule is
+                                                   # an error
+                  initializer = "normal"           # a name in _table.py, or in words.py for
+                                                   # packed bits; then its arguments
                   std = "0.02 / sqrt(2 * layers)"  # a number, text, or an expression
                                                    # (expressions.py)
 
-Nothing is drawn or written here: see plan.py, then materialize.py.  Single fields: fields.py.
-Rules: rules.py.  Constants over boxes: blocks.py.  Arguments are checked by the initializers' own
-rules.
+This module draws and writes nothing; plan.py and then materialize.py do.  fields.py reads single
+fields, rules.py reads rules, and blocks.py reads constants in boxes.  The initializers' rules check
+the arguments.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from .source import Source, nearest
 
 _KEYS = ("dtype", "constants", "repeat", "metadata", "config", "tensors", "tied", "rules")
 _MOST_TENSORS = 1_000_000
-COMPUTED = "computed"  # the initializer of what a model's own code computes
+COMPUTED = "computed"  # the initializer of a tensor that a model's own code computes
 
 
 class Entry(NamedTuple):
@@ -217,11 +217,11 @@ def _metadata(source: Source, table: Mapping[str, Any]) -> dict[str, str]:
                 "metadata",
                 key,
             )
-    return {"format": "pt", **table}  # without a format transformers refuses the file
+    return {"format": "pt", **table}  # transformers refuses a file without a format
 
 
 def _tied(source: Source, names: Mapping[str, None]) -> dict[str, str]:
-    """Other names of tensors, each with the tensor's."""
+    """Read the table of tied tensors: each other name, with the tensor's name."""
     table: dict[str, Any] = source.content.get("tied", {})
     for other, name in table.items():
         if not isinstance(name, str) or name not in names:
@@ -239,7 +239,7 @@ def _tied(source: Source, names: Mapping[str, None]) -> dict[str, str]:
 
 
 def _config(source: Source, table: Any, constants: Mapping[str, Number]) -> Any:
-    """The content of config.json: text in braces is an expression over the constants."""
+    """The content of config.json.  Text in braces is evaluated as an expression of constants."""
     if isinstance(table, dict):
         return {key: _config(source, value, constants) for key, value in table.items()}
     if isinstance(table, list):
@@ -248,7 +248,7 @@ def _config(source: Source, table: Any, constants: Mapping[str, Number]) -> Any:
         return read_number(source, table[1:-1], constants, "config", table)
     if table is not None and not isinstance(table, (str, bool, int, float)):
         raise source.error(f"{shown(table)} has no form in JSON", "config")
-    if type(table) is int and abs(table) >= 1 << 1024:  # more than any reader of numbers takes
+    if type(table) is int and abs(table) >= 1 << 1024:  # too large for any JSON reader
         raise source.error(f"{shown(table)} is too large for a number in JSON", "config")
     return table
 
@@ -278,7 +278,7 @@ def _ranges(
 
 class _Tensor(NamedTuple):
     name: str
-    template: str  # the name as it is written
+    template: str  # the name as the spec has it
     value: Any  # its value in the spec
     names: dict[str, Number]  # for expressions
 
@@ -286,7 +286,7 @@ class _Tensor(NamedTuple):
 def _expand(
     source: Source, content: Mapping[str, Any], constants: Mapping[str, Number]
 ) -> Iterator[_Tensor]:
-    """Every tensor, the repeated ones once for each index."""
+    """Expand the tensors.  A repeated tensor gives one tensor per index."""
     ranges = _ranges(source, content.get("repeat", {}), constants)
     unused = set(ranges)
     seen: dict[str, str] = {}
@@ -355,7 +355,7 @@ def _shape(
 def _resolve(
     source: Source, tensors: list[_Tensor], rules: list[Rule], default: DType
 ) -> tuple[Entry, ...]:
-    without = {  # tensors that have no initializer of their own
+    without = {  # tensors without an initializer in their table
         tensor.name: None
         for tensor in tensors
         if not (isinstance(tensor.value, dict) and "initializer" in tensor.value)
@@ -396,8 +396,10 @@ def _resolve(
 
 
 def override(spec: Spec, source: Source) -> Spec:
-    """Draw what a recipe's rules match as they say: a recipe has the keys constants and rules of a
-    spec, and its first rule that matches a tensor counts.
+    """Apply the rules of a recipe to a spec.
+
+    A recipe has only a spec's keys constants and rules.  The first rule that matches a tensor
+    determines how it is drawn.
     """
     check_keys(source, source.content, ("constants", "rules"), "key of a recipe")
     constants = _constants(source)
@@ -459,7 +461,7 @@ def _entry(
         key: read_argument(source, value, tensor.names, *where, key) for key, value in raw.items()
     }
     key = repr((initializer, shape, dtype.name, sorted(arguments.items())))
-    if key not in known:  # a model has many tensors of few kinds
+    if key not in known:  # cached, because a model has many tensors of few kinds
         try:
             known[key] = fill.decide(rule_of, shape, dtype, arguments)
         except (ValueError, TypeError) as error:
@@ -506,7 +508,7 @@ def _computed(
     body: Mapping[str, Any],
     where: tuple[Any, ...],
 ) -> Entry:
-    """A tensor that a model's own code computes; its file says a digest of the bytes (plan.py)."""
+    """A tensor that a model's own code computes.  Its file has a digest of its bytes (plan.py)."""
     raw = {key: value for key, value in body.items() if key not in ("initializer", "dtype")}
     check_keys(source, raw, ("digest",), f"argument of {COMPUTED}", *where)
     for digest in raw.values():
@@ -521,7 +523,7 @@ _INITIALIZERS = (*_table.INITIALIZERS, *_table.ALIASES, *words.RULES)
 
 
 def not_here(target: Any, seed: int, stream: int, threads: int | None) -> None:
-    """The rule of a tensor that a model's own code computes, where there is only its spec."""
+    """The rule of a tensor that a model's own code computes, if only its spec is available."""
     raise ValueError(
         "a tensor with the initializer 'computed' is computed by the model's own code; give the "
         "model's config.json in place of a spec"

@@ -1,7 +1,7 @@
-"""verify(): draw a checkpoint again and compare, byte for byte or a sample of it.
+"""verify() draws a checkpoint again and compares all its bytes, or a sample of them.
 
-Only the comparison is here.  What was drawn says the files' metadata, or a spec: spec.py.  Drawing:
-draw.py.  Files that a stranger wrote: index.py.
+This module only compares.  The files' metadata or a spec (spec.py) describe what was drawn.
+draw.py draws.  index.py opens untrusted files safely.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import os
 import threading
 
-# Not hashlib: importing that costs 20 ms (OpenSSL), and _blake2 is the same function without it.
+# Not hashlib: importing it takes 20 ms (OpenSSL).  _blake2 is the same function without OpenSSL.
 from _blake2 import blake2b
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -237,7 +237,7 @@ def verify(
 
 
 def match(found: index.Found, entries: dict[str, Entry]) -> tuple[list[Checked], File]:
-    """The tensors of a file that cannot be compared, and the file of the others."""
+    """Return the tensors of a file that cannot be compared, and a File with the others."""
     wrong, right = [], []
     for tensor in found.layout.tensors:
         entry = entries.get(tensor.name)
@@ -268,7 +268,7 @@ def by_digest(
     entries: dict[str, Entry],
     progress: Callable[[int], None],
 ) -> list[Checked]:
-    """What the model's own code computes, compared with the digest that its file says of it."""
+    """Compare the tensors that the model's own code computes with the digests in their file."""
     places = {tensor.name: tensor for tensor in found.layout.tensors}
     result = []
     with open(found.path, "rb", buffering=0) as stream:
@@ -330,8 +330,8 @@ def check_file(
 
 
 def _sampler(begins: Iterable[int], share: float) -> Sample:
-    """Which spans a sample has: the first of each tensor, and of the others those whose hash says
-    so.
+    """Choose the spans of a sample: the first of each tensor, and others by a hash of their
+    position.
     """
     firsts = set(begins)
     limit = math.ceil(share * (1 << 64))
@@ -344,7 +344,10 @@ def _sampler(begins: Iterable[int], share: float) -> Sample:
 
 
 def _reader(stream: Any) -> Callable[[int, int], Array]:
-    """Reads bytes of a file, from any thread, each into a buffer that its next read overwrites."""
+    """Return a function that reads bytes of a file and may be called from any thread.
+
+    Each thread has a buffer, and its next read overwrites it.
+    """
     lock, local = threading.Lock(), threading.local()
 
     def read(begin: int, size: int) -> Array:
@@ -357,7 +360,7 @@ def _reader(stream: Any) -> Callable[[int, int], Array]:
         while done < size:
             if hasattr(os, "preadv"):
                 count = os.preadv(stream.fileno(), [view[done:]], begin + done)
-            else:  # macOS before 11, Windows: one file position
+            else:  # macOS before 11 and Windows: threads share one file position
                 with lock:
                     stream.seek(begin + done)
                     count = stream.readinto(view[done:])
@@ -370,7 +373,7 @@ def _reader(stream: Any) -> Callable[[int, int], Array]:
 
 
 def _same(one: Array, other: Array) -> bool:
-    """Whether bytes are equal: by words, which take an eighth of the time."""
+    """Whether bytes are equal.  Comparing 8-byte words takes an eighth of the time."""
     words = len(one) - len(one) % 8
     if not (one[:words].view(np.uint64) == other[:words].view(np.uint64)).all():
         return False
@@ -380,12 +383,12 @@ def _same(one: Array, other: Array) -> bool:
 def _compared(
     checked: Checked, tensor: Tensor, low: int, expected: Array, found: Array, same: bool
 ) -> Checked:
-    """What is known of a tensor after the bytes from `low` on."""
+    """Update the result of a tensor after comparing the bytes from `low` on."""
     dtype = tensor.dtype
     values = checked.values + len(expected) // dtype.itemsize
     if same:
         return checked._replace(values=values)
-    # Copies: a file of another writer may begin a tensor anywhere.
+    # Copy: in a file of another writer, a tensor may begin at any byte, unaligned.
     ours, theirs = (
         bytes_.copy().view(dtype.unsigned.newbyteorder("<")) for bytes_ in (expected, found)
     )

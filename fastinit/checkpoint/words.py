@@ -1,14 +1,15 @@
-"""The initializers that only a spec has: bits that are no draws of numbers, for packed weights and
-what belongs to them, and short tables.  Section 11 of stream-v1.md.
+"""The initializers that exist only in specs.  They write bits that are not random numbers, for
+packed weights and related tensors, and short tables.  Section 11 of stream-v1.md specifies them.
 
-    words          the stream's words as they are, byte by byte: every bit pattern is as likely as
-                   any other.  Of one-byte dtypes: low + (byte mod count), such as exponents of
-                   block scales that stay small
-    group_index    0 0 … 0 1 1 … 1 2 …: the group of each input, `size` inputs a group
-    arange         start, start + step, … on the last axis: positions
+    words          the stream's words, byte by byte and unchanged: all bit patterns are equally
+                   likely.  With one-byte dtypes: low + (byte mod count), for example exponents of
+                   small block scales
+    group_index    0 0 … 0 1 1 … 1 2 …: the group of each input, with `size` inputs per group
+    arange         start, start + step, … on the last axis, for example positions
     table          a short list of values, repeated to the end
 
-Rules like those of ../_table.py; spec.py takes both.  What a dummy checkpoint holds: dummy.py.
+The rules have the same form as those in ../_table.py, and spec.py accepts both.  dummy.py
+determines the tensors of a dummy checkpoint.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from .._core.dtypes import FLOAT8_E8M0FNU, U32, WORDS, DType, decode, encode, is
 from .._core.jobs import draw_job
 from ..typing import Array, Sizes, Write
 
-_NAN = 255  # of float8_e8m0fnu
+_NAN = 255  # the bits of NaN in float8_e8m0fnu
 
 
 def words(shape: Sizes, dtype: DType, *, low: int = 0, count: int = 256) -> Write:
-    """The rule of uniform bits; `count` is a power of two."""
+    """The rule for uniform bits.  `count` must be a power of two."""
     if dtype.kind not in ("int", "packed"):
         raise ValueError(f"words are for integers and packed dtypes, not {dtype.name}")
     for value, what in ((low, "low"), (count, "count")):
@@ -48,7 +49,7 @@ def words(shape: Sizes, dtype: DType, *, low: int = 0, count: int = 256) -> Writ
         raise ValueError(f"low {low} and count {count} reach 255, which is NaN in {dtype.name}")
 
     def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
-        flat = target.view.reshape(-1)  # no copy: a checkpoint's memory is contiguous
+        flat = target.view.reshape(-1)  # not a copy: a checkpoint's memory is contiguous
         begin = _first(target) * dtype.itemsize
         drawn = _bytes(begin, flat.nbytes, seed, stream, threads)
         if count < 256:
@@ -60,7 +61,7 @@ def words(shape: Sizes, dtype: DType, *, low: int = 0, count: int = 256) -> Writ
 
 
 def group_index(shape: Sizes, dtype: DType, *, size: int) -> Write:
-    """The rule of element i // size."""
+    """The rule that sets element i to i // size."""
     if dtype.kind != "int":
         raise ValueError(f"a group index is an integer, not {dtype.name}")
     if type(size) is not int or size < 1:
@@ -77,7 +78,7 @@ def group_index(shape: Sizes, dtype: DType, *, size: int) -> Write:
 
 
 def arange(shape: Sizes, dtype: DType, *, start: int = 0, step: int = 1) -> Write:
-    """The rule of start + step · index on the last axis."""
+    """The rule that writes start + step · index on the last axis."""
     if dtype.kind != "int":
         raise ValueError(f"arange counts in integers, not in {dtype.name}")
     length = shape[-1] if shape else 1
@@ -93,7 +94,7 @@ def arange(shape: Sizes, dtype: DType, *, start: int = 0, step: int = 1) -> Writ
     def write(target: fill.Target, seed: int, stream: int, threads: int | None) -> None:
         first = _first(target)
         place = np.arange(first, first + target.view.size, dtype=np.uint64) % np.uint64(length)
-        # Modulo 2^64, as two's complement counts: negative numbers too.
+        # Two's complement: arithmetic modulo 2^64 is also correct for negative numbers.
         place *= np.uint64(step % (1 << 64))
         place += np.uint64(start % (1 << 64))
         target.view[...] = place.astype(dtype.unsigned).reshape(target.view.shape)
@@ -101,14 +102,14 @@ def arange(shape: Sizes, dtype: DType, *, start: int = 0, step: int = 1) -> Writ
     return write
 
 
-MOST_VALUES = 1024  # of a table, which every file's metadata repeat
+MOST_VALUES = 1024  # the most values of a table, because every file's metadata contain it
 
 
-_HUGE = 1 << 1024  # from which on an integer has no float
+_HUGE = 1 << 1024  # integers from here on are too large for a float
 
 
 def table(shape: Sizes, dtype: DType, *, values: Sequence[float]) -> Write:
-    """The rule of values[i mod n], with n values."""
+    """The rule that sets element i to values[i mod n], with n values."""
     if dtype.kind == "packed":
         raise ValueError(f"a table holds numbers, and {dtype.name} packed bits")
     if not isinstance(values, (list, tuple)) or not 0 < len(values) <= MOST_VALUES:
@@ -141,13 +142,14 @@ PARAMETERS = {
     "arange": ("start", "step"),
     "table": ("values",),
 }
-# No seed changes what these write.
+# The values of these do not depend on the seed.
 SEEDLESS = ("group_index", "arange", "table")
 
 
 def recognized(bits: Array, dtype: DType) -> tuple[str, dict[str, Any]] | None:
-    """The initializer and the arguments of one value, of a count on the last axis, or of a short
-    table that gives a tensor of these bits; None where none does.
+    """Find an initializer and its arguments that give a tensor of these bits.
+
+    It is a constant, an arange on the last axis, or a short table.  None if none of them fits.
     """
     flat, width = bits.reshape(-1), bits.shape[-1] if bits.ndim else 1
     for period in dict.fromkeys((1, width, flat.size)):
@@ -170,13 +172,13 @@ def recognized(bits: Array, dtype: DType) -> tuple[str, dict[str, Any]] | None:
 
 
 def _first(target: fill.Target) -> int:
-    """The index of the first element of a region without gaps."""
+    """The flat index of the first element of a contiguous region."""
     strides = shapes.index_strides(target.shape)
     return sum(part.start * stride for part, stride in zip(target.region, strides, strict=True))
 
 
 def _bytes(begin: int, size: int, seed: int, stream: int, threads: int | None) -> Array:
-    """Bytes of the stream's words, each word's lowest byte first."""
+    """Bytes of the stream's words, in little-endian order."""
     first = begin // 4
     drawn = np.empty((begin + size + 3) // 4 - first, np.uint32)
     engine.run([draw_job(drawn, Draw(WORDS, U32, ()), seed, stream, first, (1,))], threads)

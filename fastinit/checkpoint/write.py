@@ -1,8 +1,9 @@
-"""Writing a plan's files: what is there already, what is missing, and the index last.
+"""Write a plan's files: check existing files, write the missing ones, and write the index last.
 
-Each file appears whole or not at all (../_core/new_file.py), so whatever stopped an earlier
-call, a folder holds whole files; only the index makes them a checkpoint.  That is all that ranks
-share: each writes its own files, and whichever finds all of them there writes the index.
+Each file appears whole or not at all (../_core/new_file.py).  So a folder only contains whole
+files, even after an interrupted call.  The files are a checkpoint only once the index exists.
+Ranks share nothing but the folder: each writes its files, and a rank that finds all of them writes
+the index.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Writing(NamedTuple):
 
 
 class _LockedProgress:
-    """Calls `progress`, if there is one, under a lock."""
+    """Calls `progress`, if it is given, under a lock."""
 
     def __init__(self, progress: Callable[[int], None] | None):
         self._progress, self._lock = progress, threading.Lock()
@@ -53,7 +54,7 @@ class _LockedProgress:
 
 
 def file(job: Writing, path: PathLike) -> tuple[Names, Names]:
-    """Write the only file of a plan at `path`; the names of what was written and what was kept."""
+    """Write a plan's only file to `path`.  Returns the names of files written and files kept."""
     name = path_text(path)
     [planned] = job.plan.files
     if job.resume and os.path.lexists(name) and _is_whole(job, planned, name):
@@ -63,7 +64,7 @@ def file(job: Writing, path: PathLike) -> tuple[Names, Names]:
 
 
 def _write(job: Writing, planned: File, path: str) -> None:
-    # A file that is there has been looked at: with resume it was found to be another.
+    # An existing file has been checked already: with resume, it differs from the planned one.
     with NewFile(path, planned.size, job.force) as new:
         _draw(job, planned, new)
         new.commit()
@@ -82,8 +83,9 @@ def _draw(job: Writing, planned: File, new: NewFile) -> None:
 
 
 def _is_whole(job: Writing, planned: File, path: str) -> bool:
-    """Whether a file that is there is the planned one, byte for byte; an error if it is another,
-    False where that may be replaced.
+    """Whether an existing file equals the planned one, byte for byte.
+
+    If it does not, the result is False where the file may be replaced (--force), and else an error.
     """
     wrong = _other_header(job.plan, planned, path)
     if not wrong:
@@ -99,7 +101,7 @@ def _is_whole(job: Writing, planned: File, path: str) -> bool:
 
 
 def _other_header(plan: Plan, planned: File, path: str) -> str:
-    """What makes a file that is there another than the planned one; nothing if it has the planned
+    """Describe how an existing file differs from the planned one.  Empty if it has the planned
     header and size.
     """
     if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -166,8 +168,10 @@ def seed_of(path: PathLike) -> int | None:
 
 
 def folder(job: Writing, path: PathLike, rank: int, world: int) -> tuple[Names, Names, Names]:
-    """Write the files of a rank into a folder, and what completes it if all others are there; the
-    names of what was written, kept, and missing.
+    """Write the files of a rank into a folder.
+
+    If all other ranks' files exist, also write the index and the other files that complete the
+    folder.  Returns the names of the files written, kept, and missing.
     """
     name = os.path.normpath(path_text(path))
     made = _make(name)
@@ -181,7 +185,7 @@ def folder(job: Writing, path: PathLike, rank: int, world: int) -> tuple[Names, 
 
 
 def _make(name: str) -> bool:
-    """Make a folder, unless it is there."""
+    """Make a folder if it does not exist.  Returns whether it was made."""
     try:
         os.mkdir(name)
     except FileExistsError:
@@ -200,7 +204,7 @@ def _make(name: str) -> bool:
 def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names, Names]:
     _check_folder(job, name, world)
     for one in (*(planned.name for planned in job.plan.files), *job.plan.others):
-        # Also of files that are there: a kill between link() and unlink() leaves both names.
+        # Also for existing files: a kill between link() and unlink() leaves both names.
         new_file.clear_temporaries(os.path.join(os.path.realpath(name), one))
     kept, todo = [], []
     for planned in job.plan.files[rank::world]:
@@ -239,10 +243,11 @@ def _fill(job: Writing, name: str, rank: int, world: int) -> tuple[Names, Names,
 
 
 def _replace(job: Writing, todo: list[File], name: str) -> None:
-    """Replace files of a checkpoint that is complete: all are drawn before the first is touched.
+    """Replace files of a complete checkpoint.  All new files are drawn before any old one changes.
 
-    Then the old index goes, which would describe a mixture, and the new files take their names.
-    Until then the folder is the old checkpoint, and afterwards it has no index until it is the new.
+    Then the old index is removed, because it would describe a mixture of old and new files.  Then
+    the new files get their names.  Until the old index is removed, the folder is the old
+    checkpoint.  After that, it has no index until the new checkpoint is complete.
     """
     _check_descriptors(len(todo), name)
     with contextlib.ExitStack() as stack:
@@ -262,7 +267,7 @@ def _replace(job: Writing, todo: list[File], name: str) -> None:
 
 
 def _check_descriptors(count: int, name: str) -> None:
-    """An error before anything is drawn, where so many files cannot be open at once."""
+    """Raise an error before anything is drawn, if so many files cannot be open at once."""
     if os.name != "posix":
         return
     import resource  # POSIX only
@@ -277,11 +282,11 @@ def _check_descriptors(count: int, name: str) -> None:
         )
 
 
-_OTHER_FILES = 50  # that a process has open beside them
+_OTHER_FILES = 50  # files that the process may have open for other purposes
 
 
 def _check_folder(job: Writing, name: str, world: int) -> None:
-    """Refuse a folder with weights of another checkpoint, before anything is written."""
+    """Before anything is written, refuse a folder with weights of another checkpoint."""
     planned = {one.name for one in job.plan.files} | set(job.plan.others) | {INDEX}
     for there in sorted(os.listdir(name)):
         target = os.path.join(name, there)
@@ -325,7 +330,7 @@ def _is_there(job: Writing, planned: File, name: str) -> bool:
 
 
 def _content(path: str) -> bytes | None:
-    """The bytes of a small regular file, None where there is none."""
+    """The bytes of a small regular file, or None if there is no such file."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
@@ -336,6 +341,6 @@ def _content(path: str) -> bytes | None:
 
 
 def _check_space(size: int, name: str) -> None:
-    """An error before a byte is written, where the files cannot fit."""
+    """Raise an error before anything is written, if the disk does not have room for the files."""
     if new_file.free(name) < size:
         raise OSError(errno.ENOSPC, new_file.no_space(size, name), name)

@@ -1,7 +1,7 @@
-"""The command `fastinit`: program.py runs it, and each command is the file of its name.
+"""The program `fastinit`.  program.py runs it, and each command is in the file with its name.
 
-To add a command, write a file beside them with the same four names (SUMMARY, EXAMPLE, add_options,
-run) and list it in program.GROUPS.
+To add a command, add a file here that defines the same four names (SUMMARY, EXAMPLE, add_options,
+run), and list it in program.GROUPS.
 """
 
 from .program import main

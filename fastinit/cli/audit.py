@@ -56,10 +56,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    """A row of the page: what is wrong is its finding."""
+    """A row of the page.  If the tensor has a fault, the detail becomes a finding."""
     from ..inspection.verdicts import FAULTS
 
     shown = row._asdict()
-    shown["expected law"] = shown.pop("law")  # the page draws a law of its own
+    shown["expected law"] = shown.pop("law")  # "law" is the curve that the page draws
     shown["findings"] = [row.detail] if row.verdict in FAULTS else []
     return shown

@@ -1,4 +1,4 @@
-"""fastinit compare: what initializers do to the signal and the gradient of a deep network; see
+"""fastinit compare: how initializers affect the signal and the gradient of a deep network; see
 diagnostics/compare.py.
 """
 

@@ -1,7 +1,7 @@
-"""fastinit --print-completion SHELL: a script that completes the command line, made by shtab.
+"""fastinit --print-completion SHELL: print a script that completes the command line.
 
-shtab (extra `completion`) is imported here and nowhere else, and the script asks no Python at all.
-What an argument takes is known by its METAVAR in the help.
+shtab generates the script.  Only this module imports shtab (extra `completion`).  The script does
+not run Python.  The METAVAR of an argument in the help determines what the script completes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from .output import Failed
 
 SHELLS = ("bash", "zsh", "tcsh")
 _FILES = ("CONFIG", "FILE", "MODEL", "OTHER", "PATH", "SOURCE", "SPEC")
-_MODELS = ("MODEL", "NAME", "OTHER", "SOURCE", "SPEC")  # a preset too
+_MODELS = ("MODEL", "NAME", "OTHER", "SOURCE", "SPEC")  # METAVARs that also accept a preset
 _INITIALIZERS = ("INITIALIZER", "NAMES")
 
-# A preset or a file.  By "_file" in the name shtab knows that bash is to treat words as files.
+# Completes a preset or a file.  "_file" makes shtab treat the words as files in bash.
 _BOTH = "_fastinit_model_or_file"
 _PREAMBLE = {
     "bash": f"{_BOTH}() {{ compgen -W 'PRESETS' -- $1; compgen -f -- $1; }}",
@@ -28,7 +28,7 @@ _PREAMBLE = {
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script for the commands of a parser, which is of no use for parsing afterwards."""
+    """Make the script for a parser's commands.  The parser cannot parse afterwards."""
     try:
         import shtab
     except ImportError as error:
@@ -47,18 +47,18 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             _complete(action, {**shtab.FILE, "bash": _BOTH, "zsh": _BOTH})
         elif metavar in _FILES:
             _complete(action, shtab.FILE)
-        elif metavar in words and not (is_option and metavar == "NAME"):  # --name is a tensor's
+        elif metavar in words and not (is_option and metavar == "NAME"):  # --name: a tensor's name
             action.choices = words[metavar]
     preamble = _PREAMBLE[shell].replace("PRESETS", " ".join(presets()))
     return str(shtab.complete(parser, shell, preamble=preamble))
 
 
 def _complete(action: argparse.Action, how: Mapping[str, Any]) -> None:
-    action.complete = how  # type: ignore[attr-defined]  # where shtab looks
+    action.complete = how  # type: ignore[attr-defined]  # the attribute that shtab reads
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """All actions of a parser and its commands; those that the help hides are shown to shtab."""
+    """All actions of a parser and its commands.  Actions hidden in the help are shown to shtab."""
     for action in parser._actions:
         if action.help == argparse.SUPPRESS:
             action.help = ""

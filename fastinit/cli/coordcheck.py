@@ -1,4 +1,4 @@
-"""fastinit coordcheck: muP's coordinate check of a transformers config; see
+"""fastinit coordcheck: run muP's coordinate check on a transformers config; see
 torch/coordinate_check.py.
 """
 

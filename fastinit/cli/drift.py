@@ -1,4 +1,4 @@
-"""fastinit drift: how far each tensor has moved from its draw; see inspection/drift.py."""
+"""fastinit drift: how far each tensor has moved from its initial draw; see inspection/drift.py."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_layers(layers: dict[int, float]) -> None:
-    """A bar for each layer."""
+    """Print a bar for each layer."""
     from ..inspection.inspect import number
 
     most = max((value for value in layers.values() if math.isfinite(value)), default=0.0)

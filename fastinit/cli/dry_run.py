@@ -1,5 +1,6 @@
-"""What `fastinit materialize --dry-run` prints: a plan, with tensors that differ by a number in one
-line; every tensor as an event with --json.
+"""Print a plan for `fastinit materialize --dry-run`.
+
+Tensors whose names differ only in a number are grouped.  With --json, each tensor is an event.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show(plan: Plan, threads: int) -> None:
-    """Print the tensors, the files, and the memory and the time that a plan needs."""
+    """Print the tensors and files of a plan, and the memory and time that it needs."""
     from .. import checkpoint
     from .._core.arguments import shown
     from .._core.draws import Draw
@@ -24,7 +25,7 @@ def show(plan: Plan, threads: int) -> None:
 
     entries = {entry.name: entry for entry in plan.spec.entries}
     held = []  # (bytes in memory at once, tensor)
-    alike: dict[tuple[str, ...], list[Entry]] = {}  # by what is said of them
+    alike: dict[tuple[str, ...], list[Entry]] = {}  # by the description of the tensors
     for file in plan.files:
         for tensor, rule in zip(file.layout.tensors, file.rules, strict=True):
             entry = entries[tensor.name]
@@ -56,7 +57,7 @@ def show(plan: Plan, threads: int) -> None:
 
 
 def _listed(alike: Mapping[tuple[str, ...], list[Entry]]) -> str:
-    """Each pattern of names, and under it what its tensors are."""
+    """List each pattern of names, followed by a description of its tensors."""
     from .._laws import natural, patterns
 
     rows = []
@@ -70,7 +71,7 @@ def _listed(alike: Mapping[tuple[str, ...], list[Entry]]) -> str:
 
 
 def show_events(plan: Plan) -> None:
-    """The same as events for programs: progress.py."""
+    """Print the plan as events for programs; see progress.py."""
     entries = {entry.name: entry for entry in plan.spec.entries}
     for file in plan.files:
         event("file", file=file.name, bytes=file.size, state="planned")
@@ -87,11 +88,11 @@ def show_events(plan: Plan) -> None:
     event("done", seed=plan.seed, tensors=plan.tensors, values=plan.values, size=plan.size)
 
 
-_TRIED = 1 << 22  # values
+_TRIED = 1 << 22  # values of the trial
 
 
 def _estimate(plan: Plan, threads: int) -> str:
-    """How long the values take to draw here, by a trial of the draw that has the most bytes."""
+    """Estimate the time to draw the values, by timing the draw that has the most bytes."""
     import math
 
     import numpy as np
@@ -126,7 +127,7 @@ def _estimate(plan: Plan, threads: int) -> str:
 
 
 def _values(rule: Any, entry: Entry) -> str:
-    """The numbers of a draw, short; `fastinit explain` has them in full."""
+    """The numbers of a draw, rounded.  `fastinit explain` prints them in full."""
     from .. import checkpoint
     from .._core.draws import Draw
     from .._core.dtypes import CONSTANT, TRUNCATED_NORMAL, UNIFORM, decode

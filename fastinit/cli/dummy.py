@@ -1,5 +1,5 @@
-"""fastinit dummy: a checkpoint of a model's names, shapes and dtypes with small values; see
-checkpoint/dummy.py.  Its files are written as materialize's are.
+"""fastinit dummy: write a checkpoint with a model's names, shapes and dtypes and small values; see
+checkpoint/dummy.py.  The code of materialize writes its files.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""fastinit explain: what an initializer does for a shape, as a table or as JSON; the facts and the
-texts are those of fastinit/explain.py.
+"""fastinit explain: print what an initializer does for a shape, as a table or as JSON.  The facts
+and the texts come from fastinit/explain.py.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         import json
 
-        print(json.dumps(_finite(found), default=str))  # str: arguments such as a path
+        print(json.dumps(_finite(found), default=str))  # str converts arguments such as a path
     else:
         print(_table(found))
     return 0
 
 
 def _finite(value: Any) -> Any:
-    """The facts with infinite bounds as text: JSON has no infinity."""
+    """Convert infinite bounds in the facts to text, because JSON cannot represent infinity."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     return str(value) if value in (float("inf"), float("-inf")) else value
 
 
 def _table(found: dict[str, Any]) -> str:
-    """Two columns within 80 characters."""
+    """Format the facts in two columns, at most 80 characters wide."""
     from ..explain import NUMBERS, number, seed_used, stream
 
     shape = " × ".join(map(str, found["shape"])) or "one value"
@@ -101,7 +101,7 @@ def _table(found: dict[str, Any]) -> str:
 
 
 def _value(text: str) -> Any:
-    """A number, an expression, true, false, several of them with commas, or text."""
+    """Parse a number, an expression, true, false, several of these with commas, or text."""
     from ..checkpoint.expressions import evaluate
 
     if "," in text:

@@ -1,4 +1,4 @@
-"""fastinit info: the version, the engine, the instruction set and the threads in use."""
+"""fastinit info: print the version, the engine, the instruction set and the threads in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fastinit inspect: the numbers of every tensor, findings first; see inspection/inspect.py."""
+"""fastinit inspect: statistics of every tensor, findings first; see inspection/inspect.py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
-    """The options --html and --plot, which drift has too."""
+    """Add the options --html and --plot.  drift uses them too."""
     parser.add_argument("--html", metavar="FILE", help="write a page to read in a browser")
     parser.add_argument(
         "--plot", metavar="FILE", help="write a figure, .png or .svg (needs matplotlib)"
@@ -64,5 +64,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _shown(row: Inspected, law: Any) -> dict[str, Any]:
-    """What the page shows of a tensor."""
+    """The row of a tensor in the page."""
     return {**row._asdict(), "law": law, "file": None, "digest": None}

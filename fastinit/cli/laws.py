@@ -1,4 +1,4 @@
-"""fastinit laws: how a model's initial values are distributed; see inspection/laws.py."""
+"""fastinit laws: print how a model's initial values are distributed; see inspection/laws.py."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def run(options: argparse.Namespace) -> int:
 def _shown(law: Law) -> dict[str, Any]:
     """A row of the page."""
     row = {**law._asdict(), "findings": [law.note] if law.note else []}
-    # The page draws what is called a law over a histogram, and here is none.
+    # The page draws the key "law" as a curve over a histogram, and these rows have no histogram.
     row["distribution"] = row.pop("law")
     return {key: value for key, value in row.items() if key not in ("tensors", "note", "saved")}
 
 
 def _model(text: str) -> Any:
-    """What laws() takes: a path or a name as it is, or the result of MODULE:FUNCTION."""
+    """The argument of laws(): a path or name, unchanged, or the result of MODULE:FUNCTION."""
     module, colon, function = text.partition(":")
     dotted = all(part.isidentifier() for part in (*module.split("."), *function.split(".")))
     if not colon or not dotted or os.path.exists(text):
@@ -88,7 +88,7 @@ def _model(text: str) -> Any:
     import pkgutil
 
     if not sys.flags.safe_path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as with python -m: the user's own module
+        sys.path.insert(0, os.getcwd())  # as with python -m: to import the user's module
     try:
         make = pkgutil.resolve_name(text)
     except (ImportError, AttributeError) as error:

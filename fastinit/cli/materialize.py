@@ -1,5 +1,5 @@
-"""fastinit materialize: a spec's options, target and ranks; then checkpoint.materialize, and what
-it did in a few lines.  What --dry-run prints is in dry_run.py.
+"""fastinit materialize: read the options of the spec, the target and the ranks, call
+checkpoint.materialize, and print a short report.  dry_run.py prints the output of --dry-run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """The options of what is written, and how: write() takes them."""
+    """Add the options of the output that write() uses."""
     parser.add_argument(
         "-o",
         "--output",
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write(options: argparse.Namespace, load: Callable[[], Spec]) -> int:
-    """Write what load() gives, after the options have been checked."""
+    """Check the options, then write the spec that load() returns."""
     from .. import checkpoint
     from .._core import engine
 
@@ -187,8 +187,10 @@ def _show_files(report: Report, rank: int, world_size: int) -> None:
 
 
 def _target(text: str) -> str:
-    """The path of -o: a file ends in .safetensors or exists; anything else is a folder, and gets a
-    separator at its end.
+    """The path of -o.
+
+    It is a file if it ends in .safetensors or exists as a file.  Anything else is a folder.  The
+    path of a new folder gets a separator at its end.
     """
     from .. import checkpoint
 
@@ -205,19 +207,19 @@ def _target(text: str) -> str:
     return text + os.sep
 
 
-# The variables in which launchers give a process its rank and the number of ranks.
+# The environment variables in which launchers pass the rank and the number of ranks.
 LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI
-    # srun.  Not SLURM_NTASKS: a batch script without srun has it too, with SLURM_PROCID=0, and is
-    # the only process, which must write all files.
+    # srun.  SLURM_NTASKS does not work: it is also set in a batch script without srun, with
+    # SLURM_PROCID=0.  That script is the only process, so it must write all files.
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
 
 
 def _ranks(options: argparse.Namespace) -> tuple[int, int]:
-    """The rank and the number of ranks: of the options, else of a launcher, else 0 of 1."""
+    """The rank and the number of ranks, from the options, else from a launcher, else 0 and 1."""
     given = options.rank, options.world_size
     source = "--rank and --world-size"
     if given == (None, None):

@@ -1,6 +1,7 @@
-"""Values of options that several commands take: what argparse calls `type`.
+"""Options that several commands share, and functions for argparse's parameter `type`.
 
-Each function turns the text of one option into a value, or says what is allowed.
+Each of these functions converts the text of an option to a value, or raises an error that says what
+is allowed.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ from .._core.arguments import shown
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    """The option --threads."""
+    """Add the option --threads."""
     parser.add_argument(
         "--threads", type=whole, help="the default is all CPUs that this process may use"
     )
 
 
 def add_number(parser: argparse.ArgumentParser, option: str, default: int, what: str) -> None:
-    """An option that is a whole number, with its default."""
+    """Add an option that takes a whole number and has a default."""
     parser.add_argument(
         option, type=whole, default=default, metavar="N", help=f"{what} (default: {default})"
     )
 
 
 def seed(text: str) -> int:
-    """A seed, decimal or hexadecimal (0x...)."""
+    """Parse a seed, decimal or hexadecimal (0x...)."""
     try:
         value = int(text, 16 if text.lower().startswith("0x") else 10)
     except ValueError:
@@ -37,14 +38,14 @@ def seed(text: str) -> int:
 
 
 def whole(text: str) -> int:
-    """A whole number, at least 0."""
+    """Parse a whole number, at least 0."""
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number below 10**18")
     return int(text)
 
 
 def share(text: str) -> float:
-    """A share in (0, 1]."""
+    """Parse a share in (0, 1]."""
     try:
         value = float(text)
     except ValueError:
@@ -59,7 +60,7 @@ _UNITS |= {f"{unit}I": 1 << 10 * power for power, unit in enumerate("KMGT", 1)}
 
 
 def size(text: str) -> int:
-    """A number of bytes, with or without a unit."""
+    """Parse a number of bytes, with or without a unit."""
     found = re.fullmatch(r"([0-9]{1,18})([KMGT]?I?)B?", text.upper())
     value = int(found.group(1)) * _UNITS.get(found.group(2), 0) if found else 0
     if not value:

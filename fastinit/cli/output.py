@@ -1,6 +1,6 @@
-"""What several commands use: how a figure is written, the error of what could not be done.
+"""Code that several commands use: writing a figure, and the error for a task that failed.
 
-What they print: ../_core/tables.py.
+../_core/tables.py formats the tables that they print.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 
 class Failed(Exception):
-    """Something could not be done, and the message says what: exit status 1."""
+    """A task failed.  The message says what went wrong, and the exit status is 1."""
 
 
 def save_figure(path: str, figure: Any, report: Mapping[str, Any]) -> str:
-    """Write a figure, and its numbers beside it as .json, whose path is returned."""
+    """Write a figure, and its numbers beside it as .json.  Returns the path of the .json file."""
     from .._core import new_file
     from .._core.tables import as_json
     from ..diagnostics import figures

@@ -1,4 +1,4 @@
-"""fastinit presets: the specs that come with the package; see checkpoint/presets/."""
+"""fastinit presets: list or print the specs in the package; see checkpoint/presets/."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _row(name: str) -> tuple[str, ...]:
-    """By the first line of the preset, "# GPT-2 (124 M): ..."; counting tensors takes seconds."""
+    """Make a row from the first line of the preset, "# GPT-2 (124 M): ...".
+
+    Counting the values of its tensors would take seconds.
+    """
     from .. import checkpoint
     from .._core import dtypes
 

@@ -1,13 +1,13 @@
-"""The program: its commands, its help, signals, standard files and the exit status.
+"""The program: it handles commands, help, signals, standard files and the exit status.
 
-Exit status: 0 done; 1 it could not be done (file, disk, memory, a missing package), or a check
-found a difference; 2 the command line or the spec is wrong; 130, 143, 129 stopped by Ctrl-C,
-SIGTERM, SIGHUP.  Errors are one line on stderr.
+Exit status: 0 success; 1 failure (file, disk, memory, a missing package), or a check found a
+difference; 2 an error in the command line or the spec; 130, 143, 129 stopped by Ctrl-C, SIGTERM,
+SIGHUP.  An error is one line on stderr.
 
-A command is a module of this package, named after it, with SUMMARY (its line in the help, at most
-60 characters), EXAMPLE (lines for its own help), add_options(parser) and run(options), which
-returns the exit status.  Every start imports all of them, so they import inside run what takes more
-than a millisecond.
+A command is the module of the same name in this package.  The module defines SUMMARY (its line in
+the help, at most 60 characters), EXAMPLE (lines for the command's help), add_options(parser) and
+run(options), which returns the exit status.  Every start of the program imports all commands.  So
+an import that takes more than a millisecond must be inside run.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from . import (
 )
 from .output import Failed
 
-# In the order of the help, which must fit a terminal of 24 lines by 80 columns.
+# In the order of the help.  The help must fit in a terminal of 24 lines by 80 columns.
 GROUPS: dict[str, tuple[ModuleType, ...]] = {
     "make": (materialize, dummy, spec, presets),
     "look": (explain, inspect, drift, laws, compare, info),
@@ -52,8 +52,9 @@ GROUPS: dict[str, tuple[ModuleType, ...]] = {
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks the program to end: a KeyboardInterrupt, so that everything is cleaned up
-    as after Ctrl-C.
+    """A signal that asks the program to end.
+
+    It is a KeyboardInterrupt, so that the program cleans up as it does after Ctrl-C.
     """
 
     def __init__(self, number: int):
@@ -65,17 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return the exit status."""
     _occupy_standard_files()
     for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal cannot show must not stop the job.
+        # Without this, a name that the terminal cannot show would stop the job.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         with _signals():
             status = options.run(options)
-            if sys.stdout is not None:  # as it is when the shell has closed it (>&-)
+            if sys.stdout is not None:  # None if the shell has closed it (>&-)
                 sys.stdout.flush()
             return status  # type: ignore[no-any-return]
-    except BrokenPipeError:  # the reader of the output (head, less) has all it wanted and is gone
+    except BrokenPipeError:  # the reader of the output (head, less) has exited
         _drop_output()
         return 1
     except Stopped as stop:
@@ -96,8 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _occupy_standard_files() -> None:
-    """Open /dev/null in the place of standard files that the shell has closed. Otherwise the next
-    file to be opened would get their number, and whatever prints would write into it.
+    """Open /dev/null for standard files that the shell has closed.
+
+    Otherwise the next opened file would get the number of a standard file, and print would write
+    into it.
     """
     with contextlib.suppress(OSError):
         while (file := os.open(os.devnull, os.O_RDWR)) < 3:
@@ -106,12 +109,12 @@ def _occupy_standard_files() -> None:
 
 
 def _drop_output() -> None:
-    """Discard what is not printed yet, or the flush at exit would raise the error again."""
+    """Discard pending output.  Otherwise the flush at exit would raise the error again."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _short(path: Any) -> str:
-    """A path of an error: a long one by its start and its end."""
+    """The path in an error message.  A long path is cut to its start and end."""
     text = str(path)
     return text if len(text) <= 200 else f"{text[:60]}…{text[-120:]}"
 
@@ -125,8 +128,9 @@ def _fail(message: str, status: int) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the job as Ctrl-C does, unless the caller has set them otherwise
-    (nohup does).
+    """Make SIGTERM and SIGHUP end the job as Ctrl-C does.
+
+    A signal whose handling the caller has changed, as nohup does, is not changed.
     """
 
     def stop(number: int, _: Any) -> None:
@@ -201,7 +205,7 @@ def _name(module: ModuleType) -> str:
 
 
 def _overview() -> str:
-    """The help below the usage: every command, by group."""
+    """The help text below the usage: all commands, by group."""
     lines = ["Initial weights of neural networks: fast, and the same bits on every machine.", ""]
     for group, modules in GROUPS.items():
         for number, module in enumerate(modules):

@@ -1,18 +1,18 @@
-"""How commands that run for long say how far they are: a bar for people, events for programs.
+"""Report the progress of long commands: a bar for people, events for programs.
 
-With --json a command prints one JSON object a line on stdout and nothing else there.  Each has the
-key "event"; a program must ignore events and keys that it does not know.
+With --json, a command prints one JSON object per line on stdout, and nothing else there.  Each
+object has the key "event".  A program must ignore events and keys that it does not know.
 
-    start     command, path, seed, tensors, files (a number), bytes: before the first byte
+    start     command, path, seed, tensors, files (a number), bytes: printed before the first byte
     progress  bytes, total, seconds, rate (bytes/s), remaining (seconds, or null): twice a second,
               and once at the end
     file      file, bytes, state: "written", "kept", "missing" or, with --dry-run, "planned"
     tensor    of verify: name, file, equal, values, different, place, expected, found, reason,
               computed;
               of --dry-run: name, file, shape, dtype, initializer, bytes
-    done      the command's report: last, and only if the command ran to its end
+    done      the command's report: printed last, and only if the command ran to its end
 
-Errors are one line on stderr, with or without --json, and the exit status says the rest.
+An error is one line on stderr, with or without --json.  The exit status says what kind it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INTERVAL = 0.5  # seconds between two events
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """The option --json."""
+    """Add the option --json."""
     parser.add_argument(
         "--json",
         action="store_true",
@@ -41,14 +41,14 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def event(kind: str, /, **content: Any) -> None:
     """Print one event."""
-    import json  # 2 ms: not for those who see a bar
+    import json  # takes 2 ms, which a command with a bar does not need
 
     content = {key: _finite(value) for key, value in content.items()}
     print(json.dumps({"event": kind, **content}), flush=True)
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: their names stand for them."""
+    """Replace infinity and NaN with their names, because JSON cannot represent them."""
     if isinstance(value, float) and not math.isfinite(value):
         return repr(float(value))
     return value
@@ -56,8 +56,9 @@ def _finite(value: Any) -> Any:
 
 @contextlib.contextmanager
 def progress(size: int, events: bool = False) -> Iterator[Callable[[int], None] | None]:
-    """What a job over so many bytes calls with the bytes done since the last call: it moves a bar
-    on a terminal, or prints events.
+    """Yield a function that a job of `size` bytes calls with the bytes done since the last call.
+
+    The function moves a bar on a terminal, or prints events.
     """
     if not events:
         with _progress.bar(size) as advance:

@@ -1,4 +1,4 @@
-"""fastinit selftest: the draws of a GPU against the host's; see _cuda/selftest.py."""
+"""fastinit selftest: compare a GPU's draws with the host's; see _cuda/selftest.py."""
 
 from __future__ import annotations
 

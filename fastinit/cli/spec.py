@@ -1,4 +1,4 @@
-"""fastinit spec: the spec of a model's config, of a checkpoint or of a preset, as TOML."""
+"""fastinit spec: print the spec of a model's config, a checkpoint or a preset as TOML."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from .. import checkpoint
 
-    # A folder that fastinit wrote has a config too; the metadata of its files say more.
+    # A folder that fastinit wrote may have a config too, but its files' metadata contain more.
     if checkpoint.is_ours(options.source) and options.recipe is None:
         if options.dtype is not None:
             raise ValueError("--dtype is for a config or a spec; a checkpoint has its dtypes")

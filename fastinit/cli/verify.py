@@ -1,5 +1,7 @@
-"""fastinit verify: draw a checkpoint again and compare; see checkpoint/verify.py.  Tensors of which
-the same is said are one line, by the pattern of their names; with --json each is an event.
+"""fastinit verify: draw a checkpoint again and compare; see checkpoint/verify.py.
+
+Tensors with the same result are printed in one line, by the pattern of their names.  With --json,
+each tensor is an event.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(found: Verified) -> None:
-    """Print what was found of each tensor; of those that differ alike, the first."""
+    """Print the result of each tensor.  Of a group of tensors that differ, only print the first."""
     from .._laws import names, patterns
 
     alike: dict[str, dict[str, Checked]] = {}
