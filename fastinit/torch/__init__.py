@@ -11,9 +11,9 @@
 >>> bool((model.weight.detach().numpy() == fi.orthogonal((64, 64), seed=7, name="weight")).all())
 True
 
-Names mean what they mean in torch: kaiming_normal_ is not truncated, the bounds of trunc_normal_
-are values. DTensors and FSDP2: dtensor.py.  Scaling by a batch (lsuv_ and others):
-data_dependent.py.
+Names have the same meaning as in torch: kaiming_normal_ is not truncated, and the bounds of
+trunc_normal_ are values.  For DTensors and FSDP2, see dtensor.py.  For scaling by a batch (lsuv_
+and others), see data_dependent.py.
 """
 
 from __future__ import annotations

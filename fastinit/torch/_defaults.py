@@ -1,9 +1,9 @@
-"""The module defaults of a model: a log of what its own initialization code does to each parameter
-and buffer.
+"""Records a model's module defaults: a log of what its own initialization code does to each
+parameter and buffer.
 
-For the time of the recording parameters are meta tensors of the whole shape, and buffers copies;
-reset_parameters() of every module runs, children first as in constructors, and then what
-transformers calls _init_weights.  Afterwards the model is as it was.  The log: _log.py.
+During the recording, meta tensors of the full shape replace the parameters, and copies replace the
+buffers.  The reset_parameters() of every module runs, children first as in constructors.  Then
+transformers' _init_weights runs.  Afterwards the model is restored.  For the log, see _log.py.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from ._replay import read
 
 
 class Record(NamedTuple):
-    """A log of a model's own code, and where each parameter and buffer lies in it."""
+    """A log of a model's own code, and the reference to each parameter and buffer in it."""
 
     log: Log
     refs: dict[str, Ref]
-    writes: dict[str, int]  # by all reset_parameters; without bound where something comes after
+    writes: dict[str, int]  # by reset_parameters; sys.maxsize if other code writes later
 
 
 def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "") -> Record:
-    """Run what the model's modules do to initialize themselves, in the order of construction.
+    """Run the modules' own initialization code, in the order of construction, and record it.
 
-    `dtype` is that of the floating-point parameters, None each one's; `prefix` comes before every
-    name.
+    `dtype` is the dtype of the floating-point parameters; None keeps each parameter's dtype.
+    `prefix` is put before every name.
     """
     log = Log()
     parameters, buffers = _names.parameters(model, prefix), _names.buffers(model, prefix)
@@ -45,8 +45,8 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
                 log.literal(standins[item.name], standins[item.name], before=True)
         lost, others = _tied(model, parameters)
         with torch.no_grad(), Recorder(log, read):
-            # The first module that holds a tied parameter comes last, and so has the last word, as
-            # its name counts.
+            # The modules run in reverse order.  Of the modules that hold a tied parameter, the
+            # first one thus writes it last, so the values come from the module that names it.
             with _apart(lost):
                 count = _count_of_one_place(parameters, standins)
                 for _, module in reversed(list(_names.modules(model))):
@@ -60,7 +60,7 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
                 _init_weights(log, model)
         now = [_now(item) for item in (*parameters, *buffers)]
         for name, standin in standins.items():
-            # What transformers writes comes last, so that earlier writes do not matter.
+            # transformers writes last, so the number of earlier writes does not matter.
             if log.writes(standin, since):
                 writes[name] = sys.maxsize
         refs = {name: log.ref(tensor) for name, tensor in now if tensor is not None}
@@ -70,10 +70,10 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
 def _count_of_one_place(
     parameters: list[Named], standins: dict[str, torch.Tensor]
 ) -> Callable[[nn.Module | None], dict[str, int]]:
-    """Counts how often tied parameters are written, each as one of its modules writes it: on a real
-    construction the others wrote tensors that are gone.
+    """Count the writes to each tied parameter as if only one of its modules wrote it.
 
-    The function that it returns is called after each module, and at last gives the counts.
+    In a real construction, the other modules wrote to tensors that tying has since replaced.  Call
+    the returned function after each module; the last call returns the counts.
     """
     tied = [item for item in parameters if len(item.sites) > 1]
     owners = {item.name: {id(site.module) for site in item.sites} for item in tied}
@@ -92,7 +92,7 @@ def _count_of_one_place(
 
 
 def _now(item: Named) -> tuple[str, torch.Tensor | None]:
-    """The tensor in a parameter's or buffer's place, which the code may have replaced."""
+    """Return the tensor now in the place of a parameter or buffer; code may have replaced it."""
     site = item.sites[0]
     places = {**site.module._buffers, **site.module._parameters}
     tensor = places.get(site.attribute)
@@ -104,8 +104,10 @@ def _now(item: Named) -> tuple[str, torch.Tensor | None]:
 def _standins(
     parameters: list[Named], buffers: list[Named], dtype: torch.dtype | None
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Other tensors in the places of parameters and buffers; what code puts there meanwhile goes
-    again.
+    """Replace the parameters and buffers by other tensors for the duration of the block.
+
+    At the end, the original tensors and attributes are restored, and anything that code has put in
+    their places is removed.
     """
     modules = {
         id(site.module): site.module for item in (*parameters, *buffers) for site in item.sites
@@ -128,14 +130,14 @@ def _standins(
             standins[item.name] = parameter = nn.Parameter(
                 tensor, requires_grad=item.tensor.requires_grad
             )
-            # Marks such as transformers' _is_hf_initialized, by which code leaves it alone.
+            # Copy marks such as transformers' _is_hf_initialized, which make code skip a parameter.
             parameter.__dict__.update(item.tensor.__dict__)
             for site in item.sites:
                 site.module._parameters[site.attribute] = parameter
         for item in buffers:
             standins[item.name] = (
                 item.tensor.detach().clone()
-            )  # of meta tensors too; other code may read its values
+            )  # also for a meta tensor; code may read a real one's values
             for site in item.sites:
                 site.module._buffers[site.attribute] = standins[item.name]
         yield standins
@@ -153,7 +155,7 @@ def _standins(
 
 
 def _reset(log: Log, module: nn.Module, method: Callable[..., Any] | None) -> None:
-    """Run a module's method if it needs no arguments."""
+    """Run a module's reset method, unless it needs arguments."""
     if method is not None:
         try:
             inspect.signature(method).bind(module)
@@ -164,21 +166,25 @@ def _reset(log: Log, module: nn.Module, method: Callable[..., Any] | None) -> No
 
 
 def pretrained_model() -> Any:
-    """transformers' class, where transformers is imported."""
+    """Return transformers' PreTrainedModel, or None if transformers is not imported."""
     return getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
 
 
 def _adapter_layer() -> Any:
-    """PEFT's class of the layers that it puts in place of a model's own, where PEFT is imported."""
+    """Return PEFT's base class of adapter layers, which replace a model's own layers.
+
+    If PEFT is not imported, return (), which matches nothing in isinstance.
+    """
     return getattr(sys.modules.get("peft.tuners.tuners_utils"), "BaseTunerLayer", ())
 
 
 def with_init_weights(model: nn.Module) -> list[str]:
-    """The types of modules with an init_weights(), a widespread name for what constructors do
-    (timm, torch's tutorials).
+    """Return the names of the module types that have an init_weights() method.
 
-    It is never called here: its arguments and its place in the order are its constructor's alone.
-    That of transformers loads and ties, and calls the _init_weights that is run.
+    Many libraries (timm, torch's tutorials) use this name for a method that their constructors
+    call.  It is never called here, because only the constructor knows the method's arguments and
+    when to call it.  The init_weights() of transformers is not listed: it loads and ties weights
+    and calls _init_weights, which the recording runs anyway.
     """
     base = pretrained_model()
     kinds = {
@@ -190,12 +196,12 @@ def with_init_weights(model: nn.Module) -> list[str]:
 
 
 def _init_weights(log: Log, model: nn.Module) -> None:
-    """transformers' initialize_weights: each module by the _init_weights of the nearest
-    PreTrainedModel around it.
+    """Do what transformers' initialize_weights does: initialize each module by the _init_weights of
+    the nearest enclosing PreTrainedModel.
 
-    Children come first, and each module is marked when it is done: some code (ViT-MAE's) asks its
-    children for the mark.  Of a PEFT adapter only the base layer counts: the rest was made after
-    transformers had initialized the model, so that _init_weights never saw it.
+    Children come first.  Each module is marked when it is done, because some code (ViT-MAE's)
+    checks the mark of its children.  In a PEFT adapter, only the base layer is initialized.  PEFT
+    made the rest after transformers had initialized the model, so _init_weights never saw it.
     """
     base, adapter = pretrained_model(), _adapter_layer()
     if base is None:
@@ -225,9 +231,11 @@ def _init_weights(log: Log, model: nn.Module) -> None:
 
 
 def _tied(model: nn.Module, parameters: list[Named]) -> tuple[list[Site], list[Site]]:
-    """The places of tied parameters that transformers fills with the parameter of another place
-    (CamemBERT's decoder, which comes before its embedding), and all places but the one that is
-    kept.
+    """Return two lists of places of tied parameters.
+
+    The first list has the places to which transformers assigns the parameter of another place.  An
+    example is CamemBERT's decoder, which comes before its embedding.  The second list has all
+    places except the one whose parameter is kept.
     """
     base, given = pretrained_model(), set()
     for owner in model.modules() if base is not None else ():
@@ -250,8 +258,10 @@ def _tied(model: nn.Module, parameters: list[Named]) -> tuple[list[Site], list[S
 
 @contextlib.contextmanager
 def _apart(sites: list[Site]) -> Iterator[None]:
-    """Tensors of their own in some places of tied parameters: transformers initializes a model
-    before it ties it, so that what is drawn for those places is lost.
+    """Put separate tensors in some places of tied parameters for the duration of the block.
+
+    transformers initializes a model before it ties it, so the values drawn for those places are
+    lost.
     """
     before = [(site, site.module._parameters[site.attribute]) for site in sites]
     for site, tensor in before:
@@ -267,8 +277,9 @@ def _apart(sites: list[Site]) -> Iterator[None]:
 
 
 def _attempt(log: Log, module: nn.Module, what: str, call: Callable[[], Any]) -> None:
-    """Run it; where it fails nothing is known of the module's parameters, unless something later
-    writes them.
+    """Run a call.  If it fails, log that the values of the module's parameters are unknown.
+
+    A later write makes them known again.
     """
     try:
         call()

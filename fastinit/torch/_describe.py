@@ -1,7 +1,7 @@
-"""What materialize_ would give a model, described tensor by tensor and not done, for files of
-models that no memory holds.
+"""Describes, tensor by tensor, what materialize_ would give a model, without doing it.
 
-checkpoint/config.py makes entries of it.  The plans are _recipe.py's, the filling _values.py's.
+This serves files of models that are too large for memory.  checkpoint/config.py turns the
+descriptions into entries.  _recipe.py makes the plans, and _values.py fills.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from ._rules import Recipe
 
 
 class Described(NamedTuple):
-    """A tensor of a model's state: what is filled into it in order, or None where the model's own
-    code computes it.
+    """A tensor of a model's state, with its fills in order.
+
+    `fills` is None if the model's own code computes the tensor, or if a façade call by the tensor's
+    name would not give its values.
     """
 
     name: str
@@ -31,15 +33,16 @@ class Described(NamedTuple):
     dtype: DType
     fills: tuple[Fill, ...] | None
     seedless: bool  # whether nothing in it is drawn
-    write: Callable[[Array, int, int | None], None]  # the bits of the whole: (view, seed, threads)
+    write: Callable[[Array, int, int | None], None]  # writes all bits: (view, seed, threads)
     tied: tuple[str, ...]  # its other names
 
 
 def describe(
     model: nn.Module, recipe: Recipe, dtype: torch.dtype | None = None
 ) -> tuple[list[Described], dict[str, str]]:
-    """Describe every parameter and saved buffer of a model on the meta device, each tied one once;
-    and for each name that nothing covers the reason.
+    """Describe every parameter and saved buffer of a model on the meta device, each tied one once.
+
+    Also return the reason for each name that nothing covers.
     """
     parameters = _names.parameters(model)
     buffers = [item for item in _names.buffers(model) if is_saved(item)]
@@ -65,7 +68,7 @@ def is_saved(item: Named) -> bool:
 
 
 def _is_drawn(plan: Plan) -> bool:
-    """Whether an initializer of ours draws it; torch computes in every dtype."""
+    """Whether an initializer of fastinit draws it; torch can compute values of any dtype."""
     return any(fill.initializer not in _values.CONSTANTS for fill in plan.fills)
 
 
@@ -77,7 +80,8 @@ def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
         _values.write(item, plan, memory, seed, threads)
         view[...] = memory.view(_UNSIGNED[dtype.itemsize]).numpy().view(dtype.unsigned)
 
-    # What a façade call by the tensor's own name gives, or else what _values.py writes.
+    # Give the fills only if a façade call by the tensor's own name gives the same values.
+    # Otherwise only _values.py can write them.
     own = plan.run is None and all(
         stream == item.name or fill.initializer in _values.CONSTANTS
         for fill, stream in zip(plan.fills, plan.streams, strict=True)
@@ -88,5 +92,5 @@ def _described(item: Named, plan: Plan, kind: torch.dtype) -> Described:
     return Described(item.name, shape, dtype, fills, seedless, write, tied)
 
 
-# By item size, dtypes that NumPy has too.
+# Item size → an integer dtype that NumPy has too.
 _UNSIGNED = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -1,10 +1,11 @@
-"""torch.nn.init's functions, made to ask a block of this thread first, for as long as a block is
-open in any thread.
+"""Redirects torch.nn.init's functions to the innermost block of the calling thread.
 
-Not all of them report to a TorchFunctionMode, and a name bound elsewhere (from torch.nn.init import
-trunc_normal_) holds the function object.  So the code of the objects is exchanged, and put back
-when the last block closes; the copies in ORIGINALS keep the code that torch wrote.  Blocks:
-accelerate.py, which draws, and _log.py, which writes down what would be drawn.
+Some of these functions do not report to a TorchFunctionMode.  A name bound elsewhere (from
+torch.nn.init import trunc_normal_) holds the function object, so replacing the module's attribute
+would not reach it.  This module therefore replaces the code of the function objects while a block
+is open in any thread.  It restores the code when the last block closes.  The copies in ORIGINALS
+keep torch's code.  There are two kinds of block: accelerate.py draws, and _log.py records what
+would be drawn.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from torch.overrides import TorchFunctionMode
 
 from .._core.arguments import shown
 
-# The functions that draw, or that are loops over elements; constants are torch's own fills and
-# stay.
+# The functions that draw or that loop over elements.  Constants are not redirected: torch's own
+# fills do them.
 NAMES = (
     "uniform_",
     "normal_",
@@ -58,12 +59,13 @@ ORIGINALS: dict[str, Callable[..., Any]] = {
 
 
 class Block(TorchFunctionMode):
-    """A mode that is asked before torch.nn.init's functions; torch keeps the modes of each thread
-    apart.
+    """A mode that handles calls of torch.nn.init's functions.
+
+    torch keeps a separate stack of modes for each thread.
     """
 
-    records = False  # whether it writes down what code does, and draws nothing
-    active = True  # or it leaves everything to the blocks around it
+    records = False  # whether the block records what code does instead of drawing
+    active = True  # if False, the enclosing blocks handle every call
 
     def __enter__(self) -> Any:
         _exchange()
@@ -74,13 +76,14 @@ class Block(TorchFunctionMode):
         _restore()
 
     def called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What torch.nn.init's function of that name does in this block."""
+        """Do what torch.nn.init's function of that name does in this block."""
         raise NotImplementedError
 
 
 def recorder() -> Any:
-    """The block that records what code of this thread does, if there is one: tensors that were made
-    in it hold no values.
+    """Return the block that records this thread's code, or None.
+
+    Tensors that were made in such a block hold no values.
     """
     for mode in torch.overrides._get_current_function_mode_stack():
         if isinstance(mode, Block) and mode.records:
@@ -89,8 +92,9 @@ def recorder() -> Any:
 
 
 def detoured(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The innermost open block of this thread answers for a function of torch.nn.init, or torch
-    itself.
+    """Handle a call of a torch.nn.init function by this thread's innermost active block.
+
+    Without such a block, torch's own function handles it.
     """
     for place in range(torch._C._len_torch_function_stack() - 1, -1, -1):
         mode = torch._C._get_function_stack_at(place)
@@ -111,7 +115,9 @@ _open_blocks = 0
 
 
 def _detour(name: str) -> types.CodeType:
-    """Code without free variables, as torch's function has none: it runs among the names of
+    """Compile the replacement code for a function.
+
+    The code has no free variables, because torch's function has none.  Its globals are those of
     torch.nn.init.
     """
     names: dict[str, Any] = {}

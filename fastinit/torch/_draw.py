@@ -1,7 +1,8 @@
-"""One fill of one torch tensor, and the seed that a torch generator gives.
+"""Fills one torch tensor, and takes a seed from a torch generator.
 
-draw() fills what _translate.py has made of a call; its callers (init.py, accelerate.py) say where
-seed and stream come from.  Memory: _memory.py; shards of DTensors: dtensor.py.
+draw() carries out a call that _translate.py has translated.  Its callers (init.py, accelerate.py)
+say where the seed and the stream come from.  For memory, see _memory.py.  For shards of DTensors,
+see dtensor.py.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ Take = Callable[[torch.Generator | None], tuple[int, int]]  # generator → (see
 
 # These draw nothing, so they take no number from a generator.
 CONSTANT = frozenset(("constant", "eye", "dirac"))
-# Without a complex form: torch refuses it too, but in sparse_, whose rule is no plain draw.
+# These have no complex form.  torch refuses them too, except sparse_, whose rule is not a plain
+# draw.
 _REAL_ONLY = frozenset(("truncated_normal", "orthogonal", "sparse"))
 _scratch = threading.local()
 
 
 def seed_from(generator: torch.Generator | None) -> int:
-    """A seed: exactly one int64 of `random_`, from the generator or from torch's default CPU one.
-    This is a contract.
+    """Return a seed: exactly one int64 of `random_`, from the generator.
 
-    The number is torch.empty((), dtype=torch.int64).random_(generator=generator).item(), in [0,
-    2^63).
+    None is torch's default CPU generator.  This is a contract.  The number is
+    torch.empty((), dtype=torch.int64).random_(generator=generator).item(), in [0, 2^63).
     """
     if generator is None or generator.device.type == "cpu":
         try:
@@ -49,12 +50,12 @@ def seed_from(generator: torch.Generator | None) -> int:
 
 
 def from_generator(generator: torch.Generator | None) -> tuple[int, int]:
-    """Seed and stream of a drop-in call: a number of the generator, and 0."""
+    """Return the seed and the stream of a drop-in call: a number of the generator, and 0."""
     return seed_from(generator), 0
 
 
 def drop_in(call: Call) -> Tensor:
-    """Draw a call by torch's generator, or record it where code of this thread is recorded."""
+    """Draw a call by torch's generator, or record it if this thread's code is being recorded."""
     if torch._C._len_torch_function_stack():
         recorder = _detours.recorder()
         if recorder is not None:
@@ -63,28 +64,29 @@ def drop_in(call: Call) -> Tensor:
 
 
 def decide(rule: Rule, call: Call, shape: tuple[int, ...], dtype: DType) -> Any:
-    """The Draw or Write of a call; where torch rejects the same arguments, torch's error is
-    raised.
+    """Return the Draw or Write of a call.
+
+    If torch rejects the arguments too, torch's error is raised.
     """
     try:
         return fill.decide(rule, shape, dtype, call.arguments)
     except (TypeError, ValueError):
         if dtype in (dtypes.FLOAT8_E4M3FN, dtypes.FLOAT8_E5M2):
-            raise  # torch draws none of these and would reject the dtype
+            raise  # torch cannot draw these and would reject the dtype
         given = call.tensor
         nothing = torch.empty((0, *given.shape[1:]), dtype=given.dtype, device="cpu")
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            call.fallback(nothing)  # draws nothing, checks everything
+            call.fallback(nothing)  # checks everything but draws nothing
         raise
 
 
 def draw(call: Call, take: Take) -> Tensor:
     """Fill the tensor of a call, as under no_grad, and return it.
 
-    `take` gives (seed, stream) for the call's generator; it is called at most once, after every
-    check.  Torch itself fills what has no memory of its own to write: subclasses that keep their
-    values elsewhere, sparse layouts, tensors inside torch.func transforms.
+    `take` returns (seed, stream) for the call's generator.  It is called at most once, after every
+    check.  torch itself fills tensors whose memory cannot be written directly: subclasses that keep
+    their values elsewhere, sparse layouts, and tensors inside torch.func transforms.
     """
     tensor, initializer, _, generator, fallback = call
     if initializer is None:
@@ -108,7 +110,7 @@ def draw(call: Call, take: Take) -> Tensor:
         return (0, 0) if initializer in CONSTANT else take(generator)
 
     if not plain:
-        from . import dtensor  # torch.distributed.tensor is imported: there is a DTensor
+        from . import dtensor  # cheap: a DTensor exists, so torch has imported its module
 
         dtensor.write(tensor, dtype, result, *numbers())  # type: ignore[arg-type]
     elif tensor.is_cuda and result.__class__ is Draw and _memory.launched(tensor, result, numbers):
@@ -121,19 +123,19 @@ def draw(call: Call, take: Take) -> Tensor:
 
 
 def _draw_parts(call: Call, take: Take) -> Tensor:
-    """draw() of a complex tensor: of its real view, whose last axis is 2, as torch does it."""
+    """Draw a complex tensor through its real view, whose last axis is 2, as torch does."""
     tensor, initializer, _, generator, fallback = call
     dtype = _complex.parts_of(str(tensor.dtype).removeprefix("torch."))
     if dtype is None or initializer in _REAL_ONLY or not _memory.is_plain(type(tensor)):
         raise _memory.unsupported(tensor)
     if 0 in tensor.shape or not _memory.has_elements(tensor):
         return _by_torch(tensor, fallback)
-    if tensor.is_conj() or tensor.is_neg():  # its memory holds other numbers
+    if tensor.is_conj() or tensor.is_neg():  # its memory does not hold its values
         values = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
         with torch.no_grad():
             return tensor.copy_(_draw_parts(call._replace(tensor=values), take))
     rule = _complex.parts_rule(_adapters.rule(initializer))  # type: ignore[arg-type]
-    # Not .data: detach() keeps autograd's count of writes in common.
+    # Not .data: a detached tensor shares autograd's version counter.
     parts = torch.view_as_real(tensor.detach())
     result = decide(rule, call, tuple(parts.shape), dtype)
     _memory.into(parts, dtype, lambda view: _memory.write(view, dtype, result, *take(generator)))

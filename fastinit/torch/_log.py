@@ -1,11 +1,12 @@
-"""A log of what initialization code does: every operation on its tensors, as torch's dispatcher
+"""A log of every operation that initialization code applies to its tensors, as torch's dispatcher
 sees it.
 
-Inside a Recorder's block the code of constructors and resets runs on the meta device.  Each
-operation is kept with its arguments, tensors as views of numbered memory (Ref), so that a part of
-the log can be run again on real memory (_replay.py) or be shown to be one draw (_prove.py).  What
-an operation reads and writes is taken from its schema, what is random from its tag: nothing here
-knows what an operation means, but for torch.nn.init's functions, which are kept as calls.
+Inside a Recorder's block, constructors and reset methods run on the meta device.  The log keeps
+each operation with its arguments.  Tensor arguments are kept as views of numbered memory (Ref).
+A part of the log can therefore be run again on real memory (_replay.py), or be proved to be a
+single draw (_prove.py).  An operation's schema says what it reads and writes, and its tag says
+whether it is random.  This module does not interpret operations.  The exception is the functions
+of torch.nn.init, which are logged as calls.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Ref(NamedTuple):
     size: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: torch.dtype
-    lazy: tuple[bool, bool] = (False, False)  # whether reading conjugates, and negates
+    lazy: tuple[bool, bool] = (False, False)  # is_conj(), is_neg()
 
     @property
     def elements(self) -> int:
         return math.prod(self.size)
 
     def over(self, memory: torch.UntypedStorage) -> torch.Tensor:
-        """The same view of real memory."""
+        """Return the same view, of real memory."""
         empty = torch.empty(0, dtype=self.dtype, device="cpu")
         view: torch.Tensor = empty.set_(memory, self.offset, self.size, self.stride)  # type: ignore[call-overload]
         conjugated, negated = self.lazy
@@ -53,47 +54,47 @@ class Ref(NamedTuple):
 
 
 class Box:
-    """Keeps a Ref whole in a tree of arguments, where a tuple would be taken apart."""
+    """Wraps a Ref in a tree of arguments, because tree_map would take a bare tuple apart."""
 
     def __init__(self, ref: Ref):
         self.ref = ref
 
 
 class Operation(NamedTuple):
-    """One operation, boxed references in the places of its tensors."""
+    """One operation, with each tensor argument replaced by a boxed reference."""
 
-    # the operation's name without overload; or "call" of torch.nn.init, "literal" and "before" for
-    # values that are given, "failure"
+    # The operation's name without its overload, or one of four other kinds: "call" for a function
+    # of torch.nn.init, "literal" and "before" for given values, and "failure".
     kind: str
-    function: Any  # the overload; for a call the initializer's name, for a failure the reason
+    function: Any  # the overload; a call's initializer, a failure's reason
     args: Any
     kwargs: Any
     results: list[Ref]
     reads: frozenset[int]
     writes: frozenset[int]
-    overwrites: int | None  # memory that it writes wholly without reading it
+    overwrites: int | None  # memory that it overwrites completely without reading it
     random: bool
-    unkeyed: bool  # whether values go into it that NumPy or Python may have drawn
+    unkeyed: bool  # whether NumPy or Python may have drawn some of its inputs
 
 
 class Lent(NamedTuple):
-    """An array that code has as the memory of a recorded tensor."""
+    """A NumPy array that code received as the memory of a recorded tensor."""
 
     tensor: torch.Tensor
     array: Any
-    before: bytes  # of the array, as the log has them
-    values: Callable[[], torch.Tensor | None]  # the tensor's, where they do not depend on a draw
+    before: bytes  # the array's bytes, as the log knows them
+    values: Callable[[], torch.Tensor | None]  # the tensor's; None if they depend on a draw
     unkeyed: Callable[[], bool]
 
 
 class Log:
-    """Operations in order, and for each memory those that write it."""
+    """Operations in order, and an index from each memory to the operations that write it."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self._writers: dict[int, list[int]] = {}
-        self._kept: dict[int, torch.UntypedStorage] = {}  # or an address might come twice
-        self._known: set[int] = set()  # real memory whose values the log makes
+        self._kept: dict[int, torch.UntypedStorage] = {}  # keeps addresses unique
+        self._known: set[int] = set()  # real memory whose values come from the log
         self._lent: list[Lent] = []
 
     def ref(self, tensor: torch.Tensor) -> Ref:
@@ -102,38 +103,38 @@ class Log:
         return Ref(
             storage._cdata,
             int(tensor.storage_offset()),
-            tuple(tensor.size()),  # .shape of a lazy parameter raises
+            tuple(tensor.size()),  # .shape raises for a lazy parameter
             tensor.stride(),
             tensor.dtype,
             (tensor.is_conj(), tensor.is_neg()),
         )
 
     def size(self, storage: int) -> int:
-        """In bytes."""
+        """Return the size of a memory in bytes."""
         return self._kept[storage].nbytes()
 
     def knows(self, tensor: torch.Tensor) -> bool:
-        """Whether the tensor's values are those that the log makes, not those in its memory."""
+        """Whether the tensor's values come from the log rather than from its memory."""
         return tensor.is_meta or tensor.untyped_storage()._cdata in self._known
 
     def writes(self, tensor: torch.Tensor, since: int) -> bool:
-        """Whether an operation from that number on writes the tensor's memory."""
+        """Whether operation number `since` or a later one writes the tensor's memory."""
         numbers = self._writers.get(tensor.untyped_storage()._cdata, ())
         return any(number >= since for number in numbers)
 
     def whole(self, ref: Ref) -> bool:
-        """Whether a view is all of its memory, each element once."""
+        """Whether a view covers all of its memory, each element once."""
         dense = all(size == 1 or stride for size, stride in zip(ref.size, ref.stride, strict=True))
         return dense and ref.elements * ref.dtype.itemsize == self.size(ref.storage)
 
     # ------------------------------------------------------------------------------------- writing
 
     def lend(self, lent: Lent) -> None:
-        """Code has an array as a tensor's memory: what is written to one is written to both."""
+        """Register an array that shares a tensor's memory: a write to either must reach both."""
         self._lent.append(lent)
 
     def settle(self) -> None:
-        """Log what code has written to arrays since the last operation."""
+        """Log what code has written to lent arrays since the last operation."""
         lent, self._lent = self._lent, []
         for one in lent:
             now = one.array.tobytes()
@@ -141,11 +142,11 @@ class Log:
                 self.failure(one.tensor, "it was written through NumPy after it was drawn")
             elif now != one.before:
                 self.literal(one.tensor, torch.from_numpy(one.array), one.unkeyed())
-            if sys.getrefcount(one.array) > 2:  # code has it still, or a view of it
+            if sys.getrefcount(one.array) > 2:  # code still holds it, or a view of it
                 self._lent.append(one._replace(before=now))
 
     def _renew(self, writes: frozenset[int]) -> None:
-        """Write to arrays what an operation has written to the tensors of which they are memory."""
+        """Copy to the lent arrays what an operation has written to their tensors."""
         lent, self._lent = self._lent, []
         for one in lent:
             values = one.values() if self.ref(one.tensor).storage in writes else None
@@ -161,21 +162,24 @@ class Log:
         unkeyed: bool = False,
         before: bool = False,
     ) -> None:
-        """The tensor has these values now; `before`: it had them before the code ran."""
+        """Log that the tensor now has these values.
+
+        With `before`, the tensor had them before the code ran.
+        """
         ref = self.ref(tensor)
         self._known.add(ref.storage)
         kind, kept = "before" if before else "literal", values.detach().clone()
         self._add(kind, None, (kept,), {}, [ref], (), [ref], False, unkeyed)
 
     def call(self, tensor: torch.Tensor, initializer: str, arguments: dict[str, Any]) -> None:
-        """A function of torch.nn.init fills the tensor."""
+        """Log that a function of torch.nn.init fills the tensor."""
         if tensor.numel():
             self._track(tensor)
             ref = self.ref(tensor)
             self._add("call", initializer, (Box(ref), dict(arguments)), {}, [], (), [ref], True)
 
     def failure(self, tensor: torch.Tensor, why: str) -> None:
-        """Code that should have written the tensor failed."""
+        """Log that code failed that should have written the tensor."""
         ref = self.ref(tensor)
         self._add("failure", why, (), {}, [], [ref], [ref], False)
 
@@ -187,7 +191,10 @@ class Log:
         result: Any,
         unkeyed: Callable[[], bool],
     ) -> None:
-        """One of torch's own; `unkeyed` is asked where values from outside go into it."""
+        """Log one of torch's operations.
+
+        `unkeyed` is called only if the operation takes values from outside the log.
+        """
         kind, schema = function._schema.name.split("::")[1], function._schema
         is_random = torch.Tag.nondeterministic_seeded in function.tags
         given = [one for one in tree_flatten((args, kwargs))[0] if _strided(one)]
@@ -209,7 +216,7 @@ class Log:
         kept = tree_map(self._boxed, (args, _with_dtype(schema, kwargs, given, made)))
         sources = [self.ref(one) for one in given if self.knows(one)]
         if not (writes or fresh) or kind == "set_":
-            return  # a view, which its references say
+            return  # a view: the Ref of its result describes it completely
         if kind in _PURE and writes:
             target = writes[0]
             sources = [ref for ref in sources if ref != target] if self.whole(target) else sources
@@ -226,7 +233,7 @@ class Log:
         )
 
     def _track(self, tensor: torch.Tensor) -> None:
-        """From now on a real tensor's values are those that the log makes."""
+        """From now on, take a real tensor's values from the log."""
         if not self.knows(tensor):
             storage = tensor.untyped_storage()
             self._known.add(storage._cdata)
@@ -239,7 +246,7 @@ class Log:
             return value
         if self.knows(value):
             return Box(self.ref(value))
-        return value.detach().clone()  # as it is now
+        return value.detach().clone()  # code may change it later
 
     def _add(
         self,
@@ -285,7 +292,7 @@ class Log:
     # ------------------------------------------------------------------------------------- reading
 
     def part(self, storage: int) -> list[int]:
-        """The numbers of the operations that decide what is in a memory at the end."""
+        """Return the numbers of the operations that determine a memory's final contents."""
         self.settle()
         found: set[int] = set()
         todo = [(storage, len(self.operations))]
@@ -303,7 +310,7 @@ class Log:
         return sorted(found)
 
 
-# Operations that write their first argument and do not read it.
+# Operations that write their first argument without reading it.
 _PURE = frozenset(
     ("fill_", "zero_", "copy_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_")
     + ("log_normal_", "cauchy_", "geometric_")
@@ -317,8 +324,9 @@ def _strided(value: Any) -> bool:
 def _with_dtype(
     schema: Any, kwargs: dict[str, Any], given: list[Any], made: list[Any]
 ) -> dict[str, Any]:
-    """The keywords of an operation that makes a tensor, its dtype among them: torch's default may
-    be another when the operation is run again.
+    """Return the keywords of an operation that makes a tensor, with the dtype added.
+
+    Without the dtype, a replay would use torch's default dtype, which may have changed by then.
     """
     takes = any(argument.name == "dtype" for argument in schema.arguments)
     if given or len(made) != 1 or not takes or kwargs.get("dtype") is not None:
@@ -326,12 +334,12 @@ def _with_dtype(
     return {**kwargs, "dtype": made[0].dtype}
 
 
-# What these write without saying so in their schema.
+# Arguments that these operations write although their schema does not say so.
 _UNSAID = {"native_batch_norm": ("running_mean", "running_var")}
 
 
 def _written(schema: Any, args: Arguments, kwargs: dict[str, Any]) -> list[Any]:
-    """The arguments that an operation writes, by its schema."""
+    """Return the arguments that an operation writes, according to its schema."""
     written = []
     for place, argument in enumerate(schema.arguments):
         unsaid = argument.name in _UNSAID.get(schema.name.split("::")[1], ())
@@ -341,12 +349,12 @@ def _written(schema: Any, args: Arguments, kwargs: dict[str, Any]) -> list[Any]:
     return written
 
 
-# The values of a tensor that code reads, or None where they depend on a draw: _replay.read.
+# Computes the values of a tensor that code reads; None if they depend on a draw (_replay.read).
 Read = Callable[[Log, Ref], torch.Tensor | None]
 
 
 class Recorder(_detours.Block):
-    """A block in which new tensors are on the meta device and every operation is logged."""
+    """A context manager that puts new tensors on the meta device and logs every operation."""
 
     records = True
 
@@ -371,11 +379,11 @@ class Recorder(_detours.Block):
         call = TRANSLATIONS[name](*args, **kwargs)
         result = self.recorded(call)
         if call.initializer is not None and name not in TRACELESS:
-            _memory.bump(tensor)  # as the write would
+            _memory.bump(tensor)  # the real write would increase the version
         return result
 
     def recorded(self, call: Call) -> torch.Tensor:
-        """The tensor of a call that would fill it."""
+        """Log the call instead of filling its tensor, and return the tensor."""
         tensor = call.tensor
         if call.initializer is None or not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
             return call.fallback(tensor)  # type: ignore[no-any-return]
@@ -402,7 +410,7 @@ class Recorder(_detours.Block):
         if func in _INDEXING and self._dispatch.hides(args[0]):
             args = (args[0], self._index(args[1]), *args[2:])
         if func == _SET_DATA and args[0].is_meta != args[1].is_meta:
-            # torch wants both on one device.
+            # torch requires both tensors to be on one device.
             target, value = args
             like = torch.empty_like(value, device="meta" if target.is_meta else "cpu")
             return func(target, like.copy_(value))
@@ -421,10 +429,11 @@ class Recorder(_detours.Block):
     def _from_values(
         self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]
     ) -> torch.Tensor:
-        """On the meta device these make a tensor without an operation, so its values would be lost.
+        """Make a tensor from given values, and log the values.
 
-        Without elements it stays on the CPU: by torch.tensor([]) transformers asks whether
-        initialization is worth while.
+        On the meta device these functions make a tensor without an operation, so its values would
+        be lost.  A tensor without elements stays on the CPU, because transformers uses
+        torch.tensor([]) to find out whether it should initialize at all.
         """
         values: torch.Tensor = func(
             *tree_map(self._dispatch.shown, args), **{**kwargs, "device": "cpu"}
@@ -437,7 +446,10 @@ class Recorder(_detours.Block):
         return made
 
     def _index(self, index: Any) -> Any:
-        """Numbers in an index: torch would put them on the meta device, without their values."""
+        """Log the numbers in an index.
+
+        Otherwise torch would put them on the meta device, without their values.
+        """
         if isinstance(index, tuple):
             return tuple([self._index(one) for one in index])
         if isinstance(index, list) and index and all(isinstance(one, int) for one in index):
@@ -447,11 +459,12 @@ class Recorder(_detours.Block):
         return index
 
 
-# Functions of torch.nn.init that leave a meta tensor alone: not even its version tells of them.
+# Functions of torch.nn.init that do not touch a meta tensor, and so do not increase its version.
 TRACELESS = frozenset(("trunc_normal_", "orthogonal_", "sparse_", "dirac_"))
 
-# Code that asks where a tensor is goes the way of real construction, which it may leave on the meta
-# device (Mamba's and DETR's copy only between real tensors).
+# Code that asks for a tensor's device is answered as if the tensor were real, so it takes the same
+# branch as in real construction.  Some code skips work on the meta device: Mamba and DETR copy only
+# between real tensors.
 _ASKING = {
     torch.Tensor.device.__get__: torch.device("cpu"),  # type: ignore[attr-defined]
     torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
@@ -461,23 +474,25 @@ _READING = (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist)
 _SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
-# Tags of operations whose result has a shape that values decide, or is a Python number.
+# Tags of operations whose result is a Python number, or has a shape that depends on values.
 _BY_VALUE = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
 
 class _Dispatch(TorchDispatchMode):
-    """Sees every operation, below autograd and below Python's conveniences."""
+    """Intercepts every operation, below autograd and below torch's Python wrappers."""
 
     def __init__(self, log: Log, read: Read) -> None:
         super().__init__()
         self._log, self._read = log, read
         self._generators = Generators()
-        self._behind: set[int] = set()  # real memory whose values only the log has
+        self._behind: set[int] = set()  # real memory whose values are only in the log
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """False, or torch would import torch._dynamo (more than a second) on the first operation:
-        nothing here is compiled.
+        """Return False: nothing here is compiled.
+
+        Otherwise torch would import torch._dynamo on the first operation, which takes more than a
+        second.
         """
         return False
 
@@ -486,14 +501,14 @@ class _Dispatch(TorchDispatchMode):
         return super().__enter__()
 
     def unkeyed(self) -> bool:
-        """Whether NumPy or Python have drawn since the block was entered."""
+        """Whether NumPy's or Python's global generator has been used since the block began."""
         return _states() != self._before
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Arguments = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        with torch._C.DisableTorchFunction():  # here a tensor is where it is, whoever asks
+        with torch._C.DisableTorchFunction():  # .device must be the real one here
             result = self._run(func, args, kwargs)
             self._log.operation(func, args, kwargs, result, self.unkeyed)
             if torch.Tag.nondeterministic_seeded in func.tags:
@@ -522,16 +537,16 @@ class _Dispatch(TorchDispatchMode):
             target: Any = args[0] if args else None
             if _strided(target) and not target.is_meta and _written(func._schema, args, kwargs):
                 self.leave_behind(target)
-                return target  # real memory takes no meta values; the log has them
+                return target  # meta values cannot go into real memory; the log has them
             if kind != "copy_":
                 args, kwargs = tree_map(self._on_meta, (args, kwargs))
         try:
             return func(*args, **kwargs)
-        except NotImplementedError:  # torch has no form of it for the meta device
+        except NotImplementedError:  # torch does not implement it for the meta device
             return self._by_values(func, args, kwargs)
 
     def _by_values(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
-        """The result of an operation on real memory."""
+        """Run an operation on real memory and return its result."""
         if func._schema.is_mutable:
             raise RuntimeError(
                 f"{func._schema.name} has no form for the meta device, on which constructors are "
@@ -543,12 +558,12 @@ class _Dispatch(TorchDispatchMode):
         return self._generators.run(func, args, kwargs)
 
     def leave_behind(self, tensor: Any) -> None:
-        """From now on only the log has the values of this memory."""
+        """From now on, the values of this memory are only in the log."""
         if _strided(tensor) and not tensor.is_meta:
             self._behind.add(tensor.untyped_storage()._cdata)
 
     def hides(self, tensor: torch.Tensor) -> bool:
-        """Whether only the log has the tensor's values."""
+        """Whether the tensor's values are only in the log."""
         if tensor.is_meta or not _strided(tensor):
             return tensor.is_meta
         return tensor.untyped_storage()._cdata in self._behind
@@ -557,7 +572,10 @@ class _Dispatch(TorchDispatchMode):
         return self.values(value) if _strided(value) and self.hides(value) else value
 
     def _places(self, indices: Any) -> list[Any]:
-        """Indices of which masks, whose values decide a shape, are lists of places."""
+        """Replace each mask in an index by the positions that it selects.
+
+        The shape of the result depends on the mask's values, which the meta device does not have.
+        """
         found: list[Any] = []
         for one in indices:
             is_mask = one is not None and one.dtype in (torch.bool, torch.uint8)
@@ -570,7 +588,7 @@ class _Dispatch(TorchDispatchMode):
         return value.to("meta")
 
     def values(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The values of a tensor, where they do not depend on a draw."""
+        """Return the values of a tensor; raise an error if they depend on a draw."""
         values = self._read_values(tensor)
         if values is None:
             raise RuntimeError(
@@ -589,6 +607,6 @@ class _Dispatch(TorchDispatchMode):
 
 
 def _states() -> tuple[Any, ...]:
-    """The states of the global generators that torch's operations do not show."""
+    """Return the states of Python's and NumPy's generators, which torch's dispatcher cannot see."""
     kind, numbers, *rest = np.random.get_state(legacy=True)
     return random.getstate(), kind, bytes(numbers), *rest  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
-"""A torch tensor's memory as the engine's destination.
+"""Gives the engine access to the memory of torch tensors.
 
-into() is the only way from a tensor to the engine, for drop-in calls, accelerate(), materialize_()
-and DTensors alike: destination() lends the tensor's own memory; any other tensor is filled on the
-host and copied.  Nothing here knows an initializer or a seed.  One fill: _draw.py; shards:
-dtensor.py.
+Drop-in calls, accelerate(), materialize_() and DTensors all reach the engine through into().
+destination() lends the tensor's own memory if the engine can write it.  Any other tensor is filled
+on the host and copied.  This module knows neither initializers nor seeds.  For a single fill, see
+_draw.py.  For shards, see dtensor.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DTYPES: dict[torch.dtype, DType] = {
     torch.float8_e4m3fn: dtypes.FLOAT8_E4M3FN,
     torch.float8_e5m2: dtypes.FLOAT8_E5M2,
 }
-# A dtype that NumPy lacks crosses as unsigned integers of its width.
+# Dtypes that NumPy lacks are passed to it as unsigned integers of the same width.
 _CROSSING = {
     torch.bfloat16: torch.uint16,
     torch.float8_e4m3fn: torch.uint8,
@@ -44,8 +44,8 @@ _AS_TENSOR = (torch.Tensor.__torch_function__.__func__, torch._C._disabled_torch
 def is_plain(kind: type) -> bool:
     """Whether tensors of a class keep their values in their own memory and behave as torch's do.
 
-    Any other class may keep its values elsewhere (DTensor, FakeTensor, a lazy parameter), and
-    answers for itself.
+    Any other class may keep its values elsewhere (DTensor, FakeTensor, a lazy parameter), and must
+    handle its operations itself.
     """
     if not issubclass(kind, torch.Tensor):
         return False
@@ -55,8 +55,9 @@ def is_plain(kind: type) -> bool:
 
 
 def bits(tensor: torch.Tensor, dtype: DType) -> Array:
-    """The memory of a plain CPU tensor as an array of unsigned integers, any strides, without a
-    copy.
+    """Return the memory of a plain CPU tensor as an array of unsigned integers, without a copy.
+
+    The tensor may have any strides.
     """
     crossing = _CROSSING.get(tensor.dtype)
     if crossing is None:
@@ -66,12 +67,12 @@ def bits(tensor: torch.Tensor, dtype: DType) -> Array:
 
 
 def destination(tensor: torch.Tensor, dtype: DType) -> Array | None:
-    """The memory of a plain tensor as the engine writes it; None where the engine cannot write it.
+    """Return the memory of a plain tensor for the engine; None if the engine cannot write it.
 
     Raises
     ------
     RuntimeError
-        For a tensor with several elements at one place in memory, in torch's words.
+        If several elements share a place in memory; the message is torch's.
     """
     if tensor.is_cuda:
         view = _on_gpu(tensor)
@@ -101,7 +102,7 @@ def _values(tensor: torch.Tensor, dtype: DType) -> Array:
 
 
 def _on_gpu(tensor: torch.Tensor) -> Array | None:
-    """The memory of a CUDA tensor, where its GPU draws and the values lie there as they are."""
+    """Return the memory of a CUDA tensor; None if its GPU cannot draw or the memory is negated."""
     if not has_elements(tensor) or tensor.is_neg() or engine.gpu(tensor.device.index) is None:
         return None
     from .._cuda import lend
@@ -110,30 +111,30 @@ def _on_gpu(tensor: torch.Tensor) -> Array | None:
 
 
 def launched(tensor: torch.Tensor, draw: Draw, numbers: Callable[[], tuple[int, int]]) -> bool:
-    """Draw a contiguous CUDA tensor: what into() does, in half the time of a small one."""
+    """Draw a contiguous CUDA tensor: does what into() does, in half the time for a small tensor."""
     if not (has_elements(tensor) and tensor.is_contiguous()) or tensor.is_neg():
         return False
     ordinal, address = tensor.get_device(), tensor.data_ptr()
-    if not address:  # a freed storage, as FSDP leaves it: into() says so
+    if not address:  # a freed storage, as FSDP leaves it; into() reports it
         return False
     gpu = engine.gpu(ordinal)
     if gpu is None or not gpu.draws(draw):
         return False
     bump(tensor)
-    # What torch.cuda.current_stream() asks, without the object that it makes (3 µs).
+    # torch.cuda.current_stream() calls this too, but also makes an object, which takes 3 µs.
     stream = torch._C._cuda_getCurrentRawStream(ordinal)
     gpu.fill(address, tensor.numel(), tensor.element_size(), draw, *numbers(), stream)
     return True
 
 
 def into(tensor: torch.Tensor, dtype: DType, write: Callable[[Array], None]) -> bool:
-    """Let `write` fill the tensor: in its own memory, or on the host, to be copied from there.
+    """Let `write` fill the tensor, either in its own memory or on the host, followed by a copy.
 
     Returns
     -------
     bool
-        False, with nothing written, for a tensor whose elements cannot be written one by one: one
-        of a sparse layout, or inside a torch.func transform.
+        False, with nothing written, if the tensor's elements cannot be written one by one.  This is
+        so for sparse layouts and inside torch.func transforms.
     """
     view = destination(tensor, dtype)
     if view is not None:
@@ -150,8 +151,9 @@ def into(tensor: torch.Tensor, dtype: DType, write: Callable[[Array], None]) -> 
 
 
 def lend(tensor: torch.Tensor) -> Array:
-    """The memory of a plain tensor, of the CPU or of a GPU that draws, as an array of its own
-    dtype for the many-tensor fill.
+    """Return the memory of a plain tensor as an array of its own dtype, for the many-tensor fill.
+
+    The tensor is on the CPU or on a GPU that can draw.
     """
     dtype = DTYPES[tensor.dtype]
     return _values(tensor, dtype).view(dtype.numpy())
@@ -160,8 +162,8 @@ def lend(tensor: torch.Tensor) -> Array:
 def has_elements(tensor: torch.Tensor) -> bool:
     """Whether a plain tensor has elements that can be written one by one.
 
-    Those of sparse layouts cannot, nor can tensors inside a torch.func transform, which represent
-    many tensors (vmap) or a derivative (grad).
+    Tensors of a sparse layout have none.  Neither do tensors inside a torch.func transform, which
+    represent many tensors (vmap) or a derivative (grad).
     """
     return tensor.layout is torch.strided and not torch._C._functorch.is_functorch_wrapped_tensor(
         tensor
@@ -169,7 +171,7 @@ def has_elements(tensor: torch.Tensor) -> bool:
 
 
 def unsupported(tensor: torch.Tensor) -> NotImplementedError:
-    """torch's own class of error for a dtype that has no draw, with the allowed dtypes."""
+    """Return torch's class of error for a dtype that cannot be drawn, with the allowed dtypes."""
     why = (
         "of complex tensors only plain ones of complex64 and complex128 have a draw, by normal_, "
         "uniform_, xavier_*_ and kaiming_*_ of fastinit.torch.init; else fill its .real and .imag "
@@ -195,18 +197,20 @@ def write(
     shape: tuple[int, ...] | None = None,
     region: tuple[slice, ...] | None = None,
 ) -> None:
-    """Fill the memory: the whole tensor, or the region of a tensor of the given shape."""
+    """Fill memory that holds a whole tensor, or a region of a tensor of the given shape."""
     fill.write(result, view, dtype, view.shape if shape is None else shape, region, seed, stream)
 
 
 def version(tensor: torch.Tensor) -> int:
-    """How often the tensor has been written; 0 of inference tensors, which do not count."""
+    """Return how often the tensor has been written; 0 for inference tensors (they do not count)."""
     return 0 if tensor.is_inference() else tensor._version
 
 
 def blanks() -> int:
-    """How often torch itself writes memory that it gives out: with deterministic algorithms it
-    fills it with NaN.
+    """Return how often torch itself writes memory that it allocates.
+
+    With deterministic algorithms, torch fills new memory with NaN once.  Otherwise it does not
+    write it.
     """
     return int(
         torch.are_deterministic_algorithms_enabled()
@@ -215,7 +219,7 @@ def blanks() -> int:
 
 
 def bump(tensor: torch.Tensor) -> None:
-    """Tell autograd about the write, as torch's own in-place operations do."""
+    """Increase the tensor's version for autograd, as torch's own in-place operations do."""
     if not tensor.is_inference():
         increment_version(tensor)
     elif not torch.is_inference_mode_enabled():
@@ -226,8 +230,10 @@ def bump(tensor: torch.Tensor) -> None:
 
 
 def is_dtensor(tensor: object) -> bool:
-    """Whether a tensor is a DTensor, without importing torch.distributed.tensor (0.3 s) where
-    nobody has.
+    """Whether a tensor is a DTensor.
+
+    This does not import torch.distributed.tensor, which takes 0.3 s: unless other code has imported
+    it, there are no DTensors.
     """
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)

@@ -1,7 +1,7 @@
-"""The names that key parameters: fully qualified, without the segments that wrappers add.
+"""Finds the names that key parameters: fully qualified, without the segments that wrappers add.
 
-A tied parameter goes by its first name in the order of named_parameters().  Nothing here reads or
-writes a value.
+A tied parameter has the first of its names in the order of named_parameters().  This module does
+not read or write values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-# torch.compile, FSDP1 and activation checkpointing put one module around another under these
+# torch.compile, FSDP1 and activation checkpointing keep the module that they wrap under these
 # attributes.
 _WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
 
@@ -27,11 +27,11 @@ class Site(NamedTuple):
 
 
 class Named(NamedTuple):
-    """One distinct tensor with every place that holds it; the first place names it."""
+    """A distinct tensor with every place that holds it; the first place gives its name."""
 
     tensor: torch.Tensor
     sites: list[Site]
-    fsdp: bool  # whether fully_shard has cut it
+    fsdp: bool  # whether fully_shard has sharded it
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Named(NamedTuple):
 def modules(
     model: nn.Module, prefix: str = "", seen: set[int] | None = None
 ) -> Iterator[tuple[str, nn.Module]]:
-    """(clean name, module), each module once, in the order of named_modules()."""
+    """Yield (clean name, module) once for each module, in the order of named_modules()."""
     seen = set() if seen is None else seen
     if id(model) in seen:
         return
@@ -58,12 +58,12 @@ def modules(
 
 
 def parameters(model: nn.Module, prefix: str = "") -> list[Named]:
-    """Every distinct parameter with its places, in the order of named_parameters()."""
+    """Return every distinct parameter with its places, in the order of named_parameters()."""
     return _gather(model, "_parameters", prefix)
 
 
 def buffers(model: nn.Module, prefix: str = "") -> list[Named]:
-    """Every distinct buffer with its places, in the order of named_buffers()."""
+    """Return every distinct buffer with its places, in the order of named_buffers()."""
     return _gather(model, "_buffers", prefix)
 
 
@@ -84,7 +84,7 @@ def _gather(model: nn.Module, registry: str, outer: str) -> list[Named]:
 
 
 def _identity(tensor: torch.Tensor) -> Any:
-    """A key that is equal for one tensor object, and for two equal views of one memory."""
+    """Return a key that identifies a tensor object; two identical views of one memory share it."""
     if (
         tensor.layout is not torch.strided
         or type(tensor) not in (torch.Tensor, nn.Parameter)

@@ -1,9 +1,9 @@
-"""A torch model as the data-dependent algorithms see it: layers that can be measured and scaled.
+"""Presents a torch model to the data-dependent algorithms as layers to measure and scale.
 
-Layers are linear and convolutional modules in the order in which the model first calls them; each
-is measured by a hook on its output.  Either all of them change or none does.  Buffers and hooks are
-restored, and torch's random state is not used.  The algorithms:
-../data_dependent/algorithms.py; the public functions: data_dependent.py.
+Layers are the linear and convolutional modules, in the order in which the model first calls them.
+A hook on each layer's output measures it.  Either all layers change or none does.  Buffers and
+hooks are restored, and torch's random state is not used.  The algorithms are in
+../data_dependent/algorithms.py, and the public functions in data_dependent.py.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class _Reached(Exception):
-    """Raised when the measured layer has its output and the rest of the forward is not needed."""
+    """Stops a forward pass once the measured layer's output is known."""
 
 
 class Layer:
-    """One module: its parameters, their working copies (float32, or float64 if they are), and its
-    output.
+    """One module, with its parameters, their working copies and its output.
+
+    A working copy is float64 if the parameter is, and float32 otherwise.
     """
 
     def __init__(self, name: str, module: Any, run: Callable[[Layer], Tensor]) -> None:
         self.label, self.module, self.tries = name, module, 0
-        self.run = run  # gives the layer's output on the batch
+        self.run = run  # returns the layer's output on the batch
         self.transposed = isinstance(module, TRANSPOSED)
         self.output_axis = -1 if isinstance(module, nn.Linear) else -(module.weight.ndim - 1)
         wide = torch.float64 if module.weight.dtype == torch.float64 else torch.float32
@@ -47,7 +48,7 @@ class Layer:
         self.before: tuple[float, float] | None = None
 
     def grouped(self) -> tuple[Tensor, tuple[int, ...]]:
-        """A view of the weight whose first axes are its units, and the shape of these axes."""
+        """Return a view of the weight with its units on the first axes, and these axes' shape."""
         if not self.transposed:
             return self.weight, (self.weight.shape[0],)
         # The weight is (in, out / groups, …), and unit j of group g is output g·(out / groups) + j.
@@ -74,8 +75,9 @@ class Layer:
         return weight.double().flatten(len(units)).square().sum(-1).sqrt().flatten()
 
     def moments(self, per_unit: bool) -> tuple[Any, Any]:
-        """Mean and std of the output in float64, of the whole or of each unit; a std of zero is an
-        error.
+        """Return the mean and std of the whole output or of each unit, in float64.
+
+        A std of zero is an error.
         """
         self.write()
         output = self.run(self)
@@ -85,7 +87,7 @@ class Layer:
             else output.double().reshape(1, -1)
         )
         mean, std = values.mean(1), values.std(1, correction=0)
-        # An output that is constant but for rounding errors counts as constant.
+        # An output counts as constant if it varies only by rounding errors.
         if (std <= 8 * torch.finfo(self.weight.dtype).eps * values.abs().amax(1)).any():
             raise ValueError(
                 f"{self.label}: {'a unit' if per_unit else 'the output'} has zero variance on this "
@@ -102,7 +104,7 @@ class Layer:
 
 
 class Network:
-    """The model's layers in the order in which it calls them, and a way to run it up to one."""
+    """The model's layers in the order of their calls; it can run the model up to any layer."""
 
     def __init__(self, model: nn.Module, batch: Any, layers: Sequence[nn.Module] | None) -> None:
         self.model, self.batch = model, batch
@@ -172,7 +174,7 @@ class Network:
         return order
 
     def output(self, layer: Layer) -> Tensor:
-        """The layer's output at its first call."""
+        """Return the layer's output at its first call."""
         found: list[Tensor] = []
 
         def keep(module: nn.Module, given: Any, output: Tensor) -> None:
@@ -199,7 +201,10 @@ class Network:
         return output
 
     def in_order(self) -> Iterator[Layer]:
-        """The layers in order; a layer's changes are in its module before the next is measured."""
+        """Yield the layers in order.
+
+        A layer's changes are written to its module before the next layer is measured.
+        """
         for layer in self.layers:
             yield layer
             layer.write()
@@ -207,7 +212,10 @@ class Network:
                 self.output(layer)
 
     def draw(self, fill: Callable[[str, Any], Any]) -> None:
-        """Call fill(name, array) for every layer's weight, units first, by its parameter's name."""
+        """Call fill(name, array) for every layer's weight.
+
+        The array has the units on its first axis, and `name` is the parameter's name.
+        """
         for layer in self.layers:
             self.output(layer)
         for layer in self.layers:
@@ -222,7 +230,7 @@ class Network:
             weight.copy_(drawn.reshape(weight.shape))
 
     def rates(self, loss: Callable[[Any], Tensor] | None) -> list[float]:
-        """How fast each layer would change relative to its size."""
+        """Return how fast each layer would change, relative to its size."""
         for layer in self.layers:
             layer.write()
         weights = [layer.module.weight for layer in self.layers]
@@ -249,8 +257,10 @@ class Network:
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Run the model in this block: its buffers are restored afterwards, what it draws (dropout)
-        is the same each time, and torch's own generators are not used.
+        """Restore the model's buffers after the block.
+
+        Draws in the block (dropout) are the same each time, and torch's own generators are not
+        used.
         """
         buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         with Private():

@@ -1,8 +1,9 @@
-"""Draws of other people's code by generators of a block's own: torch's global ones are neither read
-nor set, not for a moment.
+"""Lets foreign code draw from private generators, so that torch's global generators are never read
+or set, not even temporarily.
 
-Other threads draw from those too, so putting them back afterwards would repeat numbers there.
-_log.py runs constructors so, _network.py forwards.
+Other threads draw from the global generators too.  Restoring the state afterwards would therefore
+repeat numbers in those threads.  _log.py runs constructors this way, and _network.py runs forward
+passes this way.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch.utils._pytree import tree_flatten
 
 
 class Generators:
-    """A generator for each device, made when it is first needed, always with the same numbers."""
+    """One generator per device, made on first use and always seeded with the same number."""
 
     def __init__(self) -> None:
         self._made: dict[torch.device, torch.Generator] = {}
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """One operation of torch's dispatcher; it takes its numbers here if it draws.
+        """Run one operation of torch's dispatcher; if it draws, it uses a private generator.
 
         Raises
         ------
@@ -61,7 +62,7 @@ def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
 
 
 def _drops_nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether it is an attention kernel without dropout: it could draw, and does not."""
+    """Whether this is an attention kernel with dropout 0, which does not draw despite its tag."""
     for place, argument in enumerate(func._schema.arguments):
         if argument.name == "dropout_p":
             given = args[place] if place < len(args) else kwargs.get("dropout_p", 0.0)
@@ -72,7 +73,7 @@ def _drops_nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 def _dropout(
     generator: torch.Generator, tensor: torch.Tensor, p: float, train: bool | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """aten::native_dropout, which GPUs use."""
+    """Compute aten::native_dropout, which GPUs use."""
     if train is False or p == 0.0:
         return tensor.clone(), torch.ones_like(tensor, dtype=torch.bool)
     kept = torch.empty_like(tensor).bernoulli_(1.0 - p, generator=generator).bool()
@@ -80,7 +81,7 @@ def _dropout(
 
 
 class Private(TorchDispatchMode):
-    """A block in which what draws on this thread takes its numbers from generators of the block."""
+    """A context manager in which draws on this thread use generators that belong to the block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +89,10 @@ class Private(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """False, or torch would import torch._dynamo (more than a second) on the first call."""
+        """Return False.
+
+        Otherwise torch would import torch._dynamo on the first call, which takes over a second.
+        """
         return False
 
     def __torch_dispatch__(

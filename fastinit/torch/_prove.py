@@ -1,9 +1,10 @@
-"""What is proved of a parameter: that its values are draws or constants of the whole or of boxes of
-it, perhaps scaled.
+"""Proves that a parameter's values are draws or constants, each over the whole tensor or over a box
+of it, possibly scaled.
 
-Only then a shard can draw its part alone, and a report can give one façade call for it.  prove()
-reads the operations that a parameter depends on (_log.py) and follows the few that it knows
-exactly; for anything else it gives up, and the operations are run (_replay.py).
+The proof lets a shard draw only its own part, and lets a report give one façade call for the
+parameter.  prove() reads the operations that the parameter depends on (_log.py).  It follows the
+few operations that it models exactly.  It gives up at any other operation, and the operations are
+then run again (_replay.py).
 """
 
 from __future__ import annotations
@@ -19,19 +20,17 @@ from ._memory import DTYPES
 
 
 class Unknown(Exception):
-    """Something that no initializer describes was done; the text says what."""
+    """The code did something that no initializer describes; the message says what."""
 
 
 class View(NamedTuple):
-    """A view of a tensor of shape `base`: where it lies on each axis of the base, and what it looks
-    like itself.
-    """
+    """A view of a tensor of shape `base`: its box on the base's axes, its shape and its axes."""
 
     base: tuple[int, ...]
     starts: tuple[int, ...]  # on each axis of the base
     sizes: tuple[int, ...]
     shape: tuple[int, ...]  # of the view
-    axes: tuple[int | None, ...]  # for each axis of the view, the base's; None for one of length 1
+    axes: tuple[int | None, ...]  # the base's axis for each view axis; None if its length is 1
 
     @property
     def whole(self) -> bool:
@@ -39,7 +38,7 @@ class View(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """The base itself, axis for axis."""
+        """Whether the view is the base itself, with the same axes in the same order."""
         return (
             self.whole
             and self.shape == self.base
@@ -60,9 +59,10 @@ class View(NamedTuple):
 
 
 def view_of(part: Ref, base: Ref, elementwise: bool = True) -> View:
-    """How one view of a memory lies in another.
+    """Locate one view of a memory inside another.
 
-    A reshaped whole counts as the whole where values are drawn each alone (`elementwise`).
+    If each value is drawn independently (`elementwise`), a reshaped view of everything counts as
+    the whole.
     """
     over, strides = base.size, base.stride
     if part.dtype != base.dtype or any(part.lazy) or any(base.lazy):
@@ -112,10 +112,10 @@ class Fill(NamedTuple):
     view: View
     initializer: str
     arguments: dict[str, Any]
-    draw: int | None = None  # the number in the log of the operation that draws it
+    draw: int | None = None  # the log number of the operation that draws it
 
     def affine(self, factor: float, shift: float) -> Fill:
-        """The same fill, multiplied and then shifted."""
+        """Return the same fill, multiplied and then shifted."""
         name, own = _affine(self.initializer, self.arguments, factor, shift)
         return Fill(self.view, name, own, self.draw)
 
@@ -127,7 +127,7 @@ def _affine(
         return name, own
     if name == "constant":
         return name, {"value": own["value"] * factor + shift}
-    if factor <= 0.0:  # the same law, but not the values that the code gives
+    if factor <= 0.0:  # the same distribution, but not the code's values
         raise Unknown(f"it was multiplied by {factor!r}")
     if name == "uniform":
         ends = own.get("low", 0.0) * factor + shift, own.get("high", 1.0) * factor + shift
@@ -171,7 +171,7 @@ def _affine(
 
 
 class Contents:
-    """The fills of one memory, in order; a later one counts where they overlap."""
+    """The fills of one memory, in order; where two overlap, the later one wins."""
 
     def __init__(self, base: Ref, fills: list[Fill]):
         self.base = base
@@ -198,9 +198,7 @@ class Contents:
         ]
 
     def clamp(self, low: float, high: float) -> None:
-        """Only a clamp that changes nothing can be followed: the bounds of a truncated normal, or
-        wider.
-        """
+        """Accept a clamp only if it changes nothing: its bounds contain those of every fill."""
         for fill in self.fills:
             own = fill.arguments
             bounded = (
@@ -216,7 +214,7 @@ class Contents:
 
     @property
     def constant(self) -> Any:
-        """The value, where all of it is one."""
+        """The constant that fills the whole memory; None if there is none."""
         if len(self.fills) == 1 and self.fills[0].view.whole:
             fill = self.fills[0]
             return fill.arguments["value"] if fill.initializer == "constant" else None
@@ -247,7 +245,7 @@ def _covers(view: View, other: View) -> bool:
 
 
 def prove(run: _replay.Run) -> list[Fill] | None:
-    """The fills of the tensor that a run makes, or None where they cannot be proved."""
+    """Return the fills of the tensor that a run makes, or None if they cannot be proved."""
     known: dict[int, Contents] = {run.result.storage: Contents(run.result, [])}
     try:
         for number, one in run.operations:
@@ -317,7 +315,7 @@ def _constant_into(known: dict[int, Contents], ref: Ref, value: Any) -> None:
 
 
 def _copy(known: dict[int, Contents], into: Ref, source: Any) -> None:
-    """A constant into any view, or a whole into a whole of its shape."""
+    """Copy a constant into any view, or a whole tensor into a whole tensor of the same shape."""
     if not isinstance(source, Box):
         raise Unknown("it was copied from a tensor with values of its own")
     theirs = known[source.ref.storage]
@@ -342,8 +340,9 @@ def _rounded(value: Any, dtype: torch.dtype) -> Any:
 
 
 def _drawn_alike(one: torch.dtype, other: torch.dtype) -> bool:
-    """Whether a draw in one dtype, converted to the other, is a draw in the other: narrower ones
-    are float32's, rounded.
+    """Whether a draw in one dtype, converted to the other, equals a draw in the other.
+
+    A draw in a dtype narrower than float32 is a float32 draw, rounded.
     """
     narrow = other.is_floating_point and other.itemsize < 4
     return one.is_floating_point and (one == other or (one == torch.float32 and narrow))
@@ -353,7 +352,7 @@ _ARITHMETIC = frozenset(("mul", "div", "add", "sub", "neg"))
 
 
 def _arithmetic(known: dict[int, Contents], one: Operation) -> None:
-    """Multiplication by, and addition of, a number."""
+    """Follow a multiplication by a number or an addition of a number."""
     args, name = one.args, one.kind.removesuffix("_")
     other = args[1] if len(args) > 1 else None
     if not isinstance(args[0], Box) or one.kwargs.get("alpha", 1) != 1 or len(args) > 2:
@@ -383,7 +382,7 @@ def _arithmetic(known: dict[int, Contents], one: Operation) -> None:
 
 
 def _copy_of(known: dict[int, Contents], one: Operation, source: Ref) -> None:
-    """A new tensor with the values of another."""
+    """Follow an operation that makes a copy of another tensor."""
     (result,) = one.results
     if result.storage == source.storage:
         raise Unknown(one.kind)
@@ -395,7 +394,7 @@ _MADE = {"zeros": 0.0, "zeros_like": 0.0, "new_zeros": 0.0, "ones": 1.0, "ones_l
 
 
 def _make(known: dict[int, Contents], number: int, one: Operation) -> None:
-    """A new tensor."""
+    """Follow an operation that makes a new tensor."""
     if not one.results or len(one.results) > 1:
         raise Unknown(one.kind)
     (result,) = one.results

@@ -1,7 +1,7 @@
-"""Ranks of torch.distributed: how many there are, and whether they are about to draw the same.
+"""Counts the ranks of torch.distributed, and checks that they are about to draw the same values.
 
-It does not import torch.distributed.tensor, which takes more than a second: a model without
-DTensors needs none of it.
+This module does not import torch.distributed.tensor, which takes more than a second, because a
+model without DTensors does not need it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .._core.stream import STREAM_VERSION
 
 
 def world() -> int:
-    """How many ranks run; 1 where torch.distributed is not in use."""
+    """Return the number of ranks; 1 if torch.distributed is not in use."""
     distributed = torch.distributed
     return (
         distributed.get_world_size()
@@ -25,13 +25,14 @@ def world() -> int:
 
 
 def rank() -> int:
-    """The number of this rank; 0 where torch.distributed is not in use."""
+    """Return the number of this rank; 0 if torch.distributed is not in use."""
     return torch.distributed.get_rank() if world() > 1 else 0
 
 
 def agree(seed: int, parts: Mapping[str, str]) -> None:
-    """Exchange a 16-byte digest of the seed, the stream version and `parts`; say which rank
-    differs, and in what.
+    """Exchange a 16-byte digest of the seed, the stream version and `parts`.
+
+    If a rank differs, raise an error that names the rank and what differs.
     """
     from _blake2 import blake2b
 
@@ -48,7 +49,7 @@ def agree(seed: int, parts: Mapping[str, str]) -> None:
     differing = [rank for rank, other in enumerate(digests) if other != right]
     if not differing:
         return
-    details: list[Any] = [None] * world()  # every rank sees it, so all get here
+    details: list[Any] = [None] * world()  # every rank sees the difference, so all take part here
     torch.distributed.all_gather_object(
         details, {key: digest(value) for key, value in everything.items()}
     )

@@ -1,8 +1,10 @@
-"""A model of transformers or diffusers built once more from its config, on the meta device and
-recorded: what its constructor gives the tensors of which plain meta construction leaves no trace.
+"""Builds a transformers or diffusers model again from its config, on the meta device, and records
+the construction.
 
-Only _recipe.py asks, and only for what it would refuse.  An answer needs a model that is as its
-constructor leaves it, so far as the meta device shows that: a third one, not recorded, says how.
+The record has the values that the constructor gives to its tensors.  Plain construction on the meta
+device leaves no trace of them.  Only _recipe.py uses this module, and only if it would otherwise
+refuse a tensor.  The result is usable only if the model is still as its constructor left it, as far
+as the meta device shows.  To check this, the model is built a third time, without a recording.
 torch's generators are not touched.
 """
 
@@ -25,12 +27,13 @@ from ._replay import read
 
 
 def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record, set[str]] | None:
-    """The record of the constructor, and the names of the tensors that it may speak for; None
-    where the model is not what its config builds.
+    """Return the record of the constructor and the names of the tensors for which it is valid.
 
-    `kept` are parameters in real memory.  It may be that nothing has written them, as where
-    torch.Tensor(n) made them: the constructor speaks for them only if it makes exactly the same
-    ones real.
+    Return None if the model is not what its config builds.
+
+    `kept` are parameters in real memory.  torch.Tensor(n) makes such parameters without writing
+    them.  The record is valid for them only if the constructor makes exactly the same parameters
+    real.
     """
     build = _builder(model)
     if build is None:
@@ -41,7 +44,7 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
             bare = build()
         with Recorder(log, read):
             again = build()
-    except Exception:  # whatever a constructor may raise: then there is no second model
+    except Exception:  # a constructor may raise anything
         return None
     if not _looks(model, prefix) == _looks(bare, prefix) == _looks(again, prefix):
         return None
@@ -51,7 +54,7 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
     names = set()
     for old, one in zip(given, left, strict=True):
         if old.tensor.is_meta:
-            # Each write counts the version up; a tensor that is put in the place counts from 0.
+            # Each write increases the version; a tensor assigned later starts from 0.
             usable = _memory.version(old.tensor) == _memory.version(one.tensor)
         else:
             same = _memory.version(old.tensor) - _memory.version(one.tensor) in (
@@ -65,7 +68,7 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
 
 
 def _builder(model: nn.Module) -> Callable[[], nn.Module] | None:
-    """What calls the constructor again, of libraries that keep what it was given."""
+    """Return a function that calls the constructor again; None if the library keeps no config."""
     kind: type = type(model)
     transformers = pretrained_model()
     if transformers is not None and isinstance(model, transformers):
@@ -81,8 +84,11 @@ def _tensors(model: nn.Module, prefix: str) -> list[Named]:
 
 
 def _looks(model: nn.Module, prefix: str) -> tuple[list[object], list[object]]:
-    """The kinds of the modules and of the tensors."""
-    # Parametrized modules, weight_norm's, have a class each, under which their own lies.
+    """Return two lists: the types of the modules, and a description of each tensor.
+
+    A description has the tensor's names, shape, dtype and layout.
+    """
+    # Each parametrized module (weight_norm's) has a generated class; the real one is its base.
     modules: list[object] = [
         (name, type(module).__mro__[is_parametrized(module)])
         for name, module in _names.modules(model)

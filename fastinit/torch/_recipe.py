@@ -1,8 +1,8 @@
-"""A recipe → what is drawn for each parameter: the user's rules first, the module's own code where
-they say nothing.
+"""Turns a recipe into a plan of what is drawn for each parameter.
 
-A recipe is None, rules (_rules.py), a construction(), or a pair of rules and a construction().
-Nothing is drawn here.
+The user's rules come first.  Where no rule applies, the module's own code decides.  A recipe is
+None, rules (_rules.py), a construction(), or a pair of rules and a construction().  This module
+draws nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ._rules import Recipe, chosen_by, split
 
 
 class Plan(NamedTuple):
-    """What goes into one parameter or buffer: fills in order, or values that the module's own code
+    """What one parameter or buffer gets: fills, in order, or values that the module's own code
     computes.
     """
 
@@ -34,14 +34,14 @@ class Plan(NamedTuple):
     fills: list[Fill]
     streams: list[str]  # the stream name of each fill
     run: Run | None = None
-    keys: Mapping[int, str] | None = None  # stream names of the draws of the run
+    keys: Mapping[int, str] | None = None  # a draw's log number → its stream name
 
     def computed(self, seed: int) -> torch.Tensor | None:
-        """The whole of the values that the module's own code computes."""
+        """Return the whole tensor that the module's own code computes, or None if it does not."""
         return None if self.run is None else self.run.values(seed, self.keys or {})
 
     def fingerprint(self, seed: int) -> str:
-        """One line that says everything that is drawn: what ranks compare."""
+        """Return one line that describes all values of the plan; the ranks compare it."""
         parts = [
             f"{fill.view} {fill.initializer} {sorted(fill.arguments.items())}"
             for fill in self.fills
@@ -63,9 +63,11 @@ def plan(
     doubt: bool = False,
     buffer_rules: Mapping[str, _adapters.Setting | None] = MappingProxyType({}),
 ) -> tuple[list[Plan], list[Plan], dict[str, str]]:
-    """Plans of the parameters and of the buffers, and for each name that nothing covers the
-    reason.  `kept` are parameters that keep the values that they have; with `doubt` not those that
-    may have none, or that no seed decides.
+    """Return the plans of the parameters, the plans of the buffers, and the reason for each name
+    that nothing covers.
+
+    The parameters in `kept` keep their present values.  With `doubt`, a kept parameter is reported
+    as uncovered if it may hold no values, or values that no seed determines.
     """
     rules, made = split(recipe)
     names = [one.name for one in _names.buffers(model, prefix)]
@@ -81,7 +83,7 @@ def plan(
             record = _defaults.record(model, dtype, prefix)
         ruled = {name for name, setting in chosen.items() if setting is not None}
         own = _own(record, parameters, buffers, {*kept, *ruled})
-    code = None  # the modules' own, where it says something of real parameters
+    code = None  # a record of the modules' own code, to check kept parameters
     if doubt and kept:
         code = record if made is None and record else _defaults.record(model, dtype, prefix)
     plans, uncovered = [], {}
@@ -139,10 +141,13 @@ def _again(
     prefix: str,
     kept: frozenset[str],
 ) -> dict[str, Plan]:
-    """What the constructor of a model of transformers or diffusers, run once more, gives those that
-    nothing else covers, and all that no rule speaks for (`free`): what it writes by .data over a
-    module's own fill leaves no trace either.  With a warning, for nobody can see what was done
-    since.
+    """Run the constructor of a transformers or diffusers model again, and return the plans that it
+    gives.
+
+    The plans cover the tensors that nothing else covers, and all tensors without a rule (`free`).
+    The latter are included because a constructor may write to .data after a module's own fill, and
+    such a write leaves no trace.  A warning is issued, because changes made after construction
+    cannot be detected.
     """
     found = rebuilt(model, prefix, kept)
     if found is None:
@@ -155,7 +160,7 @@ def _again(
     newly = plans.keys() & uncovered
     if not newly:
         return {}
-    # Real ones that are not kept are written or compared because the caller asks for it.
+    # No warning for real tensors that are not kept: the caller asked to write or compare them.
     unseen = [
         item.name
         for item in (*parameters, *buffers)
@@ -174,7 +179,7 @@ def _again(
 
 
 def _ruled(item: Named, setting: _adapters.Setting) -> Plan:
-    """One fill, or one for each of the blocks that a rule asks for along the first axis."""
+    """Plan one fill, or one fill per block if the rule asks for blocks along the first axis."""
     name, arguments = setting
     count = arguments.get("blocks")
     shape, axes = tuple(item.tensor.shape), tuple(range(item.tensor.ndim))
@@ -201,9 +206,9 @@ def _own(
     buffers: list[Named],
     others: set[str],
 ) -> dict[str, Plan | str]:
-    """What the model's own code does to each tensor that it writes: a plan, or why there is none.
+    """Return, for each tensor that the model's own code writes, a plan or the reason for none.
 
-    `others` are parameters whose values come from elsewhere.
+    The values of the parameters in `others` come from elsewhere.
     """
     items = {item.name: item for item in (*parameters, *buffers) if item.name in record.refs}
     runs = {
@@ -245,13 +250,15 @@ def _sized(item: Named) -> bool:
 
 
 def _stream(name: str, fills: list[Fill], number: int) -> str:
-    """The tensor's name; of a part of it with the number of the fill."""
+    """Return the tensor's name; for a fill of a part, append the number of the fill."""
     return name if fills[number].view.whole else f"{name}[{number}]"
 
 
 def _keys(runs: dict[str, Run], proofs: dict[str, list[Fill] | None]) -> dict[int, str]:
-    """The stream name of every draw: by the tensor that it fills, else by the first that it goes
-    into.
+    """Return the stream name of every draw.
+
+    A draw is named after the tensor that it fills.  If it fills none of these tensors, it is named
+    after the first tensor that depends on it.
     """
     owners: dict[int, str] = {}
     by_memory = {run.result.storage: name for name, run in reversed(runs.items())}

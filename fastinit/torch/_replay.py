@@ -1,9 +1,11 @@
-"""Parts of a log run again on real memory: the values that initialization code gives one tensor.
+"""Runs parts of a log again on real memory, to get the values that initialization code gives a
+tensor.
 
-Only the operations that the tensor depends on are run, on the CPU.  Random fills are drawn by the
-keys that the caller gives, one a draw; draws that only torch has (randint, bernoulli_) take a
-generator of their own, seeded by the key.  Nothing global is read or changed.  The arithmetic is
-torch's, so there equality across machines is torch's.
+Only the operations that the tensor depends on are run, on the CPU.  The caller gives one key per
+draw, and random fills are drawn by these keys.  A draw that only torch implements (randint,
+bernoulli_) uses a separate torch generator, seeded by the key.  No global state is read or changed.
+torch does the arithmetic, so these values are equal across machines only as far as torch's results
+are.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from .accelerate import ROOT_HALF, erfinv
 
 
 class Unrunnable(Exception):
-    """A part of a log that does not say what a tensor holds; the text says why."""
+    """A part of a log does not determine a tensor's values; the message says why."""
 
 
 class Run:
-    """The operations that decide one tensor."""
+    """The operations that determine the values of one tensor."""
 
     def __init__(self, log: Log, result: Ref):
         self._log, self.result = log, result
@@ -36,17 +38,17 @@ class Run:
 
     @functools.cached_property
     def operations(self) -> list[tuple[int, Operation]]:
-        """With their numbers in the log."""
+        """The operations, with their numbers in the log."""
         return [(number, self._log.operations[number]) for number in self._numbers]
 
     @functools.cached_property
     def draws(self) -> list[int]:
-        """The numbers of those that draw."""
+        """The numbers of the operations that draw."""
         return [number for number, one in self.operations if is_draw(one)]
 
     @functools.cached_property
     def untouched(self) -> bool:
-        """Whether no code has written the tensor."""
+        """Whether the log contains no write to the tensor by code."""
         return all(
             one.kind == "before" or one.kind.startswith(("empty", "new_empty"))
             for _, one in self.operations
@@ -54,14 +56,14 @@ class Run:
 
     @functools.cached_property
     def memories(self) -> frozenset[int]:
-        """Of all tensors that the tensor depends on, itself included."""
+        """The memories of all tensors that the tensor depends on, including the tensor itself."""
         found = {self.result.storage}
         for _, one in self.operations:
             found |= one.reads | one.writes
         return frozenset(found)
 
     def values(self, seed: int, keys: Mapping[int, str]) -> torch.Tensor:
-        """The tensor's values, with draw number n of the stream keys[n].
+        """Return the tensor's values; draw number n uses the stream keys[n].
 
         Raises
         ------
@@ -88,7 +90,7 @@ class Run:
 
     @functools.cached_property
     def _may_be_blank(self) -> bool:
-        """Whether some memory is read that no operation before has overwritten."""
+        """Whether an operation reads memory that no earlier one has overwritten completely."""
         full: set[int] = set()
         for _, one in self.operations:
             if one.kind.startswith(("empty", "new_empty")):
@@ -100,7 +102,7 @@ class Run:
 
     def _run(self, seed: int, keys: Mapping[int, str], blank: int) -> torch.Tensor:
         memory: dict[int, torch.UntypedStorage] = {}
-        uniform: dict[int, tuple[Ref, float, float, str]] = {}  # by memory: its last write
+        uniform: dict[int, tuple[Ref, float, float, str]] = {}  # memory → its last fill
 
         def view(ref: Ref) -> torch.Tensor:
             if ref.storage not in memory:
@@ -113,7 +115,7 @@ class Run:
                 return view(value.ref)
             if isinstance(value, torch.device):
                 return torch.device("cpu")
-            return None if isinstance(value, torch.Generator) else value  # the key alone decides
+            return None if isinstance(value, torch.Generator) else value  # the key decides
 
         with torch.device("cpu"), torch.no_grad():
             for number, one in self.operations:
@@ -160,7 +162,7 @@ class Run:
 
 
 def read(log: Log, ref: Ref) -> torch.Tensor | None:
-    """The values of a tensor, where they do not depend on a draw."""
+    """Return the values of a tensor; None if they depend on a draw or cannot be determined."""
     run = Run(log, ref)
     try:
         return None if run.draws else run.values(0, {})
@@ -183,8 +185,9 @@ def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> An
 
 
 def _as_then(one: Operation, args: Any) -> Callable[[Any], Any]:
-    """What makes floats of integer tensors of which the code made floats by torch's default dtype:
-    that may be another one now.
+    """Return a function that converts integer arguments to the float dtype used in the recording.
+
+    The operation converted them to torch's default dtype, which may have changed since.
     """
     given = [each for each in tree_flatten(args)[0] if isinstance(each, torch.Tensor)]
     floats = any(each.is_floating_point() or each.is_complex() for each in given)
@@ -197,7 +200,7 @@ def _as_then(one: Operation, args: Any) -> Callable[[Any], Any]:
     return lambda value: value.to(kind) if isinstance(value, torch.Tensor) else value
 
 
-# Operations that make a tensor of draws → what fills it.
+# Operations that make a tensor of draws → the operation that would fill it in place.
 _MADE = {"rand": "uniform_", "rand_like": "uniform_", "randn": "normal_", "randn_like": "normal_"}
 
 
@@ -206,7 +209,7 @@ def is_draw(one: Operation) -> bool:
 
 
 def fill_of(one: Operation) -> tuple[str, dict[str, Any]]:
-    """Initializer and arguments of an operation of torch that draws."""
+    """Return the initializer and the arguments that correspond to a torch operation that draws."""
     kind = _MADE.get(one.kind, one.kind)
     first, second = ("low", "high") if kind == "uniform_" else ("mean", "std")
     given = {} if one.kind in _MADE else dict(zip((first, second), one.args[1:], strict=False))
@@ -217,7 +220,10 @@ def fill_of(one: Operation) -> tuple[str, dict[str, Any]]:
 
 
 def truncated(low: float, high: float) -> dict[str, Any]:
-    """erfinv_ of a uniform between low and high, as in accelerate.py."""
+    """Return the arguments of truncated_normal that give erfinv_ of a uniform in [low, high].
+
+    accelerate.py does the same.
+    """
     own = {"mean": 0.0, "std": ROOT_HALF, "low": erfinv(low), "high": erfinv(high)}
     return {**own, "bounds": "absolute"}
 
@@ -246,5 +252,5 @@ def _blank(tensor: torch.Tensor, number: int) -> None:
 
 
 def _comparable(tensor: torch.Tensor) -> torch.Tensor:
-    """NaN equals NaN here."""
+    """Replace NaNs by a number, so that two NaNs compare equal."""
     return tensor.nan_to_num(nan=1.5) if tensor.is_floating_point() else tensor

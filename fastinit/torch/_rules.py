@@ -1,8 +1,8 @@
-"""The rules of a recipe, as the caller gives them: which initializer each parameter or buffer gets.
+"""Reads the caller's rules in a recipe, which say which initializer each parameter or buffer gets.
 
 Rules are a callable (name, parameter) → initializer or None, or a mapping of name patterns
-(fnmatch) and module types to initializers, of which the first that matches counts.  How an
-initializer may be written: ../_adapters.py.  What tensors without a rule get: _recipe.py.
+(fnmatch) and module types to initializers.  In a mapping, the first match counts.  For the ways to
+write an initializer, see ../_adapters.py.  For tensors without a rule, see _recipe.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Buffers = str | Mapping[str, Any]  # "restore", "leave", or name patterns to ini
 
 
 def split(recipe: Recipe) -> tuple[Rules | None, construction | None]:
-    """The rules of a recipe, and the construction() that counts where they say nothing."""
+    """Split a recipe into its rules and the construction() for tensors without a rule."""
     if recipe is None or isinstance(recipe, construction):
         return None, recipe
     if isinstance(recipe, Mapping) or callable(recipe):
@@ -45,7 +45,7 @@ def split(recipe: Recipe) -> tuple[Rules | None, construction | None]:
 def buffer_rules(
     items: list[Named], buffers: Buffers
 ) -> tuple[dict[str, _adapters.Setting | None], frozenset[str]]:
-    """What `buffers=` says: the initializers by name, and the buffers that are left as they are."""
+    """Read `buffers=`: return the initializers by name, and the buffers to leave unchanged."""
     if buffers == "restore":
         return {}, frozenset()
     if buffers == "leave":
@@ -82,7 +82,7 @@ def chosen_by(
 
 
 def _setting(value: Any, what: str) -> _adapters.Setting | None:
-    """An initializer and its arguments, of which "blocks" is this file's own."""
+    """Read an initializer and its arguments; the argument "blocks" is defined only in this file."""
     if value is None or isinstance(value, str) and value == "default":
         return None
     arguments = value
@@ -108,8 +108,10 @@ def _by_mapping(
     read: Read,
     buffers: list[str] | None = None,
 ) -> dict[str, _adapters.Setting | None]:
-    """The first rule for each parameter or buffer; `argument` is what errors call the mapping,
-    `read` reads an initializer, and `buffers` are names that belong into `buffers=`.
+    """Return the first matching rule for each parameter or buffer.
+
+    `argument` is the mapping's name in error messages.  `read` parses an initializer.  `buffers`
+    lists the names of buffers, whose rules belong in `buffers=`.
     """
     found: dict[str, _adapters.Setting | None] = {}
     matches: dict[Any, list[str]] = {}
@@ -152,8 +154,9 @@ def _by_mapping(
 def _by_attribute(
     key: type, value: Any, argument: str, read: Read
 ) -> dict[str, _adapters.Setting | None]:
-    """What a module type's value says of its tensors: {"weight": …, "bias": …}, or one initializer
-    for all, "*".
+    """Return the settings that a module type's value gives to its tensors, by attribute.
+
+    The value is {"weight": …, "bias": …}, or one initializer for all of them, returned under "*".
     """
     what = f"{argument}[{key.__name__}]"
     if isinstance(value, Mapping) and "initializer" not in value:
@@ -177,7 +180,7 @@ def _unmatched(key: Any, items: list[Named], argument: str, buffers: list[str]) 
     kind = "buffer" if argument == "buffers" else "parameter"
     if isinstance(key, str):
         names = [site.name for item in items for site in item.sites]
-        if "*" in key:  # a pattern is near to a pattern
+        if "*" in key:  # compare patterns with patterns
             names = list(dict.fromkeys(f"*.{name.rpartition('.')[2]}" for name in names))
         near = f"; {nearest(key, names)}".rstrip("; ")
         if any(fnmatch.fnmatchcase(name, key) for name in buffers):

@@ -1,10 +1,10 @@
-"""torch.nn.init's functions as fastinit's initializers: the only place that reads torch's
-arguments.
+"""Translates calls of torch.nn.init's functions into fastinit's initializers.
 
-Each function here has the name and the arguments of one of torch.nn.init and returns a Call; it
-draws nothing.  init.py and accelerate.py draw calls (_draw.py), _log.py writes them down.  What
-cannot be translated (arguments that torch refuses, nothing to fill) is a Call without an
-initializer: torch's own function then does everything, so its errors are torch's.
+Only this module reads torch's arguments.  Each function here has the name and the arguments of a
+function of torch.nn.init.  It returns a Call and draws nothing.  init.py and accelerate.py draw the
+calls (_draw.py), and _log.py records them.  A call may be impossible to translate, because torch
+refuses its arguments or because there is nothing to fill.  Its Call then has no initializer, and
+torch's own function does everything and raises its own errors.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Call(NamedTuple):
     """One call of a torch.nn.init function."""
 
     tensor: Tensor
-    initializer: str | None  # fastinit's name; None where `fallback` does everything
+    initializer: str | None  # fastinit's name; None if `fallback` does everything
     arguments: dict[str, Any]  # fastinit's
     generator: Generator | None
-    fallback: Fallback  # torch's own function, with these arguments, on a tensor of choice
+    fallback: Fallback  # torch's own function with these arguments, on any tensor
 
 
 def _call(
@@ -140,7 +140,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if tensor.ndimension() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     fallback = lambda t: ORIGINALS["orthogonal_"](t, gain, generator)  # noqa: E731
-    # A Haar matrix and its negative have the same law, so the sign of the gain does not matter.
+    # A Haar matrix and its negative have the same distribution, so the gain's sign does not matter.
     name = "orthogonal" if tensor.numel() else None
     return _call(tensor, name, {"gain": abs(gain)}, generator, fallback)
 
@@ -163,8 +163,9 @@ def _nothing(tensor: Tensor) -> Call:
 def _kaiming(
     tensor: Tensor, a: float, mode: str, nonlinearity: str, distribution: str
 ) -> tuple[str, dict[str, Any]]:
-    """The initializer with torch's variance: He where it has this gain, else variance scaling by
-    gain·gain.
+    """Return the initializer that has torch's variance.
+
+    This is He if it has the same gain.  Otherwise it is variance scaling by gain·gain.
     """
     _calculate_correct_fan(tensor, mode)  # type: ignore[arg-type]  # raises for a bad mode or shape
     gain = calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
@@ -175,7 +176,7 @@ def _kaiming(
     return "variance_scaling", {"scale": gain * gain, "mode": mode, "distribution": distribution}
 
 
-# By the name of torch.nn.init's function: all that _detours.py exchanges.
+# Name of the torch.nn.init function → its translation, for all functions that _detours.py replaces.
 TRANSLATIONS: dict[str, Callable[..., Call]] = {
     one.__name__: one
     for one in (

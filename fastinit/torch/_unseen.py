@@ -1,10 +1,11 @@
-"""What a model that was built on the plain meta device does not show: parameters that its
-constructors drew in real memory all the same, and what they wrote without a trace.
+"""Detects what is invisible in a model that was built on the plain meta device.
 
-Values of a meta tensor are nowhere, but each write counts the tensor's version up.  So versions are
-compared with the writes of reset_parameters(), and the code of constructors is searched for what
-counts nothing.  Where something may be missing, _recipe.py refuses or warns; construction() sees
-all of it.
+Two things are invisible: parameters that the constructors drew in real memory nevertheless, and
+writes of the constructors that leave no trace.  A meta tensor has no values, but each write
+increases its version.  The versions are therefore compared with the number of writes that
+reset_parameters() makes.  The code of the constructors is also searched for writes that do not
+increase the version.  If something may be missing, _recipe.py refuses or warns.  construction()
+sees all of it.
 """
 
 from __future__ import annotations
@@ -29,12 +30,11 @@ from ._replay import Run
 
 
 def doubt(item: Named, record: Record, alone: bool) -> str | None:
-    """Why a real parameter may hold no values, or values that no seed decides; None where nothing
-    says so.
+    """Return why a real parameter may hold no values, or values that no seed determines.
 
-    Inside torch.device("meta"), constructors make such parameters by torch.Tensor(n), by
-    device="cpu" or in other threads.  `record` is of the modules' own code; `alone` says that
-    nothing else covers the model.
+    Return None if there is no sign of that.  Inside torch.device("meta"), constructors make such
+    parameters by torch.Tensor(n), by device="cpu" or in other threads.  `record` is the record of
+    the modules' own code.  `alone` says that nothing else covers the model.
     """
     tensor, ref = item.tensor, record.refs.get(item.name)
     if not (_memory.is_plain(type(tensor)) and tensor.is_cpu and tensor.numel()) or ref is None:
@@ -59,8 +59,9 @@ def doubt(item: Named, record: Record, alone: bool) -> str | None:
 
 
 def _drawn(run: Run, writes: int, expected: int) -> bool:
-    """Whether a parameter that its own code draws was written as often as that code writes it; what
-    is loaded later is one more write.
+    """Whether the module's own code draws the parameter and made all the writes that it has had.
+
+    Values that are loaded later make one more write.
     """
     calls = [one.function for _, one in run.operations if one.kind == "call"]
     hidden = [one for one in calls if one in _REAL_WRITES]
@@ -68,8 +69,8 @@ def _drawn(run: Run, writes: int, expected: int) -> bool:
     return bool(run.draws) and low <= writes <= low + sum([_REAL_WRITES[one] for one in hidden])
 
 
-# Initializers whose functions in torch.nn.init write nothing on the meta device, and how many
-# writes in real memory they may take beyond one.
+# Initializers whose torch.nn.init functions write nothing on the meta device, with the number of
+# additional writes, beyond the first, that they may make in real memory.
 _REAL_WRITES = {"truncated_normal": 2, "orthogonal": 1, "sparse": 999, "dirac": 999}
 
 
@@ -93,7 +94,7 @@ def warn_of_init_weights(model: nn.Module) -> bool:
 
 
 def warn_of_constructors(model: nn.Module, left: list[Named], record: Record) -> None:
-    """Warn of what constructors did to the parameters that are left to the modules' own code."""
+    """Warn of what constructors did to the parameters that only the modules' own code covers."""
     left = [one for one in left if one.tensor.is_meta and _memory.is_plain(type(one.tensor))]
     advice = (
         "cannot be seen on the meta device: build the model inside fastinit.torch.construction(), "
@@ -138,10 +139,14 @@ def _expected(item: Named, record: Record) -> int:
 
 
 def _is_replaced(item: Named, record: Record) -> bool:
-    """Whether a parameter has no write, and another of the same module has those of its reset."""
+    """Whether a parameter seems to have been replaced by a new tensor after the reset.
+
+    That is the case if it has no write, but another parameter of the same module has as many
+    writes as the module's reset makes.
+    """
     module, attribute = item.sites[0].module, item.sites[0].attribute
     if any(isinstance(hook, _wrapped.HOOKS) for hook in module._forward_pre_hooks.values()):
-        return False  # weight_norm's parameters are not those that the module made
+        return False  # weight_norm replaces the module's parameters
     if len(item.sites) > 1 or _memory.version(item.tensor) or not 0 < _expected(item, record) < 99:
         return False
     prefix = item.name.removesuffix(attribute)
@@ -154,7 +159,7 @@ def _is_replaced(item: Named, record: Record) -> bool:
 
 
 def _sharing(items: list[Named]) -> list[str]:
-    """Parameters in whose memory an earlier one lies too."""
+    """Return the parameters that share their memory with an earlier one."""
     first: dict[int, str] = {}
     return [
         item.name
@@ -167,12 +172,13 @@ def _sharing(items: list[Named]) -> list[str]:
 # ------------------------------------------------------------------------- the code of constructors
 
 _RESETS = ("reset_parameters", "_reset_parameters")
-# What their constructors do beyond reset_parameters() is recorded, or known.
+# Libraries whose constructors are not searched: what they do beyond reset_parameters() is recorded
+# or known.
 _KNOWN = ("torch", "transformers")
 
 
 def _hidden_writers(model: nn.Module) -> dict[str, frozenset[str]]:
-    """The types of modules whose constructors write without a trace, and by what."""
+    """Return the module types whose constructors write without a trace, and what they use."""
     kinds: set[type] = {type(module) for module in model.modules()}
     found = {kind: hidden_writes(kind) for kind in kinds}
     return {kind.__name__: what for kind, what in found.items() if what}
@@ -180,8 +186,10 @@ def _hidden_writers(model: nn.Module) -> dict[str, frozenset[str]]:
 
 @functools.lru_cache(maxsize=4096)
 def hidden_writes(kind: type) -> frozenset[str]:
-    """By what the constructor of a class, and what it calls, writes without a trace: `.data` and
-    some functions of torch.nn.init.  What reset_parameters() calls is recorded and not counted.
+    """Return what the constructor of a class uses to write without a trace.
+
+    The candidates are `.data` and some functions of torch.nn.init.  Functions that the constructor
+    calls are searched too.  Functions that reset_parameters() calls are recorded, and not counted.
     """
     seen: set[types.CodeType] = set()
     for name in _RESETS:

@@ -1,8 +1,8 @@
-"""Plans become values: memory for what this rank holds, the fills of all parameters in one batch,
-and the new tensors put into the model.
+"""Carries out plans: allocates memory for this rank's part, fills all parameters in one batch, and
+puts the new tensors into the model.
 
-What is planned: _recipe.py; which boxes a rank holds: dtensor.py.  Nothing is decided or checked
-here: that is done before, in materialize.py.
+_recipe.py makes the plans, and dtensor.py says which boxes a rank holds.  This module decides and
+checks nothing: materialize.py has done that before.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ._names import Named
 from ._prove import Fill
 from ._recipe import Plan
 
-# The initializers that every dtype can hold, with their values.
+# The initializers that work for every dtype, with their values.
 CONSTANTS: dict[str, Any] = {"constant": None, "zeros": 0, "ones": 1}
 
 
 def memory_of(tensor: torch.Tensor) -> torch.Tensor:
-    """The memory of this rank."""
+    """Return the part of a tensor that is in this rank's memory."""
     return tensor._local_tensor if _memory.is_dtensor(tensor) else tensor  # type: ignore[attr-defined,no-any-return]
 
 
@@ -37,8 +37,9 @@ def is_meta(tensor: torch.Tensor) -> bool:
 
 
 class Entry(NamedTuple):
-    """One argument of the many-tensor fill, and its round: later rounds overwrite parts of earlier
-    ones.
+    """One argument of the many-tensor fill, and its round.
+
+    Later rounds overwrite parts of earlier rounds.
     """
 
     round: int
@@ -46,8 +47,9 @@ class Entry(NamedTuple):
 
 
 def allocate(tensor: torch.Tensor, dtype: torch.dtype | None, device: Any) -> torch.Tensor:
-    """Memory for this rank's part, where it is drawn: new, or a real tensor's own where it is
-    written again.
+    """Return memory for this rank's part, on the device that draws it.
+
+    The memory is new, or a real tensor's existing memory if its device and dtype match.
     """
     own = memory_of(tensor).detach()
     kind = dtype if dtype is not None and own.dtype.is_floating_point else own.dtype
@@ -63,12 +65,12 @@ def allocate(tensor: torch.Tensor, dtype: torch.dtype | None, device: Any) -> to
         place = torch.device("cpu")
     if own.device == place and own.dtype == kind:
         return own
-    # In own's memory format, but with a place for each element where own has fewer.
+    # empty_like keeps own's memory format, but gives each element its place if own's overlap.
     return torch.empty_like(own, dtype=kind, device=place, requires_grad=False)
 
 
 def _pieces(item: Named) -> list[tuple[Box, Box]]:
-    """(place in this rank's memory, place in the whole) of every box that this rank holds."""
+    """Return, for each box that this rank holds, its place in local memory and in the whole."""
     if _memory.is_dtensor(item.tensor):
         from . import dtensor
 
@@ -79,7 +81,7 @@ def _pieces(item: Named) -> list[tuple[Box, Box]]:
 
 def entries_of(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]:
     if memory.dtype not in _memory.DTYPES:
-        return  # constants only, which torch writes
+        return  # only constants are possible; torch writes them
     rounds: list[int] = []
     for number, fill in enumerate(plan.fills):
         under = [rounds[n] for n in range(number) if plan.fills[n].view.overlaps(fill.view)]
@@ -100,8 +102,9 @@ def entries_of(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Entry]
 
 
 def _part(box: torch.Tensor, there: Box, fill: Fill) -> tuple[torch.Tensor, Box] | None:
-    """The part of a box of the whole tensor that a fill goes to, seen as the fill sees it, and its
-    region there.
+    """Return the part of a box that a fill covers, and its region in the fill.
+
+    The part is a view with the fill's axes.  Return None if the fill does not reach the box.
     """
     view = fill.view
     if view.plain:
@@ -113,8 +116,8 @@ def _part(box: torch.Tensor, there: Box, fill: Fill) -> tuple[torch.Tensor, Box]
     ]
     if any(first >= last for first, last in zip(low, high, strict=True)):
         return None
-    # Axes of the base that the view does not have are fixed at one index; the others come in the
-    # view's order.  Only views are made: an index for each axis would copy a single element.
+    # Fix the base's axes that are not in the view at one index, and put the others in the view's
+    # order.  All results must be views: an integer index for every axis would copy the element.
     for axis, (first, last, part) in enumerate(zip(low, high, there, strict=True)):
         box = box.narrow(axis, first - part.start, last - first)
     kept = [axis for axis in view.axes if axis is not None]
@@ -136,7 +139,7 @@ def run(
     threads: int | None,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Fill round after round, almost always one; the number of values."""
+    """Fill round after round (there is almost always one) and return the number of values."""
     values = 0
     for number in sorted({entry.round for entry in entries}):
         fills = [entry.fill for entry in entries if entry.round == number]
@@ -146,7 +149,7 @@ def run(
 
 
 def write_constants(item: Named, plan: Plan, memory: torch.Tensor) -> int:
-    """Fill a tensor of a dtype without a draw; the number of values."""
+    """Fill a tensor whose dtype allows only constants, and return the number of values."""
     if memory.dtype in _memory.DTYPES or not plan.fills:
         return 0
     for here, there in _pieces(item):
@@ -168,7 +171,7 @@ def write_computed(item: Named, computed: torch.Tensor | None, memory: torch.Ten
 
 
 def write(item: Named, plan: Plan, memory: torch.Tensor, seed: int, threads: int | None) -> None:
-    """All that a plan gives one tensor."""
+    """Write all values that a plan gives to one tensor."""
     run(list(entries_of(item, plan, memory)), seed, threads)
     write_constants(item, plan, memory)
     write_computed(item, plan.computed(seed), memory)
@@ -182,7 +185,7 @@ def count_different(one: torch.Tensor, two: torch.Tensor) -> int:
 
 
 def lines(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Filled]:
-    """A line for every part of a fill that this rank holds, or an empty one where it holds none."""
+    """Yield a report line per part of a fill on this rank, or an empty one if there is none."""
     dtype = str(memory.dtype).removeprefix("torch.")
     for fill, stream in zip(plan.fills, plan.streams, strict=True):
         parts = [_part(memory[here], there, fill) for here, there in _pieces(item)]
@@ -197,11 +200,11 @@ def lines(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Filled]:
 
 
 def put(item: Named, memory: torch.Tensor, device: Any) -> None:
-    """The new parameter in every place of the old one."""
+    """Put the new parameter in every place of the old one."""
     old = item.tensor
     own = memory_of(old)
     if not own.is_meta and own.data_ptr() == memory.data_ptr() and device is None:
-        _memory.bump(own)  # it was filled where it is
+        _memory.bump(own)  # it was filled in place
         return
     if _memory.is_dtensor(old):
         from . import dtensor
@@ -221,7 +224,7 @@ def put(item: Named, memory: torch.Tensor, device: Any) -> None:
 
 
 def restore(item: Named, plan: Plan, seed: int, device: Any) -> None:
-    """A buffer gets the values that the model's own code gives it."""
+    """Give a buffer the values of its plan."""
     value = torch.empty(tuple(item.tensor.shape), dtype=item.tensor.dtype, device="cpu")
     write(item, plan, value, seed, None)
     for site in item.sites:

@@ -1,6 +1,6 @@
-"""A transformers config at other widths: which of its fields grow, and the model and batch of a
-coordinate check.
+"""Changes a transformers config to other widths, for a coordinate check.
 
+This module knows which fields grow with the width, and makes the check's models and batch.
 transformers is imported on demand.
 """
 
@@ -15,9 +15,9 @@ from torch import nn
 from .. import _table
 from .._core.arguments import shown
 
-# The field that says how wide a model is.
+# Fields that may hold the width of a model; the first one that is present counts.
 WIDTH = ("hidden_size", "n_embd", "d_model")
-# Fields that grow with it: other widths.
+# Other widths, which grow with it.
 INNER = (
     "intermediate_size",
     "n_inner",
@@ -31,7 +31,7 @@ INNER = (
     "q_lora_rank",
     "kv_lora_rank",
 )
-# Numbers of heads, which grow with it too: the size of a head is the same at every width.
+# Numbers of heads, which also grow with it.  The size of a head is the same at every width.
 HEADS = (
     "num_attention_heads",
     "n_head",
@@ -51,11 +51,11 @@ LAYERS = (
 )
 VOCABULARY = "vocab_size"
 
-SEQUENCES, TOKENS = 4, 32  # of the default batch
+SEQUENCES, TOKENS = 4, 32  # the size of the default batch
 
 
 class Scaled(NamedTuple):
-    """What a config becomes at the widths of a check."""
+    """The models and the batch that a config gives for the widths of a check."""
 
     make_model: Callable[[int], nn.Module]
     said: str
@@ -63,7 +63,7 @@ class Scaled(NamedTuple):
 
 
 def factory(config: Any, widths: Sequence[int]) -> Scaled:
-    """Models of a transformers config at these widths, in float32, and random tokens for them."""
+    """Make float32 models of a transformers config at these widths, and random tokens for them."""
     fields = config.to_dict()
     width_field = next((name for name in WIDTH if isinstance(fields.get(name), int)), None)
     if width_field is None:
@@ -99,7 +99,7 @@ def factory(config: Any, widths: Sequence[int]) -> Scaled:
 def limited(
     config: Any, layers: int | None = None, vocabulary: int | None = None
 ) -> tuple[Any, str]:
-    """A config with at most so many layers and tokens, and what was changed.
+    """Return a config with at most the given numbers of layers and tokens, and what was changed.
 
     Parameters
     ----------
@@ -120,13 +120,13 @@ def limited(
     if layers is not None and isinstance(kinds, list):
         changed["layer_types"] = kinds[:layers]
     if VOCABULARY in changed:
-        # Tokens that the smaller vocabulary does not hold; padding would mask the first token.
+        # The smaller vocabulary may lack these tokens.  Also, padding would mask the first token.
         changed |= {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
     return type(config).from_dict({**fields, **changed}), said
 
 
 def loaded(config: Any) -> Any:
-    """A config of transformers, read if it is a path."""
+    """Return a transformers config, read from a file if it is given as a path."""
     try:
         import transformers
     except ImportError as error:
@@ -139,7 +139,7 @@ def loaded(config: Any) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(config, local_files_only=True)
     except Exception as error:
-        # Whatever transformers raises: a config can be wrong in as many ways as there are models.
+        # transformers may raise any error here, because each model checks its config differently.
         raise ValueError(
             f"{shown(config)}: transformers reads no config from it "
             f"({type(error).__name__}: {str(error):.200})"
@@ -173,8 +173,10 @@ def _shrink(
     base: int,
     widths: Sequence[int],
 ) -> int:
-    """By how much heads must be smaller than the config's, the same at every width, for every width
-    to have a whole number of them, and of groups of queries.
+    """Return the factor by which heads must be smaller than in the config.
+
+    The factor is the same at every width.  It makes the number of heads, and of groups of queries,
+    a whole number at every width.
     """
     if not heads:
         return 1
@@ -193,7 +195,7 @@ def _shrink(
 
 
 def _tokens(vocabulary: Any) -> dict[str, torch.Tensor]:
-    """Random token ids that are their own labels."""
+    """Draw random token ids, which also serve as the labels."""
     if not isinstance(vocabulary, int):
         return {}
     uniform = _table.INITIALIZERS["uniform"]

@@ -1,9 +1,10 @@
-"""Modules under weight_norm, spectral_norm or another parametrization: what their construction does
-after the module's own.
+"""Resets modules under weight_norm, spectral_norm or another parametrization, and then repeats what
+the wrapper's construction does.
 
-The module that was wrapped resets a weight that is no parameter any more.  So its reset is run with
-a plain weight in that place, and then the parameters that replace the weight get what the
-wrapper's construction gives them.  Only used on the meta device, inside a Recorder's block.
+The reset of a wrapped module writes a weight that is not a parameter any more.  The reset therefore
+runs with a plain weight in that place.  Then the parameters that replace the weight get the values
+that the wrapper's construction gives them.  This module is only used on the meta device, inside a
+Recorder's block.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 
 def reset(module: nn.Module, method: Callable[[nn.Module], Any]) -> None:
-    """Run a reset of the module as if it were not wrapped, then wrap what it has written."""
+    """Run a module's reset as if the module were not wrapped, then wrap the written weights."""
     hooks = [one for one in module._forward_pre_hooks.values() if isinstance(one, HOOKS)]
     parametrized = list(_parametrizations(module))
     if not (hooks or parametrized):
@@ -55,10 +56,10 @@ def _weight(like: torch.Tensor) -> nn.Parameter:
 
 
 def _plain(module: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
-    """The same module with plain parameters of these names; everything else is shared."""
+    """Return a copy of the module with these plain parameters; it shares everything else."""
     kind = type(module)
     if parametrize.is_parametrized(module):
-        kind = kind.__mro__[1]  # of which parametrize made a class of its own
+        kind = kind.__mro__[1]  # parametrize generated a subclass of this class
     plain = object.__new__(kind)
     plain.__dict__.update(module.__dict__)
     for name in weights:
@@ -68,8 +69,8 @@ def _plain(module: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
 
 
 def _parametrize(parametrization: Any, weight: torch.Tensor) -> None:
-    """As register_parametrization does."""
-    first = parametrization[0]  # those that are registered later leave the weight as it is
+    """Set the original parameters as register_parametrization does."""
+    first = parametrization[0]  # later registrations leave the weight as it is
     value: Any = first.right_inverse(weight) if hasattr(first, "right_inverse") else weight
     for one in parametrization:
         if isinstance(one, _SpectralNorm):
@@ -82,7 +83,7 @@ def _parametrize(parametrization: Any, weight: torch.Tensor) -> None:
 
 
 def _vectors(one: Any, weight: torch.Tensor) -> None:
-    """The singular vectors that spectral_norm's constructor estimates."""
+    """Compute the singular vectors that spectral_norm's constructor estimates."""
     if weight.ndim > 1:
         matrix = one._reshape_weight_to_matrix(weight)
         for buffer, size in ((one._u, matrix.shape[0]), (one._v, matrix.shape[1])):
@@ -91,7 +92,7 @@ def _vectors(one: Any, weight: torch.Tensor) -> None:
 
 
 def _hook(module: nn.Module, hook: Any, weight: torch.Tensor) -> None:
-    """As torch.nn.utils.weight_norm and spectral_norm do, without parametrizations."""
+    """Set the parameters as the hooks of torch.nn.utils.weight_norm and spectral_norm do."""
     _give(_original(module, hook), weight)
     if isinstance(hook, WeightNorm):
         lengths = torch.norm_except_dim(weight, 2, hook.dim)
@@ -104,7 +105,7 @@ def _hook(module: nn.Module, hook: Any, weight: torch.Tensor) -> None:
 
 
 def _give(parameter: Any, value: torch.Tensor) -> None:
-    """The parameter takes the memory of the value: so the draw of the weight is its own."""
+    """Let the parameter take over the value's memory, so that the weight's draw becomes its own."""
     parameter.data = value.detach() if value.dtype == parameter.dtype else value.to(parameter.dtype)
-    for _ in range(3):  # construction writes the parameter up to so many times
+    for _ in range(3):  # construction writes the parameter up to three times
         increment_version(parameter)

@@ -1,9 +1,9 @@
-"""accelerate(): inside the block, fastinit does all initialization of CPU tensors through torch.
+"""accelerate() makes fastinit do all initialization of CPU tensors through torch inside its block.
 
-A TorchFunctionMode, which torch keeps per thread, sees every call of Tensor.normal_, uniform_ and
-erfinv_, of torch.randn, rand and normal, and of the functions that draw in other ways, which it
-counts; torch.nn.init's functions, wherever their names are bound, ask it through _detours.py.
-What is drawn: _translate.py; how a tensor is filled: _draw.py.
+A TorchFunctionMode, which torch keeps per thread, intercepts every call of Tensor.normal_, uniform_
+and erfinv_, and of torch.randn, rand and normal.  It also intercepts the functions that draw in
+other ways, in order to count them.  torch.nn.init's functions reach the mode through _detours.py,
+wherever their names are bound.  _translate.py says what is drawn, and _draw.py fills a tensor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Arguments = tuple[Any, ...]
 ROOT_HALF = 0.7071067811865476  # √½: erfinv of a uniform is a normal of this std
 
 
-class accelerate:  # noqa: N801  a context manager is written as a function is
+class accelerate:  # noqa: N801  used like a function, as a context manager
     """Run torch's initialization of CPU tensors here, whatever library it is written in.
 
     That includes torch's own modules, transformers, timm and truncated normals by erfinv.
@@ -93,11 +93,11 @@ class accelerate:  # noqa: N801  a context manager is written as a function is
 
 
 class Drawing(_detours.Block):
-    """One open block of accelerate(): the mode itself and what it has done."""
+    """One open block of accelerate(): the mode itself, and counts of what it has done."""
 
     def __init__(self, seed: int | None):
         super().__init__()
-        # Inside construction() a block draws nothing: the record says what is drawn later.
+        # A block inside construction() draws nothing: the record decides what is drawn later.
         self.active = _detours.recorder() is None
         self._handlers = _HANDLERS if self.active else {}
         self.seed, self.fills, self.values = seed, 0, 0
@@ -107,7 +107,7 @@ class Drawing(_detours.Block):
         self._uniform: tuple[weakref.ref[torch.Tensor], float, float, tuple[int, int]] | None = None
 
     def table(self) -> Table:
-        """What was drawn here and what torch drew, in rows of text."""
+        """Return what was drawn here and what torch drew, in rows of text."""
         rows = [(name, str(count)) for name, count in self.left.most_common()]
         caption = f"{self.fills} fills of {self.values} values by fastinit"
         return Table(caption, ("left to torch", "calls"), rows)
@@ -147,14 +147,14 @@ class Drawing(_detours.Block):
         return result
 
     def take(self, generator: torch.Generator | None) -> tuple[int, int]:
-        """Seed and stream of the next fill, which this counts."""
+        """Count the next fill, and return its seed and stream."""
         self.fills += 1
         if self.seed is None or generator is not None:
             return seed_from(generator), 0
         return self.seed, self.fills - 1
 
     def _leave(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
-        """Let torch draw, and count it where something was drawn."""
+        """Let torch run the function, and count the call if it drew something."""
         self._uniform = None
         result = func(*args, **kwargs)
         made = result[0] if isinstance(result, tuple) else result
@@ -165,7 +165,7 @@ class Drawing(_detours.Block):
     # ----------------------------------------------------------------------------- new tensors
 
     def _make(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
-        """randn, rand, randn_like or rand_like: an empty tensor of these arguments, filled."""
+        """Do randn, rand, randn_like or rand_like: fill an empty tensor with these arguments."""
         initializer, empty = _MAKING[func]
         own = {key: value for key, value in kwargs.items() if key != "generator"}
         tensor = empty(*args, **own)
@@ -176,7 +176,7 @@ class Drawing(_detours.Block):
     def _make_normal(
         self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]
     ) -> Any:
-        """torch.normal, whose mean and std may be tensors: a standard normal is scaled then."""
+        """Do torch.normal; if its mean or std is a tensor, scale and shift a standard normal."""
         own = {**dict(zip(("mean", "std", "size"), args, strict=False)), **kwargs}
         mean, std = own.pop("mean", 0.0), own.pop("std", 1.0)
         size, generator = own.pop("size", None), own.pop("generator", None)
@@ -195,7 +195,7 @@ class Drawing(_detours.Block):
     def _fill(
         self, tensor: torch.Tensor, initializer: str, own: dict[str, Any], generator: Any
     ) -> torch.Tensor:
-        """Fill a tensor that nobody has seen yet."""
+        """Fill a new tensor, to which no other code has a reference yet."""
         self._uniform = None
         fallback = torch.Tensor.uniform_ if initializer == "uniform" else torch.Tensor.normal_
         values = tensor.data  # its version stays 0, and it may require grad
@@ -218,9 +218,10 @@ class Drawing(_detours.Block):
         return result
 
     def _erfinv(self, func: Callable[..., Any], args: Arguments, kwargs: dict[str, Any]) -> Any:
-        """erfinv_ of a tensor that has just been filled with U(low, high) is a normal of std √½
-        between erfinv(low) and erfinv(high).  Drawn as one, from the same seed, it has tails that a
-        rounded uniform cannot give.
+        """Draw a truncated normal if erfinv_ follows directly after a uniform fill.
+
+        erfinv_ of U(low, high) is a normal of std √½ between erfinv(low) and erfinv(high).  Drawn
+        as such, from the same seed, it has tails that a rounded uniform cannot give.
         """
         last, self._uniform = self._uniform, None
         tensor: torch.Tensor = args[0]
@@ -239,14 +240,15 @@ class Drawing(_detours.Block):
         name: str,
         own: dict[str, Any],
     ) -> tuple[Any, tuple[int, int] | None]:
-        """Draw in place of a method of Tensor; its result, and the seed and stream if it was drawn
-        here.
+        """Draw instead of a method of Tensor.
+
+        Return the method's result, and the seed and stream, or None if it was not drawn here.
         """
         tensor = args[0]
         if not ours(tensor):
             return self._leave(func, args, kwargs), None
         if torch.is_grad_enabled() and tensor.requires_grad and tensor.is_leaf:
-            # torch's error: a leaf that requires grad may not be changed in place
+            # torch raises its error: a leaf that requires grad may not be changed in place
             return func(*args, **kwargs), None
         taken: list[tuple[int, int]] = []
 
@@ -271,7 +273,7 @@ class Drawing(_detours.Block):
 def both(
     args: Arguments, kwargs: dict[str, Any], names: tuple[str, str], defaults: tuple[float, float]
 ) -> tuple[Any, Any]:
-    """The two parameters of normal_ or uniform_, as numbers."""
+    """Return the two parameters of normal_ or uniform_ as numbers."""
     first = args[1] if len(args) > 1 else kwargs.get(names[0], defaults[0])
     second = args[2] if len(args) > 2 else kwargs.get(names[1], defaults[1])
     return (
@@ -281,8 +283,9 @@ def both(
 
 
 def ours(tensor: Any) -> bool:
-    """Whether a tensor is filled here: floating, on the CPU or a GPU that draws, plain or a
-    DTensor.
+    """Whether fastinit fills a tensor.
+
+    The tensor must be floating, plain or a DTensor, and on the CPU or on a GPU that can draw.
     """
     if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
         return False
@@ -296,12 +299,16 @@ def ours(tensor: Any) -> bool:
 
 
 def _is_scale(tensor: torch.Tensor) -> bool:
-    """Whether a mean or std is constant to autograd."""
+    """Whether autograd treats a mean or std as a constant."""
     return not (torch.is_grad_enabled() and tensor.requires_grad)
 
 
 def _no_negative(std: Any) -> bool:
-    """False for a std that torch refuses, in its own words; none of a meta tensor is known."""
+    """Whether torch would accept a std, that is, none of its values is negative.
+
+    torch itself raises the error for a negative one.  The values of a meta tensor are unknown, so
+    it passes.
+    """
     if not isinstance(std, torch.Tensor):
         return bool(std >= 0.0)
     return std.is_meta or bool((std >= 0.0).all())
@@ -309,19 +316,19 @@ def _no_negative(std: Any) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def erfinv(x: float) -> float:
-    """erf⁻¹ in doubles, ±1 included."""
+    """Compute erf⁻¹ in doubles; ±1 gives ±∞."""
     return math.copysign(math.inf, x) if abs(x) == 1.0 else ROOT_HALF * norm_ppf(0.5 + 0.5 * x)
 
 
-# What makes a tensor of draws → the initializer, and what makes the tensor.
+# Function that makes a tensor of draws → the initializer, and the function for the empty tensor.
 _MAKING: dict[Callable[..., Any], tuple[str, Callable[..., torch.Tensor]]] = {
     torch.randn: ("normal", torch.empty),
     torch.randn_like: ("normal", torch.empty_like),
     torch.rand: ("uniform", torch.empty),
     torch.rand_like: ("uniform", torch.empty_like),
 }
-# What draws in ways that no initializer here has; those of networks only in training, which is the
-# argument of this name, or of this place where torch has no names.
+# Functions whose draws no initializer here can do.  Some draw only in training.  The value is then
+# the name of the argument that says so, or its position if torch does not give its name.
 _LEFT: dict[Callable[..., Any], str | int | None] = {
     **dict.fromkeys(
         (

@@ -1,8 +1,7 @@
-"""construction(): a model is built on the meta device while what its constructors would draw is
-written down.
+"""construction() builds a model on the meta device and records what its constructors would draw.
 
-For models that draw in their constructors, or after them, in ways that reset_parameters() does not
-repeat.  The block is then the recipe of materialize_().  What is written down: _log.py.
+It serves models that draw in their constructors, or after them, in ways that reset_parameters()
+does not repeat.  The block is then the recipe of materialize_().  For the record, see _log.py.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ._names import Named
 from ._replay import read
 
 
-class construction:  # noqa: N801  a context manager is written as a function is
+class construction:  # noqa: N801  used like a function, as a context manager
     """Build a model on the meta device and record what its code does: a recipe of materialize_().
 
     See Also
@@ -79,15 +78,17 @@ class construction:  # noqa: N801  a context manager is written as a function is
         self._real = {id(one): _memory.version(one) for one in tensors if not one.is_meta}
 
     def left_real(self, tensor: torch.Tensor) -> bool:
-        """Whether constructors made this parameter or buffer on the CPU all the same, as
-        torch.Tensor(3) does, and nothing has written to it since the block: then it is still to be
-        drawn.
+        """Whether a parameter or buffer was made on the CPU and not written since the block.
+
+        Constructors make such tensors in spite of the block by torch.Tensor(3), for example.  They
+        have yet to be drawn.
         """
         return self._real.get(id(tensor)) == _memory.version(tensor)
 
     def _registered(self, module: nn.Module, name: str, tensor: Any) -> None:
-        """A module got a parameter or a buffer: the place is kept, for later the tensor may be cut,
-        moved or replaced.
+        """Note the place where a module has registered a parameter or a buffer.
+
+        The original tensor is kept, because it may be sharded, moved or replaced later.
         """
         if self._recorder in torch.overrides._get_current_function_mode_stack() and isinstance(
             tensor, torch.Tensor
@@ -95,7 +96,7 @@ class construction:  # noqa: N801  a context manager is written as a function is
             self._sites.setdefault(module, {})[name] = tensor
 
     def record(self, items: Iterable[Named]) -> Record:
-        """The log, and where the parameters and buffers lie in it."""
+        """Return the log, with the references to these parameters and buffers in it."""
         refs = {}
         for item in items:
             site = item.sites[0]

@@ -1,8 +1,8 @@
-"""coordinate_check(): muP's test, whether the activations of a model keep their size as its width
-grows, at the start and in the first steps of training.
+"""coordinate_check() is muP's test of whether activations keep their size as a model gets wider.
 
-Here models are built, trained for a few steps and measured.  The slopes and the report:
-../diagnostics/coordinates.py.  Which fields of a transformers config grow: _widths.py.
+It looks at the start and at the first steps of training.  This module builds the models, trains
+them for a few steps and measures them.  ../diagnostics/coordinates.py computes the slopes and makes
+the report.  _widths.py knows which fields of a transformers config grow.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def coordinate_check(
     loss = loss or _loss
     make_optimizer = optimizer if callable(optimizer) else _adam(real(optimizer, "optimizer"))
     found: dict[tuple[int, str], list[Size]] = {}
-    # All of them first: a maker that is wrong is named before anything is trained.
+    # Build all models first, so that a wrong make_model is reported before any training.
     models = [_build(make_model, width) for width in widths]
     shapes = [
         {one.name: tuple(one.tensor.shape) for one in _names.parameters(model)}
@@ -141,7 +141,7 @@ def coordinate_check(
     for width in widths:
         model, made = models.pop(0)
         with warnings.catch_warnings():
-            # A model whose maker has filled it stays as it is.
+            # If make_model has filled a model, the model keeps its values.
             warnings.filterwarnings("ignore", "nothing was filled", UserWarning)
             materialize_(model, made if recipe is None else recipe, seed, device)
         training = make_optimizer(model, width)
@@ -153,7 +153,7 @@ def coordinate_check(
                 found.setdefault((step, name), []).append(size)
             if step < steps:
                 training.zero_grad()
-                with private:  # recomputed activations draw too
+                with private:  # activations that are recomputed draw again
                     value.backward()
                 training.step()
         del model, made, training, value
@@ -165,7 +165,7 @@ def coordinate_check(
             len({size.shape for size in sizes}) == 1,
         )
         for (step, name), sizes in found.items()
-        if len(sizes) == len(widths)  # a module that some width does not use has no slope
+        if len(sizes) == len(widths)  # a module without outputs at some width has no slope
     ]
     slopes = judge(widths, coordinates, expected or {}, tolerance)
     return CoordinateCheck(widths, steps, seed, tolerance, tuple(coordinates), slopes, scaled)
@@ -195,7 +195,7 @@ def _build(make_model: Factory, width: int) -> tuple[nn.Module, construction]:
 def _check_growth(
     least: int, first: Mapping[str, tuple[int, ...]], width: int, shapes: Mapping[str, Any]
 ) -> None:
-    """ValueError unless two widths have parameters of the same names and of other shapes."""
+    """Raise a ValueError unless two widths have the same parameter names and different shapes."""
     lacking = [name for name in first if name not in shapes]
     added = [name for name in shapes if name not in first]
     differences = [
@@ -251,7 +251,7 @@ def _adam(rate: float) -> Callable[[nn.Module, int], torch.optim.Optimizer]:
 
 
 class Size(NamedTuple):
-    """Of a module's output: the mean absolute value, and the shape."""
+    """The mean absolute value and the shape of a module's output."""
 
     mean: float
     shape: tuple[int, ...]
@@ -265,7 +265,7 @@ class _Sum(NamedTuple):
 
 @contextmanager
 def _measured(model: nn.Module) -> Iterator[dict[str, _Sum]]:
-    """The sums of |output| of every module that is called in the block."""
+    """Yield a dict that collects the sum of |output| of every module called in the block."""
     sums: dict[str, _Sum] = {}
     hooks = []
 
@@ -293,8 +293,9 @@ def _measured(model: nn.Module) -> Iterator[dict[str, _Sum]]:
 
 
 def _first_tensor(output: Any) -> torch.Tensor | None:
-    """The first floating tensor of a module's output, whole. Of a model of transformers, which puts
-    a loss first, the first that has axes.
+    """Return the first floating tensor with axes in a module's output, with all its shards.
+
+    Tensors without axes are skipped because transformers' models put a loss first.
     """
     if isinstance(output, torch.Tensor):
         if not output.is_floating_point() or not output.dim():
@@ -309,7 +310,7 @@ def _first_tensor(output: Any) -> torch.Tensor | None:
 
 
 def _over_ranks(model: nn.Module, sums: Mapping[str, _Sum]) -> dict[str, Size]:
-    """Means over what all ranks saw, in the order of the model's modules."""
+    """Return the means over the outputs on all ranks, in the order of the model's modules."""
     names = [name for name, _ in _names.modules(model)]
     if not sums:
         raise ValueError("the loss calls no module of the model, so that nothing is measured")

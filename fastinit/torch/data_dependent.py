@@ -1,7 +1,8 @@
-"""The data-dependent methods of fastinit on torch modules: a batch runs through the model.
+"""fastinit's data-dependent methods for torch modules, which run a batch through the model.
 
 Each function checks its arguments and runs an algorithm of ../data_dependent/algorithms.py on the
-model's layers (_network.py).  Outside the stream contract: the products are torch's.
+model's layers (_network.py).  The results are outside the stream contract, because torch computes
+the products.
 """
 
 from __future__ import annotations

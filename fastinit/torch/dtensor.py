@@ -1,9 +1,8 @@
-"""DTensors and FSDP2: which part of the whole tensor a rank holds, and its fill on that rank, once
-all ranks agree on what to draw.
+"""Supports DTensors and FSDP2: finds the part of the whole tensor that a rank holds, and fills it.
 
-A value depends on its place in the whole tensor, so a shard needs neither communication nor other
-shards.  Where a placement gives a rank several runs of an axis (_StridedShard), each run is filled
-as a separate region.
+The ranks have agreed before on what to draw.  A value depends on its place in the whole tensor, so
+filling a shard needs neither communication nor other shards.  If a placement gives a rank several
+runs of an axis (_StridedShard), each run is filled as a separate region.
 """
 
 from __future__ import annotations
@@ -25,23 +24,25 @@ Interval = tuple[int, int]
 
 
 class Piece(NamedTuple):
-    """One box that a rank holds: where it lies in the rank's own tensor and where in the whole."""
+    """One box that a rank holds: its place in the rank's own tensor and its place in the whole."""
 
     local: Box
     whole: Box
 
 
 def local(tensor: DTensor) -> torch.Tensor:
-    """This rank's own tensor, without autograd."""
+    """Return this rank's own tensor, without autograd."""
     return tensor._local_tensor
 
 
 def pieces(tensor: DTensor, fsdp: bool = False) -> list[Piece]:
-    """The boxes of the whole tensor that this rank holds, in the order of its own tensor; none
-    outside of the mesh.
+    """Return the boxes of the whole tensor that this rank holds, in the order of its own tensor.
 
-    `fsdp`: a parameter of fully_shard, which cuts from right to left whatever its placements say.
-    The two ways differ only where FSDP and tensor parallelism cut one axis into uneven parts.
+    A rank outside the mesh holds no boxes.
+
+    `fsdp` marks a parameter of fully_shard, which cuts from right to left regardless of its
+    placements.  The direction matters only if FSDP and tensor parallelism cut the same axis into
+    uneven parts.
     """
     spec = tensor._spec
     coordinate = spec.mesh.get_coordinate()
@@ -70,11 +71,12 @@ def intervals(
     order: Mapping[int, Sequence[int]] | None = None,
     right_to_left: bool = False,
 ) -> list[list[Interval]]:
-    """For each axis the runs of indices of the whole tensor that the rank at `coordinate` holds.
+    """Return, for each axis, the runs of indices that the rank at `coordinate` holds.
 
-    `order`: the sequence in which mesh dimensions cut an axis, where it is not from left to right.
-    `right_to_left`: where _StridedShard says that cuts were made so, make them so, instead of by
-    its definition from left to right.
+    The indices are those of the whole tensor.  `order` is the sequence in which mesh dimensions cut
+    an axis, if it is not from left to right.  A _StridedShard says that cuts were made from right
+    to left.  With `right_to_left`, the cuts are made in this direction.  Otherwise they are made
+    from left to right, by the definition of _StridedShard.
     """
     held: list[list[Interval]] = [[(0, size)] for size in shape]
     for dimension, placement in enumerate(placements):
@@ -105,14 +107,15 @@ def intervals(
 
 
 def _order(spec: Any) -> Mapping[int, Sequence[int]] | None:
-    """The spec's own order of cutting by tensor dimension, if it states one."""
+    """Return the order in which mesh dimensions cut each tensor dimension, if the spec has one."""
     order = getattr(spec, "shard_order", None)
     return {entry.tensor_dim: tuple(entry.mesh_dims) for entry in order} if order else None
 
 
 def _chunk(runs: list[Interval], count: int, index: int) -> list[Interval]:
-    """Chunk number `index` of `count`, as torch.chunk cuts: of one size, rounded up, the last ones
-    smaller or empty.
+    """Return chunk number `index` of `count`, cut as torch.chunk cuts.
+
+    All chunks have the same size, rounded up, except that the last ones may be smaller or empty.
     """
     total = sum([stop - start for start, stop in runs])
     size = -(-total // count)
@@ -137,7 +140,7 @@ def _merged(runs: list[Interval]) -> list[Interval]:
 
 
 def _placed(runs: list[Interval]) -> list[tuple[slice, slice]]:
-    """Each run with its place in the rank's own tensor."""
+    """Return each run with its place in the rank's own tensor, which comes first."""
     found, place = [], 0
     for start, stop in runs:
         found.append((slice(place, place + stop - start, 1), slice(start, stop, 1)))
@@ -146,16 +149,17 @@ def _placed(runs: list[Interval]) -> list[tuple[slice, slice]]:
 
 
 def like(tensor: Any, memory: torch.Tensor, device: Any) -> DTensor:
-    """A DTensor of the same layout over other memory, which is moved to `device` (None: the
-    mesh's).
+    """Return a DTensor of the same layout over other memory.
+
+    The memory is moved to `device`; None is the mesh's device.
     """
     spec = tensor._spec
     memory = memory.to(spec.mesh.device_type if device is None else device)
     if spec.tensor_meta.dtype != memory.dtype:
         spec = copy.copy(spec)
         spec.tensor_meta = spec.tensor_meta._replace(dtype=memory.dtype)
-    # Not from_local(), which would move a shard kept on the host (FSDP's CPU offload) to the
-    # mesh's device.
+    # from_local() would move a shard that is kept on the host (FSDP's CPU offload) to the mesh's
+    # device.
     return DTensor(memory, spec, requires_grad=False)  # type: ignore[call-arg]
 
 

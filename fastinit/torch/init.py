@@ -2,10 +2,11 @@
 returns and meaning.
 
 Each call that draws takes its seed, one int64 of `random_`, from `generator=` or from torch's
-default generator, so torch.manual_seed governs; the numbers are fastinit's.  Constants are torch's
-own fills.  A meta tensor is left unchanged, as torch leaves it, so that constructors which call
-these functions run on the meta device; what construction() and materialize_() run is recorded.  How
-arguments are read: _translate.py; how a tensor is filled: _draw.py.
+default generator.  torch.manual_seed therefore determines the values, and fastinit draws the
+numbers.  torch's own fills write constants.  A meta tensor is left unchanged, as torch leaves it,
+so constructors that call these functions can run on the meta device.  Calls in code that
+construction() or materialize_() runs are recorded.  _translate.py reads the arguments, and _draw.py
+fills the tensors.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.nn.init import calculate_gain
 from . import _translate
 from ._draw import drop_in
 
-# Private in torch, but torch's modules and other packages use them.
+# These are private in torch, but torch's modules and other packages use them.
 from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out  # noqa: F401  # isort: skip
 
 __all__ = [

@@ -1,6 +1,6 @@
-"""laws(): how a model's own code, or a recipe, would distribute the values of every parameter.
+"""laws() says how a model's own code, or a recipe, would distribute the values of every parameter.
 
-It reads the same plans as materialize_ (_recipe.py) and draws nothing.  What a law is: ../_laws.py.
+It reads the same plans as materialize_ (_recipe.py) and draws nothing.  ../_laws.py defines a law.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _of_plan(plan: Plan, shape: Sizes) -> Law:
             value = values.flatten()[0].item()
             return _laws.law(plan.name, shape, "constant", {"value": value})
         return _laws.unknown(plan.name, shape, "computed by the model's own code")
-    if not plan.fills:  # without elements
+    if not plan.fills:  # the tensor has no elements
         return _laws.law(plan.name, shape, "zeros", {})
     first, *others = plan.fills
     if first.view.plain:
@@ -101,7 +101,7 @@ def _of_plan(plan: Plan, shape: Sizes) -> Law:
 
 
 def _block(fill: Fill) -> dict[str, object] | None:
-    """A constant over a box, or None for a draw."""
+    """Return the box and value of a constant fill, or None for a draw."""
     value = fill.arguments.get("value", CONSTANTS.get(fill.initializer))
     if value is None or fill.initializer not in CONSTANTS:
         return None

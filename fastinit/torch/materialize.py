@@ -1,9 +1,9 @@
-"""materialize_(): a model on the meta device becomes real, weights keyed by name; verify_():
-recompute and compare.
+"""materialize_() makes a model on the meta device real, with weights keyed by name.  verify_()
+recomputes the weights and compares them.
 
-Names: _names.py; what is drawn for each: _recipe.py; which part of it this rank holds: dtensor.py.
-Every check is made here, and the ranks agree, before memory is allocated; then _values.py fills all
-parameters in one parallel batch.
+_names.py finds the names, _recipe.py decides what is drawn for each, and dtensor.py decides which
+part this rank holds.  This module makes all checks and compares the ranks before it allocates
+memory.  Then _values.py fills all parameters in one parallel batch.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ def materialize_(
             one for one in parameters if _values.is_meta(one.tensor) or made.left_real(one.tensor)
         ]
         _check_tensors(todo, dtype)
-        # Real buffers too: of those that no recorded code writes, nothing is asked.
+        # Buffers that construction() left real are planned too.  Unlike meta buffers, they keep
+        # their values if no recorded code writes them.
         asked_buffers += [
             one
             for one in all_buffers
@@ -192,7 +193,7 @@ def materialize_(
     todo = [
         one for one in parameters if _values.is_meta(one.tensor) or overwrite or one.name in by_name
     ]
-    # What cannot be drawn and has no rule is left and reported, such as packed integers.
+    # Tensors that cannot be drawn and have no rule, such as packed integers, are left and reported.
     left = [item for item in todo if item.name in uncovered and not _can_be_drawn(item.tensor)]
     untouched = {item.name for item in left}
     todo = [item for item in todo if item.name not in untouched]
@@ -287,7 +288,8 @@ def verify_(
     _refuse_while_recording("verify_")
     parameters = _names.parameters(model, prefix)
     seed = check_seed(seed)
-    # With the buffers, for where nothing covers one _recipe.py asks the constructor, of all.
+    # Buffers are included, because if one is uncovered, _recipe.py runs the constructor again,
+    # and that can change the plans of the parameters.
     buffers = _names.buffers(model, prefix)
     plans, _, uncovered = _recipe.plan(model, parameters, buffers, recipe, prefix=prefix)
     by_name = {plan.name: plan for plan in plans}
@@ -311,7 +313,7 @@ def verify_(
     return Verified(tuple(equal), different, tuple(skipped), unknown, seed)
 
 
-# The streams that were drawn for each module that lives, by seed.
+# For each live module, the streams that were drawn, by seed.
 _streams: weakref.WeakKeyDictionary[nn.Module, dict[int, set[str]]] = weakref.WeakKeyDictionary()
 _streams_lock = threading.Lock()
 
@@ -319,7 +321,7 @@ _streams_lock = threading.Lock()
 def _repeated(
     model: nn.Module, seed: int, plans: dict[str, Plan], new: Iterable[str]
 ) -> tuple[str, ...]:
-    """The streams of this call that another live module had with this seed."""
+    """Return the streams of this call that another live module drew with the same seed."""
     mine = {
         stream: None
         for name in new
@@ -335,7 +337,10 @@ def _repeated(
 
 @contextlib.contextmanager
 def _bar(wanted: bool, new: Iterable[torch.Tensor]) -> Iterator[Callable[[int], None] | None]:
-    """What is called with the values drawn since the last call, and moves a bar over bytes."""
+    """Yield a function that advances a progress bar over bytes.
+
+    Its argument is the number of values drawn since its last call.
+    """
     sizes = [(tensor.nbytes, tensor.numel()) for tensor in new]
     size, values = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
     if not (wanted and values and _ranks.rank() == 0):
@@ -345,7 +350,7 @@ def _bar(wanted: bool, new: Iterable[torch.Tensor]) -> Iterator[Callable[[int], 
         done = 0.0
 
         def tell(count: int) -> None:
-            # The dtypes' mean; and a part that is filled twice counts once.
+            # Assume the mean size of a value, and do not count a part twice that is filled twice.
             nonlocal done
             step = min(count * size / values, size - done)
             done += step
@@ -388,12 +393,16 @@ def _check_tensors(todo: list[Named], dtype: torch.dtype | None) -> None:
 
 
 def _can_be_drawn(tensor: torch.Tensor) -> bool:
-    """Complex parameters count: they have values to draw, but no initializer here has them."""
+    """Whether a tensor's dtype has values to draw.
+
+    Complex dtypes count, although no initializer here can draw them.  They must cause an error
+    instead of being left out.
+    """
     return tensor.dtype in _memory.DTYPES or tensor.is_complex()
 
 
 def _check_dtype(item: Named, plan: Plan | None) -> None:
-    """A dtype without a draw takes constants only."""
+    """Refuse a draw in a dtype that allows only constants."""
     drawn = plan is None or any(fill.initializer not in _values.CONSTANTS for fill in plan.fills)
     if drawn and item.tensor.dtype not in _memory.DTYPES:
         raise NotImplementedError(f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}")
@@ -412,8 +421,9 @@ def _refuse_uncovered(uncovered: dict[str, str]) -> None:
 
 
 def _refuse_lost(asked: list[Named], uncovered: dict[str, str]) -> None:
-    """Buffers whose values nothing says: an error on the meta device, a warning where they are real
-    and were to be written again.
+    """Raise an error for meta buffers whose values are unknown.
+
+    Issue a warning if the buffers are real and the caller asked to write them again.
     """
     lost = {item.name: uncovered[item.name] for item in asked if item.name in uncovered}
     meta = [item.name for item in asked if item.name in lost and _values.is_meta(item.tensor)]
