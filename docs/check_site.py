@@ -1,11 +1,12 @@
-"""Looks at the built site in a headless browser, as a reader with a desktop or a phone would.
+"""Check the built site in a headless browser at the sizes of a desktop and a phone.
 
     python -P docs/check_site.py docs/_build/html
         needs playwright from the extra `docs`, and chromium
 
-Every page, at 1280 and at 390 pixels, in the light and in the dark scheme: nothing wider than the
-screen, text that fits the scheme, no error in the console.  No link within the site leads nowhere,
-to no page and to no heading.  A word typed into the search finds its page.
+Each page is loaded at 1280 and at 390 pixels, in the light and in the dark scheme.  Nothing may be
+wider than the screen, the text colour must fit the scheme, and the console must show no error.
+Every link within the site must lead to an existing page and heading.  A word typed into the search
+must find its page.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ SCREENS = ((1280, 900), (390, 844))
 SCHEMES = ("light", "dark")
 TABS = 2
 
-# What a page has in itself: its anchors, and where its links and images lead.
+# A page's anchors and the targets of its links and images.
 READ = """() => [
     [...document.querySelectorAll("[id]")].map(e => e.id),
     [...document.querySelectorAll("a[href], img[src]")].map(e => e.href ?? e.src),
 ]"""
-# How it looks once the theme has followed the scheme, which it does a moment later: its width and
-# the screen's, the theme, the colour of its text.
+# A page's width, the screen's width, the theme and the text colour.  The theme follows the scheme
+# with a short delay, so wait for it first.
 LOOK = """async scheme => {
     const root = document.documentElement;
     for (let tries = 0; tries < 200 && root.dataset.theme !== scheme; tries++)
@@ -44,14 +45,14 @@ LOOK = """async scheme => {
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves the site, since a browser refuses a script's requests from files."""
+    """Serve the site over HTTP: browsers refuse requests by scripts on file:// pages."""
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 class Site:
-    """The pages, what was found to be wrong, and the anchors and links of every page."""
+    """The pages, the problems found, and the anchors and links of every page."""
 
     def __init__(self, root: pathlib.Path, address: str):
         self.root, self.address = root, address
@@ -65,7 +66,7 @@ class Site:
         self.links: dict[str, set[str]] = {}
 
     async def look(self, page: Page, left: Iterator[str]) -> None:
-        """Look at pages until none is left."""
+        """Check pages until none is left."""
         for name in left:
             await page.goto(self.address + name)
             anchors, links = await page.evaluate(READ)
@@ -78,7 +79,7 @@ class Site:
                     self.found += [f"{name} ({width}, {scheme}): {text}" for text in wrong]
 
     def dead_links(self) -> list[str]:
-        """Links within the site that lead to no file, or to no place of their page."""
+        """Links within the site whose file or anchor does not exist."""
         dead = []
         for name, links in self.links.items():
             for link in sorted(links):
@@ -95,7 +96,7 @@ class Site:
 
 
 def problems(wide: int, screen: int, theme: str, color: str, scheme: str) -> list[str]:
-    """What is wrong with a page as it looks."""
+    """Problems with the appearance of a page."""
     found = []
     if wide > screen:
         found.append(f"{wide} pixels wide")
@@ -118,14 +119,14 @@ async def search(page: Page, address: str, word: str) -> list[str]:
 
 
 async def tab(browser: Browser, site: Site) -> Page:
-    """A page whose errors are noted."""
+    """A browser page that records its errors in `site`."""
     page = await (await browser.new_context()).new_page()
 
     def note(text: object) -> None:
         site.found.append(f"{page.url}: {text}")
 
     def failed(request: Request) -> None:
-        if request.failure != "net::ERR_ABORTED":  # by the way to the next page
+        if request.failure != "net::ERR_ABORTED":  # aborted by leaving the page
             note(f"{request.url} failed: {request.failure}")
 
     page.on("pageerror", note)

@@ -2,9 +2,9 @@
 
     pip install '.[docs]' && python -P -m sphinx -W --keep-going -b html docs docs/_build/html
 
-The pages of the initializers and the tables of the benchmarks are written by pages.py before each
-build, from the catalogue and from benchmarks/results, so that they cannot differ from the code.
-The installed package is documented, not the source tree.
+Before each build, pages.py writes the pages of the initializers and the tables of the benchmarks
+from the catalogue and from benchmarks/results, so they cannot differ from the code.  Sphinx
+documents the installed package, not the source tree.
 """
 
 import os
@@ -13,7 +13,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-os.environ.setdefault("KERAS_BACKEND", "jax")  # or Keras would ask for TensorFlow
+os.environ.setdefault("KERAS_BACKEND", "jax")  # otherwise Keras requires TensorFlow
 
 import pages  # noqa: E402 - from this folder
 
@@ -33,8 +33,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_tables", "examples/*.py", "examples/README.txt"]
 default_role = "py:obj"
-nitpicky = False  # See Also names functions of torch, JAX and Keras, whose pages are not linked
-suppress_warnings = ["config.cache"]  # the sorter of the gallery cannot be pickled
+nitpicky = False  # See Also names torch, JAX and Keras functions, which are not linked
+suppress_warnings = ["config.cache"]  # the gallery's sorter cannot be pickled
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
@@ -61,7 +61,7 @@ html_title = "fastinit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/icon.svg"
-html_context = {"default_mode": "auto"}  # or the theme's script complains of none
+html_context = {"default_mode": "auto"}  # without it the theme's script logs an error
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": True,
@@ -73,5 +73,5 @@ html_theme_options = {
 
 
 def setup(app: object) -> None:
-    """Write the pages that are made from code before Sphinx looks for its sources."""
+    """Write the generated pages before Sphinx looks for its sources."""
     pages.write()

@@ -1,11 +1,11 @@
-"""Draws docs/layers.svg, the rooms of the package and their imports, from the code.
+"""Draw docs/layers.svg from the code: the rooms of the package and their imports.
 
     python -P docs/layers.py [--check]
-        --check: only say whether docs/layers.svg is what would be written
+        --check: only report whether docs/layers.svg is up to date
 
-Rooms, layers and imports are those of the layers test, which reads them from the installed package
-and holds the code to them.  An import that follows from others is left out: an arrow means that a
-room may use whatever lies below along the arrows.
+Rooms, layers and imports come from the layers test, which reads them from the installed package and
+checks the code against them.  An import that follows from others is omitted: an arrow means that a
+room may use everything below it along the arrows.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from xml.sax.saxutils import escape
 
 HERE = pathlib.Path(__file__).resolve().parent
 PICTURE = HERE / "layers.svg"
-CORE = "_core"  # one box for its files and the engines among them
+CORE = "_core"  # its files, including the engines, share one box
 ENGINES = ("_native", "_cuda", "reference")
-WIDTH, ROW, BOX = 940, 66, 38  # pixels: the picture across, a row and a box in height
+WIDTH, ROW, BOX = 940, 66, 38  # pixels: picture width, row height, box height
 STYLE = """
   text { font: 14px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
   .small { font-size: 11px; fill: #59636e; }
@@ -41,7 +41,7 @@ STYLE = """
 
 
 def layers_test() -> ModuleType:
-    """The module of the layers test, for its table and the imports that it found."""
+    """The module of the layers test, which has the table and finds the imports."""
     (path,) = (HERE.parent / "tests").rglob("test_layers.py")
     spec = importlib.util.spec_from_file_location("layers_test", path)
     assert spec and spec.loader
@@ -51,12 +51,12 @@ def layers_test() -> ModuleType:
 
 
 def grouped(room: str) -> str:
-    """The box of a room."""
+    """The name of the box that a room belongs to."""
     return CORE if room.startswith(CORE) or room in ENGINES else room
 
 
 def boxes(table: list[list[str]]) -> list[list[str]]:
-    """The rows of the picture from the bottom up: the table's, with CORE as one box."""
+    """The rows of the picture from the bottom up: the rows of the table, with CORE as one box."""
     rows: list[list[str]] = []
     seen: set[str] = set()
     for layer in table:
@@ -94,10 +94,10 @@ def width_of(box: str, note: str) -> float:
 def places(
     rows: list[list[str]], found: list[tuple[str, str]], width: dict[str, float]
 ) -> tuple[dict[str, float], dict[tuple[str, str], list[float]]]:
-    """The middle of every box, and of every arrow in each row that it passes.
+    """The middle of every box, and of every arrow in each row that it crosses.
 
-    Each row is ordered by the mean place of its neighbours, in sweeps down and up; an arrow takes
-    up room in the rows that it passes, so that it does not run through their boxes.
+    Each row is ordered by the mean position of its neighbours, in sweeps down and up.  An arrow
+    takes up space in the rows that it crosses, so it does not run through their boxes.
     """
     level = {box: number for number, row in enumerate(rows) for box in row}
     lanes: list[list[str]] = [list(row) for row in rows]
@@ -129,7 +129,7 @@ def places(
             wish = {}
             for name in row:
                 near = neighbours[name]
-                if sweep < 30:  # ordered from one side only, then settled between both
+                if sweep < 30:  # early sweeps order by one side, later ones use both
                     side = [
                         other
                         for other in near
@@ -146,8 +146,8 @@ def places(
 
 
 def spread(row: list[str], wish: dict[str, float], size: dict[str, float]) -> dict[str, float]:
-    """Places in this order, as near to the wishes as the widths allow (pool adjacent violators)."""
-    groups: list[tuple[list[str], float]] = []  # names side by side, and their left edge
+    """Positions in this order, as close to `wish` as the widths allow (pool adjacent violators)."""
+    groups: list[tuple[list[str], float]] = []  # adjacent names, and their left edge
     for name in row:
         names, left = [name], wish[name] - size[name] / 2
         while groups and groups[-1][1] + sum(size[one] for one in groups[-1][0]) > left:
@@ -169,7 +169,7 @@ def spread(row: list[str], wish: dict[str, float], size: dict[str, float]) -> di
 
 
 def curve(points: list[tuple[float, float]]) -> str:
-    """A smooth line down through the points."""
+    """A smooth curve through the points, from top to bottom."""
     (x, y), *others = points
     text = f"M{x:.0f} {y:.0f}"
     for next_x, next_y in others:

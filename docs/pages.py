@@ -1,9 +1,9 @@
-"""Writes the pages that are made from code: one for each initializer, and the benchmarks.
+"""Write the pages that are generated from code: one for each initializer, and the benchmarks.
 
-conf.py calls `write` before each build.  What it writes is not committed: docs/initializers/,
-docs/_figures/, docs/_tables/, docs/api.rst and docs/contributing.md.  The figures of the guide to
-initializers are those of story.py.  Formula and fans of a page
-come from the docstring, the figure from a draw.
+conf.py calls `write` before each build.  The output is not committed: docs/initializers/,
+docs/_figures/, docs/_tables/, docs/api.rst and docs/contributing.md.  story.py draws the figures of
+the guide to initializers.  Each page takes the formula and the fans from the docstring, and the
+figure from a draw.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAGES = HERE / "initializers"
 FIGURES = HERE / "_figures"
 TABLES = HERE / "_tables"
 
-# What each page's figure draws: a shape, and the arguments that have no default or show more.
+# For each page's figure: a shape, and arguments that lack a default or make the figure clearer.
 MATRIX = (256, 256)
 EXAMPLES: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     "constant": (MATRIX, {"value": 0.5}),
@@ -54,13 +54,13 @@ EXAMPLES: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     "zero_hadamard": ((64, 32), {}),
     "bilinear": ((1, 1, 8, 8), {}),
 }
-# These show where the values lie, not how they are spread.
+# The figures of these show the positions of the values, not their distribution.
 PATTERNS = ("eye", "dirac", "idinit", "zero_hadamard", "bilinear", "sparse", "lstm_bias")
-NO_FIGURE = ("pretrained",)  # its values are a file's
+NO_FIGURE = ("pretrained",)  # its values come from a file
 
 
 def write() -> None:
-    """Write every page and figure; a page whose text is unchanged keeps its time."""
+    """Write every page and figure; a page with unchanged text keeps its modification time."""
     PAGES.mkdir(exist_ok=True)
     FIGURES.mkdir(exist_ok=True)
     names = list(_table.INITIALIZERS)
@@ -104,7 +104,7 @@ def _aliases(name: str) -> list[str]:
 
 
 def _page(name: str) -> str:
-    """reStructuredText: title, aliases, figure, and the docstring by numpydoc."""
+    """A page in reStructuredText: title, aliases, figure, and the docstring through numpydoc."""
     lines = [name, "=" * len(name), ""]
     if aliases := _aliases(name):
         lines += ["Also called " + ", ".join(f"``{alias}``" for alias in aliases) + ".", ""]
@@ -140,12 +140,12 @@ def _index(names: list[str]) -> str:
     return "\n".join([*lines, *toctree])
 
 
-# Where See Also of a docstring points, and what this site calls it.
+# The frameworks that See Also sections name, and their names on this site.
 FRAMEWORKS = {"torch": "torch", "keras": "Keras", "jax": "JAX"}
 
 
 def equals(docstring: str) -> str:
-    """The frameworks' equals that See Also names, each with what differs."""
+    """The equivalents in other frameworks that See Also names, each with the differences."""
     section = re.search(r"^See Also\n-+\n(.*?)(?=\n\n|\Z)", docstring, re.S | re.M)
     found = []
     for entry in re.split(r"\n(?=\S)", section.group(1)) if section else ():
@@ -159,7 +159,7 @@ def equals(docstring: str) -> str:
     return ", ".join(found) or "—"
 
 
-# The other public functions: module, heading, and what stands above its list.
+# The other public functions: module, heading, and the text above its list.
 MODULES = (
     ("fastinit", "Core", "Imported as ``fi``."),
     (
@@ -176,7 +176,7 @@ MODULES = (
 
 
 def _api() -> str:
-    """reStructuredText: a list of each module's public functions and classes, with their pages."""
+    """reStructuredText that lists each module's public functions and classes, with their pages."""
     lines = ["All functions", "=============", ""]
     lines += [":doc:`The initializers <initializers/index>` have their own pages.", ""]
     for module, heading, text in MODULES:
@@ -186,7 +186,7 @@ def _api() -> str:
             name
             for name in sorted(found.__all__, key=str.lower)
             if name not in own
-            # Not what is torch's own (calculate_gain), whose formulas want a script of the network.
+            # Skip torch's functions (calculate_gain): their formulas need a script from the web.
             and getattr(getattr(found, name), "__module__", "").startswith("fastinit")
         ]
         lines += [heading, "-" * len(heading), "", text, "", f".. currentmodule:: {module}", ""]
@@ -196,7 +196,7 @@ def _api() -> str:
 
 
 def _figure(name: str) -> None:
-    """One SVG: the density of a draw, or for a pattern the matrix itself."""
+    """Write one SVG: the density of a draw or, for a pattern, the matrix."""
     shape, arguments = EXAMPLES.get(name, (MATRIX, {}))
     values = np.asarray(getattr(fi, name)(shape, seed=0, name=name, **arguments))
     figure = Figure(figsize=(5, 2.4), layout="constrained")

@@ -1,12 +1,12 @@
-"""Makes fastinit/checkpoint/presets/*.toml anew, each from its own first lines.
+"""Regenerate fastinit/checkpoint/presets/*.toml, each from its first lines.
 
     python -P docs/presets.py [NAME ...] [--check]
         --check: only say which files would change
 
-Of a preset two parts are written by hand: the comment at its top and the table [config], the
-published hyperparameters.  The rest is what `fastinit spec` writes for that config, so a new
+Two parts of a preset are written by hand: the comment at the top, and the table [config] with the
+published hyperparameters.  The rest is the output of `fastinit spec` for that config, so a new
 preset is a file with these two parts and `dtype`.  Presets with a table [constants] (GPT-2) are
-wholly written by hand.  ResNet-50 has no config: it is torchvision's.
+written entirely by hand.  ResNet-50 comes from torchvision and has no config.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def remade(text: str) -> str:
-    """A preset with everything but its comment and its config made anew."""
+    """A preset with everything except its comment and its config regenerated."""
     comment = re.match(r"(#.*\n)*", text).group()
     content = tomllib.loads(text)
     if "config" in content:

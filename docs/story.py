@@ -19,7 +19,7 @@ from fastinit.diagnostics.compare import fate
 HERE = pathlib.Path(__file__).resolve().parent
 FIGURES, TABLES = HERE / "_figures", HERE / "_tables"
 DEPTH, WIDTH = 50, 128
-EARLY = 10  # layers, of the table's first word
+EARLY = 10  # layers, for the table's first word
 COMPARED = (
     "normal:0.01",
     "fan_in_uniform",
@@ -49,9 +49,7 @@ def write() -> None:
 
 
 def table(curves: Sequence[diagnostics.Curve]) -> list[str]:
-    """What becomes of the signal after EARLY and after DEPTH layers, in one word where both are
-    the same.
-    """
+    """What happens to the signal after EARLY and after DEPTH layers; one word if both agree."""
     lines = ["| weights | " + " | ".join(ACTIVATIONS) + " |", "|---" * (len(ACTIVATIONS) + 1) + "|"]
     for name in COMPARED:
         cells = []
@@ -78,7 +76,7 @@ def _depth(axes: Any, curves: Sequence[diagnostics.Curve], labels: Sequence[str]
 
 
 def _singular_values(axes: Any) -> None:
-    """Of the product of matrices: how lengths fare, one by one, in a linear network."""
+    """The singular values of a product of matrices: how a linear network scales each direction."""
     for name in ("lecun_normal", "orthogonal"):
         product = np.eye(128)
         for layer in range(10):
@@ -97,7 +95,7 @@ def _widths(axes: Any) -> None:
         spreads = []
         for width in widths:
             x = fi.normal((64, width), seed=0, name="x")
-            # A column of `sparse` belongs to a unit.
+            # In `sparse`, a column holds the weights of one unit.
             spreads.append(float((x @ np.asarray(draw((width, width)))).std()))
         axes.plot(widths, spreads, marker="o", label=label)
     axes.set(xlabel="units in the layer before", ylabel="std of a unit's input", xscale="log")
@@ -106,7 +104,7 @@ def _widths(axes: Any) -> None:
 
 
 def _measured(axes: Any) -> None:
-    """LSUV on a network whose activation has no formula here."""
+    """LSUV on a network with an activation that this package has no formula for."""
     x = fi.normal((256, 64), seed=0, name="x")
     layers = [
         fi.Layer(np.empty((64, 64), np.float32), activation=lambda y: np.sin(y) * y**2, name=str(n))

@@ -1,9 +1,9 @@
 """Laws: how the values of a tensor are distributed, in numbers that torch, JAX and Keras share.
 
 law() applies an initializer's rule in float64, so that its numbers are not rounded to a dtype.
-fold() puts tensors whose names differ only in a number into one line.  Nothing is drawn here and no
-file is read: files are read by inspection/laws.py, and the adapters of the frameworks find the
-initializers in a model's code.
+fold() joins tensors whose names differ only in a number into one line.  This module draws nothing
+and reads no file: inspection/laws.py reads files, and the framework adapters find the initializers
+in a model's code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .fans import fans
 from .typing import Sizes
 
 UNKNOWN = "unknown"
-TIED = "tied"  # the law of another name of a tensor, for which nothing is drawn
+TIED = "tied"  # the tensor shares the storage of another name, so nothing is drawn for it
 AXES = ("layout", "in_axis", "out_axis", "batch_axis", "groups")
 
 
@@ -92,11 +92,11 @@ class Law(NamedTuple):
 
     @property
     def random(self) -> bool:
-        """Whether a draw is due."""
+        """Whether the values are random, so that the tensor needs a draw."""
         return bool(self.std)
 
     def numbers(self) -> str:
-        """The law in words and numbers, short."""
+        """A short text: the law's name and its numbers."""
         parts = [self.law]
         if self.law == "constant":
             return f"constant {self.mean:.7g}"
@@ -110,7 +110,7 @@ class Law(NamedTuple):
 
 
 def unknown(name: str, shape: Sizes, why: str) -> Law:
-    """The law of a tensor of which nothing is known, and why."""
+    """The law of a tensor about which nothing is known, with the reason in `rule`."""
     return Law(name, 1, tuple(shape), UNKNOWN, rule=why)
 
 
@@ -172,7 +172,7 @@ def _of_rule(initializer: str, shape: Sizes, arguments: tuple[tuple[str, Any], .
 
 
 def _of_draw(shape: Sizes, draw: Draw) -> Law:
-    """The law of an elementwise draw for float64, whose parameters are the user's doubles."""
+    """The law of an elementwise float64 draw; its parameters are the user's doubles, unrounded."""
     numbers = draw.numbers()
     if draw.draw == CONSTANT:
         value = decode(numbers["bits"], FLOAT64)
@@ -199,17 +199,17 @@ def constant(name: str, shape: Sizes, value: float) -> Law:
 def uniform(name: str, shape: Sizes, low: float, high: float) -> Law:
     """Uniform in [low, high)."""
     std = (high - low) / math.sqrt(12.0)
-    # Exactly 0 for symmetric bounds, whatever the last bit of one of them is.
+    # Exactly 0 for symmetric bounds, even if they differ in the last bit.
     mean = 0.5 * (low + high) if abs(low + high) > 1e-12 * (high - low) else 0.0
     return Law(name, 1, shape, "uniform", mean, std, low, high)
 
 
-# A bound at least this many sigma away cuts nothing that a float32 draw could give.
+# A bound at least this many sigma away has no effect: no float32 draw reaches that far.
 _NO_CUT = 10.0
 
 
 def truncated(name: str, shape: Sizes, center: float, sigma: float, low: float, high: float) -> Law:
-    """A normal of this center and sigma, kept within bounds of which one may be infinite."""
+    """A normal with this center and sigma, truncated to the bounds; one bound may be infinite."""
     mean, std, _ = truncated_moments((low - center) / sigma, (high - center) / sigma)
     near = min(center - low, high - center) / sigma
     return Law(
@@ -231,9 +231,9 @@ def truncated(name: str, shape: Sizes, center: float, sigma: float, low: float, 
 
 @functools.lru_cache(maxsize=4096)
 def truncated_moments(alpha: float, beta: float) -> tuple[float, float, float]:
-    """Mean, std and kurtosis of a standard normal kept to [alpha, beta], by Simpson's rule."""
+    """Mean, std and kurtosis of a standard normal truncated to [alpha, beta], by Simpson's rule."""
     near = max(alpha, 0.0) if alpha > 0.0 else min(beta, 0.0)
-    # Farther out the density is below 1e-25 of its value at the point nearest to zero.
+    # Beyond 11 the density is below 1e-25 of its value at the point nearest to zero.
     low, high = max(alpha, near - 11.0), min(beta, near + 11.0)
     steps = 2048
     width = (high - low) / steps
@@ -252,9 +252,9 @@ def truncated_moments(alpha: float, beta: float) -> tuple[float, float, float]:
 
 
 def _moments(initializer: str, shape: Sizes, used: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean, std and share of zeros of the patterns in which they are known."""
+    """Mean, std and share of zeros of orthogonal and sparse matrices; empty for other patterns."""
     if initializer == "orthogonal" and 0 not in shape:
-        # A matrix with orthonormal rows or columns has the mean square 1 / (its longer side).
+        # The mean square of a matrix with orthonormal rows or columns is 1 / (its longer side).
         counted = fans(shape, layout=used.get("layout", "oi")) if len(shape) == 2 else None
         if counted is not None:
             return {"mean": 0.0, "std": abs(used["gain"]) / math.sqrt(max(shape))}
@@ -298,8 +298,9 @@ def fold(laws: Iterable[Law]) -> list[Law]:
 
 
 def patterns(names: Iterable[str]) -> list[tuple[str, int]]:
-    """Names as few patterns, each with the number of names that it stands for: those that differ by
-    numbers alone are one.  names() takes a pattern apart.
+    """Merge names that differ only in numbers into patterns, each with its number of names.
+
+    names() expands a pattern.
 
     Examples
     --------
@@ -367,11 +368,11 @@ def saved_as(one: Law) -> dict[str, Sizes]:
     return found
 
 
-_OWN = re.compile(r"(?<!\{)\{\}(?!\})")  # a number of the law's own name
+_OWN = re.compile(r"(?<!\{)\{\}(?!\})")  # {}: replaced by a number from the law's name
 
 
 def _boxes(members: list[_Numbers]) -> list[_Numbers]:
-    """The members as few products of sets of numbers."""
+    """The members merged into a small number of Cartesian products of sets of numbers."""
     boxes = members
     for axis in reversed(range(len(members[0]))):
         merged: dict[Any, set[int]] = {}
@@ -382,7 +383,7 @@ def _boxes(members: list[_Numbers]) -> list[_Numbers]:
 
 
 def _runs(numbers: tuple[int, ...]) -> str:
-    """7 as it is; more in braces, three and more in a row as their ends."""
+    """One number as it is; several in braces, where a run of three or more becomes first..last."""
     if len(numbers) == 1:
         return str(numbers[0])
     texts = []

@@ -3,13 +3,13 @@ Why the first weights matter
 ============================
 
 Each layer of a deep network multiplies its input by a matrix. If the matrix shrinks the signal a
-little, fifty layers shrink it to nothing; if it stretches the signal a little, fifty layers make it
-explode. The same happens to the gradient on its way back. The initializers below were invented one
-after the other to prevent this.
+little, fifty layers shrink it to almost zero; if it amplifies the signal a little, fifty layers
+make it explode. The same happens to the gradient in the backward pass. The initializers below were
+invented one after the other to prevent this.
 
 We send random inputs through 50 layers of 256 units, before any training, and measure the root mean
-square of the activations after each layer. Dots are measured; lines are the theory of wide
-networks, which :func:`fastinit.diagnostics.compare` computes beside.
+square of the activations after each layer. Dots are measurements; lines are the theory of wide
+networks, which :func:`fastinit.diagnostics.compare` also computes.
 """
 
 import matplotlib.pyplot as plt
@@ -34,15 +34,15 @@ plt.show()
 # %%
 # * **N(0, 0.01²)**, the choice of AlexNet, is too small for 256 inputs: each layer multiplies the
 #   signal by about 0.01·√256 = 0.16, and it vanishes.
-# * **Xavier** (Glorot and Bengio 2010) gives each weight the variance 1/n. That holds the signal
-#   under linear units and nearly under tanh. Under ReLU half of the second moment is lost in each
-#   layer.
-# * **He** (He et al. 2015) doubles the variance, 2/n, and holds the signal under ReLU. Under linear
-#   units it explodes.
-# * **Orthogonal** matrices keep every length exactly under linear units, in any width.
+# * **Xavier** (Glorot and Bengio 2010) gives each weight the variance 1/n. That preserves the
+#   signal with linear units, and nearly with tanh. With ReLU, each layer loses half of the second
+#   moment.
+# * **He** (He et al. 2015) doubles the variance to 2/n and preserves the signal with ReLU. With
+#   linear units the signal explodes.
+# * **Orthogonal** matrices preserve every length exactly with linear units, at any width.
 
 # %%
-# The table holds the ends of the same curves: the root mean square of the signal after the last
-# layer and of the gradient at the first.
+# The table gives the end points of the same curves: the root mean square of the signal after the
+# last layer and of the gradient at the first layer.
 
 print(found)

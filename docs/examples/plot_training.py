@@ -3,12 +3,12 @@ Xavier and He in training
 =========================
 
 He et al. (2015) trained ReLU networks of 22 and of 30 layers on ImageNet from two initializations.
-With 22 layers both learned, He's earlier; with 30 layers Xavier's stalled and He's learned.
+With 22 layers both learned, He's faster; with 30 layers Xavier's stalled and He's learned.
 
-Here is the same comparison on the 1,797 handwritten digits of scikit-learn: networks of 96 units
-per layer, without biases, trained by plain gradient descent on 64 samples a step.
-:func:`fastinit.diagnostics.train` gives the loss of every step; we draw its mean over 20 steps. The
-dotted line is ln 10, the loss of a network that has learned nothing about ten classes.
+Here is the same comparison on the 1,797 handwritten digits of scikit-learn: networks with 96 units
+per layer, without biases, trained by plain gradient descent with 64 samples per step.
+:func:`fastinit.diagnostics.train` returns the loss of every step; we plot its mean over 20 steps.
+The dotted line is ln 10, the loss of a network that has learned nothing about ten classes.
 """
 
 import math
@@ -40,13 +40,13 @@ panels[0].legend(fontsize=8)
 plt.show()
 
 # %%
-# * With **14 layers** both learn, and He's network much earlier.
-# * With **22 and 30 layers** Xavier's network does not leave the dotted line in 1,000 steps, and
-#   He's learns, the deeper one with more noise.
+# * With **14 layers** both networks learn, He's much faster.
+# * With **22 and 30 layers** Xavier's network does not leave the dotted line in 1,000 steps. He's
+#   networks learn; the deeper one is noisier.
 #
-# So the limit of Xavier lies at fewer layers here than in He et al.'s convolutional networks, which
-# had biases and other steps. Biases would shorten the plateau: they go on learning where the
-# gradient of the weights has vanished.
+# So Xavier fails at fewer layers here than in He et al.'s convolutional networks, which had biases
+# and other steps. Biases would shorten the plateau: they keep learning when the gradient
+# of the weights has vanished.
 #
 # The mean loss of the last 20 steps:
 

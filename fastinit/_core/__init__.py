@@ -9,7 +9,7 @@ import sys
 DISTRIBUTION = "fastinit-weights"  # the name to install
 
 # A distribution named fastinit exists and is not ours: installing it overwrites our __init__.py,
-# uninstalling it removes ours.  All that is left of us imports this file, so it reports that.
+# uninstalling it removes ours.  All our other modules import this file, so it reports that.
 if not hasattr(sys.modules["fastinit"], "__distribution__"):
     raise ImportError(
         f"the package fastinit beside {__path__[0]} is not the one of {DISTRIBUTION}: another "

@@ -16,12 +16,12 @@ from typing import Any
 _BOOLEANS = ("bool", "bool_")  # Python's and, by its newer and older name, NumPy's
 _SHOWN = 80  # characters of a value in a message
 _LONGEST_PATH = 4096  # bytes of a path: Linux's limit, and more than others allow
-_MOST = 1 << 63  # above every count and size there is
+_MOST = 1 << 63  # larger than any possible count or size
 _NEAR = 0.6  # difflib's ratio: 'bf16' is near 'bfloat16' (0.67), 'foo' is not near 'bool' (0.57)
 
 
 def shown(value: Any) -> str:
-    """At most 80 characters of repr(value), for an error message; never an error itself."""
+    """At most 80 characters of repr(value), for an error message; it never raises."""
     if isinstance(value, int) and not -(1 << 255) < value < 1 << 255:
         # repr() raises ValueError from 4,300 digits on.
         sign = "negative " if value < 0 else ""
@@ -30,7 +30,7 @@ def shown(value: Any) -> str:
         value = value[:_SHOWN]
     try:
         return repr(value)[:_SHOWN]
-    except Exception:  # an integer of too many digits inside, or a __repr__ that fails
+    except Exception:  # a nested integer with too many digits, or a __repr__ that fails
         return f"<{type(value).__name__}>"
 
 
@@ -40,7 +40,7 @@ def described(value: Any) -> str:
 
 
 def path_text(value: Any, what: str = "path") -> str:
-    """A path as text; one that no file can have is refused here, in words and not whole."""
+    """A path as text; raises if no file can have this path; the message shows a shortened path."""
     if not isinstance(value, (str, bytes, os.PathLike)):
         raise TypeError(f"{what} must be a str, bytes or os.PathLike, not {described(value)}")
     text = os.fsdecode(value)
@@ -60,13 +60,13 @@ def path_text(value: Any, what: str = "path") -> str:
 
 
 def shown_path(path: str) -> str:
-    """A path as messages show it: a long one by its start and its end."""
+    """A path as messages show it: a long path is cut to its start and its end."""
     text = repr(path)
     return text if len(text) <= 200 else f"{text[:60]}…{text[-120:]}"
 
 
 def said(error: Exception) -> str:
-    """What a parser says of a file, in at most 200 characters."""
+    """A parser's error message, cut to at most 200 characters."""
     text = str(error)
     if "integer string conversion" in text:
         return "a whole number has more digits than Python reads, 4,300"
@@ -74,12 +74,12 @@ def said(error: Exception) -> str:
 
 
 def is_boolean(value: Any) -> bool:
-    """Whether a value is a bool of Python or NumPy: as a number it is a slip, never a wish."""
+    """Whether a value is a Python or NumPy bool; one that is passed as a number is a mistake."""
     return type(value).__name__ in _BOOLEANS
 
 
 def integer(value: Any, what: str, advice: str = "") -> int:
-    """A whole number; a boolean or a fraction is a TypeError, which ends with the advice."""
+    """A whole number; a boolean or a fraction raises a TypeError that ends with the advice."""
     if type(value) is int:
         return value
     if not is_boolean(value):
@@ -101,8 +101,8 @@ def whole(value: Any, what: str, least: int = 1) -> int:
 
 
 def double(value: Any, what: str) -> float:
-    """A real number as a double, perhaps infinite or nan; a boolean, text or complex number is a
-    TypeError.
+    """A real number as a double, possibly infinite or nan; a boolean, text or complex number
+    raises a TypeError.
     """
     if type(value) is float:
         return value
@@ -133,7 +133,7 @@ def positive(value: Any, what: str) -> float:
 
 
 def bound(value: Any, what: str) -> float:
-    """A bound as a double, -0.0 as +0.0; it may be infinite, for no bound on that side."""
+    """A bound as a double, -0.0 as +0.0; an infinite value means no bound on that side."""
     value = double(value, what)
     if math.isnan(value):
         raise ValueError(f"{what} is nan; give a number, or an infinity for no bound")
@@ -141,8 +141,8 @@ def bound(value: Any, what: str) -> float:
 
 
 def nearest(given: Any, known: Iterable[str]) -> str:
-    """ "did you mean 'x'?" where a known name is near to the given one, else an empty string."""
-    from difflib import get_close_matches  # on demand: only on the way to an error
+    """ "did you mean 'x'?" if a known name is close to the given one, else an empty string."""
+    from difflib import get_close_matches  # on demand: needed only for an error
 
     if not isinstance(given, str) or len(given) > _SHOWN:
         return ""
@@ -152,7 +152,7 @@ def nearest(given: Any, known: Iterable[str]) -> str:
 
 
 def choice(value: Any, what: str, allowed: Iterable[str]) -> None:
-    """ValueError unless the value is one of the allowed names."""
+    """Raise ValueError unless the value is one of the allowed names."""
     allowed = tuple(allowed)
     if not isinstance(value, str) or value not in allowed:
         hint = nearest(value, allowed)
@@ -163,7 +163,7 @@ def choice(value: Any, what: str, allowed: Iterable[str]) -> None:
 
 
 def channel_layout(layout: Any, what: str) -> None:
-    """ValueError unless the layout is 'oi' or 'io'; `what` is the function that takes no other."""
+    """Raise ValueError unless the layout is 'oi' or 'io'; `what` is the function that needs it."""
     if not isinstance(layout, str) or layout not in ("oi", "io"):
         raise ValueError(
             f"layout is {shown(layout)}; {what} takes 'oi' (out, in, *kernel) or 'io' (*kernel, "

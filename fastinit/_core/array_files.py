@@ -1,8 +1,8 @@
 """Tensors in safetensors, npy and npz files: found by name, checked, and read by region.
 
 Pickles are refused by their name, without being opened.  A header is checked in full before
-anything is allocated (safetensors.py), and only the region that is asked for is read.  The
-safetensors library is not used: its NumPy interface has no bfloat16 and no float8.
+anything is allocated (safetensors.py), and only the requested region is read.  The safetensors
+library is not used because its NumPy interface lacks bfloat16 and float8.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .arguments import described, path_text, said, shown, shown_path
 from .dtypes import DType
 
 _PICKLES = (".bin", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pickle", ".joblib")
-_COMPARED = 200  # characters of a name, and names, that a hint is looked for among
+_COMPARED = 200  # limit for a hint: characters of a name, and number of names
 
 
 class Source(NamedTuple):
@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
 
 class UnknownDtype(ValueError):
-    """An array whose header is sound and whose dtype no initializer fills."""
+    """The array's header is valid, but no initializer supports its dtype."""
 
     def __init__(self, text: str, dtype: str, shape: Sizes):
         super().__init__(text)
@@ -46,7 +46,7 @@ class UnknownDtype(ValueError):
 
 
 def find(path: Any, tensor: str | None) -> Source:
-    """The tensor named `tensor` of the file; it may be None where the file holds only one."""
+    """The tensor named `tensor` in the file; `tensor` may be None if the file holds only one."""
     name = path_text(path)
     ending = os.path.splitext(name)[1].lower()
     if ending in _PICKLES:
@@ -84,9 +84,9 @@ def _choose(name: str, tensor: str | None, names: list[str]) -> str:
             f"{shown_path(name)} holds {len(names)} tensors; name one with tensor=: {_some(names)}"
         )
     if tensor not in names:
-        from difflib import get_close_matches  # only on the way to an error
+        from difflib import get_close_matches  # on demand: needed only for an error
 
-        # Long names and many take long to compare.
+        # Comparing long names, or many of them, is slow.
         near = get_close_matches(tensor[:_COMPARED], names[:_COMPARED], 1, 0.6)
         hint = f"did you mean {shown(near[0])}?" if near else f"it holds {_some(names)}"
         raise ValueError(f"{shown_path(name)} holds no tensor {shown(tensor)}; {hint}")
@@ -104,7 +104,7 @@ def _some(names: list[str]) -> str:
 def _map(
     name: str, dtype: Any, shape: Sizes, offset: int, order: Any = "C"
 ) -> Callable[[Box], Array]:
-    """A function that reads boxes of an array that is stored uncompressed, by mapping the file."""
+    """A function that reads boxes of an uncompressed array by mapping the file."""
 
     def read(box: Box) -> Array:
         if not math.prod(shape):
@@ -155,7 +155,7 @@ def _npy_header(name: str, stream: Any) -> tuple[Sizes, bool, np.dtype[Any], DTy
             raise ValueError(f"its shape is {shown(shape)}")
     except OSError:
         raise
-    # NumPy lets errors of its parser through: SyntaxError, TokenError, RecursionError, KeyError.
+    # Errors of NumPy's parser get through: SyntaxError, TokenError, RecursionError, KeyError.
     except Exception as error:
         raise ValueError(f"{name} is not an npy file of plain numbers: {said(error)}") from None
     try:
@@ -241,7 +241,7 @@ def _find_npz(name: str, tensor: str | None) -> Source:
             mapped = _map(name, stored, shape, start, "F" if fortran else "C")
 
             def read_checked(box: Box) -> Array:
-                if _extent(box) == shape:  # a part is read without the rest, and so not checked
+                if _extent(box) == shape:  # the checksum is for the whole array
                     _check_sum(name, start - begin, info.file_size, info.CRC)
                 return mapped(box)
 
@@ -272,8 +272,8 @@ def _find_npz(name: str, tensor: str | None) -> Source:
 
 
 def _check_sum(name: str, start: int, size: int, expected: int) -> None:
-    """ValueError unless these bytes of the file have the archive's checksum, as zipfile checks it
-    of what it unpacks.
+    """Raise ValueError unless these bytes of the file have the archive's checksum; zipfile does the
+    same check when it unpacks.
     """
     import zlib
 

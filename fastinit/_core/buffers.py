@@ -1,9 +1,9 @@
 """Validate `out=` and lend its memory as an array; allocate new arrays.
 
-Anything on the CPU that can lend its memory is taken: NumPy and ml_dtypes arrays, memmaps, the
-buffer protocol, the array interface, DLPack.  Memory of a GPU becomes a CudaView (_cuda/), which
-has a shape and strides and is not touched.  No byte is written here, no framework imported.
-Shapes: shapes.py; DLPack: dlpack.py.
+Anything on the CPU that can lend its memory is accepted: NumPy and ml_dtypes arrays, memmaps, the
+buffer protocol, the array interface, DLPack.  GPU memory becomes a CudaView (_cuda/) with a shape
+and strides; this module does not access that memory.  It writes no bytes and imports no framework.
+shapes.py handles shapes and dlpack.py handles DLPack.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ from ..typing import Array
 from .arguments import said
 from .dtypes import KNOWN, DType, resolve
 
-# Bytes.  Below this NumPy itself raises a MemoryError where there is no memory.  Above it Linux may
-# promise memory that it does not have, and kill the process while it is filled.
+# Bytes.  Below this, NumPy raises a MemoryError if there is not enough memory.  Above it, Linux may
+# overcommit memory and kill the process while the memory is filled.
 _LARGE = 1 << 30
 _ALIGNED = 1 << 20  # bytes: aligning a smaller array is not worth the microsecond
 
 
 def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
-    """An array over the memory of `out` (in its own dtype, or as bare bits) and the dtype; an error
-    if it cannot be filled.
+    """An array over the memory of `out` (in its dtype, or as bare bits) and the dtype; raises if
+    it cannot be filled.
 
-    `dtype` is what the caller asked for, or None.  A flat buffer of bytes is raw memory for values
+    `dtype` is the caller's choice, or None.  A flat buffer of bytes is raw memory for values
     of that dtype.
     """
     if type(out) is np.ndarray or on_gpu(out):
@@ -50,7 +50,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
     if not flags.writeable:
         raise ValueError("out is read-only; give memory that may be written" + _advice(out))
     if array.size:
-        # Foreign arrays lend dtypes that NumPy cannot name as void items, which have no alignment.
+        # Foreign arrays lend dtypes unknown to NumPy as void items, which have no alignment.
         if not (flags if array.dtype.kind != "V" else array.view(found.unsigned).flags).aligned:
             raise ValueError(
                 f"out is misaligned: its elements do not start at multiples of {found.itemsize} "
@@ -66,7 +66,7 @@ def borrow(out: Any, dtype: DType | None) -> tuple[Array, DType]:
 
 
 def on_gpu(array: Any) -> bool:
-    """Whether an array is a view of a GPU's memory; without that module none can exist."""
+    """Whether an array is a view of a GPU's memory; no view exists before _cuda is imported."""
     module = sys.modules.get("fastinit._cuda.view")
     return module is not None and isinstance(array, module.CudaView)
 
@@ -132,8 +132,8 @@ def _foreign(out: Any, dtype: DType | None) -> tuple[Array, DType | None]:
 
 
 def _asked(out: Any, attribute: str) -> Any:
-    """An attribute of a foreign object, None without it; whatever else it raises is an error about
-    `out`.
+    """An attribute of a foreign object, or None if it is missing; any other error it raises becomes
+    an error about `out`.
     """
     try:
         return getattr(out, attribute, None)
@@ -178,7 +178,7 @@ def _explained() -> Iterator[None]:
 
 
 class _Interface:
-    """The interface of a foreign object without the object, of which asarray might make a copy
+    """The interface of a foreign object without the object itself: asarray might copy the object
     through __array__.
     """
 
@@ -195,7 +195,7 @@ def _by_interface(out: Any, interface: dict[str, Any]) -> Array:
         raise TypeError(
             f"out has an __array_interface__ that NumPy refuses: {said(error)}"
         ) from None
-    # NumPy looks neither at an address nor whether an offset stays within a buffer.
+    # NumPy checks neither the address nor whether an offset stays within a buffer.
     low, high = 1, 1 << 63
     if not isinstance(interface.get("data"), tuple):
         lent = np.frombuffer(interface.get("data", out), np.uint8)
@@ -236,8 +236,8 @@ def _is_raw(view: memoryview, dtype: DType | None) -> bool:
 
 
 def is_flat(out: Any, dtype: DType) -> bool:
-    """Whether `out` is memory with a length and no shape (array.array, bytearray, mmap), so that
-    any shape will do.
+    """Whether `out` is memory with a length but no shape (array.array, bytearray, mmap), so any
+    shape with the right number of values fits.
     """
     if isinstance(out, np.ndarray):
         return False
@@ -251,12 +251,12 @@ def is_flat(out: Any, dtype: DType) -> bool:
 
 
 def _without_grad(out: Any) -> Any:
-    """A torch parameter as torch's own in-place operations fill it under no_grad."""
+    """A torch parameter, detached so that it can be filled as under no_grad."""
     if not (getattr(out, "requires_grad", False) and hasattr(out, "detach")):
         return out
     out = out.detach()
     try:
-        out[None][:0].zero_()  # tells autograd of the write, as those do
+        out[None][:0].zero_()  # an in-place write makes autograd notice the change
     except RuntimeError as error:
         raise ValueError(f"out cannot be written in place: {error}") from None
     return out
@@ -311,8 +311,8 @@ def _advice(out: Any) -> str:
 
 
 def _may_overlap_itself(array: Array) -> bool:
-    """False only if every stride, from the smallest up, steps over all that the smaller ones
-    reach: True where in doubt.
+    """False only if each stride, from the smallest up, exceeds the range that the smaller strides
+    reach; True if in doubt.
     """
     reach = array.itemsize
     for stride, size in sorted(
@@ -326,7 +326,7 @@ def _may_overlap_itself(array: Array) -> bool:
 
 
 def check_apart(views: "list[tuple[str, Array]]") -> None:
-    """ValueError if two of the named arrays share a byte."""
+    """Raise ValueError if two of the named arrays share a byte."""
     from numpy.lib.array_utils import byte_bounds
 
     active: list[tuple[int, str, Array]] = []
@@ -338,7 +338,7 @@ def check_apart(views: "list[tuple[str, Array]]") -> None:
         for _, other_name, other in active:
             try:
                 shared = np.shares_memory(view, other, max_work=1_000_000)  # type: ignore[arg-type]
-            except Exception:  # TooHardError: with such strides an answer would take too long
+            except Exception:  # TooHardError: with these strides the check would take too long
                 shared = True
             if shared:
                 raise ValueError(
@@ -374,9 +374,7 @@ def allocate(shape: tuple[int, ...], dtype: DType) -> Array:
 
 
 def _available() -> float:
-    """Bytes that can be touched before the system kills a process; infinity where that is
-    unknown.
-    """
+    """Bytes that can be used before the system kills the process; infinity if unknown."""
     best = math.inf
     try:
         sizes = {
@@ -398,7 +396,7 @@ def _available() -> float:
             limit, used, text = [_read(f"{folder}/{name}") for name in (*names[:2], "memory.stat")]
             statistics = dict(line.split() for line in text.splitlines())
             best = min(best, int(limit) - int(used) + int(statistics[names[2]]))
-        except (OSError, ValueError, KeyError):  # not there, or "max": no limit
+        except (OSError, ValueError, KeyError):  # missing, or "max": no limit
             continue
     return best
 

@@ -1,4 +1,4 @@
-"""Reads DLPack capsules by hand, and checks what a capsule says before it is used.
+"""Reads DLPack capsules directly, and checks the contents of a capsule before using it.
 
 It reads the capsule's structure through ctypes.  bfloat16 and the 8-bit floats, which
 numpy.from_dlpack does not know, are lent as bare bits; nothing is copied and the capsule is not
@@ -15,7 +15,7 @@ from .dtypes import BFLOAT16, DTYPES, FLOAT8_E4M3FN, FLOAT8_E5M2, DType
 
 # (type code, bits) of DLPack 1.1's DLDataTypeCode
 _DTYPES = {(4, 16): BFLOAT16, (10, 8): FLOAT8_E4M3FN, (12, 8): FLOAT8_E5M2}
-# numpy.from_dlpack takes no memory of a GPU, so there every dtype is read here.
+# numpy.from_dlpack does not accept GPU memory, so every dtype on a GPU is read here.
 _DTYPES_ON_GPU = _DTYPES | {
     (code, bits): DTYPES[f"{name}{bits}"]
     for code, name, widths in ((0, "int", (8, 16, 32, 64)), (1, "uint", (8, 16, 32, 64)))
@@ -65,14 +65,14 @@ _is_valid.restype, _is_valid.argtypes = ctypes.c_int, [ctypes.py_object, ctypes.
 
 
 class _Lender:
-    """Hands the memory to NumPy and keeps the capsule, whose destructor gives it back."""
+    """Hands the memory to NumPy and keeps the capsule alive; its destructor frees the memory."""
 
     def __init__(self, capsule: Any, interface: dict[str, Any]):
         self.capsule, self.__array_interface__ = capsule, interface
 
 
 class _Given:
-    """Gives NumPy a capsule that was already asked for: a second one might differ."""
+    """Gives NumPy the capsule that was already obtained: a second one might differ."""
 
     def __init__(self, capsule: Any, device: tuple[int, int]):
         self._capsule, self._device = capsule, device
@@ -85,9 +85,7 @@ class _Given:
 
 
 def _checked(tensor: _Tensor, devices: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape and strides (in elements) of a tensor; a ValueError if its description cannot be
-    true.
-    """
+    """Shape and strides (in elements) of a tensor; raises ValueError if they are impossible."""
     if tensor.device_type not in devices:
         raise ValueError(
             f"its DLPack capsule lies on a device (DLPack type {tensor.device_type}) other than "
@@ -127,8 +125,8 @@ def _checked(tensor: _Tensor, devices: tuple[int, ...]) -> tuple[tuple[int, ...]
 
 
 def borrow(capsule: Any, device: tuple[int, int]) -> "tuple[np.ndarray[Any, Any], DType | None]":
-    """The memory of a versioned capsule as an array, of its own dtype and None, or of bare bits and
-    its dtype.  That of a GPU is a CudaView of bare bits.
+    """The memory of a versioned capsule: an array in its NumPy dtype and None, or an array of bare
+    bits and the dtype.  For GPU memory the array is a CudaView of bare bits.
     """
     if not _is_valid(capsule, b"dltensor_versioned"):
         if not _is_valid(capsule, b"dltensor"):
@@ -157,7 +155,7 @@ def borrow(capsule: Any, device: tuple[int, int]) -> "tuple[np.ndarray[Any, Any]
             raise unknown
         try:
             return np.from_dlpack(_Given(capsule, device)), None
-        except (RuntimeError, BufferError):  # of an unknown dtype; BufferError since NumPy 2.5
+        except (RuntimeError, BufferError):  # unknown dtype; BufferError since NumPy 2.5
             raise unknown from None
     if 0 in shape:
         return np.empty(shape, dtype.unsigned), dtype

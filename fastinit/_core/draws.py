@@ -2,8 +2,8 @@
 stream-v1.md.
 
 Every ValueError that the contract requires of an elementwise draw is raised here, so that an engine
-never sees a parameter that could give an infinite, NaN or saturated value.  It may not know shapes,
-seeds or buffers: those are fill.py's.
+never sees a parameter that could give an infinite, NaN or saturated value.  This module may not
+know shapes, seeds or buffers; fill.py handles those.
 """
 
 import math
@@ -28,7 +28,8 @@ from .dtypes import (
     rounded,
 )
 
-# The largest |z| of a normal is 6.76 (float64: 9.49), by the smallest radius word; rounded up here.
+# The largest |z| of a normal draw is 6.76 (float64: 9.49), given by the smallest radius word.
+# Rounded up here.
 REACH, REACH_FLOAT64 = 6.77, 9.5
 
 
@@ -45,9 +46,7 @@ _NUMBERS = {
 
 
 class Draw(NamedTuple):
-    """What an engine needs to know of an elementwise draw: codes of dtypes.py and parameters as
-    doubles.
-    """
+    """What an engine needs for an elementwise draw: codes of dtypes.py, parameters as doubles."""
 
     draw: int
     storage: int
@@ -59,7 +58,7 @@ class Draw(NamedTuple):
 
 
 def floating(dtype: DType, what: str) -> None:
-    """TypeError unless the dtype is a floating one."""
+    """Raise TypeError unless the dtype is a floating-point type."""
     if not dtype.is_float:
         raise TypeError(
             f"{what} draws need a floating dtype, not {dtype.name}; "
@@ -71,7 +70,7 @@ def floating(dtype: DType, what: str) -> None:
 def constant(value: Any, dtype: DType) -> Draw:
     """`value` everywhere.
 
-    Narrow floats round it to float32 first; bool and integers take it exactly or not at all.
+    Narrow floats round it to float32 first; bool and integer types require an exact value.
     """
     if not dtype.is_float:
         try:
@@ -82,7 +81,7 @@ def constant(value: Any, dtype: DType) -> Draw:
     value = double(value, "value")
     if not math.isfinite(value):
         raise ValueError(f"value is {value}; it must be finite")
-    # bits: through float32, which near a tie may differ from one rounding; both must stay finite.
+    # bits: through float32, which near a tie may differ from one rounding; both must be finite.
     bits = encode(value if dtype.wide else rounded(value, FLOAT32), dtype)
     if not (math.isfinite(decode(bits, dtype)) and is_finite(value, dtype)):
         raise ValueError(
@@ -93,7 +92,7 @@ def constant(value: Any, dtype: DType) -> Draw:
 
 
 def uniform(low: Any, high: Any, dtype: DType, symmetric: bool = False) -> Draw:
-    """Uniform in [low, high): held in the destination dtype too.
+    """Uniform in [low, high), also after rounding to the destination dtype.
 
     `symmetric`: U(-b, b) by definition, mean zero.
     """
@@ -111,8 +110,8 @@ def uniform(low: Any, high: Any, dtype: DType, symmetric: bool = False) -> Draw:
         return constant(low, dtype)
     working = dtype.working
     lo, hi = rounded(low, working) + 0.0, rounded(high, working) + 0.0
-    # Of two float32 values the difference as a double, rounded again, is the float32 difference: 53
-    # >= 2 * 24 + 2.
+    # The difference of two float32 values as a double, rounded again, is the float32 difference,
+    # because 53 >= 2 * 24 + 2.
     span = rounded(hi - lo, working)
     if not math.isfinite(span):
         raise ValueError(
@@ -169,8 +168,8 @@ def normal(mean: Any, std: Any, dtype: DType) -> Draw:
 
 
 def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> Draw:
-    """The normal kept strictly between low and high, absolute bounds of which one or both may be
-    infinite.
+    """The normal truncated to lie strictly between low and high; these are absolute bounds, and one
+    or both may be infinite.
     """
     floating(dtype, "truncated_normal")
     mean, std = real(mean, "mean"), real(std, "std")
@@ -181,8 +180,8 @@ def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> 
     if not low < high:
         raise ValueError(f"low {low!r} is not below high {high!r}; give low < high")
     working = dtype.working
-    # Of the rounded bounds, so that the values lie strictly inside compared as doubles and as
-    # float32.
+    # Computed from the rounded bounds, so that values lie strictly inside both when compared as
+    # doubles and as float32.
     lowest = dtypes.smallest_above(rounded(low, working), dtype)
     highest = dtypes.largest_below(rounded(high, working), dtype)
     if lowest > highest:
@@ -190,7 +189,7 @@ def truncated_normal(mean: Any, std: Any, low: Any, high: Any, dtype: DType) -> 
             f"{dtype.name} has no value strictly between {low!r} and {high!r}; give wider bounds "
             "or a finer dtype"
         )
-    alpha, beta = (low - mean) / std, (high - mean) / std  # bits: of the unrounded parameters
+    alpha, beta = (low - mean) / std, (high - mean) / std  # bits: from the unrounded parameters
     if not alpha < beta:
         raise ValueError(
             f"low {low!r} and high {high!r} are the same number of stds from mean {mean!r} "

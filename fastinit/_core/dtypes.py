@@ -1,9 +1,9 @@
-"""Names ↔ storage ↔ safetensors codes of every dtype the library fills, and exact rounding into
+"""Names ↔ storage ↔ safetensors codes of every dtype the library fills, and exact rounding to
 them.
 
-Rounding is done on integers, so that a parameter's bits depend on no libm, CPU flag or import of
-ml_dtypes, which is loaded only when an array of one of its dtypes must be made.  It may not draw.
-Used next by draws.py and fill.py.
+Rounding uses integers, so a parameter's bits do not depend on a libm, a CPU flag or ml_dtypes.
+ml_dtypes is imported only when an array of one of its dtypes must be made.  This module may not
+draw.  draws.py and fill.py use it.
 """
 
 import math
@@ -78,7 +78,7 @@ class DType:
         self.mantissa, self.bias, self.top, self.over = mantissa, bias, top, top + 1
         self.low, self.high = low, high
         self.is_float = kind == "float"
-        # Follows the float64 rule: a draw of its own from 64-bit words.
+        # Follows the float64 rule: a separate draw from 64-bit words.
         self.wide = name == "float64"
         self._module = module
         self._numpy: np.dtype[Any] | None = None
@@ -160,8 +160,8 @@ INTEGERS = tuple(
 )
 DTYPES = {dtype.name: dtype for dtype in (*FLOATING, BOOL, *INTEGERS)}
 
-# Dtypes that files hold and no initializer draws: the exponents of block scales, and two 4-bit
-# floats a byte.  checkpoint/words.py gives them bits.
+# Dtypes that occur in files but that no initializer draws: the exponents of block scales, and two
+# 4-bit floats per byte.  checkpoint/words.py gives them bits.
 FLOAT8_E8M0FNU = DType("float8_e8m0fnu", "packed", 1, "F8_E8M0", high=255, module="ml_dtypes")
 FLOAT4_E2M1FN_X2 = DType("float4_e2m1fn_x2", "packed", 1, "F4", high=255)
 STORED = {dtype.name: dtype for dtype in (FLOAT8_E8M0FNU, FLOAT4_E2M1FN_X2)}
@@ -190,7 +190,7 @@ def resolve(dtype: Any) -> DType:
 
 
 def by_name(name: str) -> DType:
-    """The DType of a name, one of STORED too."""
+    """The DType with this name, including those in STORED."""
     return STORED.get(name) or resolve(name)
 
 
@@ -246,7 +246,7 @@ def encode(value: float, dtype: DType) -> int:
     """The bits of `value` rounded once to `dtype`, to nearest even, as `astype` does; overflow
     gives infinity or NaN.
 
-    Bool and integer dtypes take their exact values only; anything else is a ValueError.
+    Bool and integer dtypes accept only values they hold exactly; others raise a ValueError.
     """
     if not dtype.is_float:
         if (
@@ -266,7 +266,7 @@ def encode(value: float, dtype: DType) -> int:
     sign = (bits >> 63) << (8 * dtype.itemsize - 1)
     exponent, fraction = bits >> 52 & 0x7FF, bits & ((1 << 52) - 1)
     if exponent == 0x7FF:
-        # NaN: the highest mantissa bit set, which in float8_e4m3fn falls together with its one NaN.
+        # NaN: set the highest mantissa bit; in float8_e4m3fn this is the only NaN.
         return sign | (dtype.over | 1 << dtype.mantissa - 1 if fraction else dtype.over)
     if exponent:
         fraction |= 1 << 52
@@ -284,7 +284,7 @@ def encode(value: float, dtype: DType) -> int:
 
 
 def decode(bits: int, dtype: DType) -> float:
-    """The value of a bit pattern, exact: every dtype but the 64-bit integers fits a double."""
+    """The exact value of a bit pattern: every dtype except the 64-bit integers fits a double."""
     if not dtype.is_float:
         return bits - (1 << 8 * dtype.itemsize) if bits > dtype.high else bits
     if dtype.wide:

@@ -1,8 +1,8 @@
 """Which engine draws, on how many threads, under which floating-point state.
 
-A Job is one draw into one array; run() draws many as one batch.  Both engines (fastinit._native,
-fastinit.reference) offer the same class Batch.  Knows no initializer, no name and no shape rule:
-see draws.py and shapes.py.
+A Job is one draw into one array; run() draws many jobs as one batch.  Both engines
+(fastinit._native, fastinit.reference) offer the same class Batch.  This module does not know
+initializers, names or shape rules: see draws.py and shapes.py.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from . import signals
 from .arguments import shown, whole
 from .jobs import Job
 
-# Values of a chunk, which one thread draws at a time (CHUNK of src/_native.pyx).  For less than a
-# chunk, waking another thread costs more than it saves.
+# Values per chunk; one thread draws one chunk at a time (CHUNK of src/_native.pyx).  For less than
+# a chunk, waking another thread costs more than it saves.
 CHUNK = 1 << 18
 MOST_THREADS = 1024
 
@@ -102,7 +102,7 @@ def isas() -> tuple[str, ...]:
 
 
 def _probe() -> None:
-    """FloatingPointError where this thread's state would change bits."""
+    """Raise FloatingPointError if this thread's floating-point state would change bits."""
     one, tiny = np.float32(1), np.float32(2.0**-24)
     with np.errstate(all="ignore"):
         exact = (
@@ -122,7 +122,8 @@ def _probe() -> None:
 
 
 # enter() sets round-to-nearest, no flush to zero and masked exceptions for this thread, and returns
-# what leave() needs to restore the caller's state.  NumPy alone cannot set it: it only checks.
+# what leave() needs to restore the caller's state.  Without the native engine the state cannot be
+# set, so enter() only checks it.
 enter: Callable[[], Any]
 leave: Callable[[Any], None]
 if _NAME == "native":
@@ -153,7 +154,7 @@ def guarded(function: F) -> F:
 
 @functools.cache
 def _scanner() -> Any:
-    """The native pass, or NumPy's where the native one fails its test."""
+    """The native pass, or NumPy's if the native one fails its test."""
     if _NAME == "native" and _ENGINE.scans_agree():
         return _ENGINE
     return importlib.import_module("fastinit.reference.scan")
@@ -167,7 +168,7 @@ def scan(
 
 
 def digest(values: Array, page: int, pages: Array) -> int:
-    """A number of the bytes and their places, and one of each page, likewise."""
+    """A digest of the bytes and their positions; stores the digest of each page in `pages`."""
     return _scanner().digest(values, page, pages)  # type: ignore[no-any-return]
 
 
@@ -190,7 +191,7 @@ def _quota() -> float:
         else:
             continue
         parts = [part for part in path.split("/") if part]
-        for depth in range(len(parts), -1, -1):  # a parent's limit binds too
+        for depth in range(len(parts), -1, -1):  # a parent's limit applies too
             folder = "/".join([root, *parts[:depth]])
             try:
                 fields = []
@@ -231,8 +232,8 @@ def thread_count(threads: int | None = None) -> int:
 class _Pool:
     """Threads that run the tasks of one queue.
 
-    Started by _thread and not by threading: Thread.start waits in Python code, which a Ctrl-C can
-    leave with a broken lock, and a live pool must not hold up exit.
+    They are started with _thread instead of threading.  Thread.start waits in Python code, where a
+    Ctrl-C can leave a broken lock.  Also, a live pool must not delay the interpreter's exit.
     """
 
     def __init__(self) -> None:
@@ -247,8 +248,8 @@ class _Pool:
             self._queue.get()()
 
     def grow(self, count: int) -> int:
-        """Start threads until there are `count`, or as many as the system allows; return how many
-        there are, at most `count`.
+        """Start threads up to `count`, or as many as the system allows; return their number, which
+        is at most `count`.
         """
         with self._lock:
             while self._count < count:
@@ -263,7 +264,7 @@ class _Pool:
         self._queue.put(task)
 
 
-# By process id: a forked child has none of its parent's threads, and starts its own.
+# By process id: a forked child does not inherit its parent's threads and must start new ones.
 _pools: dict[int, _Pool] = {}
 
 
@@ -271,10 +272,10 @@ class _Team:
     """One piece of work shared by this thread and helpers of the pool.
 
     Each helper records that it began and that it ended, and this thread waits until the two counts
-    are equal.  An exception at any moment can lose a wake-up but never a count, so the wait neither
-    hangs nor ends while a helper still writes into the caller's memory; those of signals wait
-    outside (signals.py).  A helper that begins after
-    this thread has left finds nothing to do: the work is finished or cancelled by then.
+    are equal.  An exception at any moment can lose a wake-up but never a count.  So the wait cannot
+    hang, and it cannot end while a helper still writes into the caller's memory.  signals.py holds
+    back exceptions from signal handlers.  A helper that begins after this thread has left finds
+    nothing to do: the work is finished or cancelled by then.
     """
 
     def __init__(self, work: Callable[[], object], cancel: Callable[[], None]) -> None:
@@ -287,7 +288,7 @@ class _Team:
         self.errors: list[BaseException] = []
 
     def help(self) -> None:
-        """What a thread of the pool runs."""
+        """The function that a thread of the pool runs."""
         self._began.append(None)
         try:
             self._do()
@@ -299,19 +300,19 @@ class _Team:
             self._wake.put(None)
 
     def _do(self) -> None:
-        """The work, in a frame that is gone, and the caller's memory with it, when the end is
-        recorded.
+        """Do the work in a separate frame, so that its references to the caller's memory are
+        released before the end is recorded.
         """
         for work in self._work.copy():
             work()
 
     def join(self) -> None:
-        """Wait for the helpers that began; an interrupt cancels what is left, and waits on."""
+        """Wait for the helpers that began; an interrupt cancels the other work, not the wait."""
         while True:
             try:
                 if self.errors:
                     self._cancel()
-                # Read in this order, a helper that begins in between counts.
+                # This order counts a helper that begins between the two reads.
                 while len(self._ended) < len(self._began):
                     self._wake.get()
                 self._work.clear()  # a late helper must not hold the caller's memory
@@ -326,8 +327,9 @@ def _run_everywhere(
     cancel: Callable[[], None],
     count: int,
 ) -> None:
-    """Run here() on this thread and elsewhere() on `count - 1` threads of the pool; if any raises,
-    cancel the rest, wait, and raise the first error.
+    """Run here() on this thread and elsewhere() on `count - 1` threads of the pool.
+
+    If any of them raises, cancel the rest, wait, and raise the first error.
     """
     pool = _pools.get(os.getpid())
     if pool is None:
@@ -353,7 +355,7 @@ def _run_everywhere(
         try:
             raise team.errors[0]
         finally:
-            # Or the error and its traceback would keep each other, and the caller's memory, alive.
+            # Otherwise the error and its traceback keep each other and the caller's memory alive.
             del team, gate
 
 
@@ -433,7 +435,7 @@ _drawing: dict[int, Any] = {}  # the GPUs that gpu() found; it is called for eve
 
 
 def gpu(ordinal: int) -> Any:
-    """The GPU as _cuda/device.py has it, or None where it cannot draw: a warning said why, once."""
+    """The GPU object of _cuda/device.py, or None if it cannot draw; a warning said why, once."""
     found = _drawing.get(ordinal)
     if found is None:
         from .._cuda import device
@@ -445,7 +447,7 @@ def gpu(ordinal: int) -> Any:
 
 
 def gpus() -> dict[str, str]:
-    """Each GPU that was filled so far: its name, and the kernels that are refused there."""
+    """Each GPU that was filled so far: its name, and the kernels that are refused on it."""
     module = sys.modules.get("fastinit._cuda.device")
     return module.describe() if module is not None else {}
 
@@ -453,11 +455,10 @@ def gpus() -> dict[str, str]:
 def map_tasks(
     function: Callable[[T], object], items: Iterable[T], threads: int | None = None
 ) -> None:
-    """Call function(item) for every item on this thread and the pool; the first error cancels what
-    has not begun.
+    """Call function(item) for every item on this thread and the pool; the first error cancels the
+    items that have not begun.
 
-    The items may be a generator.  Each thread takes one item at the start and the next, under a
-    lock, when it is free.
+    The items may be a generator.  Each thread takes an item under a lock whenever it is free.
     """
     source = iter(items)
     first = list(islice(source, thread_count(threads)))
@@ -466,7 +467,7 @@ def map_tasks(
     cancelled: list[bool] = []
     nothing: Any = object()
 
-    @np.errstate(all="ignore")  # a thread of the pool has NumPy's own, which warns
+    @np.errstate(all="ignore")  # pool threads start with NumPy's default, which warns
     def work() -> None:
         state = enter()
         try:

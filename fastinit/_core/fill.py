@@ -1,9 +1,9 @@
 """Sizes, region and destination → a job for the engine: apply() fills one tensor.
 
 Which draw a tensor gets is decided above, by a rule: rule(shape, dtype, **parameters) -> Draw |
-Write, a pure function of the global shape.  Every check comes before the first byte is written.  No
-initializer is known here by name.  The destination's checks: buffers.py; a draw's parameters:
-draws.py.
+Write, a pure function of the global shape.  Every check comes before the first byte is written.
+This module does not know initializers by name.  buffers.py checks the destination; draws.py checks
+a draw's parameters.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Target(NamedTuple):
     view: Array
     dtype: DType
     shape: Sizes
-    region: Box  # one (start, stop, 1) an axis
+    region: Box  # one (start, stop, 1) per axis
 
 
 Rule = Callable[..., Draw | Write]
@@ -105,7 +105,7 @@ def job(where: Target, draw: Draw, seed: int, stream: int) -> Job:
 
 
 def clear(where: Target, threads: int | None) -> None:
-    """Set every element of the region to +0 by the engine, in parallel where it is large."""
+    """Set every element of the region to +0 with the engine, in parallel if the region is large."""
     zero = Draw(CONSTANT, where.dtype.code, (0,))
     engine.run([draw_job(where.view, zero, 0, 0, 0, (0,) * where.view.ndim)], threads)
 
@@ -123,13 +123,13 @@ def _remembered(
 def decide(rule: Rule, shape: Sizes, dtype: DType, parameters: Mapping[str, Any]) -> Draw | Write:
     """rule(shape, dtype, **parameters), cached if the parameters are hashable."""
     try:
-        # 0.0 and -0.0 are one key to a cache.  Only constant keeps the sign of a zero, so the sign
-        # of its `value` is part of the key.
+        # A cache treats 0.0 and -0.0 as the same key.  Only constant keeps the sign of a zero, so
+        # the sign of its `value` is part of the key.
         value = parameters.get("value")
         sign = 0.0 if value is None else math.copysign(1.0, value)
         return _remembered(rule, shape, dtype, sign, **parameters)
     except (TypeError, OverflowError):
-        # A parameter is not hashable or has no sign; or the rule raised, and does so again below.
+        # A parameter is not hashable or has no sign; or the rule raised and will raise again below.
         pass
     return rule(shape, dtype, **parameters)
 
@@ -155,10 +155,10 @@ def write(
         return
     if result.__class__ is not Draw:
         where = Target(view, dtype, shape, _whole(shape) if region is None else region)
-        with np.errstate(all="ignore"):  # the caller's may raise at an underflow
+        with np.errstate(all="ignore"):  # the caller's setting may raise on underflow
             if view.__class__ is np.ndarray:
                 result(where, seed, stream, threads)  # type: ignore[operator]
-            else:  # of a GPU: drawn on the host
+            else:  # GPU memory: drawn on the host
                 engine.through_host(
                     view,
                     lambda bits: result(where._replace(view=bits), seed, stream, threads),  # type: ignore[operator]

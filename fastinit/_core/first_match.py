@@ -1,8 +1,8 @@
-"""Rules by name pattern: the first that matches a name counts, so a rule whose every match an
-earlier rule takes is a mistake.
+"""Rules by name pattern: the first rule that matches a name applies.  A rule is a mistake if
+earlier rules take all its matches.
 
-Specs (checkpoint/rules.py) and torch's recipes (torch/_rules.py) share it.  It knows no tensor and
-no initializer.
+Specs (checkpoint/rules.py) and torch's recipes (torch/_rules.py) share this module.  It does not
+know tensors or initializers.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """exp, log, ln(e^x - 1), pow, Φ⁻¹, the upper tail and the std of a truncated normal, in Python
-integers only.  What is returned as a double is correctly rounded.
+integers only.  Results that are doubles are correctly rounded.
 
 A parameter of a draw is part of the stream (stream-v1.md section 3), so it may not come from a libm
 that differs by a bit between machines.  Everything here is exact integer arithmetic on numbers
-scaled by 2^bits ("fixed"), about 100 bits finer than a double, rounded once at the end; hence also
-independent of the caller's rounding mode.  The specification of each function is therefore its
-mathematical value, to nearest even.  tests/unit/core/test_math.py compares them with mpmath.
+scaled by 2^bits ("fixed"), about 100 bits finer than a double, and rounded once at the end.  So the
+results do not depend on the caller's rounding mode, and each function is specified as its
+mathematical value, rounded to nearest even.  tests/unit/core/test_math.py compares with mpmath.
 It may not import NumPy or call libm.  Used by truncated.py (kernel parameters), ../gain.py,
 ../recipes and ../torch/accelerate.py.
 """
@@ -13,8 +13,8 @@ It may not import NumPy or call libm.  Used by truncated.py (kernel parameters),
 import math
 from functools import lru_cache
 
-BITS = 192  # fraction bits of a fixed number where the caller has no reason for more
-GUARD = 40  # more bits inside a function, for its own rounding errors
+BITS = 192  # default number of fraction bits of a fixed number
+GUARD = 40  # extra bits inside a function, for its rounding errors
 SERIES_END = 5  # Mills' ratio: a power series below, a continued fraction above; equal cost at 5
 
 
@@ -143,7 +143,7 @@ def mills_fixed(x: int, bits: int = BITS) -> int:
 
 def sf_fixed(x: int, bits: int = BITS) -> tuple[int, int]:
     """Q(x) = 1 - Φ(x) for a fixed x >= 0: (m, e) with Q = m * 2^e, to about 2^-bits of itself."""
-    work = bits + 2 * max(0, x.bit_length() - bits)  # x² / 2 is large where x is
+    work = bits + 2 * max(0, x.bit_length() - bits)  # x² / 2 is large for large x
     m, k = exp_fixed(-(x * x) >> (2 * bits - work + 1), work)
     return (m * mills_fixed(x, bits) // sqrt_two_pi(work)), k - bits
 
@@ -184,7 +184,7 @@ def log_expm1(x: float) -> float:
         raise ValueError(f"ln(e^x - 1) of {x}; it must be > 0")
     if x > 64.0:
         return x  # e^-x is far below half an ulp
-    bits = 2 * (BITS + max(0, -math.frexp(x)[1]))  # e^x - 1 loses as many as x is small
+    bits = 2 * (BITS + max(0, -math.frexp(x)[1]))  # e^x - 1 cancels more bits for smaller x
     m, k = exp_fixed(fixed(x, bits), bits)
     return to_double(log_fixed((m << k) - (1 << bits), bits), -bits)
 
@@ -242,8 +242,8 @@ def norm_ppf(p: float) -> float:
 def truncated_std(alpha: float, beta: float) -> float:
     """Standard deviation of a standard normal kept to [alpha, beta]; either may be infinite.
 
-    sqrt(1 + (α φ(α) - β φ(β))/Z - ((φ(α) - φ(β))/Z)²), Z = Φ(β) - Φ(α), with as many more bits as
-    cancel in it.
+    sqrt(1 + (α φ(α) - β φ(β))/Z - ((φ(α) - φ(β))/Z)²), Z = Φ(β) - Φ(α), with extra bits to make up
+    for cancellation.
     """
     if not alpha < beta:
         raise ValueError(f"bounds {alpha} and {beta}; the first must be the smaller")

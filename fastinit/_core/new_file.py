@@ -1,7 +1,7 @@
-"""A file that appears whole or not at all: NewFile, and what its target must be.
+"""NewFile: a file that appears complete or not at all; and checks of its target.
 
-The caller writes the bytes, in any order and from any thread; nothing here knows what they are.
-Who fills files with weights: ../checkpoint/write.py.
+The caller writes the bytes, in any order and from any thread.  This module does not interpret them.
+../checkpoint/write.py fills files with weights.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
 
 
 def is_folder(path: str) -> bool:
-    """Whether there is a folder.  Unlike os.path.isdir() it hides no error: a folder that could not
-    be looked at is not absent.
+    """Whether the folder exists.  Unlike os.path.isdir() it raises if the folder cannot be checked:
+    it may exist.
     """
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
@@ -62,7 +62,7 @@ def is_folder(path: str) -> bool:
 
 
 def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a report or a figure in place of what is there: whole or not at all."""
+    """Write a report or a figure and replace an existing file: completely or not at all."""
     with NewFile(path, len(content), force=True) as new:
         new.write(0, content)
         new.commit()
@@ -71,7 +71,7 @@ def write_file(path: str | os.PathLike[str], content: bytes) -> None:
 def _temporary_prefix(base: str) -> str:
     """The start of the temporary names of a target: hidden, readable, and short in bytes.
 
-    Names have 255 bytes on most file systems and 143 on some that encrypt.
+    Names may have 255 bytes on most file systems and 143 on some encrypted ones.
     """
     return f".{os.fsencode(base)[:80].decode('utf-8', 'ignore')}."
 
@@ -79,21 +79,21 @@ def _temporary_prefix(base: str) -> str:
 def clear_temporaries(target: str) -> None:
     """Remove the temporaries that earlier writers of `target` left when they were killed.
 
-    A living writer holds a lock on its temporary (_lock), so its file is left in place.
+    A running writer holds a lock on its temporary (_lock), so its file is left in place.
     """
     folder, base = os.path.split(target)
     pattern = re.compile(re.escape(_temporary_prefix(base)) + "[0-9a-f]{16}[.]tmp")
     try:
         names = [name for name in os.listdir(folder) if pattern.fullmatch(name)]
     except OSError:
-        return  # a folder that may be written to but not listed
+        return  # the folder is writable but cannot be listed
     for name in names:
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError):
             file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | _FLAGS)
             try:
                 # Without locks (Windows) an open file cannot be removed, but a writer closes its
-                # file before it renames it: leave it that moment.
+                # file before renaming it.  Leave recent files in place for that moment.
                 alive = not _lock(file) if _locks() else time.time() - os.fstat(file).st_mtime < 60
             finally:
                 if os.name == "nt":
@@ -128,25 +128,25 @@ def _lock(file: int) -> bool:
     return True
 
 
-# Whole pages are written past the system's cache (O_DIRECT).  Measured on two busy CPUs, 512 MiB to
-# an ext4 disk: 0.2 s of CPU time in place of 1.2 s, and 0.7 to 1.4 GB/s in place of 0.1: to find
-# memory for the cache takes longer than to draw.
+# Whole pages bypass the system's cache (O_DIRECT): finding memory for the cache takes longer than
+# drawing.  Measured on two busy CPUs, 512 MiB to an ext4 disk: 0.2 s of CPU time instead of
+# 1.2 s, and 0.7 to 1.4 GB/s instead of 0.1.
 PAGE = 1 << 12  # bytes; a multiple of every device's block
 _DIRECT = 1 << 16  # below this many bytes the cache is as fast
 
 
 def _open_direct(file: int) -> int:
-    """Open a file once more, for writes past the cache; -1 where that is not possible."""
+    """Open a file a second time, for writes that bypass the cache; -1 if that is not possible."""
     if not hasattr(os, "O_DIRECT"):
         return -1
     try:
-        # By its descriptor: it may have no name.
+        # Open it through its descriptor, because it may have no name.
         return os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_DIRECT | _FLAGS)
     except OSError:
         return -1
 
 
-# What link() of a nameless file says where the file system or a sandbox does not allow it.
+# Errors of link() for a nameless file if the file system or a sandbox does not allow it.
 _NO_LINK = {
     errno.EPERM,
     errno.EACCES,
@@ -159,11 +159,11 @@ _NO_LINK = {
 
 
 class NewFile:
-    """A file of known size that appears at `path` whole, by commit(), or not at all.
+    """A file of known size that appears at `path` complete, by commit(), or not at all.
 
-    Until then it has no name where the system can do that (Linux: then even kill -9 leaves nothing
-    behind), otherwise a hidden name beside the target, which the next writer of the same target
-    clears.  Without `force` a file that appears at `path` meanwhile is never overwritten.
+    Before commit() it has no name if the system supports that (Linux: even kill -9 leaves nothing
+    behind).  Otherwise it has a hidden name beside the target, and the next writer of the same
+    target removes it.  Without `force`, a file that appears at `path` meanwhile is not overwritten.
     """
 
     def __init__(self, path: str | os.PathLike[str], size: int, force: bool = False):
@@ -201,7 +201,7 @@ class NewFile:
             self._file = os.open(self._temporary, flags, 0o666)
             _lock(self._file)
             if os.name == "posix" and not os.fstat(self._file).st_nlink:
-                # Another run took it for abandoned before it was locked: make it again.
+                # Another run removed it as abandoned before it was locked: create it again.
                 os.close(self._file)
                 self._file = -1
         if hasattr(os, "fchmod"):
@@ -210,9 +210,9 @@ class NewFile:
                 os.fchmod(self._file, stat.S_IMODE(os.stat(self._target).st_mode))
 
     def _open_unnamed(self) -> int:
-        """Open a file without a name, or return -1 where it could not be given one at the end.
+        """Open a file without a name, or return -1 if it could not get a name at the end.
 
-        Whether it could is tried on an empty file, before anything is drawn.
+        This is tested with an empty file, before anything is drawn.
         """
         if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
             return -1
@@ -220,7 +220,7 @@ class NewFile:
         try:
             probe = os.open(self._folder, flags, 0o666)
         except OSError:
-            return -1  # not every file system has it; the named way says what is wrong
+            return -1  # not every file system supports it; the named path reports errors
         try:
             self._named = True
             self._link(probe, self._temporary)
@@ -233,7 +233,7 @@ class NewFile:
         os.unlink(self._temporary)
         self._named = False
         file = os.open(self._folder, flags, 0o666)
-        _lock(file)  # for the moment between link and rename, when it has a temporary name
+        _lock(file)  # it has a temporary name between link and rename
         return file
 
     def _link(self, file: int, path: str) -> None:
@@ -247,7 +247,9 @@ class NewFile:
             os.close(folder)
 
     def _reserve(self) -> None:
-        """Take the room for the file, or say that there is none, before anything is drawn."""
+        """Reserve disk space for the file, or raise if there is not enough, before anything is
+        drawn.
+        """
         if hasattr(os, "posix_fallocate") and not _is_memory(self._file):
             try:
                 os.posix_fallocate(self._file, 0, self.size)
@@ -267,8 +269,8 @@ class NewFile:
 
     @property
     def waits(self) -> bool:
-        """Whether a writer waits for the device, and not only for a copy into the system's cache:
-        then more writers than CPUs are of use.
+        """Whether a writer waits for the device rather than for a copy into the system's cache; if
+        so, more writers than CPUs are useful.
         """
         return self._direct >= 0
 
@@ -288,7 +290,7 @@ class NewFile:
             raise self._explained(error) from None
 
     def _write_direct(self, view: memoryview, offset: int) -> None:
-        """Write whole pages past the cache, or through it where the file system or the buffer's
+        """Write whole pages past the cache, or through the cache if the file system or the buffer's
         address does not allow that.
         """
         while view:
@@ -318,7 +320,7 @@ class NewFile:
             return os.write(self._file, view)
 
     def sync(self) -> None:
-        """Bring the bytes to the disk: all are written.  commit() does it too."""
+        """Flush the bytes to the disk after the last write.  commit() does this too."""
         direct, self._direct = self._direct, -1
         try:
             if direct >= 0:
@@ -328,7 +330,7 @@ class NewFile:
             raise self._explained(error) from None
 
     def commit(self) -> None:
-        """Bring the bytes to the disk, then give the file its name."""
+        """Flush the bytes to the disk, then give the file its name."""
         try:
             self._sync()
             self._publish()
@@ -365,7 +367,7 @@ class NewFile:
                 return
             self._named = True
             self._link(self._file, self._temporary)
-        if os.name == "nt":  # which renames no open file; elsewhere the lock is kept until the end
+        if os.name == "nt":  # cannot rename an open file; elsewhere keep the lock until the end
             file, self._file = self._file, -1
             os.close(file)
         if self.force:
@@ -392,7 +394,7 @@ class NewFile:
                 with contextlib.suppress(OSError):
                     os.close(direct)
             if self._named and os.name == "posix":
-                # While the lock is held: nobody else may take it for abandoned and race with this.
+                # Do this under the lock, so that no other run removes the file as abandoned.
                 with contextlib.suppress(OSError):
                     os.unlink(self._temporary)
         finally:
@@ -423,9 +425,9 @@ class NewFile:
 
 
 def _is_memory(file: int) -> bool:
-    """Whether a file lies in memory (tmpfs).  To reserve its pages takes as long as to write zeros,
-    and one thread does it while the others wait; what is written without a reserve takes its pages
-    then.
+    """Whether a file lies in memory (tmpfs).  Reserving its pages takes as long as writing zeros,
+    and one thread does it while the others wait.  Without a reservation, pages are allocated when
+    they are written.
     """
     device = os.fstat(file).st_dev
     place = f" {os.major(device)}:{os.minor(device)} ".encode()
@@ -438,18 +440,18 @@ def _is_memory(file: int) -> bool:
 
 def free(folder: str) -> int:
     """The bytes that may be written into a folder."""
-    import shutil  # 8 ms, which a file on a disk saves
+    import shutil  # on demand: takes 8 ms, not needed for a file on a disk
 
     return shutil.disk_usage(folder).free
 
 
 def no_space(size: int, folder: str) -> str:
-    """What is said of a full disk, with numbers."""
+    """The error message for a full disk, with numbers."""
     return f"{os.strerror(errno.ENOSPC)}: {size} bytes are needed, {free(folder)} are free"
 
 
 def sync_folder(folder: str) -> None:
-    """Bring a folder's names to the disk, where the system keeps folders on one."""
+    """Flush a folder's names to the disk, if the system stores folders on one."""
     if os.name != "posix":
         return
     file = os.open(folder, os.O_RDONLY)

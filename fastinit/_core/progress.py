@@ -1,7 +1,7 @@
-"""One bar over bytes with rate and remaining time: on a terminal, and silent anywhere else.
+"""A progress bar over bytes with rate and remaining time; shown only on a terminal.
 
-What runs for long takes a callable that is called with the bytes done since the last call; this is
-the one for people.  Events for programs: ../cli/progress.py.
+Long-running functions take a callable and call it with the bytes done since the last call.  This
+module provides the callable for people.  ../cli/progress.py has events for programs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 @contextlib.contextmanager
 def bar(size: int) -> Iterator[Callable[[float], Any] | None]:
-    """A bar over so many bytes on stderr; None where stderr is no terminal."""
+    """A bar over `size` bytes on stderr; None if stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
-    from tqdm import tqdm  # 30 ms: not for those who see no bar
+    from tqdm import tqdm  # takes 30 ms, so only when a bar is shown
 
-    tqdm.monitor_interval = 0  # or tqdm would start a thread
+    tqdm.monitor_interval = 0  # otherwise tqdm starts a thread
     with tqdm(total=size, unit="B", unit_scale=True, leave=False, file=sys.stderr) as shown:
         yield shown.update

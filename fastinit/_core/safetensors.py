@@ -1,8 +1,8 @@
-"""The format of safetensors files: the header and the layout, byte for byte those of the library.
+"""The format of safetensors files: header and layout, byte for byte as the library writes them.
 
-layout() places tensors in a file that is to be written; read_header() checks a file that exists.
-No value of a tensor is read or written here.  Writing files: new_file.py.  Filling them with
-weights: ../checkpoint/materialize.py.  Reading tensors: array_files.py.
+layout() places tensors in a new file; read_header() checks an existing file.  This module does not
+read or write values.  new_file.py writes files, ../checkpoint/materialize.py fills them with
+weights, and array_files.py reads tensors.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _RANK = {code: rank for rank, code in enumerate(_ORDER.split())}
 _BY_CODE = {dtype.safetensors: dtype for dtype in (dtypes.DTYPES | dtypes.STORED).values()}
 
 HEADER_LIMIT = 100_000_000  # bytes of JSON; the library refuses to read more
-_SIZE_LIMIT = 1 << 63  # of a file offset
-_MOST_AXES = 64  # of a NumPy array
+_SIZE_LIMIT = 1 << 63  # the limit of a file offset
+_MOST_AXES = 64  # NumPy's limit
 
 
 class Tensor(NamedTuple):
@@ -40,7 +40,7 @@ class Tensor(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """A tensor of a dtype that this library does not know, by the file's name for it."""
+    """A tensor with a dtype that this library does not know, given by its name in the file."""
 
     name: str
     dtype: str
@@ -113,8 +113,8 @@ def layout(
 
 
 def in_file(shape: tuple[int, ...], dtype: DType) -> tuple[int, ...]:
-    """The shape as a header has it, which counts 4-bit values: our dtype, as torch's, has two of
-    them in each element.
+    """The shape for the header.  A header counts 4-bit values one by one, but our dtype, like
+    torch's, packs two of them into each element.
     """
     if dtype is not dtypes.FLOAT4_E2M1FN_X2:
         return shape
@@ -148,7 +148,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_surrogates(texts: Iterable[str]) -> None:
-    """Refuse what has no UTF-8 form: whatever prints it or copies it to another file would fail."""
+    """Refuse text that UTF-8 cannot encode: printing it or copying it to a file would fail."""
     for text in texts:
         try:
             text.encode()
@@ -163,8 +163,7 @@ def read_header(
 ) -> tuple[Layout, dict[str, str]]:
     """Read the layout and the metadata of a file.
 
-    Tensors of dtypes that are not known are appended to `unknown`; without such a list they are an
-    error.
+    Tensors of unknown dtypes are appended to `unknown`; without such a list they raise an error.
 
     Raises `ValueError` for a header that does not describe the file exactly: a length beyond the
     file, JSON that is not an object of tensors, a key given twice, offsets that do not fit the
@@ -185,7 +184,7 @@ def read_header(
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
         tensors, metadata = _read_tensors(content, 8 + length, size, unknown)
-        if b"\\u" in text:  # only as an escape can a half of a pair stand in UTF-8
+        if b"\\u" in text:  # in UTF-8, a lone surrogate occurs only as an escape
             names = [one.name for one in (*tensors, *(unknown or ()))]
             _check_surrogates([*names, *metadata, *metadata.values()])
     except RecursionError:

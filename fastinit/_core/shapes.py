@@ -1,6 +1,6 @@
 """Shapes and regions of the global tensor: parsed, counted, and the strides of their indices.
 
-It knows no memory and no draw: the destination's checks are buffers.py's, the fill is fill.py's.
+It does not know memory or draws: buffers.py checks the destination, and fill.py fills it.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def count(shape: Sizes, dtype: DType) -> int:
 
 
 def parse_region(region: Any, shape: Sizes) -> Box:
-    """One slice(start, stop, 1) an axis: step-1 slices, integers (kept as length 1) and one
-    Ellipsis are allowed.
+    """The region as one slice(start, stop, 1) per axis.  Allowed are slices with step 1, integers
+    (kept as length 1) and one Ellipsis.
     """
     entries = tuple(region) if isinstance(region, (tuple, list)) else (region,)
     dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
@@ -124,7 +124,7 @@ def _part(entry: Any, size: int, axis: int) -> slice:
 def split_part(view: Array, region: Box, axis: int, each: int) -> Iterator[tuple[Array, Box]]:
     """The view of a region and the region, with `axis` split into (blocks, places of `each`).
 
-    Part of a block at either end makes a box of its own, so there are at most three.
+    A partial block at either end becomes a separate box, so there are at most three boxes.
     """
     start, stop = region[axis].start, region[axis].stop
     while start < stop:

@@ -1,9 +1,9 @@
 """Signals while several threads fill: their handlers run at once, but what a handler raises waits
 until the threads are done.
 
-Python raises KeyboardInterrupt between any two steps of Python code, so also between the steps that
-wait for the workers, and again on the way out: then the caller would have its memory back while a
-worker still writes into it.  Only the main thread runs handlers; elsewhere nothing is done here.
+Python may raise KeyboardInterrupt between any two steps of Python code.  That includes the steps
+that wait for the workers and the exit from them.  The caller would then get its memory back while a
+worker still writes into it.  Only the main thread runs handlers, so other threads need no action.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-# Those that a handler may turn into an exception: an interrupt, an end, a timeout.
+# Signals that a handler may turn into an exception: interrupt, termination, timeout.
 NUMBERS = tuple(
     [
         number
@@ -25,7 +25,7 @@ NUMBERS = tuple(
 
 
 class Gate:
-    """Keeps what handlers raise, from close() to open().
+    """Holds back what handlers raise, from close() to open().
 
     Each error goes into `errors`, and `cancel` is called.
     """
@@ -36,8 +36,8 @@ class Gate:
         self._installed: list[tuple[int, _Handler]] = []
 
     def close(self) -> None:
-        """Put a handler before each that is Python code.  Until the last line they change nothing,
-        so an error that is raised here leaves nothing behind that matters.
+        """Wrap each handler that is Python code.  The wrappers have no effect before the last line,
+        so an error raised here leaves nothing behind that matters.
         """
         if _thread.get_ident() != threading.main_thread().ident:
             return
@@ -55,9 +55,9 @@ class Gate:
         self.closed = True
 
     def open(self) -> None:
-        """Put the handlers back, but for one that was replaced meanwhile."""
+        """Restore the handlers, except one that was replaced meanwhile."""
         self.closed = False
-        installed, self._installed = self._installed, []  # no circle keeps the caller's memory
+        installed, self._installed = self._installed, []  # no cycle keeps the caller's memory
         for number, handler in installed:
             if _signal.getsignal(number) is handler:
                 _signal.signal(number, handler.before)

@@ -1,9 +1,9 @@
 """The promise: which seed, which stream and which plane a value is drawn from (sections 1 and 7 of
 stream-v1.md).
 
-Every number of the product is a function of (seed, stream id, plane, index); this file alone turns
-what the user gave into the first three.  It may not draw, allocate or know a shape.  The words
-themselves: reference.py and src/kernel/.
+Every random number is a function of (seed, stream id, plane, index).  Only this file turns the
+user's input into the first three.  It may not draw, allocate or know a shape.  reference.py and
+src/kernel/ generate the random words.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Reports as text of at most 80 columns, as HTML for notebooks, and as JSON, whatever they show.
+"""Formats any report as text of at most 80 columns, as HTML for notebooks, and as JSON.
 
-A report makes a Table of itself; its repr is the table's text.  The commands print the same tables.
-It knows no report and imports nothing that a fill would wait for.
+A report converts itself to a Table; its repr is the table's text.  The commands print the same
+tables.  This module does not know the reports and imports nothing that would delay a fill.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 WIDTH = 80  # columns of a terminal
-MOST = 20  # rows of a repr; notebooks show as many, and the commands all
+MOST = 20  # rows in a repr and in notebooks; the commands show all rows
 _LEAST = 8  # characters that a column keeps
 _TEXT = 24  # characters that are enough for a text of several lines
 
@@ -29,7 +29,7 @@ class Table(NamedTuple):
     notes: Sequence[str] = ()
 
     def text(self, most: int | None = MOST) -> str:
-        """The table with at most so many rows, None for all."""
+        """The table with at most `most` rows; None for all."""
         lines = [folded(line) for line in self.caption.splitlines()]
         shown = list(self.rows[:most])
         lines += _columns(self.head, shown) if shown else []
@@ -57,7 +57,7 @@ class Table(NamedTuple):
 
 
 class Rows(list[T]):
-    """A list of results whose repr is a table of them; all else is a list's."""
+    """A list of results with a table as its repr; otherwise it behaves like a list."""
 
     def __init__(self, rows: Iterable[T], table: Callable[[Sequence[T]], Table]):
         super().__init__(rows)
@@ -80,9 +80,9 @@ def folded(line: str) -> str:
 def _columns(head: Row, rows: Sequence[Row]) -> list[str]:
     """Head and rows in columns with two spaces between them, numbers to the right.
 
-    Where they are too wide, text of the last column goes on in further lines; then the widest
-    columns lose characters: the first one in the middle of its cells, since the end of a tensor's
-    name says the most, and others at the end.
+    If the table is too wide, text in the last column wraps to more lines.  Then the widest columns
+    lose characters: the first column in the middle of its cells, because the end of a tensor's name
+    is the most informative part, and other columns at the end.
     """
     width = [min(max(map(len, column)), WIDTH) for column in zip(head, *rows, strict=True)]
     right = [_is_numbers(column) for column in zip(*rows, strict=True)]
@@ -122,14 +122,14 @@ def _cut(cell: str, size: int, middle: bool) -> str:
 
 
 def as_json(report: Mapping[str, Any]) -> str:
-    """A report as JSON, which has no infinity and no NaN: they become null."""
+    """A report as JSON; JSON lacks infinity and NaN, so they become null."""
     import json
 
     return json.dumps(finite(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def finite(value: Any) -> Any:
-    """Plain data without the numbers that JSON lacks."""
+    """Plain data with infinity and NaN replaced by None."""
     if isinstance(value, Mapping):
         return {key: finite(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,11 +1,11 @@
-"""Bounds of a truncated normal, in standard deviations, to the numbers that its kernels need:
-stream-v1.md section 6.
+"""Converts the bounds of a truncated normal, in standard deviations, to the numbers that its
+kernels need: stream-v1.md section 6.
 
-Three forms, chosen by the bounds alone: CENTRAL (float32, symmetric, at most 2 sigma: the fast
+Three forms, chosen only by the bounds: CENTRAL (float32, symmetric, at most 2 sigma: the fast
 one), WIDE (any bounds around zero, or in float64 any that begin within 4 sigma) and FAR (both
 bounds on one side).  Every number is the exact value of a formula, rounded once to the working
-type; the arithmetic is math.py's, on integers.  What the kernels do with the numbers:
-fastinit/reference/truncated.py and src/kernel/truncated.h.
+type; math.py does the arithmetic on integers.  fastinit/reference/truncated.py and
+src/kernel/truncated.h use the numbers.
 """
 
 import math
@@ -47,9 +47,7 @@ NO_CORRECTION = 2.0**16  # from here on it is below 2^-80 of the result
 
 
 def parameters(alpha: float, beta: float, dtype: "DType") -> tuple[float, ...]:
-    """The form, then its own numbers, for alpha < beta in standard deviations, either of which may
-    be infinite.
-    """
+    """The form, then its numbers; alpha < beta in standard deviations, either may be infinite."""
     alpha, beta = (0.0 if abs(x) < NO_DISTANCE else x for x in (alpha, beta))
     return _parameters(alpha, beta, bool(dtype.wide))
 
@@ -84,7 +82,7 @@ def _parameters(alpha: float, beta: float, wide: bool) -> tuple[float, ...]:
 
 
 def _to(n: int, precision: int, bits: int = BITS) -> float:
-    """n / 2^bits to the nearest number of so many bits, ties to even."""
+    """n / 2^bits, rounded to the nearest number with `precision` bits, ties to even."""
     cut = max(0, abs(n).bit_length() - precision)
     if cut:
         low = n & ((1 << cut) - 1)
@@ -105,11 +103,11 @@ def _upper(x: int) -> int:
 
 
 def _bounds(alpha: float, beta: float, inward: int | None = None) -> tuple[int | None, int | None]:
-    """Both bounds, fixed (None: infinite), drawn inward by 2^-inward of themselves or a sixteenth
+    """Both bounds, fixed (None: infinite), moved inward by 2^-inward of themselves or a sixteenth
     of their distance.
 
-    So no rounding in the kernel can lead past a bound, where the clamp would pile up more than the
-    last value's share.
+    So rounding in the kernel cannot lead past a bound.  Otherwise the clamp would give the last
+    value more than its share.
     """
     a, b = (None if math.isinf(x) else exact.fixed(x, BITS) for x in (alpha, beta))
     if inward is None:
@@ -141,8 +139,8 @@ def _wide(alpha: float, beta: float, mirrored: bool, precision: int) -> tuple[fl
     distance of the first word there, the tail outside the bound, the probability of a word, and
     that times √(2π).
 
-    The crossing is that of the true bounds; drawing a bound inward shrinks its own side alone, so z
-    stays right near 0.
+    The crossing is computed from the true bounds.  Moving a bound inward shrinks only its side, so
+    z stays correct near 0.
     """
     word = 32 if precision == 24 else 64
     a, b = _bounds(alpha, beta, precision - 1 if alpha >= 0.0 else None)
@@ -174,8 +172,8 @@ def _wide(alpha: float, beta: float, mirrored: bool, precision: int) -> tuple[fl
 
 
 def _far(alpha: float, beta: float, mirrored: bool, precision: int) -> tuple[float, ...]:
-    """Steps of probability inside, in units of Q(alpha), and z - alpha from E = -ln of what is left
-    of it.
+    """The numbers for steps of the probability inside, in units of Q(alpha), and for z - alpha as a
+    function of E = -ln of the probability that is left.
     """
     word = 32 if precision == 24 else 64
     at = exact.fixed(min(alpha, 2.0 ** (precision - 4)), BITS)
@@ -206,15 +204,15 @@ def _far(alpha: float, beta: float, mirrored: bool, precision: int) -> tuple[flo
 
 
 def _up(x: float, precision: int) -> float:
-    """The smallest number of so many bits that is not below x >= 0: a bound rounded inward
-    (float32: at most 2^120).
+    """The smallest number with `precision` bits that is at least x, for x >= 0: a bound rounded
+    inward (float32: at most 2^120).
     """
     fraction, exponent = math.frexp(min(x, 2.0**120) if precision == 24 else x)
     return math.ldexp(math.ceil(math.ldexp(fraction, precision)), exponent - precision)
 
 
 def _ratio(alpha: float, b: int | None) -> int:
-    """Q(b) / Q(alpha) for alpha <= b, fixed; 0 where it is below 2^-BITS."""
+    """Q(b) / Q(alpha) for alpha <= b, fixed; 0 if it is below 2^-BITS."""
     if b is None:
         return 0
     a = exact.fixed(alpha, BITS)

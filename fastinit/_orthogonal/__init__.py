@@ -2,5 +2,5 @@
 
 matrix.py and convolution.py handle regions.  forms.py chooses between NumPy (numpy_form.py) and
 Numba (compiled.py for memory and threads, ../_jit for the products).  The public functions and
-their rules are in ../initializers/orthogonal.py, the contract in section 8 of stream-v1.md.
+their rules are in ../initializers/orthogonal.py.  Section 8 of stream-v1.md is the contract.
 """

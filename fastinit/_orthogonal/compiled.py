@@ -2,8 +2,8 @@
 _jit/orthogonal.py.
 
 Each strip of 64 columns of Q needs all reflectors and no other strip, so strips run in parallel on
-our own pool.  Reflectors are kept where they fit; otherwise every panel of strips draws them again.
-Nothing here may change a bit: the tests compare it with the NumPy form.
+our own pool.  Reflectors are kept if they fit; otherwise every panel of strips draws them again.
+This module must give the same bits as the NumPy form: the tests compare them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ..typing import Array
 from .problem import DrawNormals, Place, Problem
 
 # Bytes, together at most 256 MiB in addition to T.  KEPT: reflectors kept between the panels (8192
-# by 8192 in float32 still fits); PANELS: all panels of Q in progress.  Where reflectors are drawn
+# by 8192 in float32 still fits); PANELS: all panels of Q in progress.  If reflectors are drawn
 # again: PANELS_DRAWN, wider panels, which need fewer draws, and DRAWN, the drawn reflectors.  (The
 # narrowest panel exceeds this beyond 2^21 rows, 2^20 in float64; it is at most a quarter of the
 # matrix.)
 KEPT, PANELS = 144 << 20, 64 << 20
 PANELS_DRAWN, DRAWN = 144 << 20, 64 << 20
-SCRATCH = 192 << 20  # bytes for all threads, where each forms whole matrices
+SCRATCH = 192 << 20  # bytes for all threads, if each forms whole matrices
 MOST_THREADS = 64  # each needs up to half a MiB of further scratch
 POOLED = 96 << 20  # bytes of scratch kept between calls: that of 16384 by 1024 in float32 fits
 CHUNK = 1 << 10  # rows gathered or stored at a time: 256 KiB, in a core's L2 cache
@@ -45,7 +45,7 @@ def _up(count: int, to: int) -> int:
 class ScratchPool:
     """Scratch kept between calls, up to POOLED bytes, for all threads.
 
-    Fresh memory costs more to touch than to fill with draws.
+    First access to new memory costs more than filling it with draws.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ _pool = ScratchPool()
 
 
 class _PerThread:
-    """Scratch of one kind within a call: as many pieces as threads use at once."""
+    """Scratch of one kind within a call: one piece per thread that uses it at the same time."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

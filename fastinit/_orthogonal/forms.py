@@ -1,5 +1,5 @@
-"""Chooses the form that computes a problem: NumPy or Numba.  Both give the same bits, so only time
-decides.
+"""Chooses the form that computes a problem: NumPy or Numba.  Both give the same bits, so the choice
+depends only on time.
 
 Importing numba takes 1/3 s; a matrix of 64 by 64 in NumPy takes 1/100 s.
 """
@@ -19,7 +19,7 @@ from .._core.jobs import draw_job
 from ..typing import Array
 from .problem import DrawNormals, Place, Problem
 
-# Multiply-adds per second of NumPy's chains, at least, by whether the dtype is float64.
+# Minimum multiply-adds per second of NumPy's chains; the key says whether the dtype is float64.
 STEPS = {False: 1e8, True: 4e8}
 IMPORTING = 0.25  # seconds of NumPy work in one process after which numba is imported
 PATIENCE = 60.0  # seconds a call may take in NumPy before it is refused, if nobody chose NumPy
@@ -61,11 +61,12 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
         return None
     if _missing is None:
         try:
-            # Not from sys.modules, which has it before another thread has finished importing it.
+            # Not from sys.modules: it may hold the module before another thread has imported it
+            # completely.
             _compiled = importlib.import_module(".compiled", __package__)
             return _compiled
         except (ImportError, OSError, SystemError) as error:
-            # numba is not installed, or not made for this NumPy or machine.
+            # numba is not installed, or does not support this NumPy or machine.
             _missing = error
     if seconds < PATIENCE:
         return None

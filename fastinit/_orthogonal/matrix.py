@@ -1,8 +1,8 @@
-"""Matrices: from shape, axes and region to the columns of Q that a region needs, and where they go.
+"""Matrices: finds the columns of Q that a region needs, and where they go, from shape and axes.
 
 After the batch axes are taken out, W is R by C: shape[0] by the rest ("oi"), or the rest by
-shape[-1] ("io").  numpy_form.py and section 8 of stream-v1.md say what is computed; convolution.py
-has the delta and convolutional kernels.
+shape[-1] ("io").  numpy_form.py and section 8 of stream-v1.md define the computation.
+convolution.py has the delta and convolutional kernels.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Section 8 of stream-v1.md in NumPy: columns of Q from random Householder reflectors, every
-product in fixed order.
+"""Section 8 of stream-v1.md in NumPy: columns of Q from random Householder reflectors, with every
+product in a fixed order.
 
 This is the readable form.  It runs for small matrices and without numba, and the Numba form
 (compiled.py, ../_jit) is tested against it.  It may not use BLAS, np.sum or np.dot, because their
@@ -32,9 +32,9 @@ class _Chain32:
     """acc[m, n] = fma(a[m], b[n], acc[m, n]) in float32, by the exact product in float64 and a sum
     rounded to odd.
 
-    The sum in float64 rounds to the right float32 unless it is itself inexact and lies exactly
-    between two float32 values (or below the normal ones): only then, once in 2^29 steps, must it be
-    rounded to odd first.
+    The sum in float64 rounds to the correct float32 unless the sum is inexact and lies exactly
+    between two float32 values (or below the normal ones).  Only then, once in 2^29 steps, it must
+    be rounded to odd first.
     """
 
     def __init__(self, acc: Array, careful: bool) -> None:

@@ -1,6 +1,6 @@
 """Which matrices, columns and rows of Q to form, and where they go in the destination.
 
-It holds no arithmetic.  matrix.py makes a Problem and a Place from shape, layout and region;
+It does no arithmetic.  matrix.py makes a Problem and a Place from shape, layout and region;
 numpy_form.py and compiled.py compute them.
 """
 
@@ -74,8 +74,8 @@ class Place:
         self._whole = flat if index is None and np.may_share_memory(flat, view) else None
 
     def lend(self, matrices: slice, columns: slice) -> Array:
-        """Memory for these matrices and columns and the problem's rows: the destination itself if
-        its strides allow, else scratch for commit().
+        """Memory for these matrices and columns and the problem's rows: the destination if its
+        strides allow it, else scratch for commit().
         """
         if self._whole is not None:
             return self._whole[matrices, columns]

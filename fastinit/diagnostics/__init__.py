@@ -1,9 +1,9 @@
-"""What an initialization does to a network, in numbers and in figures.
+"""Diagnostics: what an initialization does to a network, in numbers and in figures.
 
-compare(): the signal and the gradient through a deep stack before training, with theory's lines:
-compare.py.  train(): the first steps of a small network: training.py.  The report of
-fastinit.torch.coordinate_check: coordinates.py.  They need NumPy only; figures need matplotlib (the
-extra `plot`): figures.py.
+compare.py: compare() measures signal and gradient through a deep stack before training, and adds
+the predictions of theory.  training.py: train() runs the first steps of a small network.
+coordinates.py: the report of fastinit.torch.coordinate_check.  These modules need only NumPy.
+figures.py draws the figures and needs matplotlib (the extra `plot`).
 """
 
 from .compare import Comparison, Curve, compare

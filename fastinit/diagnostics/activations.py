@@ -1,7 +1,7 @@
 """The activations that compare() knows, each with its derivative, as functions of NumPy arrays.
 
-They are for measuring, not for the promise of equal bits: NumPy's tanh and exp may differ in the
-last digits between machines.
+They are used only for measurements and are not covered by the promise of equal bits: NumPy's tanh
+and exp may differ in the last digits between machines.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ class Activation(NamedTuple):
 
 
 def _phi(x: Array) -> Array:
-    """Φ(x), the distribution function of a standard normal, off by at most 7.5e-8: NumPy has no
-    erf. Abramowitz and Stegun, Handbook of mathematical functions, 26.2.17.
+    """Φ(x), the distribution function of a standard normal, with an error of at most 7.5e-8.
+
+    NumPy lacks erf, so this uses Abramowitz and Stegun, Handbook of mathematical functions,
+    26.2.17.
     """
     size = np.abs(x)
     t = 1.0 / (1.0 + 0.2316419 * size)
@@ -42,7 +44,7 @@ def _density(x: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))  # without the overflow of 1 / (1 + exp(-x))
+    return 0.5 * (1.0 + np.tanh(0.5 * x))  # 1 / (1 + exp(-x)) could overflow
 
 
 def _silu_slope(x: Array) -> Array:
@@ -63,7 +65,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation(name: str) -> Activation:
-    """The activation of a name; ValueError names the nearest one, or all."""
+    """The activation with this name; a ValueError suggests the nearest name, or lists all."""
     found = ACTIVATIONS.get(name)
     if found is None:
         hint = nearest(name, ACTIVATIONS) if isinstance(name, str) else ""

@@ -1,8 +1,8 @@
 """compare(): what an initialization does to a signal, layer by layer, before any training.
 
-It uses the public initializers as a reader would.  The products are NumPy's, so that the numbers
-here, unlike the weights, may differ in the last digits between machines.  The layers: stacks.py;
-theory's lines: theory.py; the figure: figures.py.
+It uses the public initializers, as a user would.  NumPy computes the products, so these numbers,
+unlike the weights, may differ in the last digits between machines.  stacks.py has the layers,
+theory.py the predictions, and figures.py the figure.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ class Comparison(NamedTuple):
 
 
 def fate(size: float) -> str:
-    """A word for what became of a signal of size 1."""
-    if not size >= 1e-6:  # NaN, which inf - inf gives, is not a signal either
+    """A word for what happened to a signal that started with size 1."""
+    if not size >= 1e-6:  # also true for NaN, the result of inf - inf
         return "vanishes" if size < 1e-6 else "explodes"
     return (
         "fades" if size < 0.1 else "holds" if size <= 10 else "grows" if size <= 1e6 else "explodes"
@@ -300,8 +300,9 @@ def _value(text: str) -> Any:
 
 
 def second_moment(initializer: Initializer) -> theory.SecondMoment | None:
-    """The mean square of the elements of a matrix, from the initializer's law. None for what theory
-    says nothing of: matrices that are not random, or whose mean is not 0.
+    """The mean square of a matrix's elements, from the initializer's law.
+
+    None if theory makes no prediction: the matrix is not random, or its mean is not 0.
     """
     function, arguments = initializer.function, initializer.arguments
     if function is _table.INITIALIZERS["orthogonal"]:
@@ -351,7 +352,7 @@ def _curve(
     x = normal(shape, seed=seed, name="input", dtype="float64")
     gradient = normal(shape, seed=seed, name="gradient", dtype="float64")
     forward, backs = [_root_mean_square(x)], []
-    with np.errstate(all="ignore"):  # what explodes or vanishes is part of what is shown
+    with np.errstate(all="ignore"):  # exploding and vanishing signals are part of the result
         for layer in range(depth):
 
             def weight(name: str, shape: tuple[int, int], layer: int = layer) -> Array:
@@ -380,7 +381,7 @@ def _curve(
 
 
 def _root_mean_square(x: Array) -> float:
-    """√(mean x²), of numbers whose squares a double may not hold too."""
+    """√(mean x²), also for numbers whose squares overflow or underflow a double."""
     largest = float(np.abs(x).max())
     if not 0.0 < largest < math.inf:
         return largest

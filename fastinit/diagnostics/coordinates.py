@@ -1,6 +1,7 @@
 """The report of a coordinate check: how the size of every module's output grows with the width.
 
-Only the numbers: fastinit.torch.coordinate_check measures them, figures.py draws them.
+This module only evaluates numbers: fastinit.torch.coordinate_check measures them and figures.py
+draws them.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy as np
 from .._core.tables import MOST, Table
 
 Verdict = Literal["pass", "fail", "unclear"]
-# A slope, or the lowest and highest that are expected.
+# The expected slope, or the lowest and highest expected slope.
 Expected = float | tuple[float, float]
 
 HIDDEN = (0.0, 0.0)
-# Of an output that does not grow with the model: under muP it falls as 1/√width at the start, and
-# training takes it to a size that does not depend on the width.
+# The expected slopes of an output whose width is fixed: under muP its size falls as 1/√width at the
+# start, and training brings it to a size that does not depend on the width.
 OUTPUT = (-0.5, 0.0)
 
 # Student's t at 97.5 %, for 1 to 10 degrees of freedom.
@@ -183,7 +184,8 @@ class CoordinateCheck(NamedTuple):
         ]
         head = ("module", "at init", "worst", "step", "expected", "verdict")
         if len(rows) > MOST:
-            # What is wrong comes first where not all fit; sorted() keeps the order of the model.
+            # If not all rows fit, failures come first; sorted() is stable, so it keeps the model's
+            # order.
             rows = sorted(rows, key=lambda row: row[-1] == "pass")
         return Table(caption, head, rows, [self._summary()])
 
@@ -200,8 +202,9 @@ def _range(expected: tuple[float, float]) -> str:
 
 
 def fit(widths: Sequence[int], sizes: Sequence[float]) -> tuple[float, float, float]:
-    """The least-squares slope of log size against log width, and its 95 % interval. Sizes that are
-    all zero have slope 0; others that are zero or not finite have none (NaN).
+    """The least-squares slope of log size against log width, and its 95 % interval.
+
+    If all sizes are zero, the slope is 0.  If only some are zero, or any is not finite, it is NaN.
     """
     if not any(sizes):
         return 0.0, 0.0, 0.0
@@ -223,7 +226,7 @@ def judge(
     expected: Mapping[str, Expected],
     tolerance: float,
 ) -> tuple[Slope, ...]:
-    """Fit every coordinate and compare its slope with what is expected of its module."""
+    """Fit every coordinate and compare its slope with the slope expected for its module."""
     found = []
     for one in coordinates:
         low, high = _expected(one, expected)

@@ -1,4 +1,4 @@
-"""Figures of the reports: matplotlib, the extra `plot`.  Numbers come in, a Figure goes out."""
+"""Figures of the reports, drawn with matplotlib (the extra `plot`): numbers in, a Figure out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMATS = (".png", ".svg")
 UNDATED = {"Date": None}
 VERDICTS = {"pass": "0.6", "unclear": "tab:orange", "fail": "tab:red"}
 
-_SMALLEST, _LARGEST = 1e-16, 1e16  # of an axis: beyond, only the direction is of interest
+_SMALLEST, _LARGEST = 1e-16, 1e16  # limits of an axis; beyond them only the direction matters
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -34,8 +34,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def check(path: str) -> None:
-    """ValueError unless the suffix of `path` is one that figures are written in; OSError unless a
-    file can be written there.
+    """Raise ValueError if the suffix of `path` is not a figure format, and OSError if no file can
+    be written there.
     """
     if not path.lower().endswith(FORMATS):
         raise ValueError(
@@ -43,7 +43,7 @@ def check(path: str) -> None:
             "says its format"
         )
     new_file.check_target(path, force=True)
-    new_figure(1.0, 1.0)  # matplotlib is there
+    new_figure(1.0, 1.0)  # fails if matplotlib is missing
 
 
 def save(figure: Figure, path: str) -> None:
@@ -51,7 +51,7 @@ def save(figure: Figure, path: str) -> None:
     import matplotlib
 
     content, suffix = io.BytesIO(), path.lower().rpartition(".")[2]
-    # Without these two, an SVG holds the date, and ids that are new each time.
+    # Without these two settings, an SVG contains the date and random ids.
     with matplotlib.rc_context({"svg.hashsalt": "fastinit"}):
         metadata = {} if suffix == "png" else UNDATED
         figure.savefig(content, format=suffix, dpi=120, metadata=metadata)
@@ -88,7 +88,7 @@ def _lines(axes: Any, curves: Sequence[Curve], side: str, labelled: bool) -> Non
         values = [_shown(value) for value in getattr(curve, side)]
         color = f"C{number % 10}"
         label = curve.initializer if labelled else None
-        # Thinner and thinner, so that curves that lie on each other can all be seen.
+        # Each curve is thinner than the one before, so overlapping curves all stay visible.
         width = 1.5 + 4.0 * (1 - number / len(curves))
         axes.plot(values, color=color, linewidth=width, label=label)
         expected = getattr(curve, f"{side}_theory")
@@ -100,7 +100,7 @@ def _lines(axes: Any, curves: Sequence[Curve], side: str, labelled: bool) -> Non
 
 
 def _shown(value: float) -> float:
-    """A value where a logarithmic axis can show it."""
+    """A value clipped to what a logarithmic axis can show."""
     return value if 1e-300 < value < 1e300 else math.nan
 
 

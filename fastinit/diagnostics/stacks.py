@@ -1,7 +1,7 @@
 """The layers that compare() stacks: plain, residual, transformer-block, forward and backward.
 
-A layer takes activations of shape (width, samples) and gives its output and the function that takes
-the gradient back through it.  What theory says of the same layers: theory.py.
+A layer takes activations of shape (width, samples).  It returns its output and a function that
+backpropagates the gradient.  theory.py has the predictions for the same layers.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from ..typing import Array
 from .activations import Activation
 
-# Gives the matrix of a name and shape (out, in).
+# Returns the matrix with a given name and shape (out, in).
 Weight = Callable[[str, tuple[int, int]], Array]
 Back = Callable[[Array], Array]
 Layer = Callable[[Array, Weight, Activation], tuple[Array, Back]]
 
-TOKENS = 16  # the length of a sequence; samples are sequences of so many tokens
-HEAD = 64  # the size of an attention head, where the width is a multiple of it
-EXPANSION = 4  # the width of a transformer's MLP, in widths of the model
+TOKENS = 16  # the length of a sequence; the samples are grouped into sequences
+HEAD = 64  # the size of an attention head, if the width is a multiple of it
+EXPANSION = 4  # the width of a transformer's MLP, relative to the model's width
 
 
 def plain(x: Array, weight: Weight, activation: Activation) -> tuple[Array, Back]:
@@ -38,8 +38,9 @@ def residual(x: Array, weight: Weight, activation: Activation) -> tuple[Array, B
 
 
 def transformer_block(x: Array, weight: Weight, activation: Activation) -> tuple[Array, Back]:
-    """y = x + attention(norm(x)), then y + mlp(norm(y)): a block with the norms before its two
-    branches. Attention is bidirectional, over TOKENS tokens.
+    """y = x + attention(norm(x)), then y + mlp(norm(y)): a pre-norm block.
+
+    Attention is bidirectional, over TOKENS tokens.
     """
     normed, back_norm = _norm(x)
     branch, back_attention = _attention(normed, weight)
@@ -80,7 +81,7 @@ def _norm(x: Array) -> tuple[Array, Back]:
 
 
 def heads(width: int) -> int:
-    """How many heads attention has at a width."""
+    """The number of attention heads for a width."""
     return width // HEAD if width % HEAD == 0 else 1
 
 

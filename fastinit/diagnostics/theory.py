@@ -1,5 +1,5 @@
-"""What mean-field theory says of the layers of stacks.py: the power of activations and gradients,
-layer by layer, in the limit of infinite width.
+"""Predictions of mean-field theory for the layers of stacks.py: the power of activations and
+gradients, layer by layer, in the limit of infinite width.
 
 The expectations over the weights are exact in that limit for plain and residual layers.  For
 attention, the moments of the softmax are means over fixed draws of the scores.
@@ -19,26 +19,27 @@ from ..typing import Array
 from .activations import Activation
 from .stacks import EXPANSION, TOKENS
 
-# The mean square of a matrix's elements, by its name and shape (out, in).
+# Returns the mean square of a matrix's elements, given its name and shape (out, in).
 SecondMoment = Callable[[str, tuple[int, int]], float]
 
-# The midpoint rule over z in [-12, 12].  Points are symmetric and none is 0, so that the step of
-# ReLU's derivative is integrated exactly; for smooth functions the rule is exact to rounding.
+# The midpoint rule over z in [-12, 12].  The points are symmetric and exclude 0, so the step in
+# ReLU's derivative is integrated exactly.  For smooth functions the rule is exact up to rounding.
 _STEP = 1 / 128
 _Z = np.arange(-12 + _STEP / 2, 12, _STEP)
 _WEIGHT = _STEP * np.exp(-0.5 * _Z * _Z) / math.sqrt(2 * math.pi)
-# The same over [-8, 8], for integrals over two variables: of ReLU's kink it leaves 1e-3.
+# The same over [-8, 8], for integrals over two variables: ReLU's kink causes an error of 1e-3.
 _COARSE = 1 / 16
 _COARSE_Z = np.arange(-8 + _COARSE / 2, 8, _COARSE)
 _COARSE_WEIGHT = _COARSE * np.exp(-0.5 * _COARSE_Z * _COARSE_Z) / math.sqrt(2 * math.pi)
 
-# Draws of the scores of two queries.
+# Number of draws of the scores of two queries.
 _DRAWS = 4096
 
 
 class Power(NamedTuple):
-    """Mean squares: of the activations that enter layer l, and of the gradient there. Both have
-    depth + 1 entries, and the last gradient is 1.
+    """Mean squares of the activations that enter each layer, and of the gradient at that point.
+
+    Both have depth + 1 entries, and the last gradient is 1.
     """
 
     forward: list[float]
@@ -52,7 +53,7 @@ def mean_square(f: Callable[[Array], Array], power: float) -> float:
 
 
 def mean_product(f: Callable[[Array], Array], power: float, correlation: float) -> float:
-    """E f(a) f(b), a and b normal with mean 0 and that power and correlation."""
+    """E f(a) f(b), where a and b are normal with mean 0, variance `power` and this correlation."""
     z, weight = _COARSE_Z, _COARSE_WEIGHT
     a = math.sqrt(power) * z
     b = correlation * a[:, None] + math.sqrt(power * max(0.0, 1.0 - correlation**2)) * z
@@ -91,14 +92,16 @@ def _backward(factors: list[float]) -> list[float]:
 def transformer_block(
     depth: int, width: int, moment: SecondMoment, activation: Activation
 ) -> Power:
-    """The power of a token and the covariance of two tokens, which attention raises, forward; the
-    same two numbers of the gradient, backward. Every pair of tokens counts as the same.
+    """Propagate the power of a token and the covariance of two tokens, forward and backward.
+
+    Attention increases the covariance.  The gradient has the same two numbers.  All pairs of tokens
+    are treated alike.
     """
     square = (width, width)
     q, k, v, o = (width * moment(f"{name}.weight", square) for name in "qkvo")
     inner = EXPANSION * width
     up, down = moment("up.weight", (inner, width)), moment("down.weight", (width, inner))
-    # Behind a norm the MLP's input has power 1, so that its own output has the same in every block.
+    # The norm gives the MLP's input power 1, so its output has the same power in every block.
     mlp = inner * down * mean_square(activation.f, width * up)
     mlp_back = width * down * inner * up * mean_square(activation.slope, width * up)
 
@@ -131,8 +134,9 @@ def transformer_block(
 
 
 class Softmax(NamedTuple):
-    """Means over the scores, p of one query, p' of another: Σ p², Σ p p', and Σ p p' (1 - p - p' +
-    Σ p p') of one and of two.
+    """Means over the scores; p and p' are the softmax of one query and of another.
+
+    They are Σ p², Σ p p', and Σ p p' (1 - p - p' + Σ p p') for one query (p' = p) and for two.
     """
 
     same: float
@@ -149,8 +153,10 @@ def _scores() -> tuple[Array, Array]:
 
 
 def _softmax_moments(power: float, rho: float) -> Softmax:
-    """Of keys and queries with correlation rho between tokens. What all keys share moves all scores
-    of a query alike, and the softmax does not see it.
+    """The moments for keys and queries with correlation rho between tokens.
+
+    The component shared by all keys shifts all scores of a query equally, and the softmax is
+    invariant to that.
     """
     rho = min(max(rho, 0.0), 1.0)
     size = math.sqrt(power * (1.0 - rho))
@@ -175,8 +181,8 @@ def _softmax(score: Array) -> Array:
 def _through_attention(
     share: Softmax, rho: float, scores: float, power: float, shared: float
 ) -> tuple[float, float]:
-    """The gradient's power and covariance behind the norm, in units of v·o: by the values, the
-    queries and the keys.
+    """The gradient's power and covariance after the norm, in units of v·o: the sum of the paths
+    through the values, the queries and the keys.
     """
     others = TOKENS - 1
     value = shared * (share.same + others * share.other) + (power - shared) * share.same
@@ -184,7 +190,7 @@ def _through_attention(
     query = scores * (1 - rho) ** 2 * power * share.spread
     query_shared = scores * (1 - rho) ** 2 * shared * share.spread_other
     key = scores * (1 - rho) * (power * share.spread + others * shared * rho * share.spread_other)
-    # The gradient of a query's scores sums to 0, hence the keys' minus.
+    # The gradient of a query's scores sums to 0, so the keys' term has a minus sign.
     return value + query + key, value_shared + query_shared - key / others
 
 

@@ -1,7 +1,7 @@
 """train(): the loss of a small deep ReLU network over its first steps, for each initializer.
 
-NumPy only, and the caller brings the data: this is for seeing what an initialization does, not for
-training models.  The signal and the gradient before any step: compare.py.
+It uses only NumPy, and the caller provides the data.  It shows the effect of an initialization and
+is not meant for training models.  compare.py measures signal and gradient before the first step.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def train(
     for initializer in chosen:
         weights = _weights(initializer, sizes, seed)
         order = np.random.default_rng(seed)
-        with np.errstate(all="ignore"):  # a loss that explodes is part of what is shown
+        with np.errstate(all="ignore"):  # an exploding loss is part of the result
             for step in range(steps):
                 picked = order.integers(0, len(x), batch)
                 loss, gradients = loss_and_gradients(weights, x[picked], classes[picked])
@@ -112,7 +112,7 @@ def train(
 
 
 def _data(inputs: Any, labels: Any) -> tuple[Array, Array]:
-    """Inputs in float32, and labels, of shapes that belong together."""
+    """Inputs in float32, and labels, with matching shapes."""
     x, classes = np.asarray(inputs, dtype=np.float32), np.asarray(labels)
     if x.ndim != 2 or not x.size:
         raise ValueError(
@@ -145,7 +145,7 @@ def _weights(initializer: Initializer, sizes: list[int], seed: int) -> list[Arra
 
 
 def loss_and_gradients(weights: list[Array], x: Array, labels: Array) -> tuple[float, list[Array]]:
-    """The mean cross-entropy of softmax(W_L relu(… relu(W_1 x))), and its gradient by each W."""
+    """The mean cross-entropy of softmax(W_L relu(… relu(W_1 x))), and the gradient for each W."""
     activations = [x]
     for weight in weights[:-1]:
         activations.append(np.maximum(activations[-1] @ weight.T, 0.0))
@@ -161,5 +161,5 @@ def loss_and_gradients(weights: list[Array], x: Array, labels: Array) -> tuple[f
     gradients = []
     for weight, below in zip(weights[::-1], activations[::-1], strict=True):
         gradients.append(error.T @ below)
-        error = (error @ weight) * (below > 0.0)  # of the inputs it is not used
+        error = (error @ weight) * (below > 0.0)  # unused for the inputs
     return loss, gradients[::-1]

@@ -1,9 +1,10 @@
-"""What is in a checkpoint, and what should be: every tensor measured in one streaming pass, and the
-laws of its initial values.
+"""Checkpoint inspection: measures every tensor in one streaming pass and compares it with the law
+of its initial values.
 
-Not imported by `import fastinit`.  The numbers of one tensor: statistics.py.  The files: stored.py.
-How initial values are distributed: laws.py.  Whether a checkpoint is what it should be: audit.py.
-Every tensor of a file: inspect.py.  How far training moved it: drift.py.
+`import fastinit` does not import this package.  statistics.py computes the numbers of one tensor.
+stored.py finds the tensors in files.  laws.py says how initial values are distributed.  audit.py
+checks a checkpoint against them.  inspect.py lists every tensor of a file.  drift.py measures how
+far training moved each tensor.
 """
 
 from .._laws import Law

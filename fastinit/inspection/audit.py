@@ -1,8 +1,8 @@
-"""audit(): a verdict on every tensor of a checkpoint, and what speaks against the whole.
+"""audit(): a verdict on every tensor of a checkpoint, and problems of the checkpoint as a whole.
 
-What a tensor should be: expected.py.  It is compared with its draw (redrawn.py); the numbers of all
-others (statistics.py) are judged (verdicts.py), and copies are looked for (twins.py).  What is made
-of all verdicts together: findings.py.  Nothing is printed here.
+expected.py says what each tensor should be.  redrawn.py compares tensors with their draws.  For the
+tensors that differ from their draw, statistics.py measures and verdicts.py judges.  twins.py looks
+for copies.  findings.py draws conclusions from all verdicts together.  This module prints nothing.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def audit(
     compared = redrawn.compare(found, what, drawn_by, count, advance)
     initial = {name for name, checked in compared.items() if checked}
     fits_seed = any(what.laws[name].random for name in initial & what.laws.keys())
-    # Of tensors that all are their own draws none is a copy.
+    # If every tensor equals its draw, no tensor is a copy of another.
     apart = any(one.name not in initial for one in stored)
     pairs = _pairs(stored, what, initial, _ties_heads(path)) if apart else {}
     todo = [one for one in stored if one.name not in initial and one.name not in pairs]
@@ -210,7 +210,7 @@ def audit(
 
 
 def _check_fit(stored: list[Stored], what: Expected) -> None:
-    """ValueError where nothing of what is expected is in the file."""
+    """Raise ValueError if the file contains none of the expected tensors."""
     known = what.laws.keys() or what.reference.keys()
     there = {one.name for one in stored}
     if not known or there & known:
@@ -227,7 +227,7 @@ def _check_fit(stored: list[Stored], what: Expected) -> None:
 
 
 def _seeds_in(found: Iterable[Found]) -> list[int]:
-    """The seeds that the files' metadata say."""
+    """The seeds in the files' metadata."""
     return sorted({seed_of(one) for one in found if "fastinit.seed" in one.metadata})
 
 
@@ -256,17 +256,17 @@ def _ties_heads(path: PathLike) -> bool:
         return False
 
 
-# Words of the names of input embeddings, one of which a tied head is a copy of.
+# Words in the names of input embeddings.  A tied output head is a copy of an input embedding.
 _EMBEDDINGS = ("embed", "wte", "shared")
 
 
 def _pairs(
     stored: list[Stored], what: Expected, initial: set[str], tied_heads: bool
 ) -> dict[str, Twin]:
-    """Copies that should not be, and those that are declared, by the copy's name."""
+    """Unexpected copies and declared copies, each by the name of the copy."""
     found: dict[str, Twin] = {}
     for twin in twins(stored):
-        if twin.second in initial:  # then the other one is the copy
+        if twin.second in initial:  # the second equals its draw, so the first is the copy
             factor = None if twin.factor is None else 1.0 / twin.factor
             twin = Twin(twin.second, twin.first, factor)
         laws = [what.laws.get(name) for name in (twin.first, twin.second)]
@@ -278,7 +278,7 @@ def _pairs(
             continue
         if twin.second in initial or twin.second in what.reference:
             continue
-        # Equal patterns, and what a model's code computes alike in every layer, are no copies.
+        # Equal values are expected of patterns and of what a model computes alike in every layer.
         if laws[1] is not None and not laws[1].random:
             continue
         if (
@@ -304,7 +304,7 @@ def _twin(row: Row, twin: Twin, law: Law | None) -> Row:
 def _measure(
     todo: Iterable[Stored], laws: Mapping[str, Law], threads: int, advance: Progress
 ) -> dict[str, Statistics]:
-    """The numbers of tensors, without the constants that lie over their laws."""
+    """Measure tensors, leaving out the blocks of constants in their laws."""
     results: dict[str, Statistics] = {}
 
     def items() -> Iterator[tuple[Stored, Tally, int]]:
@@ -331,7 +331,7 @@ def _measure(
 
 
 def _without_blocks(one: Stored, law: Law) -> Stored | None:
-    """The values that no block covers, as a tensor of one axis; None where blocks are too many."""
+    """The values outside the blocks, as a 1-D tensor; None if there are too many blocks."""
     read = one.read
     over = None if law.shape != one.shape or isinstance(one.dtype, str) else patches(law, one.dtype)
     if over is None or read is None:
@@ -362,7 +362,7 @@ _NAME_OR_SHAPE = "name or shape"
 
 
 def _judged(row: Row, one: Stored, what: Expected, found: Statistics | None, tests: int) -> Row:
-    """By the tensor's numbers, where they and its law are there."""
+    """Judge a tensor by its statistics, if both they and its law are known."""
     law = what.laws.get(one.name)
     if isinstance(one.dtype, str):
         return row._replace(detail=f"its dtype {one.dtype} is not known here")
@@ -391,14 +391,14 @@ def _judged(row: Row, one: Stored, what: Expected, found: Statistics | None, tes
 
 
 def _wrong_block(one: Stored, law: Law) -> str:
-    """What is wrong with the constants over a law; "" where nothing is."""
+    """What is wrong with the blocks of constants in a law; "" if nothing is wrong."""
     assert not isinstance(one.dtype, str) and one.read is not None
     over = patches(law, one.dtype) or []
     ends = np.array([patch[:2] for patch in over], np.int64).reshape(-1, 2)
     for number, (first, stop, bits) in enumerate(over):
         there = one.read(first, stop)
         wrong = there != bits
-        later = ends[number + 1 :]  # which count where blocks overlap
+        later = ends[number + 1 :]  # where blocks overlap, the later one applies
         for begin, end in later[(later[:, 0] < stop) & (later[:, 1] > first)]:
             wrong[max(begin - first, 0) : max(end - first, 0)] = False
         if wrong.any():
@@ -417,7 +417,7 @@ def _held(
     others: Mapping[str, Statistics],
     tests: int,
 ) -> Row:
-    """By the tensor of the same name in another checkpoint."""
+    """Judge a tensor against the tensor of the same name in another checkpoint."""
     other = what.reference.get(one.name)
     if isinstance(one.dtype, str):
         return row._replace(detail=f"its dtype {one.dtype} is not known here")
@@ -439,7 +439,7 @@ def _held(
 
 
 def _centred(one: Stored) -> Array:
-    """A sample of the values, without their mean and of length 1."""
+    """A sample of the values, with the mean subtracted and scaled to length 1."""
     assert not isinstance(one.dtype, str)
     bits = sample(one, math.prod(one.shape))
     values = decoded(bits, one.dtype) if one.dtype.is_float else bits.astype(np.float64)

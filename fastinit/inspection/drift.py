@@ -1,7 +1,7 @@
 """drift(): how far each tensor of a checkpoint has moved from its initial draw.
 
-The draw is computed again from the seed and the names, span by span, and never stored.  What was
-drawn: expected.py.  Drawing: ../checkpoint/draw.py.
+The draw is recomputed from the seed and the names, span by span, and is never stored.  expected.py
+says what was drawn; ../checkpoint/draw.py draws it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from .report import layer_of
 from .stored import Stored, tensors
 from .twins import decoded
 
-PIECE = 1 << 17  # values that are doubles at a time: some megabytes a thread
-UNRELATED = 0.1  # a cosine below which values are not those of a draw that was trained
+PIECE = 1 << 17  # values converted to double at a time: a few megabytes per thread
+UNRELATED = 0.1  # below this cosine, the values did not come from training this draw
 
 Progress = Callable[[int], None]
 
@@ -77,12 +77,12 @@ class Drifted(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """What two runs of values add."""
+    """Sums over a piece of the current values w and the initial values w0."""
 
     moved: float  # sum of (w - w0)²
-    now: float  # of w²
-    then: float  # of w0²
-    both: float  # of w w0
+    now: float  # sum of w²
+    then: float  # sum of w0²
+    both: float  # sum of w w0
     same: int
 
 
@@ -196,7 +196,7 @@ def drift(
 
 
 def table(rows: Sequence[Drifted]) -> Table:
-    """Rows as text, what they say of the whole first."""
+    """Rows as text, with the findings about the whole checkpoint first."""
     head = ("tensor", "dtype", "relative", "cosine", "unchanged")
     said = "\n".join(f"! {text}" for text in findings(rows))
     return Table(said, head, [_cells(row) for row in rows], [f"{len(rows)} tensors"])
@@ -250,7 +250,7 @@ def by_layer(rows: Iterable[Drifted]) -> dict[int, float]:
 
 
 def _entries(one: Found, what: Expected) -> dict[str, Entry]:
-    """What can be drawn again of a file's floating tensors."""
+    """The entries of a file's floating-point tensors that can be drawn again."""
     entries = {}
     for tensor in one.layout.tensors:
         entry = what.entries.get(tensor.name)
@@ -263,10 +263,10 @@ def _entries(one: Found, what: Expected) -> dict[str, Entry]:
 
 
 def _compare(one: Stored, tensor: Tensor, low: int, expected: Array) -> list[_Sums]:
-    """Sums over the values from byte `low` of the file on."""
+    """The sums over the values that start at byte `low` of the file."""
     dtype, parts = tensor.dtype, []
     first = (low - tensor.begin) // dtype.itemsize
-    # A copy: a file of another writer may begin a tensor anywhere.
+    # Copied for alignment: in a file by another writer, a tensor may start at any byte.
     drawn = expected.copy().view(dtype.unsigned.newbyteorder("<")).astype(dtype.unsigned)
     assert one.read is not None
     for start in range(0, len(drawn), PIECE):
@@ -288,7 +288,7 @@ def _row(one: Stored, what: Expected, parts: list[_Sums] | None) -> Drifted:
     row = Drifted(one.name, dtype, one.shape, one.file, math.prod(one.shape))
     if parts is None:
         return row._replace(reason=_why(one, what))
-    # fsum is exact: the order in which threads came does not matter.
+    # fsum is exact, so the order in which threads finished does not matter.
     moved, now, then, both = (_sum(one[part] for one in parts) for part in range(4))
     same = sum(part.same for part in parts)
     return row._replace(

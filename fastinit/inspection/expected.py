@@ -1,6 +1,6 @@
 """What the tensors of a checkpoint should be: laws, draws, or the tensors of another checkpoint.
 
-It reads specs, configs, files of laws and headers; values are read by audit.py.
+This module reads specs, configs, law files and headers.  audit.py reads the values.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from .stored import Stored, tensors
 
 
 class Expected(NamedTuple):
-    """What is known of each tensor, by its name."""
+    """What is known about each tensor, by its name."""
 
-    label: str  # where it comes from; "" for nothing
+    label: str  # the source of the information; "" if there is none
     laws: dict[str, Law]
-    entries: dict[str, Entry]  # of those that can be drawn again
-    reference: dict[str, Stored]  # of another checkpoint
+    entries: dict[str, Entry]  # only tensors that can be drawn again
+    reference: dict[str, Stored]  # the tensors of another checkpoint
 
 
 def expected(path: PathLike, against: Any, there: Set[str]) -> Expected:
-    """What `against` says of the tensors that are there, or without it the files' own metadata."""
+    """What `against`, or else the files' metadata, says about the tensors in `there`."""
     if against is None:
         if is_array_file(path):
             return Expected("", {}, {}, {})
@@ -68,12 +68,12 @@ def expected(path: PathLike, against: Any, there: Set[str]) -> Expected:
 
 
 def is_array_file(path: PathLike) -> bool:
-    """Whether a file is NumPy's, which has no metadata."""
+    """Whether a file is in a NumPy format; those hold no metadata."""
     return path_text(path).lower().endswith((".npz", ".npy"))
 
 
 def _is_checkpoint(name: str) -> bool:
-    """A file of weights; a folder of them that does not say by a config what they should be."""
+    """Whether this is a weights file, or a folder of them without a config that describes them."""
     if os.path.isdir(name):
         return not is_config(name)
     return is_array_file(name) or name.endswith(".safetensors")
@@ -86,7 +86,7 @@ def _is_laws(name: str) -> bool:
 
 
 def _own(path: PathLike) -> Spec | None:
-    """The spec in the metadata of the files; None where they have none."""
+    """The spec in the files' metadata; None if there is none."""
     found = files(path, lenient=True)
     if not all("fastinit.spec" in one.metadata for one in found):
         return None
@@ -99,7 +99,7 @@ def _of_spec(label: str, spec: Spec, there: Set[str]) -> Expected:
 
 
 def _in_file(known: dict[str, Law], there: Set[str]) -> dict[str, Law]:
-    """The laws by the names that a file has for the tensors: those of a model's code, or those
+    """The laws by the tensor names used in the file: the names in the model's code, or the names
     under which transformers saves them.
     """
     found: dict[str, Law] = {}
@@ -113,7 +113,7 @@ def _in_file(known: dict[str, Law], there: Set[str]) -> dict[str, Law]:
 
 
 def _part(law: Law, name: str, shape: Sizes) -> Law:
-    """The law of a part of a tensor: that of its values, where each is drawn alone."""
+    """The law of a part of a tensor: the same law, if each value is drawn independently."""
     if law.law in (*TESTED, "constant") and not law.blocks:
         return law._replace(name=name, shape=shape, fan_in=None, fan_out=None, saved=())
     if shape == law.shape:
@@ -122,7 +122,7 @@ def _part(law: Law, name: str, shape: Sizes) -> Law:
 
 
 def in_dtype(entry: Entry, dtype: DType) -> Entry | None:
-    """The entry as a file of this dtype holds it; None where its rule is not ours to repeat."""
+    """The entry for a file of this dtype; None if fastinit cannot repeat its rule."""
     if entry.dtype is dtype:
         return entry
     if entry.initializer not in _table.INITIALIZERS or not dtype.is_float:
@@ -137,23 +137,23 @@ def in_dtype(entry: Entry, dtype: DType) -> Entry | None:
 
 
 def is_pattern(entry: Entry) -> bool:
-    """Whether shape and arguments decide every value, and no seed, and it is not one constant."""
+    """Whether shape and arguments determine all values without a seed, and these are not equal."""
     if entry.initializer != COMPUTED:
         return entry.initializer in (*_table.SEEDLESS, *words.SEEDLESS)
     return entry.rule is not not_here and np.array_equal(_written(entry, 0), _written(entry, 1))
 
 
 def _written(entry: Entry, seed: int) -> Array:
-    """The bits of what a model's own code computes."""
+    """The bits of a value that the model's code computes."""
     target = fill.target(entry.shape, entry.dtype.unsigned, None, None)._replace(dtype=entry.dtype)
     entry.rule(target, seed, stream_id(entry.name), 1)  # type: ignore[operator]
     return target.view
 
 
 def patches(law: Law, dtype: DType) -> list[tuple[int, int, Any]] | None:
-    """The constants over a law: (first, stop, bits) of flat indices; None where they are too many.
+    """The blocks of constants in a law as (first, stop, bits) of flat indices; None if too many.
 
-    Blocks that overlap are joined: the later one counts.
+    Overlapping blocks are merged; the later block wins.
     """
     zero = Draw(CONSTANT, dtype.code, (0,))
     patched = block_rule(zero, law.shape, dtype, [dict(block) for block in law.blocks])
@@ -161,5 +161,5 @@ def patches(law: Law, dtype: DType) -> list[tuple[int, int, Any]] | None:
 
 
 def tied_to(law: Law) -> str:
-    """The tensor that a tied one is another name of, "" where the law is another one."""
+    """The tensor that this tied tensor is another name for; "" if the law is not "tied"."""
     return law.rule.removeprefix("tied to ") if law.law == _laws.TIED else ""

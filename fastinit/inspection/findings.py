@@ -1,6 +1,6 @@
-"""What speaks against a checkpoint, in sentences: from the verdicts on all its tensors together.
+"""Problems of a checkpoint, in sentences, derived from the verdicts on all its tensors together.
 
-The verdict on one: verdicts.py.  Who asks: audit.py.
+verdicts.py gives the verdict on one tensor.  audit.py calls this module.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from ..checkpoint.verify import Checked
 from .expected import Expected, tied_to
 from .verdicts import FAULTS, INITIAL, MISSING, NEVER_FILLED, OFF_LAW, ON_LAW, TWIN, UNKNOWN, Row
 
-# From this many values on, a sample shows whether two tensors are alike.
+# With at least this many values, a sample shows whether two tensors are alike.
 _ENOUGH = 256
 
 
 class Seeds(NamedTuple):
-    """The seed of the draws that were compared, and those in the files' metadata."""
+    """The seed of the draws used in the comparison, and the seeds in the files' metadata."""
 
     used: int | None
     own: list[int]
 
 
 def missing(what: Expected, there: set[str]) -> list[Row]:
-    """Rows of the tensors that should be there and are in no file."""
+    """Rows for the expected tensors that are in no file."""
     rows = [
         Row(name, MISSING, shape=law.shape, law=law.numbers(), detail="in no file")
         for name, law in what.laws.items()
@@ -37,7 +37,7 @@ def missing(what: Expected, there: set[str]) -> list[Row]:
         for name, one in what.reference.items()
         if name not in there
     ]
-    for number, row in enumerate(rows[:20]):  # each comparison with all names takes its time
+    for number, row in enumerate(rows[:20]):  # limited: comparing a name with all others is slow
         hint = nearest(row.name, there)
         if hint:
             rows[number] = row._replace(detail=f"in no file; {hint}")
@@ -47,8 +47,8 @@ def missing(what: Expected, there: set[str]) -> list[Row]:
 def findings(
     what: Expected, rows: list[Row], compared: Mapping[str, Checked], seeds: Seeds
 ) -> list[str]:
-    """What speaks against the checkpoint, a sentence each; `compared` are the tensors whose draws
-    were.
+    """The problems of the checkpoint, one sentence each; `compared` lists the tensors that were
+    compared with their draws.
     """
     said = []
     random = [row for row in rows if row.name in what.laws and what.laws[row.name].random]
@@ -99,7 +99,7 @@ def findings(
 
 
 def _few_differ(checked: Checked) -> bool:
-    """Whether most values are those of the draw, so that nothing was drawn again."""
+    """Whether most values match the draw, which means that the tensor was not redrawn."""
     return 2 * checked.different < checked.values
 
 

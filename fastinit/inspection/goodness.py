@@ -1,9 +1,9 @@
 """Whether the numbers of a tensor fit a law: tests whose p-values are upper bounds for every size.
 
-No test relies on a limit theorem: of a normal the tails are exact, of bounded laws Bennett's
-inequality holds, of a whole distribution the Dvoretzky-Kiefer-Wolfowitz inequality, of counts the
-Chernoff bound.  So a threshold on the smallest p-value, divided by the number of tests, is a bound
-on the rate of false alarms.  What is made of the results: audit.py.
+No test relies on a limit theorem.  Normal laws use exact tails, bounded laws use Bennett's
+inequality, whole distributions use the Dvoretzky-Kiefer-Wolfowitz inequality, and counts use the
+Chernoff bound.  So a threshold on the smallest p-value, divided by the number of tests, bounds the
+rate of false alarms.  audit.py uses the results.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .._laws import Law
 from .statistics import Statistics
 
 TESTED = ("normal", "uniform", "truncated_normal")
-# The share of zeros, and of subnormal numbers, that a sound generator may give beyond the law's:
-# uniforms of float32 lie on a grid of 2**-23 (JAX), of the narrow types of torch and JAX on 2**-7.
+# A correct generator may give this share of zeros, or of subnormals, beyond the law's: JAX's
+# float32 uniforms lie on a grid of 2**-23; narrow types in torch and JAX lie on a grid of 2**-7.
 _GRID, _NARROW_GRID = 2.0**-22, 2.0**-7
-# The share of a normal beyond 5 std, on one side: of 32-bit floats JAX's reaches to 5.4, torch's to
-# 5.8, so that no value is missed farther out.
+# The share of a normal beyond 5 std, on one side.  With 32-bit floats JAX's normal reaches 5.4 std
+# and torch's 5.8 std, so the absence of values farther out must not count against a tensor.
 _FAR = 3e-7
 
 
@@ -33,7 +33,7 @@ class Test(NamedTuple):
     name: str
     expected: float
     found: float
-    statistic: float  # in standard deviations, but of "distribution" the largest distance
+    statistic: float  # in standard deviations; for "distribution", the largest distance
     p: float  # an upper bound
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Test(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A law as a dtype holds it."""
+    """A law after rounding to a dtype."""
 
     law: Law
     dtype: DType
@@ -52,7 +52,7 @@ class Reference(NamedTuple):
 
 
 def reference(law: Law, dtype: DType) -> Reference:
-    """The distribution to test against; of 8-bit types that of the rounded values."""
+    """The distribution to test against; for 8-bit types, the distribution of the rounded values."""
     return _reference(law._replace(name="", rule="", note="", tensors=1, blocks=()), dtype)
 
 
@@ -66,20 +66,20 @@ def _reference(law: Law, dtype: DType) -> Reference:
     else:
         kurtosis = 3.0
     ends = [abs(end - mean) / std for end in (law.low, law.high) if end is not None]
-    # A normal reaches farther once in 1e20 values.
+    # A normal value lies farther out only once in 1e20 values.
     reach = max(ends) if len(ends) == 2 else 9.5 * (law.sigma or std) / std
     if _is_coarse(mean, std, law, dtype):
         mean, std, kurtosis, reach = _rounded_moments(law, dtype)
     return Reference(law, dtype, mean, std, kurtosis, reach)
 
 
-# Steps of a dtype wider than this share of the std add more than a ten thousandth to the variance,
-# which a billion values show.
+# If the steps of a dtype are wider than this share of the std, rounding adds more than 1/10,000 to
+# the variance.  A test on a billion values detects that.
 _COARSE = 0.03
 
 
 def _is_coarse(mean: float, std: float, law: Law, dtype: DType) -> bool:
-    """Whether rounding changes the moments: in 8 bits, and of laws far from zero."""
+    """Whether rounding changes the moments: for 8-bit types, and for laws far from zero."""
     low, high = mean - 4.0 * std, mean + 4.0 * std
     low = low if law.low is None else max(low, law.low)
     high = high if law.high is None else min(high, law.high)
@@ -94,7 +94,7 @@ def _center(law: Law) -> tuple[float, float]:
 
 
 def _ends(law: Law) -> tuple[float, float]:
-    """The bounds of a truncated normal in sigma."""
+    """The bounds of a truncated normal, in units of sigma."""
     center, sigma = _center(law)
     low = -math.inf if law.low is None else (law.low - center) / sigma
     high = math.inf if law.high is None else (law.high - center) / sigma
@@ -102,7 +102,7 @@ def _ends(law: Law) -> tuple[float, float]:
 
 
 def cdf(law: Law, x: float) -> float:
-    """The probability of a value up to x, before it is rounded."""
+    """The probability that a value, before rounding, is at most x."""
     if law.law == "uniform":
         low, high = law.low or 0.0, law.high or 0.0
         return min(max((x - low) / (high - low), 0.0), 1.0)
@@ -112,11 +112,11 @@ def cdf(law: Law, x: float) -> float:
         return 0.5 * math.erfc(-z / math.sqrt(2.0))
     low, high = _ends(law)
     z = min(max(z, low), high)
-    if low > 0.0:  # upper tails keep their digits there
+    if low > 0.0:  # use upper tails there: they keep their precision
         below, area = _above(low) - _above(z), _above(low) - _above(high)
     else:
         below, area = _above(-z) - _above(-low), _above(-high) - _above(-low)
-    return below / area if area else math.nan  # beyond 38 sigma nothing is said
+    return below / area if area else math.nan  # beyond 38 sigma the area underflows
 
 
 def _above(z: float) -> float:
@@ -124,12 +124,12 @@ def _above(z: float) -> float:
 
 
 def _rounded_moments(law: Law, dtype: DType) -> tuple[float, float, float, float]:
-    """Mean, std, kurtosis and reach of the values that a dtype has for them."""
+    """Mean, std, kurtosis and reach of a law's values after rounding to a dtype."""
     center, sigma = _center(law)
     low = center - 10.0 * sigma if law.low is None else law.low
     high = center + 10.0 * sigma if law.high is None else law.high
     values = [dtypes.smallest_at_least(low, dtype)]
-    last = dtypes.largest_below(high, dtype)  # a draw keeps within its bounds
+    last = dtypes.largest_below(high, dtype)  # a draw stays within its bounds
     while values[-1] < last:
         values.append(dtypes.smallest_above(values[-1], dtype))
     middles = [0.5 * (a + b) for a, b in zip(values, values[1:], strict=False)]
@@ -149,9 +149,9 @@ def _rounded_moments(law: Law, dtype: DType) -> tuple[float, float, float, float
 
 
 def tests(found: Statistics, law: Law, dtype: DType) -> list[Test]:
-    """Range, mean, variance and distribution of a tensor against a law of TESTED.
+    """Test range, mean, variance and distribution of a tensor against a law in TESTED.
 
-    The tensor must be finite. Of a law that has one value in the dtype there is no test.
+    The tensor must be finite. A law that rounds to a single value in the dtype gets no test.
     """
     exact = reference(law, dtype)
     if not exact.std:
@@ -169,7 +169,7 @@ def tests(found: Statistics, law: Law, dtype: DType) -> list[Test]:
 
 
 def _bounds(found: Statistics, law: Law, dtype: DType) -> list[Test]:
-    """A value beyond a bound by more than rounding has no probability."""
+    """p is 0 if a value lies beyond a bound by more than rounding explains."""
     results = []
     for name, bound, end, sign in (
         ("min", law.low, found.min, -1.0),
@@ -178,7 +178,7 @@ def _bounds(found: Statistics, law: Law, dtype: DType) -> list[Test]:
         if bound is None:
             continue
         rounded = dtypes.rounded(bound, dtype)
-        # Laws in files have seven digits.
+        # Numbers of laws in files are rounded to seven digits.
         allowed = max(sign * bound, sign * rounded) + 1e-6 * abs(bound)
         beyond = sign * end - allowed
         if beyond > 0.0:
@@ -187,17 +187,17 @@ def _bounds(found: Statistics, law: Law, dtype: DType) -> list[Test]:
 
 
 def share(low: float, high: float, law: Law, dtype: DType) -> float:
-    """The probability that a draw, rounded, lies between two values of the dtype, or on them."""
+    """The probability that a rounded draw lies in [low, high], both values of the dtype."""
     below, above = dtypes.largest_below(low, dtype), dtypes.smallest_above(high, dtype)
-    # A draw keeps within its bounds: the outermost values have all that is rounded beyond them.
+    # A draw stays within its bounds: the outermost values get all probability rounded past them.
     first = 0.0 if law.low is not None and below <= law.low else cdf(law, 0.5 * (below + low))
     last = 1.0 if law.high is not None and above >= law.high else cdf(law, 0.5 * (high + above))
     return last - first
 
 
 def _far(found: Statistics, law: Law, dtype: DType) -> list[Test]:
-    """The value farthest on a side that has no bound: one of n is there with at most n times the
-    probability of one.
+    """Test the farthest value on each unbounded side: by the union bound, p is at most n times the
+    probability of a single value.
     """
     center, sigma = _center(law)
     low, high = _ends(law)
@@ -218,8 +218,8 @@ def _far(found: Statistics, law: Law, dtype: DType) -> list[Test]:
 
 
 def _tails(found: Statistics, law: Law, dtype: DType) -> Test:
-    """How much of the law lies beyond all values: of n, the share within has the distribution of
-    the range of n uniforms.
+    """Test how much of the law lies beyond all values: the share within the range of n values has
+    the distribution of the range of n uniforms.
     """
     count = found.count
     grid = _grid(law, dtype) if law.law == "uniform" else _FAR
@@ -230,14 +230,14 @@ def _tails(found: Statistics, law: Law, dtype: DType) -> Test:
 
 
 def _bennett(count: int, variance: float, reach: float, t: float) -> float:
-    """P(mean of n values >= t), of values at most `reach` above their mean 0."""
+    """P(mean of n values >= t), for values with mean 0 that are at most `reach`."""
     u = reach * t / variance
     return math.exp(-count * variance / reach**2 * ((1.0 + u) * math.log1p(u) - u))
 
 
 def _mean(found: Statistics, exact: Reference, shift: float) -> Test:
     z = shift * math.sqrt(found.count)
-    if exact.kurtosis == 3.0:  # a normal that rounding leaves one
+    if exact.kurtosis == 3.0:  # a normal that rounding does not change
         p = math.erfc(abs(z) / math.sqrt(2.0))
     else:
         p = min(1.0, 2.0 * _bennett(found.count, 1.0, exact.reach, abs(shift)))
@@ -245,7 +245,7 @@ def _mean(found: Statistics, exact: Reference, shift: float) -> Test:
 
 
 def _variance(found: Statistics, exact: Reference, spread: float) -> Test:
-    """The mean square around the law's mean; `spread` is it in the law's variances."""
+    """Test the mean square around the law's mean; `spread` is its ratio to the law's variance."""
     if exact.kurtosis == 3.0:
         p = chi_square(found.count, spread)
     else:
@@ -258,13 +258,13 @@ def _variance(found: Statistics, exact: Reference, spread: float) -> Test:
 
 
 def chi_square(count: int, spread: float) -> float:
-    """P(a chi-square over its degrees is as far from 1), by Chernoff's bound."""
+    """P(a chi-square divided by its degrees of freedom is this far from 1), by Chernoff's bound."""
     rate = spread - 1.0 - math.log(spread) if spread > 0.0 else math.inf
     return min(1.0, 2.0 * math.exp(-0.5 * count * rate))
 
 
 def _distribution(found: Statistics, law: Law) -> Test:
-    """The largest distance from the law's distribution at an edge of the histogram."""
+    """Test the largest distance from the law's distribution, over the edges of the histogram."""
     below, largest, at = 0, 0.0, (0.0, 0.0)
     edges = found.histogram.edges
     for edge, count in zip(edges[1:-1], found.histogram.counts[:-1], strict=True):
@@ -278,7 +278,7 @@ def _distribution(found: Statistics, law: Law) -> Test:
 
 
 def too_many(found: int, count: int, share: float) -> float:
-    """P(at least so many of `count` values), each with probability `share`."""
+    """P(at least `found` of `count` values), each with probability `share`."""
     if found <= count * share:
         return 1.0
     if share <= 0.0:
@@ -291,7 +291,7 @@ def too_many(found: int, count: int, share: float) -> float:
 
 
 def _grid(law: Law, dtype: DType) -> float:
-    """The share of one point of the grid that a generator's uniforms may lie on."""
+    """The share of one point of the grid on which a generator's uniforms may lie."""
     return _NARROW_GRID if dtype.itemsize < 4 and law.law == "uniform" else _GRID
 
 

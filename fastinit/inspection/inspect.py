@@ -1,7 +1,8 @@
-"""inspect_file(): the numbers of every tensor of a checkpoint, and what is odd about them.
+"""inspect_file(): statistics of every tensor of a checkpoint, and oddities in them.
 
-One pass, chunk by chunk, on all threads; a chunk a thread is in memory.  What is odd here needs no
-law and no seed: audit.py has those.  The pass: statistics.py.  As a page to read: report.py.
+It makes one pass, chunk by chunk, on all threads, with one chunk per thread in memory.  Oddities
+are judged without a law or a seed; audit.py uses those.  statistics.py makes the pass.  report.py
+writes the results as a page.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from .laws import laws, laws_by_name
 from .statistics import PAGE, Statistics, Tally, matrix
 from .stored import Stored, tensors
 
-MOST_THREADS = 32  # each holds some megabytes
-RUBBISH = 1e-3  # the share of subnormals in a wide dtype from which they are no accident
+MOST_THREADS = 32  # each thread holds a few megabytes
+RUBBISH = 1e-3  # a larger share of subnormals in a wide dtype is not an accident
 
 Progress = Callable[[int], None]
 
@@ -139,7 +140,7 @@ def inspect_file(
 
 
 def table(rows: Sequence[Inspected]) -> Table:
-    """Rows as text, what is odd first."""
+    """Rows as text, with the oddities first."""
     odd = "\n".join(f"! {row.name}: {what}" for row in rows for what in row.findings)
     head = ("tensor", "dtype", "shape", "mean", "std", "max|x|")
     summary = f"{len(rows)} tensors, {sum(row.values for row in rows)} values"
@@ -168,7 +169,7 @@ _SHORT = {
 
 
 def short(dtype: str) -> str:
-    """A dtype's name in a table."""
+    """A dtype's short name for a table."""
     return _SHORT.get(dtype, dtype)
 
 
@@ -259,7 +260,7 @@ def _row(one: Stored, found: Statistics | None) -> Inspected:
 
 
 def _oddities(dtype: DType, shape: tuple[int, ...], found: Statistics) -> Iterator[str]:
-    """What no healthy tensor has, whatever its law."""
+    """Properties that no healthy tensor has, whatever its law."""
     if not dtype.is_float or not found.count:
         return
     if found.nonfinite:
@@ -280,7 +281,7 @@ def _oddities(dtype: DType, shape: tuple[int, ...], found: Statistics) -> Iterat
 
 
 def _with_copies(rows: list[Inspected]) -> list[Inspected]:
-    """The rows, where a tensor with more than one value is the same as another one."""
+    """The rows, with a finding for each non-constant tensor that equals another one."""
     first: dict[Any, str] = {}
     found = []
     for row in rows:

@@ -1,8 +1,8 @@
-"""laws(): how a model's initial values are distributed, from whatever describes the model; as TOML
-that people read, keep and compare.
+"""laws(): how a model's initial values are distributed, from any description of the model; as TOML
+that people can read, keep and compare.
 
-What a law is, and how names are folded: ../_laws.py.  How the code of a model is read: ../torch,
-../jax/laws.py, ../keras.py.  Nothing is drawn here; whether a file follows its laws: audit.py.
+../_laws.py defines laws and folds names.  ../torch, ../jax/laws.py and ../keras.py read a model's
+code.  This module draws nothing.  audit.py checks whether a file follows its laws.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class KerasModel(Protocol):
     def weights(self) -> Any: ...
 
 
-Described: TypeAlias = AnySpec | Spec | Sequence[Law] | TorchModule | KerasModel  # what has laws
+Described: TypeAlias = AnySpec | Spec | Sequence[Law] | TorchModule | KerasModel  # all have laws
 
 
 @engine.guarded
@@ -99,7 +99,7 @@ def _of_path(path: str | os.PathLike[str]) -> list[Law]:
     if name.endswith(".safetensors"):
         return _of_spec(checkpoint.spec_of(path))
     if os.path.isdir(name) and any(one.endswith(".safetensors") for one in os.listdir(name)):
-        # A folder of another writer says nothing of the draws but by its config.
+        # A folder by another writer describes the draws only through its config.
         ours = "fastinit.spec" in checkpoint.files(path)[0].metadata
         if ours or not is_config(path):
             return _of_spec(checkpoint.spec_of(path))
@@ -132,7 +132,7 @@ def _of_spec(spec: Spec) -> list[Law]:
 
 def _of_model(model: Any) -> list[Law]:
     torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
-    # Keras first: on its torch backend a model of Keras is a torch module too.
+    # Check for Keras first: on the torch backend, a Keras model is also a torch module.
     if keras is not None and isinstance(model, keras.Model):
         from ..keras import laws as of_keras
 
@@ -214,7 +214,7 @@ def laws_toml(laws: Iterable[Law]) -> str:
 
 
 def _each(laws: Any) -> list[Law]:
-    """The laws of a list that a caller gave."""
+    """The laws in a list from the caller."""
     if isinstance(laws, Iterable) and not isinstance(laws, (str, bytes)):
         found = list(laws)
         if all(isinstance(one, Law) for one in found):
@@ -433,7 +433,7 @@ def difference(pairs: Iterable[tuple[Law | None, Law | None]]) -> str:
         "" if there is no difference.
     """
     lines = []
-    # What is said of two tensors in one line must be the same on both sides.
+    # Tensors share a line only if they agree in the laws of both sides.
     groups: dict[Any, list[tuple[Law | None, Law | None]]] = {}
     for pair in pairs:
         key = tuple(None if one is None else _shown(one) for one in pair)

@@ -1,6 +1,6 @@
 """Tensors compared with their draws: bit for bit, by a digest, or as a draw that was converted.
 
-Drawing: ../checkpoint/draw.py.  What is made of the results: audit.py.
+../checkpoint/draw.py draws.  audit.py uses the results.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def compare(
     threads: int,
     advance: Progress,
 ) -> dict[str, Checked]:
-    """Compare tensors with their draws; of a long one that differs in its first values, only those.
+    """Compare tensors with their draws; stop after the first values of a long one if they differ.
 
-    Without a seed only patterns that no seed changes.
+    Without a seed, compare only patterns that do not depend on a seed.
     """
     compared: dict[str, Checked] = {}
     for one in found:
@@ -72,7 +72,7 @@ def compare(
 
 
 def _has_digest(entry: Entry | None, shape: tuple[int, ...], dtype: DType) -> bool:
-    """Whether a file says a digest of what its model's own code computed."""
+    """Whether the entry has a digest of the values that the model's code computed."""
     same = entry is not None and (entry.shape, entry.dtype) == (shape, dtype)
     return same and entry is not None and entry.rule is not_here and "digest" in entry.arguments
 
@@ -100,8 +100,8 @@ def _firsts(file: File) -> File:
 
 
 def converted(row: Row, one: Stored, entry: Entry, seed: int, threads: int) -> Row:
-    """The row of a tensor on its law: initial where it holds the draw of another dtype, as in a
-    model that was converted.
+    """The row of a tensor that follows its law: "initial" if it holds the draw of another dtype, as
+    in a converted model.
     """
     for dtype in dtypes.FLOATING:
         drawn = None if dtype is one.dtype else in_dtype(entry, dtype)
@@ -116,7 +116,7 @@ def converted(row: Row, one: Stored, entry: Entry, seed: int, threads: int) -> R
 
 
 def _holds(one: Stored, file: File, seed: int, threads: int) -> bool:
-    """Whether a tensor's first values, or all, are those of the file, converted."""
+    """Whether a tensor's values, or the first of a long one, are the file's values, converted."""
     (tensor,) = file.layout.tensors
     different: list[int] = []
 
@@ -140,10 +140,10 @@ def drawn(row: Row, seed: int | None) -> Row:
 
 
 def undrawn(row: Row, checked: Checked, law: Law | None, seed: int | None, fits: bool) -> Row:
-    """The row of a tensor that is not its draw.
+    """The row of a tensor that differs from its draw.
 
-    Where no distribution can be tested, as of what a model's own code computes, the values must be
-    those of the draw: `fits` says whether the seed is that of other tensors, or does not matter.
+    If no distribution can be tested, as for values that a model's code computes, the values must
+    equal the draw.  `fits` says whether the seed matches other tensors, or does not matter.
     """
     if row.verdict == ON_LAW and law is not None and law.random:
         share = f"{checked.different} of {checked.values} values compared"

@@ -1,8 +1,8 @@
 """The report of inspect, audit, laws or drift: one HTML page that needs no network, and figures.
 
-Rows come in as plain mappings, so that it knows none of those commands: `name` and `findings`,
-numbers under any names, a histogram as `edges` and `counts`, and a Law as `law`, whose density is
-drawn over the histogram.  The page itself: report.html.
+Rows are plain mappings, so this module does not depend on those commands.  A row holds `name` and
+`findings`, numbers under any names, a histogram as `edges` and `counts`, and a Law as `law`.  The
+law's density is drawn over the histogram.  The template of the page is report.html.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-BINS = 48  # of a histogram on the page, at most: 1,000 tensors must stay below 2 MB
-DIGITS = 4  # of a number on the page
-_APART = ("name", "findings", "edges", "counts", "law")  # not columns of their own
+BINS = 48  # at most, per histogram: a page with 1,000 tensors must stay below 2 MB
+DIGITS = 4  # per number on the page
+_APART = ("name", "findings", "edges", "counts", "law")  # not shown as columns
 _NUMBER = re.compile(r"(?:^|[./])([0-9]{1,6})(?=[./]|$)")
 
 
 def check(html: str | None, plot: str | None) -> None:
-    """ValueError or OSError unless files of these names can be written; before any work."""
+    """Before any work, raise ValueError or OSError if files of these names cannot be written."""
     if html is not None:
         if not html.lower().endswith((".html", ".htm")):
             raise ValueError(f"--html {html}: give a name that ends in .html")
@@ -48,7 +48,7 @@ def write(
     html: str | None = None,
     plot: str | None = None,
 ) -> None:
-    """Write the page and the figure that are asked for."""
+    """Write the page and the figure, if requested."""
     if html is not None:
         text = page(title, rows, measure=measure, findings=findings)
         new_file.write_file(html, text.encode())
@@ -98,7 +98,7 @@ def page(title: str, rows: Sequence[Row], *, measure: str, findings: Sequence[st
         "rows": [_content(row, [column["key"] for column in columns]) for row in rows],
     }
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A name may hold "</script>"; in JSON's strings this escape is the same character.
+    # A name may contain "</script>".  In JSON strings this escape means the same character.
     text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     template = resources.files(__package__).joinpath("report.html").read_text("utf-8")
     return template.replace("DATA", text.encode("utf-8", "replace").decode("utf-8"), 1)
@@ -113,7 +113,7 @@ def _content(row: Row, keys: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {key: _plain(row.get(key)) for key in keys}
     found |= {"layer": layer, "group": group, "findings": list(row.get("findings", ()))}
     edges, counts = merged(row.get("edges", ()), row.get("counts", ()))
-    if len(counts) > 1:  # one value everywhere has no shape to show
+    if len(counts) > 1:  # a constant tensor needs no histogram
         found["histogram"] = [[_rounded(edge, 6) for edge in edges], counts]
         law = row.get("law")
         shares = None if law is None else expected(law, edges)
@@ -156,7 +156,7 @@ def layer_of(name: str) -> tuple[int | None, str]:
 
 
 def merged(edges: Sequence[float], counts: Sequence[int]) -> tuple[list[float], list[int]]:
-    """The histogram in at most BINS bins, neighbours together."""
+    """The histogram with neighbouring bins merged into at most BINS bins."""
     if not counts:
         return [], []
     step = -(-len(counts) // BINS)
@@ -166,7 +166,7 @@ def merged(edges: Sequence[float], counts: Sequence[int]) -> tuple[list[float], 
 
 
 def expected(law: Law, edges: Sequence[float]) -> list[float] | None:
-    """The share of a law's values between each two edges; None where its form is not known."""
+    """The share of a law's values between adjacent edges; None if its distribution is unknown."""
     if law.law == "uniform" and law.low is not None and law.high is not None:
         low, high = law.low, law.high
         at = [min(max((edge - low) / (high - low), 0.0), 1.0) for edge in edges]
@@ -191,9 +191,7 @@ def _normal(value: float, mean: float, std: float) -> float:
 
 
 def figure(title: str, rows: Sequence[Row], *, measure: str) -> Figure:
-    """Plot a number of every tensor layer by layer; of tensors without a layer, one after the
-    other.
-    """
+    """Plot one number per tensor, layer by layer; tensors without a layer follow one another."""
     groups: dict[str, list[tuple[int, float]]] = {}
     alone: list[tuple[int, float]] = []
     for row in rows:

@@ -1,8 +1,9 @@
 """The numbers of one tensor: moments, range, norms, histogram, digest, from one pass in chunks.
 
-Chunks have one fixed size and are joined in order, so the number of threads and the size of what
-arrives change no bit.  It counts and measures only; what the numbers should be is for others to
-say.  The pass over one chunk: ../reference/scan.py and src/kernel/scan.h.
+Chunks have one fixed size and are joined in order, so the result does not depend on the number of
+threads or on the size of the pieces that arrive, not even in the last bit.  This module only
+measures; other modules judge the numbers.  ../reference/scan.py and src/kernel/scan.h scan one
+chunk.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from .._core.dtypes import DType
 from ..reference.scan import PAGE, PATTERNS, Moments, join, patterns
 from ..typing import Array, Dtype
 
-# Values of a chunk: 1 MiB of bfloat16 stays in a core's cache between the parts of the pass, and
-# what a chunk costs in Python is a few percent of it.
+# Values per chunk.  1 MiB of bfloat16 stays in a core's cache between the steps of the pass, and
+# Python's overhead is a few percent of the time per chunk.
 CHUNK = 1 << 19
-# Values of a tensor whose patterns are sorted, which takes less time than a walk through the table.
+# Up to this many values, the bit patterns are sorted: that is faster than scanning the whole table.
 FEW = 1 << 13
-BINS = 64  # of a histogram, at least where the dtype has so many values
-MOST_NORMS = 1 << 22  # rows or columns: 32 MiB of sums; of more no norms are kept
+BINS = 64  # minimum per histogram, if the dtype has that many values
+MOST_NORMS = 1 << 22  # rows or columns: 32 MiB of sums; beyond this, no norms are kept
 
 Read = Callable[[int, int], Array]  # values begin … end in flat order, as unsigned integers
 
@@ -132,7 +133,7 @@ def matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 class _Part(NamedTuple):
-    """What a chunk adds."""
+    """What one chunk contributes."""
 
     moments: Moments
     first_row: int
@@ -142,7 +143,7 @@ class _Part(NamedTuple):
 
 
 class Tally:
-    """A tensor that is being measured: chunks may come from any thread and in any order."""
+    """The measurement of one tensor: chunks may arrive from any thread and in any order."""
 
     def __init__(self, dtype: DType, shape: tuple[int, ...]):
         self.dtype, self.shape = dtype, shape
@@ -153,26 +154,26 @@ class Tally:
         self._moments = Moments()
         self._pages = np.zeros(self.count * dtype.itemsize // PAGE, np.uint64)  # their digests
         self._digest = 0
-        self._waiting: dict[int, _Part] = {}  # parts whose turn has not come
+        self._waiting: dict[int, _Part] = {}  # parts that wait for an earlier chunk
         self._next = 0
-        # Counts of patterns: as many tables as threads were at work at once.
+        # Counts of bit patterns, one table per thread that works at the same time.
         self._tables: list[Array] = []
         self._few: Array | None = None  # the patterns, if there are few values
         self._lock = threading.Lock()
 
     def span(self, chunk: int) -> tuple[int, int]:
-        """The values of a chunk."""
+        """The range of values in a chunk."""
         return chunk * CHUNK, min((chunk + 1) * CHUNK, self.count)
 
     def add(self, chunk: int, bits: Array) -> bool:
-        """Take the values of a chunk; True for the last one that comes."""
+        """Add the values of a chunk; return True if it is the last one to arrive."""
         with self._lock:
             table = self._tables.pop() if self._tables else _blank()
         part = self._measure(chunk, bits, table)
         with self._lock:
             self._tables.append(table)
             self._waiting[chunk] = part
-            while self._next in self._waiting:  # bits: floating sums in the order of the chunks
+            while self._next in self._waiting:  # bits: add float sums in chunk order
                 self._join(self._waiting.pop(self._next))
                 self._next += 1
             return self._next == self.chunks
@@ -237,9 +238,7 @@ class Tally:
         )
 
     def _counts(self, scale: _Scale) -> tuple[Array, Array]:
-        """The finite patterns that are there, by their ranks, and how often; the tables are blank
-        then.
-        """
+        """The finite bit patterns that occur, in rank order, with counts; clears the tables."""
         if not self._tables:  # no values
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         total, *others = self._tables
@@ -253,11 +252,11 @@ class Tally:
         _spare.extend((total, *others))
         ranks = scale.ranks[there]
         order = np.argsort(ranks)
-        order = order[np.searchsorted(ranks[order], 0) :]  # those below have none
+        order = order[np.searchsorted(ranks[order], 0) :]  # lower patterns are not finite: rank -1
         return ranks[order], counts[order]
 
 
-_spare: list[Array] = []  # blank tables: a new one costs more than measuring a small tensor
+_spare: list[Array] = []  # cleared tables: allocating one takes longer than a small tensor
 
 
 def _blank() -> Array:
@@ -268,7 +267,7 @@ def _blank() -> Array:
 
 
 def _repeats(pages: Array) -> int:
-    """How many pages have the digest of an earlier one."""
+    """How many pages have the same digest as an earlier page."""
     there = np.sort(pages[pages != 0])
     return int((there[1:] == there[:-1]).sum())
 
@@ -279,9 +278,9 @@ def _repeats(pages: Array) -> int:
 class _Scale(NamedTuple):
     """The finite patterns of a dtype in the order of their values."""
 
-    values: Array  # float64; of float32 and float64 the one nearest to zero of each pattern
+    values: Array  # float64; for float32 and float64, each pattern's value nearest to zero
     edges: Array  # between the patterns, and around them
-    ranks: Array  # of each pattern, -1 of those that are not finite
+    ranks: Array  # of each pattern; -1 if it is not finite
 
 
 def _ranks(patterns: Array) -> Array:
@@ -316,9 +315,9 @@ def _scale(dtype: DType) -> _Scale:
 
 
 def _exact_moments(counts: Array, values: Array, dtype: DType) -> tuple[Moments, int]:
-    """The moments that counts of sorted values give, and the number of different values.
+    """The moments from counts of sorted values, and the number of distinct values.
 
-    bits: math.fsum is exact, so no order matters.
+    bits: math.fsum is exact, so the order does not matter.
     """
     if not len(counts):
         return Moments(), 0
@@ -346,7 +345,7 @@ def _shape(moments: Moments) -> tuple[float, float, float]:
     if not 0 < variance < math.inf:
         return math.sqrt(variance) if variance >= 0 else math.nan, math.nan, math.nan
     std = math.sqrt(variance)
-    # Divided step by step: variance² may be too small for a double.
+    # Divide step by step: variance² may underflow.
     skewness = moments.m3 / moments.values / variance / std
     return std, skewness, moments.m4 / moments.values / variance / variance - 3.0
 
@@ -361,10 +360,10 @@ def _spread(squares: Array) -> Spread | None:
 def _histogram(
     ranks: Array, counts: Array, edges: Array, moments: Moments, std: float
 ) -> Histogram:
-    """Bins whose width is a power of two, from BINS to 2 BINS between the ends of the values.
+    """A histogram with bins of a power-of-two width: BINS to 2 BINS bins over the range of values.
 
-    A bin ends where a pattern does, so its count and its edges are exact; values more than eight
-    standard deviations from the mean share the outermost bins.
+    Bin edges coincide with pattern edges, so counts and edges are exact.  Values more than eight
+    standard deviations from the mean go into the outermost bins.
     """
     if not len(ranks):
         return Histogram(np.zeros(1), np.zeros(0, np.int64))
@@ -453,7 +452,7 @@ def statistics(
 
 
 def _recut(parts: Iterable[Array], tally: Tally) -> Iterator[tuple[int, Array]]:
-    """The parts as whole chunks."""
+    """Recut the parts into whole chunks."""
     held: list[Array] = []
     count = chunk = 0
 

@@ -1,8 +1,7 @@
 """The tensors of a file or folder, found without reading their values: safetensors and npz.
 
-What a stranger wrote is checked as everywhere: headers by _core/safetensors.py and array_files.py,
-folders by checkpoint/index.py.  A tensor of a dtype that this library does not know, or that holds
-packed bits, is listed, and has no reader.
+Untrusted files are checked: headers by _core/safetensors.py and array_files.py, folders by
+checkpoint/index.py.  A tensor with an unknown dtype or packed bits is listed but cannot be read.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def tensors(path: PathLike) -> Iterator[Stored]:
         return
     for found in index.files(name, lenient=True):
         for tensor in found.layout.tensors:
-            if tensor.dtype.kind == "packed":  # bits that are no numbers by themselves
+            if tensor.dtype.kind == "packed":  # packed bits, which cannot be read as numbers
                 code, shape = tensor.dtype.safetensors, in_file(tensor.shape, tensor.dtype)
                 yield Stored(tensor.name, code, shape, None, found.path)
                 continue
@@ -102,9 +101,9 @@ def tensors(path: PathLike) -> Iterator[Stored]:
 
 
 def _reader(path: str, dtype: DType, start: int) -> Read:
-    """Reads values from a file that holds them as they are.
+    """A function that reads values from a file that stores them uncompressed.
 
-    The file is opened anew for each chunk: a folder may have more files than a process may open.
+    It opens the file again for each chunk: a folder may have more files than a process may open.
     """
 
     def read(begin: int, end: int) -> Array:
@@ -136,7 +135,7 @@ def _arrays(path: str) -> Iterator[Stored]:
 
 
 def _box_reader(source: Source) -> Read:
-    """Reads the rows that hold the values."""
+    """A function that reads the rows that hold the requested values."""
     shape = source.shape
     row = math.prod(shape[1:])
 

@@ -1,9 +1,9 @@
 """Tensors of a checkpoint that are copies of each other, exact or scaled, found from a few values.
 
 A fingerprint is eight short runs of values spread over the tensor, at places that depend on the
-number of values only.  Equal fingerprints are confirmed byte by byte; a scaled copy is one whose
-fingerprint is another's times a number, to the dtype's rounding.  Which copies are faults:
-audit.py.
+number of values only.  Equal fingerprints are confirmed byte by byte.  A tensor is a scaled copy if
+its fingerprint is a multiple of another's, up to the dtype's rounding.  audit.py decides which
+copies are faults.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from .._core.dtypes import DType
 from ..typing import Array
 from .stored import Stored
 
-_RUNS, _RUN = 8, 128  # of values
-_CHUNK = 1 << 19  # values that are compared at once
-# Bits of a fingerprint's mantissas: of fewer, two independent tensors may be equal by chance.
+_RUNS, _RUN = 8, 128  # number of runs, values per run
+_CHUNK = 1 << 19  # values compared at a time
+# Minimum mantissa bits in a fingerprint: with fewer, independent tensors may be equal by chance.
 _LEAST_BITS = 96
-# Values of which two independent tensors may be proportional to bfloat16's rounding: none in 1e20.
+# Minimum values for scaled copies: with so many, two independent tensors are proportional up to
+# bfloat16's rounding less than once in 1e20.
 _LEAST_VALUES = 16
 
 
@@ -48,7 +49,7 @@ class _Print(NamedTuple):
 def twins(tensors: Iterable[Stored]) -> list[Twin]:
     """Every tensor that is a copy of an earlier one, with the first that it is a copy of.
 
-    Constant tensors, and those that are too small to tell, are nobody's twins.
+    Constant tensors, and tensors that are too small to decide, are never reported.
     """
     prints = [one for tensor in tensors if (one := _print(tensor)) is not None]
     found: dict[str, Twin] = {}
@@ -86,7 +87,7 @@ def _print(tensor: Stored) -> _Print | None:
 
 
 def sample(tensor: Stored, count: int) -> Array:
-    """The bits of a fingerprint: the same places in every tensor of so many values."""
+    """The bits of a fingerprint, taken at the same places in every tensor with `count` values."""
     assert tensor.read is not None
     if count <= _RUNS * _RUN:
         return tensor.read(0, count)
@@ -98,7 +99,7 @@ def sample(tensor: Stored, count: int) -> Array:
 def decoded(bits: Array, dtype: DType) -> Array:
     """Values of a floating dtype as float64."""
     if dtype is dtypes.BFLOAT16:
-        with np.errstate(invalid="ignore"):  # of a NaN
+        with np.errstate(invalid="ignore"):  # converting a NaN warns
             return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     if dtype.itemsize == 1:
         table = np.array([dtypes.decode(one, dtype) for one in range(256)])
@@ -118,14 +119,15 @@ def _equal(one: Stored, other: Stored, count: int) -> bool:
 
 
 def _may_be_scaled(one: _Print) -> bool:
-    """Types of 8 bits round too much to tell a scaled copy."""
+    """False for 8-bit types: they round too coarsely to detect a scaled copy."""
     return one.dtype.itemsize > 1 and one.size >= _LEAST_VALUES
 
 
 def _scaled(group: list[_Print]) -> list[Twin]:
-    """Pairs of equal directions among tensors of one number of values.
+    """Pairs with equal directions among tensors with the same number of values.
 
-    Their projections on one direction are sorted, and only neighbours compared: experts are many.
+    The projections on one direction are sorted and only neighbours are compared, because a model
+    may have many experts.
     """
     if len(group) < 2:
         return []
@@ -136,10 +138,10 @@ def _scaled(group: list[_Print]) -> list[Twin]:
     found = []
     for at, here in enumerate(order):
         for there in order[at + 1 :]:
-            # Of float64 the copy may have been made in float32.
+            # A copy of a float64 tensor may have been computed in float32.
             digits = min(23, *(group[one].dtype.mantissa for one in (here, there)))
             eps = 2.0 ** -(digits + 1)
-            # A projection's noise is below eps · |direction| / √length · 4.
+            # The noise of a projection is below eps · |direction| / √length · 4.
             if abs(places[there]) - abs(places[here]) > 8.0 * eps + 1e-9:
                 break
             first, second = sorted((int(here), int(there)))

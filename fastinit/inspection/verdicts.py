@@ -1,7 +1,7 @@
 """The verdict on one tensor: from its numbers and its law, with the evidence in words.
 
-It reads no file but those few values that a law asks for.  The tests: goodness.py.  Who gathers the
-numbers: audit.py.
+It reads only the few values from a file that a law requires.  goodness.py has the tests.  audit.py
+gathers the numbers.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TWIN = "twin"
 UNKNOWN = "unknown"
 MISSING = "missing"
 FAULTS = (NEVER_FILLED, TWIN, OFF_LAW, MISSING)
-ORDER = (*FAULTS, UNKNOWN, ON_LAW, INITIAL)  # the gravest first
+ORDER = (*FAULTS, UNKNOWN, ON_LAW, INITIAL)  # the most serious first
 
-# The rate of false alarms of a whole checkpoint: the smallest p-value of a tensor's tests, times
-# the number of all tests, must lie below it.
+# The false alarm rate for a whole checkpoint.  A tensor fails if the smallest p-value of its tests,
+# times the number of all tests, lies below this.
 LEVEL = 1e-6
-TESTS = 9  # of a tensor, at most
-# The share of subnormal numbers that nothing trained or drawn has, where no law is known.
+TESTS = 9  # per tensor, at most
+# If no law is known: trained or drawn tensors never have this share of subnormal numbers.
 _SUBNORMALS = 0.01
 
 
@@ -79,7 +79,7 @@ class Row(NamedTuple):
 
 
 def judge(row: Row, found: Statistics, law: Law | None, dtype: DType, tests: int) -> Row:
-    """The verdict by a tensor's numbers; `tests` is the number of tests of the checkpoint."""
+    """The verdict from a tensor's statistics; `tests` counts all tests of the checkpoint."""
     if law is not None and _has_one_value(law, dtype):
         mean = goodness.reference(law, dtype).mean if law.std else law.mean
         law = law._replace(law="constant", mean=mean, std=0.0)
@@ -106,7 +106,7 @@ def judge(row: Row, found: Statistics, law: Law | None, dtype: DType, tests: int
 
 
 def _has_one_value(law: Law, dtype: DType) -> bool:
-    """Whether every draw of a law is the same number: its std is 0, or the dtype has no other."""
+    """Whether every draw is the same number: the std is 0, or the dtype rounds all to one value."""
     if law.law not in goodness.TESTED or not dtype.is_float:
         return False
     return not law.std or not goodness.reference(law, dtype).std
@@ -119,7 +119,7 @@ def _described(found: Statistics) -> str:
 
 
 def _unfilled(found: Statistics, law: Law | None, dtype: DType, tests: int) -> str:
-    """What shows that nothing filled a tensor, or a part of it; "" where nothing does."""
+    """The evidence that all or part of a tensor was never filled; "" if there is none."""
     if found.nonfinite:
         return f"{found.nonfinite} of {found.count} values are not finite"
     if not dtype.is_float:
@@ -142,7 +142,7 @@ def _unfilled(found: Statistics, law: Law | None, dtype: DType, tests: int) -> s
         if goodness.too_many(found.subnormals, found.count, small) * tests < LEVEL:
             return f"{found.subnormals} of {found.count} values are subnormal"
         return ""
-    # In float16 and float8 small weights are subnormal by rights.
+    # In float16 and float8, small weights are legitimately subnormal.
     wide = dtype.itemsize > 1 and dtype is not dtypes.FLOAT16
     if wide and found.subnormals > max(_SUBNORMALS * found.count, 1):
         return f"{found.subnormals} of {found.count} values are subnormal"
@@ -152,7 +152,7 @@ def _unfilled(found: Statistics, law: Law | None, dtype: DType, tests: int) -> s
 def _constant(row: Row, found: Statistics, law: Law, dtype: DType) -> Row:
     value = law.mean or 0.0
     held = dtypes.rounded(value, dtype) if dtype.is_float else value
-    # Laws in files have seven digits.
+    # Numbers of laws in files are rounded to seven digits.
     near = abs(found.min - held) <= 1e-6 * abs(held) + 2 * abs(held - value)
     if found.min == found.max and near:
         return row._replace(verdict=ON_LAW, detail=f"all values are {found.min:.6g}")
@@ -173,7 +173,7 @@ _ORDER = (
 
 
 def _decided(row: Row, results: list[Test], tests: int) -> Row:
-    """By the test with the smallest p-value, and of several the one that says most."""
+    """Decide by the test with the smallest p-value; among equals, by the most informative one."""
     worst = min(results, key=lambda test: (test.p, _ORDER.index(test.name)))
     corrected = min(1.0, worst.p * tests)
     return row._replace(
@@ -188,13 +188,13 @@ def _decided(row: Row, results: list[Test], tests: int) -> Row:
 
 
 def _sparse(found: Statistics, law: Law, dtype: DType) -> list[Test]:
-    """The share of zeros, which is exact, and the std of all values."""
+    """Test the share of zeros, which must be exact, and the std of all values."""
     share = found.zeros / found.count
     due = law.zeros or 0.0
     extra = found.zeros - round(due * found.count)
-    if abs(extra) <= 1e-7 * found.count:  # laws in files have seven digits
+    if abs(extra) <= 1e-7 * found.count:  # numbers of laws in files are rounded to seven digits
         extra = 0
-    # Of the other values few are zero, by rounding: narrow dtypes have some.
+    # A few of the other values round to zero in narrow dtypes.
     chance = goodness.small_shares(_normal(law), dtype)[0]
     p = 0.0 if extra < 0 else goodness.too_many(extra, found.count, chance)
     results = [Test("zeros", due, share, share - due, p)]
@@ -213,7 +213,7 @@ def _normal(law: Law) -> Law:
 
 
 def _orthogonal(row: Row, found: Statistics, law: Law, dtype: DType) -> Row:
-    """The norms of the rows or columns of the shorter side, which all are the gain."""
+    """Check the norms of the rows or columns of the shorter side: each must equal the gain."""
     gain = (law.std or 0.0) * math.sqrt(max(law.shape))
     slack = gain * 4.0 * 2.0 ** -(dtype.mantissa + 1) + 1e-6 * gain
     norms = found.row_norms if law.shape[0] <= law.shape[1] else found.col_norms
@@ -246,7 +246,7 @@ def judge_against(
 
 
 def _two_samples(found: Statistics, other: Statistics) -> list[Test]:
-    """Means and variances of two tensors, by the normal limit."""
+    """Compare the means and variances of two tensors, by the normal approximation."""
     count = found.count
     error = math.sqrt((found.std**2 + other.std**2) / count)
     shift = found.mean - other.mean
