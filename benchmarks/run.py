@@ -1,12 +1,13 @@
-"""Measures fastinit against other libraries and writes benchmarks/results/*.json.
+"""Measures fastinit against other libraries and writes benchmarks/results/CPU/*.json.
 
-    python benchmarks/run.py [--rounds 5]
-        [--only fills,threads,cold,calls,files,sparse,orthogonal,torch,checkpoint]
+    python -P benchmarks/run.py [--rounds 5]
+        [--only fills,threads,cold,calls,files,sparse,orthogonal,torch,checkpoint,inspection]
 
 Every contestant runs in its own process, once in each round, so that a noisy minute affects all of
 them.  A figure is the median over the rounds, and a ratio is taken only within one run.  The limit
 is memset with a non-zero byte, measured in the same run.  report.py turns the results into the
-README's chart and the site's tables.
+README's chart and the site's tables, with a column or a table for each machine; machines.py names
+the folder.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,8 @@ sys.path.insert(0, str(HERE))  # python -P leaves it out
 import bench_orthogonal  # noqa: E402
 import bench_torch  # noqa: E402
 import checkpoint as bench_checkpoint  # noqa: E402
+import inspection as bench_inspection  # noqa: E402
+import machines  # noqa: E402
 
 BUFFER = 256 << 20  # bytes
 Row = dict[str, Any]
@@ -131,9 +134,9 @@ def fills(rounds: int) -> list[Row]:
 
 
 def threads(rounds: int) -> list[Row]:
-    """One and two threads, beside a loop that only uses registers."""
+    """One, two and all threads, beside a loop that only uses registers."""
     cases: list[tuple[Row, dict[str, str]]] = []
-    for count in (1, 2):
+    for count in sorted({1, 2, os.cpu_count() or 1}):
         for draw in ("uniform", "normal"):
             cases.append(
                 (
@@ -328,28 +331,18 @@ def checkpoint(rounds: int) -> list[Row]:
     return bench_checkpoint.measure(rounds)
 
 
+def inspection(rounds: int) -> list[Row]:
+    """How fast a checkpoint is measured and audited, beside a fill: see inspection.py."""
+    return bench_inspection.measure(rounds)
+
+
 PARTS: dict[str, Callable[[int], list[Row]]] = {
     part.__name__: part
-    for part in (fills, threads, cold, calls, files, sparse, orthogonal, torch, checkpoint)
+    for part in (
+        *(fills, threads, cold, calls, files),
+        *(sparse, orthogonal, torch, checkpoint, inspection),
+    )
 }
-
-
-def machine() -> Row:
-    model = ""
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            fields = dict(line.split(":", 1) for line in file if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in fields.items()}
-        model = (
-            f"{fields.get('model name')}, family {fields.get('cpu family')} model "
-            f"{fields.get('model')}"
-        )
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
 
 
 def main() -> None:
@@ -359,22 +352,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(PARTS))
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as bytecode:
+        # Compiled once for all processes: a tree with stale bytecode, which nobody may rewrite,
+        # would be compiled by each of them, in the time that is measured.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = bytecode
+        run(options.only.split(","), options.rounds)
+
+
+def run(parts: list[str], rounds: int) -> None:
+    """Measure the parts and write their results."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True
     ).stdout.strip()
-    for name in options.only.split(","):
+    machine = machines.this_machine()
+    folder = machines.folder(machine["cpu"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in parts:
         began = time.perf_counter()
-        rows = PARTS[name](options.rounds)
+        rows = PARTS[name](rounds)
         result = {
             "part": name,
             "what": PARTS[name].__doc__,
             "date": datetime.date.today().isoformat(),
             "commit": commit,
-            "machine": machine(),
+            "machine": machine,
             "load_before": os.getloadavg(),
             "rows": rows,
         }
-        (HERE / "results" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(f"{name}: {len(rows)} rows in {time.perf_counter() - began:.0f} s")
 
 

@@ -80,6 +80,7 @@ def write() -> None:
         report.cold,
         report.checkpoints,
         report.others,
+        report.earlier,
         report.cards,
         report.small_calls,
         report.slower_fills,
