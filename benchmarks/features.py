@@ -9,6 +9,7 @@ cell is "yes" or "no"; what no program can show has its source in brackets.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ SOURCES = (
     "https://docs.pytorch.org/docs/stable/notes/randomness.html",
     "https://github.com/jax-ml/jax/discussions/18480",
     "https://numpy.org/neps/nep-0019-rng-policy.html",
+    "https://github.com/pytorch/pytorch/issues/168058",
+    "https://github.com/pytorch/pytorch/pull/189546",
 )
 LESS_COMMON = ("orthogonal", "sparse", "trunc_normal")
 
@@ -81,6 +84,36 @@ def rows() -> list[tuple[str, ...]]:
         draw = jax.jit(lambda key: jax.random.normal(key, shape), out_shardings=sharding)
         return len(jax.devices()) == 8 and bool((draw(key) == jax.random.normal(key, shape)).all())
 
+    def keras_part() -> str:
+        """The same in Keras, for a variable so large that Keras draws it in shards.  XLA rounds
+        otherwise in the compiled draw than in the whole one, which is not compiled.
+        """
+        mesh = keras.distribution.DeviceMesh((8,), ["x"], keras.distribution.list_devices())
+        layout = keras.distribution.TensorLayout(("x", None), mesh)
+        draw = keras.initializers.RandomNormal(seed=1)
+        sharded = np.asarray(keras.Variable(draw, shape=(4096, 2048), layout=layout).value)
+        whole = np.asarray(draw((4096, 2048)))
+        if (sharded == whole).all():
+            return "yes"
+        return "but for the last bit" if np.allclose(sharded, whole, 1e-6, 1e-8) else "no"
+
+    def numpy_part(kind: str) -> bool:
+        """Whether a generator that starts in the middle goes on as the whole does."""
+
+        def draw(skipped: int, count: int) -> np.ndarray:
+            bits = np.random.PCG64(1).advance(skipped)
+            return getattr(np.random.Generator(bits), kind)(count)
+
+        return bool((draw(1024, 1024) == draw(0, 2048)[1024:]).all())
+
+    def torch_part() -> bool:
+        """torch's only counter-based draws, private and experimental; in 2.13 on CUDA alone."""
+        stateless = importlib.import_module("torch.func._random")
+        whole_key, part_key = stateless.key(1), stateless.key(1)
+        part_key[1] = 256
+        part = stateless.normal(part_key, 1024)
+        return bool((part == stateless.normal(whole_key, 2048)[1024:]).all())
+
     def torch_bf16() -> bool:
         """Whether bfloat16 normals are the float32 ones rounded, tails included."""
         wide, narrow = torch.empty(1000), torch.empty(1000, dtype=torch.bfloat16)
@@ -126,10 +159,11 @@ def rows() -> list[tuple[str, ...]]:
         (
             "a part of a tensor drawn alone equals the whole",
             yes(fi_part),
-            "no way found",
+            yes(torch_part) + " [4], under way [5]",
             yes(jax_part) + " (in a sharded array)",
-            "no way found",
-            "no way found",
+            keras_part() + " (on JAX, sharded)",
+            f"normals {yes(lambda: numpy_part('standard_normal'))}, uniforms "
+            f"{yes(lambda: numpy_part('random'))} (`advance`)",
         ),
         (
             "the numbers are promised for future versions",

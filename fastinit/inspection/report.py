@@ -69,7 +69,8 @@ def page(title: str, rows: Sequence[Row], *, measure: str, findings: Sequence[st
     measure : str
         The number that the view by layer shows at first.
     findings : sequence of str
-        What is wrong with the whole.
+        What is wrong with the whole. If there are any, the page lists these, and the findings of a
+        tensor are shown where it is opened; otherwise it lists those of the tensors.
 
     Returns
     -------

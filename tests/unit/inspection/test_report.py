@@ -139,6 +139,10 @@ seen.width = [document.documentElement.scrollWidth, innerWidth];
 seen.paper = getComputedStyle(document.body).backgroundColor;
 seen.ink = getComputedStyle(document.body).color;
 seen.opened = text(at("detail").querySelector("h2"));
+seen.first_row = lines()[0].dataset.name;
+const links = at("findings").querySelectorAll("button");
+if (links.length) [...links].at(-1).click();
+seen.found = text(at("detail"));
 const column = label => [...at("head").children].find(one => text(one) === label);
 const values = label => lines().map(line => text(line.children[[...at("head").children]
   .indexOf(column(label))]));
@@ -171,8 +175,8 @@ document.body.replaceChildren(make("pre", JSON.stringify(seen), {id: "seen"}));
 """
 
 
-def looked_at(tmp_path, *options):
-    page = report.page("inspect: model", rows_of(13), measure="std")
+def looked_at(tmp_path, *options, findings=()):
+    page = report.page("inspect: model", rows_of(13), measure="std", findings=findings)
     path = tmp_path / "page.html"
     path.write_text(page.replace("</body>", f"<script>{LOOK}</script></body>"), "utf-8")
     command = [
@@ -199,6 +203,7 @@ def test_a_reader_finds_sorts_and_opens_tensors(tmp_path):
     assert seen["findings_first"]
     assert seen["rows"] == 13
     assert seen["opened"] == "</script><b>bad"  # what is odd is open at first
+    assert seen["first_row"] == "</script><b>bad"
     assert seen["sorted"] == "ascending"
     assert seen["ascending"][-1] == seen["descending"][-1] == "–"  # what is missing comes last
     numbers = [float(text) for text in seen["ascending"][:-1]]
@@ -217,6 +222,19 @@ def test_a_reader_finds_sorts_and_opens_tensors(tmp_path):
     assert [one[1:] for one in seen["layers"]] == [[4, True]] * 3
     assert seen["layers"][0][0].startswith("layers.*.part0.weight: 0.02 to 0.023")
     assert seen["means"] != [one[0] for one in seen["layers"]]
+
+
+@browser
+def test_findings_of_the_whole_are_listed_alone_and_open_the_tensor_that_they_name(tmp_path):
+    findings = [
+        "seed 0 fits none of the 12 drawn tensors",
+        "1 tensor was never filled, </script><b>bad: never filled",
+        "2 tensors are on their laws: drawn again, such as layers.1.part0.weight",
+    ]
+    seen = looked_at(tmp_path, "--window-size=1200,900", findings=findings)
+    assert seen["findings"] == findings
+    assert seen["opened"] == "</script><b>bad"
+    assert seen["found"].startswith("layers.1.part0.weight")
 
 
 def luminance(color):
