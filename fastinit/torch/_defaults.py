@@ -178,8 +178,9 @@ def _adapter_layer() -> Any:
     return getattr(sys.modules.get("peft.tuners.tuners_utils"), "BaseTunerLayer", ())
 
 
-def with_init_weights(model: nn.Module) -> list[str]:
-    """Return the names of the module types that have an init_weights() method.
+def with_init_weights(model: nn.Module, owners: set[int]) -> list[str]:
+    """Return the names of the module types that have an init_weights() method, if one of the
+    modules in `owners`, which are given by id(), is below them.
 
     Many libraries (timm, torch's tutorials) use this name for a method that their constructors
     call.  It is never called here, because only the constructor knows the method's arguments and
@@ -187,11 +188,18 @@ def with_init_weights(model: nn.Module) -> list[str]:
     and calls _init_weights, which the recording runs anyway.
     """
     base = pretrained_model()
-    kinds = {
-        type(module) for module in model.modules() if base is None or not isinstance(module, base)
-    }
+    found = [
+        module
+        for module in model.modules()
+        if callable(getattr(type(module), "init_weights", None))
+        and (base is None or not isinstance(module, base))
+    ]
     return sorted(
-        [kind.__name__ for kind in kinds if callable(getattr(kind, "init_weights", None))]
+        {
+            type(module).__name__
+            for module in found
+            if any(id(one) in owners for one in module.modules())
+        }
     )
 
 

@@ -74,13 +74,13 @@ def plan(
     chosen = {**chosen_by(parameters, rules, names), **buffer_rules}
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Plan | str] = {}
-    record = None
-    warned = left and made is None and _unseen.warn_of_init_weights(model)
+    record, warned = None, False
     if left or buffers:
         if made is not None:
             record = made.record((*parameters, *buffers))
         else:
             record = _defaults.record(model, dtype, prefix)
+            warned = _unseen.warn_of_init_weights(model, left, record)
         ruled = {name for name, setting in chosen.items() if setting is not None}
         own = _own(record, parameters, buffers, {*kept, *ruled})
     code = None  # a record of the modules' own code, to check kept parameters

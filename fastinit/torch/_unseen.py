@@ -82,8 +82,10 @@ def _is_one_number(tensor: torch.Tensor) -> bool:
 # ---------------------------------------------------------------------------- writes on meta memory
 
 
-def warn_of_init_weights(model: nn.Module) -> bool:
-    kinds = _defaults.with_init_weights(model)
+def warn_of_init_weights(model: nn.Module, left: list[Named], record: Record) -> bool:
+    """Warn of init_weights() methods that may write to parameters that nothing writes later."""
+    early = {id(item.sites[0].module) for item in left if _expected(item, record) < sys.maxsize}
+    kinds = _defaults.with_init_weights(model, early)
     if kinds:
         _warn(
             f"init_weights() of {', '.join(kinds)} is not run: where constructors call it, or "

@@ -270,6 +270,44 @@ def test_what_plain_meta_loses_a_second_constructor_gives_with_a_warning(name, l
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+class _Backbone(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.init_weights()
+
+    def init_weights(self):
+        torch.nn.init.constant_(self.weight, 7.0)
+
+
+class _Wrapped(transformers.PreTrainedModel):
+    """As transformers wraps a model of timm."""
+
+    config_class = transformers.PretrainedConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.backbone = _Backbone()
+        self.post_init()
+
+    def _init_weights(self, module):
+        if self.config.draws and isinstance(module, torch.nn.Linear):
+            torch.nn.init.constant_(module.weight, 0.25)
+            torch.nn.init.zeros_(module.bias)
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_an_init_weights_whose_values_transformers_replaces_gives_no_warning(draws):
+    config = transformers.PretrainedConfig(draws=draws)
+    with torch.device("meta"):
+        model = _Wrapped(config)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit.materialize_(model, seed=1)
+    equal = torch.equal(model.backbone.weight, _Wrapped(config).backbone.weight)
+    warned = any("init_weights() of _Backbone" in str(one.message) for one in told)
+    assert (equal, warned) == ((True, False) if draws else (False, True))
+
+
 class _Tabled(transformers.PreTrainedModel):
     """Buffers of every kind that a constructor leaves: computed, unsaved, of NumPy."""
 
