@@ -11,13 +11,14 @@ import math
 import re
 
 import torch
-from configurations import GIVEN
+from configurations import CONTAINERS, DIFFUSERS, GIVEN
 
 LARGEST = 130_000_000  # parameters; what cannot be made smaller than this is left out
 
 WIDTH = re.compile(
     r"hidden|width|embed|emb_|_emb$|d_model|n_embd|intermediate|ffn|d_ff|d_kv|mlp_dim|inner|"
-    r"channels|_dim|^dim|dim$|dims|lora_rank|d_inner|filters|num_features|codebook_size"
+    r"channels|_dim|^dim|dim$|dims|lora_rank|d_inner|filters|num_features|codebook_size|^ch$|"
+    r"norm_num_groups$|^groups$"
 )
 NOT_WIDTH = re.compile(
     r"mlp_ratio|num_hidden|num_channels|in_channels$|image|audio_channels|num_embed|embeddings|"
@@ -25,7 +26,7 @@ NOT_WIDTH = re.compile(
     r"num_mel|d_conv|expan|embedding_base|dimensions?_|crop|depth"
 )
 DEPTH = re.compile(
-    r"layers$|^n_layer|^depths?$|_depth$|num_blocks|_blocks$|^layers_per_block$|blocks_per|"
+    r"layers$|^n_layer|^depths?$|_depth$|num_blocks|_blocks$|layers_per_block$|blocks_per|"
     r"layer_num|numb_of_layers|num_res_blocks|num_stages_"
 )
 NOT_DEPTH = re.compile(
@@ -265,7 +266,7 @@ def diffusers_names():
             cls = getattr(diffusers.models, name)
         except Exception:
             continue
-        if isinstance(cls, type) and issubclass(cls, ModelMixin):
+        if isinstance(cls, type) and issubclass(cls, ModelMixin) and cls is not ModelMixin:
             found[name] = name
     return found
 
@@ -274,20 +275,25 @@ def diffusers_builder(kind):
     import diffusers
 
     cls = getattr(diffusers.models, kind)
+    if kind in CONTAINERS:
+        argument, part = CONTAINERS[kind]
+        one, what = diffusers_builder(part)
+        return (lambda: cls(**{argument: [one(), one()]})), f"two of {part}, {what}"
     defaults = {
         name: one.default
         for name, one in inspect.signature(cls.__init__).parameters.items()
         if one.default is not inspect.Parameter.empty
     }
+    given = DIFFUSERS.get(kind, {})
 
     def build_at(width):
         own = {} if width is None else {
-            name: shrunk(name, value, width) for name, value in defaults.items()
+            name: shrunk(name, value, width) for name, value in {**defaults, **given}.items()
             if isinstance(value, (int, list, tuple)) and shrunk(name, value, width) != value
         }  # fmt: skip
-        return lambda: cls(**own)
+        return lambda: cls(**{**given, **own})
 
-    make, width = small(build_at, [512])
+    make, width = small(build_at, [1024])
     return make, f"widths / {width}" if width else "default sizes"
 
 

@@ -1,4 +1,4 @@
-"""What transformers' default configurations leave open, by model type, and sizes where
+"""What default configurations of transformers and diffusers leave open, and sizes where
 catalogues.py's shrunk ones do not fit one another.
 """
 
@@ -143,4 +143,41 @@ GIVEN = {
         "scale_factor_list": [1, 2, 4, 8],
     },
     "pp_ocrv6_medium_det": {"intraclass_block_config": INTRACLASS},
+}
+
+# Class of diffusers → arguments that its constructor needs beyond the defaults.
+PATCHES = {"in_channels": 4, "patch_size": 2}
+DIFFUSERS = {
+    "AutoencoderKLHunyuanImage": {
+        "in_channels": 3,
+        "out_channels": 3,
+        "latent_channels": 64,
+        "block_out_channels": (128, 256, 512, 512, 1024, 1024),
+        "layers_per_block": 2,
+        "spatial_compression_ratio": 32,
+        "sample_size": 384,
+    },
+    "DreamLiteTransformer2DModel": {"in_channels": 32},
+    "DualTransformer2DModel": {"in_channels": 32},
+    "EasyAnimateTransformer3DModel": {**PATCHES, "out_channels": 4},
+    "HunyuanDiT2DControlNetModel": PATCHES,
+    "HunyuanDiT2DModel": PATCHES,
+    "LatteTransformer3DModel": {**PATCHES, "caption_channels": 64},
+    "RFD4ProteinaAutoencoder": {
+        "atom37_mask": [[True] * 37] * 147,
+        "allowed_residue_types": [[True] * 147] * 7,
+    },
+    "Transformer2DModel": {"in_channels": 32},
+    "TransformerTemporalModel": {"in_channels": 32},
+}
+
+# Class of diffusers that takes a list of models → the argument, and the class of the models.
+CONTAINERS = {
+    "FluxMultiControlNetModel": ("controlnets", "FluxControlNetModel"),
+    "HunyuanDiT2DMultiControlNetModel": ("controlnets", "HunyuanDiT2DControlNetModel"),
+    "MultiAdapter": ("adapters", "T2IAdapter"),
+    "MultiControlNetModel": ("controlnets", "ControlNetModel"),
+    "MultiControlNetUnionModel": ("controlnets", "ControlNetUnionModel"),
+    "QwenImageMultiControlNetModel": ("controlnets", "QwenImageControlNetModel"),
+    "SD3MultiControlNetModel": ("controlnets", "SD3ControlNetModel"),
 }

@@ -18,8 +18,8 @@ MOST, MOST_OF_PART = 10_000, 2_500  # values that are compared
 
 def differences(plain, ours):
     """What tells `ours` from the arrays of `plain`; an empty list where nothing does."""
-    plain = [np.asarray(one, dtype=np.float64) for one in plain]
-    ours = np.asarray(ours, dtype=np.float64)
+    # Large tensors stay in their own dtype; what samples() compares is float64.
+    plain, ours = [number(one) for one in plain], number(ours)
     if any(one.shape != ours.shape for one in plain):
         return [f"shape {ours.shape}, plain {plain[0].shape}"]
     if not ours.size:
@@ -40,15 +40,21 @@ def differences(plain, ours):
         return []
     if not np.isfinite(ours[drawn]).all():
         return [f"{(~np.isfinite(ours[drawn])).sum()} values are not finite"]
-    found = []
+    found, every = [], drawn.all()
     for where, part in parts(ours.shape):
-        mask = drawn[part]
-        sample = [one[part][mask] for one in plain]
+        *sample, mine = [
+            one[part].ravel() if every else one[part][drawn[part]] for one in (*plain, ours)
+        ]
         most = MOST_OF_PART if where else MOST
-        found += [f"{where}{text}" for text in samples(sample, ours[part][mask], most)]
+        found += [f"{where}{text}" for text in samples(sample, mine, most)]
         if found:
             return found
     return [text for text in [spectrum(plain, ours)] if text]
+
+
+def number(array):
+    array = np.asarray(array)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def parts(shape):
@@ -68,7 +74,8 @@ def samples(plain, ours, most):
     if ours.size > most:
         step = -(-ours.size // most) | 1
         plain, ours = [one[::step] for one in plain], ours[::step]
-    ours, theirs = np.sort(ours), np.sort(np.concatenate(plain))
+    ours = np.sort(ours.astype(np.float64))
+    theirs = np.sort(np.concatenate(plain, dtype=np.float64))
     n, m = ours.size, theirs.size
     if n == 0:
         return []
@@ -123,6 +130,7 @@ def spectrum(plain, ours):
 
 
 def excess(matrix):
+    matrix = matrix.astype(np.float64)
     if matrix.shape[0] > matrix.shape[1]:
         matrix = matrix.T
     gram = matrix @ matrix.T

@@ -5,8 +5,8 @@ compares the law of each parameter and buffer; models.json and models.md keep wh
     python -P tests/sweeps/models.py --only 'timm/*'      these again
     python -P tests/sweeps/models.py --summary            models.md anew
 
-It takes an hour on one core and is not part of CI.  The models: catalogues.py; what is compared:
-differences.py.
+It takes some three hours on one core and is not part of CI.  The models: catalogues.py; what is
+compared: differences.py.
 """
 
 import argparse
@@ -250,9 +250,9 @@ def materialized(model, recipe, plain, seen, without=(), buffers="restore"):
             names = dict(re.findall(r"^  (\S+): (.*)$", str(error), re.MULTILINE))
             return {"verdict": "refused", "reasons": names or {"": reason(error)}}
     also = {}
-    own = [str(one.message)[:200] for one in warned if "construction()" in str(one.message)]
+    own = [brief(str(one.message)) for one in warned if "construction()" in str(one.message)]
     if own:
-        also["warned"] = own[0]
+        also["warned"] = "; ".join(own)
     if report.unknown:
         also["unknown"] = list(report.unknown)[:8]
     if report.computed:
@@ -261,6 +261,11 @@ def materialized(model, recipe, plain, seen, without=(), buffers="restore"):
     if own and verdict["verdict"] == "differs":
         verdict["verdict"] = "warned"
     return verdict
+
+
+def brief(text):
+    """A warning with the first of the names that it lists."""
+    return re.sub(r"(?:, [\w.]+\.[\w.]+)+", "", text)[:300]
 
 
 def unwritten(plain, name):
@@ -309,6 +314,12 @@ class Child:
         self.process.wait()
 
 
+def commit():
+    """The last commit that changed the package."""
+    command = ["git", "-C", str(HERE), "log", "-1", "--format=%h", "--", ":/fastinit", ":/src"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def versions():
     found = {}
     for name in LIBRARIES:
@@ -325,7 +336,10 @@ def load():
 
 def save(result):
     """One line a model, so that a change is seen as such."""
-    rows = [f"  {json.dumps(key)}: {json.dumps(one)}" for key, one in result["models"].items()]
+    models = sorted(
+        result["models"].items(), key=lambda one: (LIBRARIES.index(one[0].split("/")[0]), one[0])
+    )
+    rows = [f"  {json.dumps(key)}: {json.dumps(one)}" for key, one in models]
     head = json.dumps(result["versions"])
     text = f'{{\n "versions": {head},\n "models": {{\n' + ",\n".join(rows) + "\n }\n}\n"
     temporary = RESULT.with_suffix(".new")
@@ -344,7 +358,7 @@ def verdicts(row):
 def sweep(patterns, most):
     result = load()
     result["versions"] = versions()
-    worker = Child()
+    at, worker = commit(), Child()
     names = [
         one
         for one in worker.cases
@@ -370,7 +384,7 @@ def sweep(patterns, most):
                 else str(error)
             }
             worker = Child()
-        result["models"][name] = row
+        result["models"][name] = row | {"commit": at}
         save(result)
         state = row.get("not built") or " ".join(f"{r}:{row[r]['verdict']}" for r in ROUTES)
         print(
@@ -387,6 +401,51 @@ def kind_of(text):
     text = re.sub(r" of \S+ or around it", " of its module or around it", text)
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "…", text)
     return re.sub(r"\d[\d,.]*", "N", text)[:150]
+
+
+WARNINGS = {
+    "run once more": "what the model's own constructor gives where its code is run again, and that "
+    "changes made after it are not seen",
+    "init_weights() of": "that init_weights() is not run",
+    "more often than": "writes of constructors beyond reset_parameters()",
+    "in the places of": "tensors that constructors replace",
+    "in the memory of": "tensors in the memory of others",
+    "the constructors of": "functions that write without a trace",
+}
+
+
+def warned_although_equal(built):
+    """Lines about models on plain meta that have a warning and equal values."""
+    equal = [row["meta"] for row in built.values() if row["meta"]["verdict"] == "equal"]
+    texts = [one["warned"] for one in equal if "warned" in one]
+    lines = [
+        f"Of the {len(equal)} models that are equal on plain meta, {len(texts)} have a warning. It "
+        "is about:",
+        "",
+        "| models | about |",
+        "|---|---|",
+    ]
+    counts = Counter(
+        next(
+            (about for sign, about in WARNINGS.items() if sign in text), "what an older row cut off"
+        )
+        for text in texts
+    )
+    return lines + [f"| {n} | {about} |" for about, n in counts.most_common()]
+
+
+def measured_at(models):
+    """Lines that say which commit of the package each row is of."""
+    counts = Counter(
+        (row.get("commit", "before"), name.split("/")[0]) for name, row in models.items()
+    )
+    libraries = list(dict.fromkeys(name.split("/")[0] for name in models))
+    commits = sorted({at for at, _ in counts})
+    lines = [f"| the package at | {' | '.join(libraries)} |", "|---" * (len(libraries) + 1) + "|"]
+    for at in commits:
+        row = " | ".join(str(counts[at, one]) for one in libraries)
+        lines.append(f"| {at} | {row} |")
+    return lines
 
 
 def summary(result):
@@ -430,6 +489,13 @@ def summary(result):
         "Warned: the values are other ones than plain construction's, and a warning says which "
         "and that construction() has them. Failed, under meta: the library's constructor does not "
         "run on torch's meta device.",
+        "",
+        *warned_although_equal(built),
+        "",
+        "How many rows were measured with which version of the package, by the last commit that "
+        "changed it; before: measured before such commits were kept.",
+        "",
+        *measured_at(models),
         "",
         "A refusal names each parameter and buffer, and advises construction(); the reasons, and "
         "how many models have them:",
