@@ -84,15 +84,13 @@ def small(build_at, sizes):
         try:
             make = build_at(width)
             size = count(make, really=width is not None)
-            if size > LARGEST:
-                raise NotBuilt(f"{size:,} values at its smallest")
-            make()
-            return make, width
-        except NotBuilt:
-            raise
+            if size <= LARGEST:
+                make()
+                return make, width
+            reason = f"{size:,} values"
         except Exception as error:
-            reason = error
-    raise NotBuilt(f"{type(reason).__name__}: {' '.join(str(reason).split())[:200]}")
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    raise NotBuilt(reason)
 
 
 def count(make, really):

@@ -160,6 +160,7 @@ DIFFUSERS = {
     "DreamLiteTransformer2DModel": {"in_channels": 32},
     "DualTransformer2DModel": {"in_channels": 32},
     "EasyAnimateTransformer3DModel": {**PATCHES, "out_channels": 4},
+    "HiDreamImageTransformer2DModel": {"patch_size": 2, "caption_channels": [64, 64]},
     "HunyuanDiT2DControlNetModel": PATCHES,
     "HunyuanDiT2DModel": PATCHES,
     "LatteTransformer3DModel": {**PATCHES, "caption_channels": 64},
