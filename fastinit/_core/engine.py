@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..typing import Array
-from . import signals
+from . import forks, signals
 from .arguments import shown, whole
 from .jobs import Job
 
@@ -79,6 +79,7 @@ def _warn_in_source_tree(root: str) -> None:
 
 
 _NAME, _ENGINE = _choose()
+forks.install()
 
 
 def name() -> str:

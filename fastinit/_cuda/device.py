@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core import DISTRIBUTION
+from .._core import DISTRIBUTION, forks
 from . import answers, launch, program
 from .program import Unavailable
 from .view import CudaView, rows, view
@@ -307,7 +307,8 @@ class Device:
 
 
 _devices: dict[int, Device | Unavailable] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
+forks.keep_free(_lock)
 _warned: set[int] = set()
 
 

@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from numba import config, njit
+from numba.core.compiler_lock import global_compiler_lock
+
+from .._core import forks
 
 if getattr(config, "DISABLE_JIT", False):  # numba sets its options at run time
     raise ImportError(
         "NUMBA_DISABLE_JIT is set, but these functions only exist in compiled form; unset it"
     )
+
+forks.keep_free(global_compiler_lock._lock)  # numba's own acquire() cannot be tried
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 inner: Any = njit(**OPTIONS)  # compiled into its callers, and cached with them

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .._core import forks
 from .._core.arguments import shown
 
 # The functions that draw or that loop over elements.  Constants are not redirected: torch's own
@@ -110,7 +111,8 @@ def {name}(*args, **kwargs):
     from fastinit.torch._detours import detoured
     return detoured({name!r}, args, kwargs)
 """
-_lock = threading.Lock()
+_lock = threading.RLock()
+forks.keep_free(_lock)
 _open_blocks = 0
 
 

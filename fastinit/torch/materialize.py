@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .._core import forks
 from .._core import progress as progress_bar
 from .._core.stream import check_seed
 from .._core.tables import Table
@@ -315,7 +316,8 @@ def verify_(
 
 # For each live module, the streams that were drawn, by seed.
 _streams: weakref.WeakKeyDictionary[nn.Module, dict[int, set[str]]] = weakref.WeakKeyDictionary()
-_streams_lock = threading.Lock()
+_streams_lock = threading.RLock()
+forks.keep_free(_streams_lock)
 
 
 def _repeated(

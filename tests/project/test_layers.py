@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastinit
+from fastinit._core import forks
 
 ROOT = Path(fastinit.__file__).parent
 
@@ -20,7 +21,7 @@ ROOT = Path(fastinit.__file__).parent
 LAYERS = [
     ["typing"],
     ["_core"],  # its __init__.py, which imports nothing
-    ["_core/arguments"],
+    ["_core/arguments", "_core/forks"],
     ["_core/dtypes"],
     ["_core/math"],
     ["_core/truncated"],
@@ -190,6 +191,11 @@ def test_every_package_that_may_be_imported_is():
     for name, packages in PACKAGES.items():
         found = set().union(*(THEIRS[one] for one in THEIRS if room(one) == name))
         assert packages <= found, name
+
+
+def test_a_fork_waits_for_the_import_of_every_package_that_may_be_imported():
+    ours = {"fastinit", "numpy", *set().union(*PACKAGES.values())}
+    assert ours - {"typing_extensions"} == forks.PACKAGES
 
 
 @every_file
