@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 WIDTH = 80  # columns of a terminal
 MOST = 20  # rows in a repr and in notebooks; the commands show all rows
 _LEAST = 8  # characters that a column keeps
-_TEXT = 24  # characters that are enough for a text of several lines
+_TEXT = 18  # characters that are enough for a text of several lines
 
 Row = Sequence[str]
 T = TypeVar("T")
@@ -116,7 +116,7 @@ def _is_numbers(column: Sequence[str]) -> bool:
 def _cut(cell: str, size: int, middle: bool) -> str:
     if len(cell) <= size:
         return cell
-    begin = size // 5 if middle else size - 1
+    begin = size // 10 if middle else size - 1
     end = size - begin - 1
     return f"{cell[:begin]}…{cell[len(cell) - end :]}"
 

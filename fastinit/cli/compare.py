@@ -22,9 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--activation",
-        metavar="NAMES",
+        metavar="ACTIVATIONS",
         default="tanh,relu",
-        help="of linear, tanh, relu, gelu, silu (default: %(default)s)",
+        help="of linear, tanh, relu, gelu, silu, with commas between (default: %(default)s)",
     )
     parser.add_argument(
         "--stack",

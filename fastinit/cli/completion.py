@@ -38,9 +38,11 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
         ) from error
     from .. import _table
     from ..checkpoint import presets
+    from ..diagnostics.activations import ACTIVATIONS
 
     initializers = (*_table.INITIALIZERS, *_table.ALIASES)
     words = dict.fromkeys(_MODELS, presets()) | dict.fromkeys(_INITIALIZERS, initializers)
+    words["ACTIVATIONS"] = tuple(ACTIVATIONS)
     for action in _actions(parser):
         metavar, is_option = str(action.metavar), bool(action.option_strings)
         if metavar in words and metavar in _FILES:

@@ -28,7 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--layers", 2, "at most so many layers")
     add_number(parser, "--vocabulary", 512, "at most so many tokens")
     parser.add_argument(
-        "--rate", type=float, default=0.003, metavar="X", help="Adam's (default: 0.003)"
+        "--rate",
+        type=float,
+        default=0.003,
+        metavar="X",
+        help="learning rate of Adam (default: 0.003)",
     )
     parser.add_argument("--seed", type=seed, default=0, help="default: 0")
     parser.add_argument(

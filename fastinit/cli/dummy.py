@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "a checkpoint, of which the headers are read; a preset; or a .toml or .json file",
     )
     add_output(parser)
-    parser.add_argument("--dtype", help="of the floats of a config or a spec that are no scales")
+    parser.add_argument("--dtype", help="of the floats of a config or a spec, but not of scales")
     parser.add_argument("--seed", type=seed, default=0, help="an integer in [0, 2**64); default: 0")
 
 

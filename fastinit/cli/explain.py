@@ -20,13 +20,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "fastinit explain INITIALIZER [SIZE ...] [ARGUMENT=VALUE ...]\n"
         "                        [--name NAME] [--seed SEED] [--dtype DTYPE] [--json]"
     )
-    parser.add_argument("initializer", metavar="INITIALIZER")
     parser.add_argument(
-        "words", metavar="SIZE", nargs="*", help="the shape, then arguments such as mode=fan_out"
+        "initializer", metavar="INITIALIZER", help="its name, such as he_normal or sparse"
+    )
+    parser.add_argument(
+        "words",
+        metavar="SIZE",
+        nargs="*",
+        default=(),  # without a default, argparse says that at least one is required
+        help="the shape, then arguments such as mode=fan_out",
     )
     parser.add_argument("--name", help="the tensor's name")
-    parser.add_argument("--seed", type=seed)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--seed", type=seed, help="an integer in [0, 2**64)")
+    parser.add_argument("--dtype", default="float32", help="default: float32")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for programs")
 
 

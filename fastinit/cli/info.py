@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
         print(as_json(found), end="")
         return 0
     for key, value in found.items():
+        if isinstance(value, dict):
+            value = [f"{name}: {one}" for name, one in value.items()]
         text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
         print(folded(f"{key}: {text or 'none'}"))
     return 0

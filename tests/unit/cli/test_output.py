@@ -76,4 +76,4 @@ def test_what_is_cut_from_a_name_is_its_middle(folder, capsys, monkeypatch):
     main(["inspect", "a.safetensors"])
     [line] = [line for line in capsys.readouterr().out.splitlines() if "16×16" in line][:1]
     name = line.split()[0]
-    assert name.startswith("model.") and "…" in name and name.endswith("projection.weight")
+    assert name.startswith("mod") and "…" in name and name.endswith("projection.weight")

@@ -19,9 +19,20 @@ def test_names_are_cut_in_the_middle_where_a_table_is_wider_than_80_columns():
     text = Table("", HEAD, [(LONG, "1.5", "pass"), ("x", "-20", "fail")]).text()
     assert text.splitlines() == [
         f"module{'':60}slope  verdict",
-        f"{LONG[:12]}…{LONG[-51:]}    1.5  pass",
+        f"{LONG[:6]}…{LONG[-57:]}    1.5  pass",
         f"x{'':67}-20  fail",
     ]
+
+
+def test_beside_long_evidence_a_name_keeps_its_layer():
+    name, why = (
+        "model.layers.2.self_attn.o_proj.weight",
+        "all 4096 values are 0, a draw is due",
+    )
+    head = ("tensor", "tensors", "shape", "verdict", "evidence")
+    text = Table("", head, [(name, "4", "64×64", "never filled", why)]).text()
+    assert ".2.self_attn.o_proj.weight  " in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_words_of_the_last_column_go_on_below():
