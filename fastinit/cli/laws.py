@@ -76,6 +76,7 @@ def _shown(law: Law) -> dict[str, Any]:
     row = {**law._asdict(), "findings": [law.note] if law.note else []}
     # The page draws the key "law" as a curve over a histogram, and these rows have no histogram.
     row["distribution"] = row.pop("law")
+    row["blocks"] = row["blocks"] or None  # no column, rather than one of empty cells
     return {key: value for key, value in row.items() if key not in ("tensors", "note", "saved")}
 
 

@@ -30,6 +30,7 @@ def test_the_page_has_a_row_for_each_tensor(tmp_path, capsys):
     text = page.read_text("utf-8")
     assert '"transformer.h.11.attn.c_proj.weight"' in text
     assert "149 tensors, 0 with findings" in text
+    assert '"label":"std"' in text and '"label":"blocks"' not in text  # no law has any
     assert main(["laws", "gpt2", "gpt2", "--html", str(page)]) == 2
 
 
