@@ -20,7 +20,10 @@ from torch import nn
 from . import _memory, _names, _wrapped
 from ._log import Log, Recorder, Ref
 from ._names import Named, Site
+from ._private import Private
 from ._replay import read
+
+RESETS = ("reset_parameters", "_reset_parameters")
 
 
 class Record(NamedTuple):
@@ -28,7 +31,10 @@ class Record(NamedTuple):
 
     log: Log
     refs: dict[str, Ref]
-    writes: dict[str, int]  # by reset_parameters; sys.maxsize if other code writes later
+    writes: dict[str, int]  # how often reset_parameters writes each tensor
+    # How often _init_weights writes the tensors that it writes.  Its writes by functions that leave
+    # no trace on the meta device (trunc_normal_) are not counted.
+    later: dict[str, int]
 
 
 def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "") -> Record:
@@ -44,27 +50,62 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
             if not standins[item.name].is_meta and standins[item.name].numel():
                 log.literal(standins[item.name], standins[item.name], before=True)
         lost, others = _tied(model, parameters)
+        copied: dict[str, int] = {}
         with torch.no_grad(), Recorder(log, read):
             # The modules run in reverse order.  Of the modules that hold a tied parameter, the
             # first one thus writes it last, so the values come from the module that names it.
             with _apart(lost):
                 count = _count_of_one_place(parameters, standins)
                 for _, module in reversed(list(_names.modules(model))):
-                    for method in ("reset_parameters", "_reset_parameters"):
+                    for method in RESETS:
                         _reset(log, module, getattr(type(module), method, None))
                     count(module)
-            writes = {name: _memory.version(standin) for name, standin in standins.items()}
+                    copied |= _copy_layers(module, parameters, standins)
+            before = {name: _memory.version(standin) for name, standin in standins.items()}
+            for item in buffers:  # spectral_norm puts new ones in their places
+                _, tensor = _now(item)
+                before[item.name] = 0 if tensor is None else _memory.version(tensor)
+            writes = {name: count - copied.get(name, 0) for name, count in before.items()}
             writes |= count(None)
             since = len(log.operations)
             with _apart(others):
                 _init_weights(log, model)
         now = [_now(item) for item in (*parameters, *buffers)]
-        for name, standin in standins.items():
-            # transformers writes last, so the number of earlier writes does not matter.
-            if log.writes(standin, since):
-                writes[name] = sys.maxsize
+        later = {
+            name: _memory.version(standin) - before[name]
+            for name, standin in standins.items()
+            if log.writes(standin, since)
+        }
         refs = {name: log.ref(tensor) for name, tensor in now if tensor is not None}
-    return Record(log, refs, writes)
+    return Record(log, refs, writes, later)
+
+
+def _copy_layers(
+    module: nn.Module, parameters: list[Named], standins: dict[str, torch.Tensor]
+) -> dict[str, int]:
+    """Copy the first layer of torch's TransformerEncoder or -Decoder to the others, as they do.
+
+    Their constructors copy one layer, so that all layers begin with equal values.  A layer that
+    was put in later is left as it is: its tensors have all the writes of their resets, which those
+    of a copy lack.  Return the writes by name that the tensors of copies lack.
+    """
+    layers = getattr(module, "layers", None)
+    if not isinstance(module, (nn.TransformerEncoder, nn.TransformerDecoder)) or not layers:
+        return {}
+    names = {id(standins[item.name]): item for item in parameters}
+    lacking: dict[str, int] = {}
+    first = dict(layers[0].named_parameters())
+    for layer in layers:
+        own = {key: names[id(one)] for key, one in layer.named_parameters() if id(one) in names}
+        writes = {item.name: _memory.version(standins[item.name]) for item in own.values()}
+        if all(_memory.version(item.tensor) >= writes[item.name] for item in own.values()):
+            continue
+        lacking |= writes
+        for key, item in own.items():
+            if layer is not layers[0] and first[key].shape == item.tensor.shape:
+                standins[item.name].copy_(first[key])
+                lacking[item.name] += 1
+    return lacking
 
 
 def _count_of_one_place(
@@ -89,6 +130,24 @@ def _count_of_one_place(
         return {name: before[name] - sum(own[name]) + max(own[name]) for name in owners}
 
     return count
+
+
+def own_writes(
+    model: nn.Module, parameters: list[Named], buffers: list[Named], names: set[str]
+) -> dict[str, int]:
+    """Return how often the reset of its own module writes each of these parameters on the plain
+    meta device, where some code writes less than on a real one.
+    """
+    written = {}
+    with _standins(parameters, buffers, None) as standins, torch.no_grad(), Private():
+        for item in parameters:
+            module, standin = item.sites[0].module, standins[item.name]
+            if item.name in names:
+                for method in RESETS:
+                    with torch.device("meta"), contextlib.suppress(Exception):
+                        _reset(Log(), module, getattr(type(module), method, None))
+                written[item.name] = _memory.version(standin)
+    return written
 
 
 def _now(item: Named) -> tuple[str, torch.Tensor | None]:

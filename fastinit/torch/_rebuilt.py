@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -64,7 +65,54 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
             usable = old.name not in kept or (same and kept == real)
         if usable:
             names.add(old.name)
-    return Record(log, {item.name: log.ref(item.tensor) for item in new}, {}), names
+    return Record(log, {item.name: log.ref(item.tensor) for item in new}, {}, {}), names
+
+
+class Left(NamedTuple):
+    """A parameter as a constructor leaves it on the meta device."""
+
+    kind: type  # of its module
+    shape: tuple[int, ...]
+    writes: int
+
+
+def left_by_constructors(model: nn.Module, prefix: str) -> dict[str, Left]:
+    """Build the models of transformers' own classes in a model again, and describe their
+    parameters.
+
+    Each of them is built on the meta device, and nothing is drawn.  A model whose constructor fails
+    is left out.
+    """
+    transformers = pretrained_model()
+    found: dict[str, Left] = {}
+    inside: set[int] = set()
+    for name, module in _names.modules(model, prefix) if transformers is not None else ():
+        if not isinstance(module, transformers) or id(module) in inside:
+            continue
+        inside |= {id(one) for one in module.modules()}
+        build = _builder(module)
+        if build is None or not type(module).__module__.startswith("transformers."):
+            continue
+        try:
+            with Private(), torch.device("meta"):
+                again = build()
+        except Exception:  # a constructor may raise anything
+            continue
+        found |= {item.name: left(item) for item in _names.parameters(again, name)}
+    return found
+
+
+def left(item: Named) -> Left:
+    return Left(
+        _real_type(item.sites[0].module), tuple(item.tensor.shape), _memory.version(item.tensor)
+    )
+
+
+def _real_type(module: nn.Module) -> type:
+    """Return a module's class; of a parametrized one (weight_norm's), whose class was generated,
+    the base.
+    """
+    return type(module).__mro__[is_parametrized(module)]
 
 
 def _builder(model: nn.Module) -> Callable[[], nn.Module] | None:
@@ -88,11 +136,7 @@ def _looks(model: nn.Module, prefix: str) -> tuple[list[object], list[object]]:
 
     A description has the tensor's names, shape, dtype and layout.
     """
-    # Each parametrized module (weight_norm's) has a generated class; the real one is its base.
-    modules: list[object] = [
-        (name, type(module).__mro__[is_parametrized(module)])
-        for name, module in _names.modules(model)
-    ]
+    modules: list[object] = [(name, _real_type(module)) for name, module in _names.modules(model)]
     tensors: list[object] = [
         (
             [site.name for site in item.sites],

@@ -116,6 +116,7 @@ def plan(
                 "the code that was recorded does not write it; what a constructor computes, only "
                 "construction() sees"
             )
+    again: dict[str, Plan] = {}
     if uncovered and made is None:
         free = {item.name for item in (*parameters, *buffers)} - kept
         free -= {name for name, setting in chosen.items() if setting is not None}
@@ -128,7 +129,10 @@ def plan(
         uncovered = {name: why for name, why in uncovered.items() if name not in again}
         left = [item for item in left if item.name not in again]
     if not (any(item.name in uncovered for item in parameters) or warned or made) and record:
-        _unseen.warn_of_constructors(model, left, record)
+        computed = {one.name for one in restored} - {*chosen, *again}
+        seen = [item for item in buffers if item.name in computed]
+        filled = [item for item in left if item.name not in kept]
+        _unseen.warn_of_constructors(model, filled, seen, record, prefix)
     return plans, restored, uncovered
 
 

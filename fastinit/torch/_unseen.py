@@ -3,26 +3,21 @@
 Two things are invisible: parameters that the constructors drew in real memory nevertheless, and
 writes of the constructors that leave no trace.  A meta tensor has no values, but each write
 increases its version.  The versions are therefore compared with the number of writes that
-reset_parameters() makes.  The code of the constructors is also searched for writes that do not
-increase the version.  If something may be missing, _recipe.py refuses or warns.  construction()
-sees all of it.
+reset_parameters() makes.  Code is searched for writes that do not increase the version
+(_hidden.py).  If something may be missing, _recipe.py refuses or warns.  construction() sees all of
+it.
 """
 
 from __future__ import annotations
 
-import dis
-import functools
 import sys
-import types
 import warnings
-from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from . import _defaults, _memory, _wrapped
+from . import _defaults, _hidden, _memory, _names, _rebuilt
 from ._defaults import Record
-from ._log import TRACELESS
 from ._names import Named
 from ._replay import Run
 
@@ -45,7 +40,7 @@ def doubt(item: Named, record: Record, alone: bool) -> str | None:
             "it is real memory that nothing has written, as torch.Tensor(n) makes it even on the "
             "meta device; overwrite=True fills it, overwrite=False keeps it"
         )
-    unknown = alone and (run.untouched or record.writes[item.name] == sys.maxsize)
+    unknown = alone and (run.untouched or item.name in record.later)
     if (
         writes > 0
         and (unknown or _drawn(run, writes, record.writes[item.name]))
@@ -95,40 +90,100 @@ def warn_of_init_weights(model: nn.Module, left: list[Named], record: Record) ->
     return bool(kinds)
 
 
-def warn_of_constructors(model: nn.Module, left: list[Named], record: Record) -> None:
-    """Warn of what constructors did to the parameters that only the modules' own code covers."""
-    left = [one for one in left if one.tensor.is_meta and _memory.is_plain(type(one.tensor))]
-    advice = (
-        "cannot be seen on the meta device: build the model inside fastinit.torch.construction(), "
-        "and give that as the recipe"
-    )
-    more = [one.name for one in left if _memory.version(one.tensor) > _expected(one, record)]
+_ADVICE = (
+    "cannot be seen on the meta device: build the model inside fastinit.torch.construction(), and "
+    "give that as the recipe"
+)
+
+
+def warn_of_constructors(
+    model: nn.Module, left: list[Named], buffers: list[Named], record: Record, prefix: str
+) -> None:
+    """Warn of what constructors, and code after them, did to the tensors that only the modules'
+    own code covers.
+    """
+    visible = [one for one in left if one.tensor.is_meta and _memory.is_plain(type(one.tensor))]
+    # After model.to("meta"), or a copy of the whole, the tensors have lost their versions.
+    reset = [one for one in visible if record.writes.get(one.name) and _resets_itself(one)]
+    moved = bool(reset) and not any(_memory.version(one.tensor) for one in reset)
+    counted = [] if moved else [one for one in visible if one.name not in record.later]
+    more = [one.name for one in (*counted, *buffers) if _more(one, record)]
     if more:
         _warn(
             f"the constructors write {_listed(more)} more often than reset_parameters() does, and "
-            f"what they write last {advice}"
+            f"what they write last {_ADVICE}"
         )
-    replaced = [one.name for one in left if _is_replaced(one, record)]
-    if replaced:
+    fewer = _fewer(model, counted, record, prefix)
+    if fewer:
         _warn(
-            f"the constructors put other tensors in the places of {_listed(replaced)}, after "
-            f"reset_parameters() wrote those; what the new ones hold {advice}"
+            f"the constructors put other tensors in the places of {_listed(fewer)}, after "
+            "reset_parameters() wrote those, such as copies of other layers; what the new ones "
+            f"hold {_ADVICE}"
         )
-    shared = _sharing(left)
+    later = _later(model, visible, record, moved, prefix)
+    if later:
+        _warn(
+            f"{_listed(later)} get what _init_weights gives them, but are not as their model's "
+            f"constructor leaves them: what code after it does {_ADVICE}"
+        )
+    shared = _sharing(visible)
     if shared:
         _warn(
             f"{_listed(shared)} lie in the memory of other parameters, and materialize_() gives "
-            f"each its own; what they have in common {advice}"
+            f"each its own; what they have in common {_ADVICE}"
         )
-    hidden = {} if more or replaced or not left else _hidden_writers(model)
-    if hidden:
-        kinds = ", ".join(sorted(hidden)[:5])
-        what = ", ".join(sorted(set().union(*hidden.values())))
-        _warn(f"the constructors of {kinds} use {what}: what they write by that {advice}")
+    drawn = [one.name for one in _names.buffers(model, prefix) if _is_unkeyed(one, record)]
+    if drawn:
+        _warn(
+            f"{_listed(drawn)} are buffers in real memory that keep what their constructors wrote "
+            f"there; whether torch drew it, so that no seed decides it, {_ADVICE}"
+        )
+    if left and not (more or fewer or later):
+        lost = moved or any(_is_new(one.tensor) for one in left)
+        _warn_of_code(model, lost or not visible, lost or bool(visible))
+
+
+def _is_new(tensor: torch.Tensor) -> bool:
+    """Whether fully_shard() or to_empty() have made the tensor, without its earlier versions."""
+    if not _memory.is_plain(type(tensor)):
+        return True
+    return not tensor.is_meta and _memory.version(tensor) <= _memory.blanks()
+
+
+def _warn_of_code(model: nn.Module, every: bool, callers: bool) -> None:
+    """Warn of code that may have written without a trace.
+
+    With `every`, the tensors have lost their versions, so that each write counts.  The code around
+    this call is searched only with `callers`: what it did to real tensors that are to be
+    overwritten does not matter.
+    """
+    kinds: set[type] = {type(module) for module in model.modules()}
+    found = {kind.__name__: _hidden.of_constructor(kind, every) for kind in kinds}
+    found = {kind: what for kind, what in found.items() if what}
+    if found:
+        what = ", ".join(sorted(frozenset().union(*found.values()))[:5])
+        _warn(
+            f"the constructors of {', '.join(sorted(found)[:5])} use {what}: what they write by "
+            f"that {_ADVICE}"
+        )
+        return
+    around = _hidden.of_callers(model, every) if callers else {}
+    if around:
+        what = ", ".join(sorted(frozenset().union(*around.values())))
+        _warn(
+            f"the code around this call ({_listed(sorted(around))}) uses {what}: if it wrote to "
+            f"this model, what it wrote {_ADVICE}"
+        )
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=5)  # of materialize_'s caller
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and (frame.f_globals.get("__name__") or "").startswith(_OWN):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)  # of materialize_'s caller
+
+
+_OWN = __name__.partition(".")[0] + "."
 
 
 def _listed(names: list[str]) -> str:
@@ -136,27 +191,84 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + more
 
 
-def _expected(item: Named, record: Record) -> int:
-    return record.writes.get(item.name, sys.maxsize)
-
-
-def _is_replaced(item: Named, record: Record) -> bool:
-    """Whether a parameter seems to have been replaced by a new tensor after the reset.
-
-    That is the case if it has no write, but another parameter of the same module has as many
-    writes as the module's reset makes.
-    """
-    module, attribute = item.sites[0].module, item.sites[0].attribute
-    if any(isinstance(hook, _wrapped.HOOKS) for hook in module._forward_pre_hooks.values()):
-        return False  # weight_norm replaces the module's parameters
-    if len(item.sites) > 1 or _memory.version(item.tensor) or not 0 < _expected(item, record) < 99:
+def _more(item: Named, record: Record) -> bool:
+    if not (item.tensor.is_meta and _memory.is_plain(type(item.tensor))):
         return False
-    prefix = item.name.removesuffix(attribute)
-    return any(
-        other is not None
-        and _memory.is_plain(type(other))
-        and 0 < _memory.version(other) == record.writes.get(prefix + name)
-        for name, other in module._parameters.items()
+    expected = record.writes.get(item.name)
+    later = record.later.get(item.name, 0)
+    return expected is not None and _memory.version(item.tensor) > expected + later
+
+
+def _fewer(model: nn.Module, items: list[Named], record: Record, prefix: str) -> list[str]:
+    """Return the parameters that seem to have been replaced by new tensors after the reset.
+
+    They have had fewer writes than the reset makes.
+    """
+    found = {
+        item.name
+        for item in items
+        if not item.tensor.is_inference()
+        and _memory.version(item.tensor) < record.writes.get(item.name, 0)
+        and _resets_itself(item)
+    }
+    if not found:
+        return []
+    parameters, buffers = _names.parameters(model, prefix), _names.buffers(model, prefix)
+    written = _defaults.own_writes(model, parameters, buffers, found)
+    return [
+        item.name
+        for item in items
+        if item.name in found and _memory.version(item.tensor) < written[item.name]
+    ]
+
+
+def _resets_itself(item: Named) -> bool:
+    return _hidden.resets_itself(item.sites[0].module)
+
+
+def _later(
+    model: nn.Module, items: list[Named], record: Record, moved: bool, prefix: str
+) -> list[str]:
+    """Return the parameters that _init_weights writes here, but not in plain construction, or not
+    last.
+
+    transformers runs it in the constructor of a model.  It thus does not see modules that are put
+    in later, and later writes count.  A model that is built on the meta device by other means than
+    torch.device("meta") has had the writes of _init_weights too.
+    """
+    items = [item for item in items if item.name in record.later]
+    plain = _rebuilt.left_by_constructors(model, prefix) if items else {}
+    if not plain:
+        return []
+    mine = {item.name: _rebuilt.left(item) for item in items}
+    before = {name: plain.get(name.replace(".base_layer.", ".")) for name in mine}
+    ran = all(
+        mine[name].writes >= one.writes + record.later[name]
+        for name, one in before.items()
+        if one is not None
+    )
+    found = []
+    for name, one in before.items():
+        here = mine[name]
+        same = one is not None and (one.kind, one.shape) == (here.kind, here.shape)
+        extra = record.later[name] if ran else 0
+        if not same or not (moved or one is None or here.writes == one.writes + extra):
+            found.append(name)
+    return found
+
+
+def _is_unkeyed(item: Named, record: Record) -> bool:
+    """Whether a buffer in real memory may have been drawn by torch's generator."""
+    tensor, ref = item.tensor, record.refs.get(item.name)
+    return (
+        ref is not None
+        and _memory.is_plain(type(tensor))
+        and tensor.is_cpu
+        and tensor.is_floating_point()
+        and _memory.version(tensor) > _memory.blanks()
+        and Run(record.log, ref).untouched
+        and tensor.numel() > 1
+        and not _is_one_number(tensor)
     )
 
 
@@ -169,66 +281,3 @@ def _sharing(items: list[Named]) -> list[str]:
         if item.tensor.numel()
         and first.setdefault(item.tensor.untyped_storage()._cdata, item.name) != item.name
     ]
-
-
-# ------------------------------------------------------------------------- the code of constructors
-
-_RESETS = ("reset_parameters", "_reset_parameters")
-# Libraries whose constructors are not searched: what they do beyond reset_parameters() is recorded
-# or known.
-_KNOWN = ("torch", "transformers")
-
-
-def _hidden_writers(model: nn.Module) -> dict[str, frozenset[str]]:
-    """Return the module types whose constructors write without a trace, and what they use."""
-    kinds: set[type] = {type(module) for module in model.modules()}
-    found = {kind: hidden_writes(kind) for kind in kinds}
-    return {kind.__name__: what for kind, what in found.items() if what}
-
-
-@functools.lru_cache(maxsize=4096)
-def hidden_writes(kind: type) -> frozenset[str]:
-    """Return what the constructor of a class uses to write without a trace.
-
-    The candidates are `.data` and some functions of torch.nn.init.  Functions that the constructor
-    calls are searched too.  Functions that reset_parameters() calls are recorded, and not counted.
-    """
-    seen: set[types.CodeType] = set()
-    for name in _RESETS:
-        _search(getattr(kind, name, None), kind, seen)
-    found: set[str] = set()
-    for base in kind.__mro__:
-        found |= _search(base.__dict__.get("__init__"), kind, seen)
-    return frozenset(found)
-
-
-def _search(function: object, kind: type, seen: set[types.CodeType]) -> set[str]:
-    if not isinstance(function, types.FunctionType) or function.__code__ in seen:
-        return set()
-    if (function.__module__ or "").partition(".")[0] in _KNOWN:
-        return set()
-    seen.add(function.__code__)
-    found: set[str] = set()
-    for code in _codes(function.__code__):
-        names = set(code.co_names)
-        in_place = {name for name in names if name.endswith("_") and not name.endswith("__")}
-        if "data" in names and (in_place or _stores_data(code)):
-            found.add(".data")
-        found |= names & TRACELESS
-        for name in names - set(_RESETS):
-            found |= _search(getattr(kind, name, None), kind, seen)
-            found |= _search(function.__globals__.get(name), kind, seen)
-    return found
-
-
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _codes(constant)
-
-
-def _stores_data(code: types.CodeType) -> bool:
-    return any(
-        one.opname == "STORE_ATTR" and one.argval == "data" for one in dis.get_instructions(code)
-    )

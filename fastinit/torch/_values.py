@@ -213,6 +213,7 @@ def put(item: Named, memory: torch.Tensor, device: Any) -> None:
     else:
         place = device if device is not None or own.is_meta else own.device
         new = memory if place is None else memory.to(place)
+        _memory.bump(new)  # it was filled, and does not look like what to_empty() makes
     if isinstance(old, nn.Parameter):
         new = nn.Parameter(new, requires_grad=old.requires_grad)
     new.__dict__.update(old.__dict__)

@@ -76,36 +76,44 @@ def _parametrize(parametrization: Any, weight: torch.Tensor) -> None:
         if isinstance(one, _SpectralNorm):
             _vectors(one, weight)
     if parametrization.is_tensor:
-        _give(parametrization.original, value)
+        # torch puts the value into the weight's own parameter, which counts as a write
+        _give(parametrization.original, value, weight._version + 1)
     else:
         for number, part in enumerate(value):
-            _give(getattr(parametrization, f"original{number}"), part)
+            _give(getattr(parametrization, f"original{number}"), part, part._version)
 
 
 def _vectors(one: Any, weight: torch.Tensor) -> None:
     """Compute the singular vectors that spectral_norm's constructor estimates."""
     if weight.ndim > 1:
         matrix = one._reshape_weight_to_matrix(weight)
-        for buffer, size in ((one._u, matrix.shape[0]), (one._v, matrix.shape[1])):
-            buffer.copy_(normalize(matrix.new_empty(size).normal_(0, 1), dim=0, eps=one.eps))
+        rows, columns = [matrix.new_empty(size).normal_(0, 1) for size in matrix.shape]
+        one._u, one._v = [normalize(each, dim=0, eps=one.eps) for each in (rows, columns)]
         one._power_method(matrix, 15)
+        # Registering it then runs its forward once, which makes more iterations.
+        one._power_method(matrix, one.n_power_iterations)
 
 
 def _hook(module: nn.Module, hook: Any, weight: torch.Tensor) -> None:
     """Set the parameters as the hooks of torch.nn.utils.weight_norm and spectral_norm do."""
-    _give(_original(module, hook), weight)
     if isinstance(hook, WeightNorm):
         lengths = torch.norm_except_dim(weight, 2, hook.dim)
-        _give(module._parameters[hook.name + "_g"], lengths)
+        _give(module._parameters[hook.name + "_g"], lengths, 0)
+        _give(_original(module, hook), weight, 0)
         return
+    _give(_original(module, hook), weight, weight._version)
     matrix = hook.reshape_weight_to_matrix(weight)
     for suffix, size in (("_u", matrix.shape[0]), ("_v", matrix.shape[1])):
         vector = normalize(matrix.new_empty(size).normal_(0, 1), dim=0, eps=hook.eps)
         module._buffers[hook.name + suffix].copy_(vector)  # type: ignore[union-attr]
 
 
-def _give(parameter: Any, value: torch.Tensor) -> None:
-    """Let the parameter take over the value's memory, so that the weight's draw becomes its own."""
+def _give(parameter: Any, value: torch.Tensor, writes: int) -> None:
+    """Let the parameter take over the value's memory, so that the weight's draw becomes its own.
+
+    `writes` is how often the parameter has been written in a construction, which _unseen.py
+    compares.
+    """
     parameter.data = value.detach() if value.dtype == parameter.dtype else value.to(parameter.dtype)
-    for _ in range(3):  # construction writes the parameter up to three times
+    for _ in range(writes):
         increment_version(parameter)

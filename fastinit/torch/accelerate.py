@@ -74,6 +74,9 @@ class accelerate:  # noqa: N801  used like a function, as a context manager
         self._seed = None if seed is None else check_seed(seed)
         self._open = threading.local()
 
+    def __reduce__(self) -> Any:
+        return accelerate, (self._seed,)  # the open blocks belong to this process
+
     def __enter__(self) -> Drawing:
         block = Drawing(self._seed)
         block.__enter__()

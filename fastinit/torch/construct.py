@@ -74,8 +74,20 @@ class construction:  # noqa: N801  used like a function, as a context manager
         self._recorder.__exit__(*error)
         for hook in self._hooks:
             hook.remove()
+        for module, own in self._sites.items():
+            for name, now in {**module._buffers, **module._parameters}.items():
+                # to_empty() and skip_init() replace tensors without registering the new ones.
+                if name in own and now is not None and _memory.is_plain(type(now)):
+                    own[name] = now
         tensors = [one for own in self._sites.values() for one in own.values()]
         self._real = {id(one): _memory.version(one) for one in tensors if not one.is_meta}
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a construction() cannot be pickled or copied: its record belongs to the tensors of "
+            "this process; build the model in a construction() of the other process, or pickle "
+            "the model after materialize_()"
+        )
 
     def left_real(self, tensor: torch.Tensor) -> bool:
         """Whether a parameter or buffer was made on the CPU and not written since the block.
@@ -103,4 +115,4 @@ class construction:  # noqa: N801  used like a function, as a context manager
             tensor = self._sites.get(site.module, {}).get(site.attribute, item.tensor)
             if _memory.is_plain(type(tensor)) and tensor.layout is torch.strided:
                 refs[item.name] = self._log.ref(tensor)
-        return Record(self._log, refs, {})
+        return Record(self._log, refs, {}, {})

@@ -1,6 +1,8 @@
 """What a model that was built on the plain meta device does not show is refused or told by name."""
 
+import copy
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -8,11 +10,12 @@ import pytest
 import torch
 import transformers
 from torch import nn
+from torch.nn.utils import prune
 
 import fastinit as fi
 import fastinit.torch as fit
 from fastinit.checkpoint.config import load_config
-from fastinit.torch._unseen import hidden_writes
+from fastinit.torch._hidden import of_constructor
 
 
 def on_meta(make):
@@ -209,15 +212,124 @@ class ByItsBase(ByData):
     pass
 
 
+helpers = types.ModuleType("helpers")
+helpers.start = lambda module: by_data(module.lin)
+
+
+class ByAnotherModule(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+        helpers.start(self)
+
+
+def two():
+    return nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+
+
+def by_data(module):
+    if isinstance(module, nn.Linear):
+        module.weight.data.normal_(0.0, 0.02)
+
+
+def applied():
+    return two().apply(by_data)
+
+
+class Zeroing:
+    def __call__(self, module):
+        for one in module.parameters(recurse=False):
+            one.data[:] = 0.0
+
+
+def applied_object():
+    return two().apply(Zeroing())
+
+
+def by_given_functions():
+    def start(module, weight, bias):
+        weight(module.weight.data, gain=2.0)
+        bias(module.bias.data)
+        return module
+
+    return nn.Sequential(start(nn.Linear(4, 4), nn.init.xavier_normal_, nn.init.zeros_))
+
+
+class WithMethod(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def start(self):
+        nn.init.orthogonal_(self.lin.weight)
+
+
+def by_method():
+    model = WithMethod()
+    model.start()
+    return model
+
+
+def pruned():
+    model = nn.Linear(4, 4)
+    prune.random_unstructured(model, "weight", 0.5)
+    return prune.remove(model, "weight")
+
+
+def copied():
+    model = two()
+    model[1] = copy.deepcopy(model[0])
+    return model
+
+
+def from_table():
+    return nn.Sequential(nn.Embedding.from_pretrained(torch.eye(3)), nn.Linear(3, 3))
+
+
+def fused():
+    norm, layer = nn.BatchNorm1d(4).eval(), nn.Linear(4, 4).eval()
+    return nn.Sequential(nn.utils.fusion.fuse_linear_bn_eval(layer, norm), nn.Linear(4, 4))
+
+
+def normed():
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+    nn.init.ones_(model.parametrizations.weight.original0)
+    return model
+
+
+def forwarded():
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    model(torch.ones(4, 3))
+    return model
+
+
+def drawn_buffer():
+    model = nn.Linear(3, 3)
+    model.register_buffer("noise", torch.Tensor(5).uniform_())
+    return model
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
+        (applied, r"around this call \(by_data\) uses \.data: if it wrote to this model"),
+        (applied_object, r"around this call \(__call__\) uses \.data: "),
+        (by_given_functions, r"around this call \(start\) uses \.data: "),
+        (by_method, r"around this call \(start\) uses orthogonal_: "),
+        (pruned, r"around this call \(pruned\) uses prune\.remove: "),
+        (copied, r"in the places of 1\.weight, 1\.bias, after .* copies of other layers"),
+        (from_table, r"in the places of 0\.weight, after"),
+        (fused, r"in the places of 0\.weight, 0\.bias, after"),
+        (normed, r"write parametrizations\.weight\.original0 more often"),
+        (forwarded, r"write 1\.num_batches_tracked more often"),
+        (drawn_buffer, r"noise are buffers in real memory that keep what"),
         (replaced, r"other tensors in the places of weight, after"),
         (tied_then_filled, r"write 0\.weight more often than"),
         (transposed, r"1\.weight lie in the memory of other"),
         (ByData, r"constructors of ByData use \.data: what they write"),
         (ByAssignment, r"constructors of ByAssignment use \.data: "),
         (ByAnotherFunction, r"constructors of ByAnotherFunction use trunc_normal_: "),
+        (ByAnotherModule, r"constructors of ByAnotherModule use \.data: "),
         (ByItsBase, r"constructors of ByItsBase use \.data: "),
     ],
 )
@@ -256,8 +368,60 @@ def test_what_a_reset_does_too_and_what_libraries_do_is_not_told():
             lambda: nn.Linear(4, 4).to("meta"),
         ):
             fit.materialize_(on_meta(make))
-    assert hidden_writes(ByItsReset) == hidden_writes(nn.Linear) == frozenset()
-    assert hidden_writes(transformers.LlamaModel) == frozenset()
+    assert of_constructor(ByItsReset) == of_constructor(nn.Linear) == frozenset()
+    assert of_constructor(transformers.LlamaModel) == frozenset()
+
+
+class Filled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+        nn.init.ones_(self.lin.weight)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda make: make().to("meta"),
+        lambda make: copy.deepcopy(on_meta(make)),
+        lambda make: on_meta(make).to_empty(device="cpu"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (Filled, r"constructors of Filled use ones_: "),
+        (tied_then_filled, r"this call \(tied_then_filled\) uses ones_: "),
+        (two, None),
+    ],
+)
+def test_code_is_searched_for_every_write_if_a_model_has_lost_its_versions(make, text, lose):
+    with pytest.warns(match=text) if text else warnings.catch_warnings():
+        fit.materialize_(lose(make), overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["Encoder", "Decoder"])
+def test_the_layers_that_torchs_transformer_copies_are_equal_on_every_way(kind):
+    def build():
+        layer = getattr(nn, f"Transformer{kind}Layer")(4, 2, 8, batch_first=True)
+        return getattr(nn, f"Transformer{kind}")(layer, 3)
+
+    def another():
+        model = build()
+        model.layers[1] = getattr(nn, f"Transformer{kind}Layer")(4, 2, 8, batch_first=True)
+        return model
+
+    for make, equal in ((build, (0, 1, 2)), (another, (0, 2))):
+        with fit.construction() as made:
+            recorded = make()
+        fit.materialize_(recorded, made, seed=3)
+        model = on_meta(make)
+        fit.materialize_(model, seed=3)
+        for one, two in zip(model.parameters(), recorded.parameters(), strict=True):
+            assert torch.equal(one, two)
+        weights = [layer.linear1.weight for layer in model.layers]
+        for number, weight in enumerate(weights):
+            assert torch.equal(weight, weights[0]) == (number in equal)
 
 
 def test_models_that_are_made_in_inference_mode_are_filled():
