@@ -405,9 +405,7 @@ def _can_be_drawn(tensor: torch.Tensor) -> bool:
 
 def _check_dtype(item: Named, plan: Plan | None) -> None:
     """Refuse a draw in a dtype that allows only constants."""
-    drawn = plan is not None and any(
-        fill.initializer not in _values.CONSTANTS for fill in plan.fills
-    )
+    drawn = plan is None or any(fill.initializer not in _values.CONSTANTS for fill in plan.fills)
     if drawn and item.tensor.dtype not in _memory.DTYPES:
         raise NotImplementedError(f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}")
 

@@ -3,6 +3,7 @@ depend on values, other dtypes, buffers in real memory; and blocks inside blocks
 """
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -338,3 +339,26 @@ def test_accelerate_and_construction_nest_and_the_construction_counts(outer):
     with fit.accelerate(seed=1) as block:
         copy.deepcopy(nn.Linear(2, 2))
     assert block.fills == 2
+
+
+def test_a_layer_of_skip_init_is_drawn_by_what_the_block_writes():
+    def build():
+        model = nn.Sequential(nn.utils.skip_init(nn.Linear, 4, 3))
+        nn.init.normal_(model[0].weight)
+        nn.init.zeros_(model[0].bias)
+        return model
+
+    model = recorded(build)
+    assert torch.equal(
+        model[0].weight, torch.from_numpy(fi.normal((3, 4), seed=3, name="0.weight"))
+    )
+    assert model[0].bias.eq(0).all()
+
+
+def test_a_construction_is_not_pickled_and_an_accelerate_is():
+    for change in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"construction\(\) cannot be pickled.*after material"):
+            change(fit.construction())
+    with pickle.loads(pickle.dumps(fit.accelerate(3))) as block:
+        nn.Linear(2, 2)
+    assert (block.seed, block.fills) == (3, 2)
