@@ -79,7 +79,7 @@ def _is_one_number(tensor: torch.Tensor) -> bool:
 
 def warn_of_init_weights(model: nn.Module, left: list[Named], record: Record) -> bool:
     """Warn of init_weights() methods that may write to parameters that nothing writes later."""
-    early = {id(item.sites[0].module) for item in left if _expected(item, record) < sys.maxsize}
+    early = {id(item.sites[0].module) for item in left if item.name not in record.later}
     kinds = _defaults.with_init_weights(model, early)
     if kinds:
         _warn(
