@@ -157,6 +157,11 @@ DIFFUSERS = {
         "spatial_compression_ratio": 32,
         "sample_size": 384,
     },
+    "ControlNetUnionModel": {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 32,
+        "projection_class_embeddings_input_dim": 64,
+    },
     "DreamLiteTransformer2DModel": {"in_channels": 32},
     "DualTransformer2DModel": {"in_channels": 32},
     "EasyAnimateTransformer3DModel": {**PATCHES, "out_channels": 4},
@@ -164,6 +169,11 @@ DIFFUSERS = {
     "HunyuanDiT2DControlNetModel": PATCHES,
     "HunyuanDiT2DModel": PATCHES,
     "LatteTransformer3DModel": {**PATCHES, "caption_channels": 64},
+    "LuminaNextDiT2DModel": {"num_kv_heads": 8},
+    "OmniGenTransformer2DModel": {
+        "rope_scaling": {"short_factor": [1.0] * 48, "long_factor": [1.0] * 48}
+    },
+    "PRXTransformer2DModel": {"hidden_size": 448, "num_heads": 7, "axes_dim": [32, 32]},
     "RFD4ProteinaAutoencoder": {
         "atom37_mask": [[True] * 37] * 147,
         "allowed_residue_types": [[True] * 147] * 7,
