@@ -120,6 +120,14 @@ GIVEN = {
     "pe_audio_video": {
         "audio_video_config": {"video_config": {"vision_config": {"architecture": "test_vit"}}}
     },
+    "cohere_compass_text": {**TEXT, "rope_parameters": {"full_attention": ROPE}},
+    "gemma3n_text": {**TEXT, "num_kv_shared_layers": 0, "vocab_size_per_layer_input": 64},
+    "gemma3n_vision": {"architecture": "test_vit"},
+    "hunyuan_vl_text": {"head_dim": 32},
+    "pe_audio_video_encoder": {"video_config": {"vision_config": {"architecture": "test_vit"}}},
+    "pe_video_encoder": {"vision_config": {"architecture": "test_vit"}},
+    "qwen4_exp_text": {**TEXT, **QSA, "num_experts": 4, "num_experts_per_tok": 2},
+    "t5gemma2_encoder": {"text_config": {"dropout_rate": 0.0}},
     "zamba": {
         "hidden_size": 64,
         "intermediate_size": 64,
@@ -136,6 +144,8 @@ GIVEN = {
     "perception_lm": {"vision_config": TIMM},
     "pe_video": {"video_config": {"vision_config": {"architecture": "test_vit"}}},
     "vibevoice_acoustic_tokenizer": VOICE,
+    "vibevoice_acoustic_tokenizer_decoder": VOICE,
+    "vibevoice_acoustic_tokenizer_encoder": VOICE,
     "aya_vision": {"vision_config": SIGLIP},
     "pp_ocrv5_server_det": {
         "intraclass_block_config": INTRACLASS,
@@ -180,6 +190,14 @@ DIFFUSERS = {
     },
     "Transformer2DModel": {"in_channels": 32},
     "TransformerTemporalModel": {"in_channels": 32},
+    "UNetSpatioTemporalConditionModel": {  # its GroupNorms have 32 groups always
+        "block_out_channels": (32, 64, 64, 64),
+        "num_attention_heads": (2, 4, 4, 4),
+        "cross_attention_dim": 64,
+    },
+    "WanAnimateTransformer3DModel": {"in_channels": 36, "latent_channels": None},
+    "WanVACETransformer3DModel": {"vace_layers": [0, 1]},
+    "ZImageControlNetModel": {"control_layers_places": [0, 1], "control_in_dim": 16},
 }
 
 # Class of diffusers that takes a list of models → the argument, and the class of the models.

@@ -43,10 +43,10 @@ DRAWN = {
     "peft/frod": "it decomposes the weights that it adapts, and picks columns by what it finds",
     "peft/shira": "it picks elements by a random permutation and asks which, for a plain attribute",
 }
-BLANK = {
-    "transformers/qwen3_omni_moe": "transformers leaves these as torch.empty makes them, so that "
-    "there is no law",
-}
+BLANK = dict.fromkeys(
+    ("transformers/qwen3_omni_moe", "diffusers/LuminaNextDiT2DModel"),
+    "its library leaves these as torch.empty makes them, so that there is no law",
+)
 HIDDEN = "; nothing on the meta device shows it, and construction() sees it"
 NOTES = {
     "accelerate": DRAWN,
