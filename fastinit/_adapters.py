@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _table
-from ._core import DISTRIBUTION
+from ._core import DISTRIBUTION, shapes
 from ._core.arguments import shown
 from ._core.fill import Rule
+from .typing import Sizes
 
 Setting = tuple[str, dict[str, Any]]  # an initializer's public name and its own arguments
 
@@ -26,6 +27,13 @@ def missing(framework: str, extra: str, error: ImportError) -> ImportError:
         f"fastinit.{extra} needs {framework}, which cannot be imported ({error}); install it with "
         f"pip install '{DISTRIBUTION}[{extra}]'"
     )
+
+
+def sizes(shape: Any) -> Sizes:
+    """The shape that a caller of JAX or Keras gives."""
+    if shape is None:
+        raise TypeError("shape is None; give the sizes of the axes")
+    return shapes.parse_shape(shape)
 
 
 @functools.cache

@@ -183,7 +183,8 @@ def _unitary(law: Law, shape: Sizes, parts: DType, seed: int, stream: Any) -> Ar
     if law.form == "delta":
         matrix = _unitary(law._replace(form="unitary"), shape[-2:], parts, seed, stream)
         kernel = np.zeros(shape, matrix.dtype)
-        kernel[tuple([(size - 1) // 2 for size in shape[:-2]])] = matrix
+        if kernel.size:
+            kernel[tuple([(size - 1) // 2 for size in shape[:-2]])] = matrix
         return kernel
     rows, columns = math.prod(shape[:-1]), shape[-1]
     long, short = max(rows, columns), min(rows, columns)

@@ -20,6 +20,7 @@ Arrays of JAX: jax/_arrays.py.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,7 +29,7 @@ import numpy as np
 
 from . import _adapters, _complex, _laws
 from ._adapters import Setting
-from ._core import dtypes, shapes
+from ._core import dtypes
 from ._core.fill import apply as _apply
 from ._core.stream import check_seed
 from ._laws import Law
@@ -46,6 +47,8 @@ except ImportError as error:
             "torch, tensorflow or numpy) before Python starts"
         ) from error
     raise _adapters.missing("Keras", "keras", error) from error
+if keras.backend.backend() == "torch":
+    import torch
 
 
 # The classes.  The module also has Keras' other spellings of their names, defined at the end.
@@ -109,10 +112,24 @@ def _draw(
     if tensor.is_meta:
         return tensor
     if parts:
-        return tensor.copy_(keras.ops.convert_to_tensor(values(), dtype))
-    drawn = tensor if tensor.is_cpu else tensor.new_empty(shape, device="cpu")
-    values(drawn)
-    return tensor if drawn is tensor else tensor.copy_(drawn)
+        return keras.ops.convert_to_tensor(values(), dtype)
+    if tensor.is_cpu and _has_memory(tensor):
+        values(tensor)
+        return tensor
+    raw = values().view(f"u{tensor.itemsize}")  # torch takes no bfloat16 from NumPy
+    return torch.from_numpy(raw).view(tensor.dtype).to(tensor.device)
+
+
+def _has_memory(tensor: Any) -> bool:
+    """Whether torch lends the tensor's memory: not inside torch.func.grad, torch.export and others
+    that wrap or fake every tensor.
+    """
+    if type(tensor) is not torch.Tensor:
+        return False
+    try:
+        return not tensor.numel() or tensor.data_ptr() != 0
+    except RuntimeError:
+        return False
 
 
 def _sharding(layout: Any) -> Any:
@@ -137,9 +154,13 @@ class _Drawn:
 
     # The result is a tensor of Keras' backend, which may have any of four types; so may a layout.
     def __call__(self, shape: Shape, dtype: Dtype | str | None = None, layout: Any = None) -> Any:
-        sizes = shapes.parse_shape(shape)
+        sizes = _adapters.sizes(shape)
         name, arguments = self._setting(sizes)
         return _draw(name, arguments, sizes, dtype, self._next_seed(), layout)
+
+    if keras.backend.backend() == "torch":
+        # torch.compile cannot trace a draw: it ends a graph here and begins another after it.
+        __call__ = torch.compiler.disable(__call__)
 
 
 class _Random(_Drawn):
@@ -209,8 +230,10 @@ class Constant(_Drawn, _keras.Constant):
         return "constant", {"value": self.value}
 
     def __call__(self, shape: Shape, dtype: Dtype | str | None = None, layout: Any = None) -> Any:
-        if type(self.value) in (int, float):
-            return super().__call__(shape, dtype, layout)
+        if type(self.value) in (int, float) and math.isfinite(self.value):
+            stored = keras.backend.standardize_dtype(dtype)
+            if "float" in stored or "complex" in stored:  # Keras truncates in integers
+                return super().__call__(shape, dtype, layout)
         values = _keras.Constant.__call__(self, shape, dtype)
         return (
             values

@@ -18,7 +18,6 @@ import numpy as np
 from .. import _adapters, _complex
 from .._core import dtypes, engine, fill, shapes
 from .._core.draws import Draw
-from .._core.dtypes import DType
 from .._core.engine import guarded
 from .._core.fill import apply as _apply
 from ..typing import Array, Sizes
@@ -40,10 +39,14 @@ def draw(
 
     Every error is raised here and not inside a callback, except errors about traced arguments.
     """
+    if name in _CONSTANTS:
+        value = arguments.get("value", _CONSTANTS[name])
+        if _left_to_jax(name, value, dtype):
+            return _full(value, _adapters.sizes(shape), dtype, out_sharding)
     stored = _stored(dtype)
     parts = _complex.parts_of(stored)
     kind = parts or dtypes.resolve(stored)
-    sizes = shapes.parse_shape(shape)
+    sizes = _adapters.sizes(shape)
     order = list(range(len(sizes)))
     if column_axis is not None:  # that axis is drawn last, then moved
         if not -len(sizes) <= column_axis < len(sizes):
@@ -54,8 +57,6 @@ def draw(
     whole = tuple([sizes[axis] for axis in order])
     shapes.count((*whole, 2) if parts else whole, kind)
     traced = {k: v for k, v in arguments.items() if isinstance(v, jax.core.Tracer)}
-    if name == "constant" and (traced or np.ndim(arguments["value"])):
-        return _placed(_full(arguments["value"], sizes, stored, kind), out_sharding)
     checked = _with_stand_ins(arguments, traced)
     constant: Any = None
     if parts:
@@ -102,7 +103,9 @@ def draw(
 def _stored(dtype: Any) -> np.dtype[Any]:
     """The dtype of the result.  If 64-bit types are disabled, JAX decides, and warns."""
     if dtype is None:
-        dtype = jnp.result_type(float)
+        dtype = float
+    if isinstance(dtype, type) and dtype in (bool, int, float, complex):
+        dtype = jnp.result_type(dtype)  # of the width that JAX gives Python's numbers
     stored = np.dtype(dtype) if _complex.parts_of(dtype) else dtypes.resolve(dtype).numpy()
     if stored.itemsize >= 8 and stored != np.complex64:
         stored = np.dtype(jnp.zeros((), stored).dtype)
@@ -140,22 +143,39 @@ def concrete(number: Any) -> Any:
     return float(number) if number.dtype.kind == "V" else number.item()  # "V": bfloat16
 
 
-def _full(value: Any, sizes: Sizes, stored: np.dtype[Any], kind: DType) -> jax.Array:
-    """A traced number everywhere, or an array that broadcasts: JAX's own, except that narrow floats
-    round to float32 first, as the core's constants do.
+_CONSTANTS = {"zeros": 0, "ones": 1, "constant": None}
+
+
+def _left_to_jax(name: str, value: Any, dtype: Any) -> bool:
+    """Whether a constant is JAX's own: traced numbers, arrays that broadcast, booleans, infinities
+    and NaN, numbers in integers, and every constant in a dtype that the core does not know.
     """
-    value = jnp.asarray(value)
-    if kind.is_float and not kind.wide and stored.itemsize < 4:
-        value = value.astype(np.float32)
-    return jnp.full(sizes, value, stored)
+    if isinstance(value, (jax.core.Tracer, bool, np.bool_)) or np.ndim(value):
+        return True
+    if isinstance(value, (float, complex, np.inexact)) and not np.isfinite(value):
+        return True
+    if _complex.parts_of(dtype) or dtype is None:
+        return False
+    try:
+        known = dtypes.resolve(dtype)
+    except (TypeError, ValueError):
+        return True
+    return name == "constant" and not known.is_float
 
 
-def _placed(array: jax.Array, out_sharding: Any) -> jax.Array:
-    if isinstance(array, jax.core.Tracer):
-        return _constrained(array, out_sharding)
+def _full(value: Any, sizes: Sizes, dtype: Any, out_sharding: Any) -> jax.Array:
+    """JAX's own constant, except that arrays round to float32 before they become narrow floats, as
+    the core's constants do.
+    """
+    dtype = float if dtype is None else dtype
+    narrow = jnp.issubdtype(dtype, np.floating) and jnp.dtype(dtype).itemsize < 4
+    if narrow and not isinstance(value, (int, float, complex)):
+        value = jnp.asarray(value).astype(np.float32)
     if out_sharding is None:
-        return array
-    return jax.device_put(array, concrete_sharding(out_sharding))
+        return jnp.full(sizes, value, dtype)
+    if isinstance(jnp.asarray(value), jax.core.Tracer):
+        return _constrained(jnp.full(sizes, value, dtype), out_sharding)
+    return jnp.full(sizes, value, dtype, device=concrete_sharding(out_sharding))
 
 
 def _called_back(

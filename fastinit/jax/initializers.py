@@ -6,14 +6,17 @@ Each builds a function of a key that _arrays.draw() answers.  What they promise:
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 import jax
 from jax.typing import ArrayLike, DTypeLike
 
-from .._core import shapes
-from ..typing import Distribution, Mode, Shape
+from .. import _adapters
+from .._core.arguments import integer
+from ..initializers.variance_scaling import MODES
+from ..typing import Distribution, Mode, Shape, Sizes
 from ._arrays import concrete, draw
 from .keys import Key
 
@@ -44,15 +47,56 @@ def _initialize(
     out_sharding: Sharding | None = None,
 ) -> jax.Array:
     """Draw; an initializer is this function with its first four arguments bound."""
+    sizes = _adapters.sizes(shape)
+    if name == "variance_scaling":
+        arguments = _with_fans(arguments, sizes)
+    elif name == "orthogonal" and len(sizes) < 2:
+        raise ValueError("orthogonal initializer requires at least a 2D shape")
+    elif name == "delta_orthogonal":
+        if len(sizes) not in (3, 4, 5):
+            raise ValueError("Delta orthogonal initializer requires a 3D, 4D or 5D shape.")
+        if sizes[-1] < sizes[-2]:
+            raise ValueError("`fan_in` must be less or equal than `fan_out`. ")
     return draw(
         name,
         arguments,
         key,
-        shape,
+        sizes,
         default if dtype is None else dtype,
         out_sharding,
         column_axis,
     )
+
+
+def _with_fans(arguments: dict[str, Any], sizes: Sizes) -> dict[str, Any]:
+    """The arguments of variance_scaling, checked in JAX's words.
+
+    In JAX an axis may have two roles, as in_axis=0 gives the one axis of a vector; its size then
+    divides the receptive field twice.  The core refuses that, so the fan goes into the scale.
+    """
+    if arguments["in_axis"] == -2 and len(sizes) < 2:
+        raise ValueError(
+            f"Can't compute input and output sizes of a {len(sizes)}-dimensional weights tensor "
+            "with default in_axis. Must be at least 2D or specify in_axis explicitly."
+        )
+    named = [arguments[role] for role in ("in_axis", "out_axis", "batch_axis")]
+    roles = [(one,) if isinstance(one, int) else one for one in named]
+    axes, rank = [axis for role in roles for axis in role], len(sizes)
+    if 0 in sizes or not all(axis in range(-rank, rank) for axis in axes):
+        return arguments
+    if len({axis % rank for axis in axes}) == len(axes) or arguments["mode"] not in MODES:
+        return arguments
+    ins, outs, batch = (math.prod([sizes[axis] for axis in role]) for role in roles)
+    field = math.prod(sizes) / ins / outs / batch
+    fans = {"fan_in": ins * field, "fan_out": outs * field}
+    fans |= {"fan_avg": sum(fans.values()) / 2, "fan_geo_avg": math.sqrt(math.prod(fans.values()))}
+    return {
+        **arguments,
+        "scale": arguments["scale"] / fans[arguments["mode"]],
+        "in_axis": (),
+        "out_axis": (),
+        "batch_axis": tuple(range(rank)),
+    }
 
 
 def _bound(
@@ -323,36 +367,15 @@ def variance_scaling(
     def axes(given: Axes) -> Axes:
         return given if isinstance(given, int) else tuple(given)
 
-    return functools.partial(
-        _variance_scaling,
-        {
-            "scale": _number("scale", scale),
-            "mode": mode,
-            "distribution": distribution,
-            "in_axis": axes(in_axis),
-            "out_axis": axes(out_axis),
-            "batch_axis": axes(batch_axis),
-        },
+    return _bound(
+        "variance_scaling",
         dtype,
-    )
-
-
-def _variance_scaling(
-    arguments: dict[str, Any],
-    default: Any,
-    key: Key,
-    shape: Shape,
-    dtype: DTypeLike | None = None,
-    out_sharding: Sharding | None = None,
-) -> jax.Array:
-    sizes = shapes.parse_shape(shape)
-    if arguments["in_axis"] == -2 and len(sizes) < 2:
-        raise ValueError(
-            f"Can't compute input and output sizes of a {len(sizes)}-dimensional weights tensor "
-            "with default in_axis. Must be at least 2D or specify in_axis explicitly."
-        )
-    return _initialize(
-        "variance_scaling", arguments, default, None, key, sizes, dtype, out_sharding
+        scale=scale,
+        mode=mode,
+        distribution=distribution,
+        in_axis=axes(in_axis),
+        out_axis=axes(out_axis),
+        batch_axis=axes(batch_axis),
     )
 
 
@@ -590,7 +613,7 @@ def orthogonal(
     >>> bool(abs(w.T @ w - jnp.eye(3)).max() < 1e-6)
     True
     """
-    return _bound("orthogonal", dtype, column_axis, gain=scale, layout="io")
+    return _bound("orthogonal", dtype, integer(column_axis, "column_axis"), gain=scale, layout="io")
 
 
 def delta_orthogonal(
@@ -602,8 +625,8 @@ def delta_orthogonal(
     ----------
     scale : float
         The factor of the matrix; it may be traced.
-    column_axis : {-1, -2}
-        The axis of the matrix' columns; both give the same array.
+    column_axis : {-1, -2, 0, 1}
+        The axis of the matrix' columns; all give the same array.
     dtype : DTypeLike, optional
         Dtype of the result, if the call does not give one; in complex dtypes the matrix is unitary.
 
@@ -628,7 +651,7 @@ def delta_orthogonal(
     >>> bool(kernel[0].any()), bool(kernel[1].any()), bool(kernel[2].any())
     (False, True, False)
     """
-    if column_axis not in (-1, -2):
+    if integer(column_axis, "column_axis") not in range(-2, 2):
         raise ValueError(
             f"column_axis is {column_axis}; give -1 or -2, the axes of the matrix at the centre"
         )

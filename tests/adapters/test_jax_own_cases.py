@@ -2,10 +2,13 @@
 
 import functools
 import math
+import warnings
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from jax_cases import bits
 
 from fastinit import jax as init
 
@@ -89,10 +92,23 @@ def test_a_vector_without_in_axis_is_refused_in_jaxs_own_words(name, shape):
     assert "at least 2D or specify in_axis explicitly" in said[0]
 
 
-@pytest.mark.parametrize("shape", [(3,), ()])
-def test_orthogonal_needs_two_axes(shape):
-    with pytest.raises(ValueError, match="at least two axes|outside"):
-        init.orthogonal()(jax.random.PRNGKey(0), shape)
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("orthogonal", (3,)),
+        ("orthogonal", ()),
+        ("delta_orthogonal", (3, 4)),
+        ("delta_orthogonal", (1, 1, 1, 1, 3, 4)),
+        ("delta_orthogonal", (3, 4, 3)),
+    ],
+)
+def test_shapes_without_an_orthogonal_matrix_are_refused_in_jaxs_own_words(name, shape):
+    said = []
+    for module in (jax.nn.initializers, init):
+        with pytest.raises(ValueError) as caught:
+            getattr(module, name)()(jax.random.PRNGKey(0), shape)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("axes", [(-1, -2), (0, 1), ((0,), (1,)), (-2, (-1,))])
@@ -102,3 +118,66 @@ def test_named_axes_of_a_matrix_and_of_a_vector(axes):
     vector = init.variance_scaling(1.0, "fan_in", "uniform", in_axis=0, out_axis=())
     drawn = vector(jax.random.PRNGKey(0), (1000,))
     assert 0.99 < float(jnp.abs(drawn).max()) * math.sqrt(1000 / 3) <= 1.0
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((4000,), {"in_axis": 0}),
+        ((64, 64), {"batch_axis": 0}),
+        ((16, 16, 16), {"in_axis": 0, "out_axis": -3}),
+        ((16, 16, 16), {"in_axis": (0, 0), "out_axis": (1, 2)}),
+    ],
+)
+def test_an_axis_with_two_roles_counts_in_both_as_in_jax(shape, axes, mode):
+    def std(module, scale=2.0):
+        build = functools.partial(module.variance_scaling, scale, mode, "normal", **axes)
+        return float(build()(jax.random.PRNGKey(0), shape, "float32").std())
+
+    ours, theirs = std(init), std(jax.nn.initializers)
+    assert 0.93 < ours / theirs < 1.07
+    assert jax.jit(
+        lambda scale: init.variance_scaling(scale, mode, "normal", **axes)(
+            jax.random.PRNGKey(0), shape, "float32"
+        ).std()
+    )(2.0) == pytest.approx(ours, rel=1e-5)
+
+
+VALUES = [0.5, -1.7, 300, True, math.inf, -math.inf, math.nan, np.float64(2.5)]
+HELD = ["int32", "uint8", "bool", "int4", "float8_e4m3b11fnuz", "float4_e2m1fn", int, float, bool]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+@pytest.mark.parametrize("dtype", [*HELD, "float32", "bfloat16"])
+def test_a_constant_that_the_core_does_not_hold_is_jaxs(dtype):
+    """Integers are truncated, as JAX does; float32 and bfloat16 hold every number."""
+    shape = (2, 3)
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+    for value in VALUES:
+        theirs, ours = (module.constant(value) for module in (jax.nn.initializers, init))
+        drawn = ours(None, shape, dtype)
+        assert bits(drawn) == bits(theirs(None, shape, dtype)) and not drawn.weak_type
+        jitted = jax.jit(lambda f: f(None, shape, dtype), static_argnums=0)
+        assert bits(jitted(ours)) == bits(jitted(theirs))
+        spread = ours(None, shape, dtype, sharding)
+        assert bits(spread) == bits(jnp.full(shape, value, dtype, device=sharding))
+        assert spread.sharding == sharding
+    for name in ("zeros", "ones"):
+        theirs = getattr(jax.nn.initializers, name)(None, shape, dtype)
+        assert bits(getattr(init, name)(None, shape, dtype)) == bits(theirs)
+
+
+def test_pythons_own_types_are_dtypes_of_jaxs_width_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("normal", "zeros"):
+            for dtype in (float, complex):
+                ours, theirs = (
+                    (getattr(module, name) if name == "zeros" else getattr(module, name)())(
+                        jax.random.PRNGKey(0), (2, 2), dtype
+                    )
+                    for module in (init, jax.nn.initializers)
+                )
+                assert ours.dtype == theirs.dtype

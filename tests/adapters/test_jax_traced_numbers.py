@@ -157,7 +157,7 @@ def test_what_can_be_checked_is_refused_while_tracing_and_the_rest_when_it_runs(
     for build, shape, dtype, error, message in (
         (init.normal, (3,), "int32", TypeError, "floating dtype, not int32"),
         (init.normal, (-3,), "float32", ValueError, "negative"),
-        (init.orthogonal, (3,), "float32", ValueError, "two axes"),
+        (init.orthogonal, (3,), "float32", ValueError, "at least a 2D shape"),
         (init.uniform, (3,), "complex64", TypeError, "no complex form"),
         (
             lambda x: init.variance_scaling(x, "fan", "normal"),

@@ -49,6 +49,14 @@ def test_constants_of_other_dtypes_equal_keras():
                 getattr(keras.initializers, name)()((2, 3), dtype),
             )
             assert ours.dtype == its.dtype and not differ(ours, its)
+        for value in (0.5, 1.75, 1):
+            ours, its = (
+                module.Constant(value)((2, 3), dtype) for module in (init, keras.initializers)
+            )
+            assert ours.dtype == its.dtype and not differ(ours, its)
+    assert not differ(
+        init.Constant(math.inf)((2, 3)), keras.initializers.Constant(math.inf)((2, 3))
+    )
     for value in ([1.0, 2.0, 3.0], np.arange(6.0).reshape(2, 3), True, np.float32(2.5)):
         assert not differ(init.Constant(value)((2, 3)), keras.initializers.Constant(value)((2, 3)))
     assert not differ(init.Identity(2.0)((3, 2)), keras.initializers.Identity(2.0)((3, 2)))
@@ -155,6 +163,7 @@ def test_bad_input_is_refused_with_a_hint():
         (init.HeNormal(), (3, 4), "int32", TypeError, "floating dtype, not int32"),
         (init.HeNormal(), (3, 4), "float31", ValueError, "float31"),
         (init.HeNormal(), (3, -4), None, ValueError, "negative"),
+        (init.HeNormal(), None, None, TypeError, "shape is None; give the sizes of the axes"),
         (init.HeNormal(), (3, None), None, TypeError, "every size of shape must be an integer"),
         (init.RandomNormal(stddev=-1.0), (3,), None, ValueError, "std is -1.0"),
         (init.RandomNormal(stddev=math.nan), (3,), None, ValueError, "std is nan"),

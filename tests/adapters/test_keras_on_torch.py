@@ -1,11 +1,13 @@
 """fastinit.keras on the torch backend: devices, gradients, float8."""
 
+import warnings
 from unittest import mock
 
 import keras
 import pytest
 import torch
 from keras_cases import core, differ, same
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fastinit.keras as init
 
@@ -38,3 +40,39 @@ def test_float8_is_drawn():
     drawn = init.HeNormal(seed=3)((2, 5, 7), dtype="float8_e4m3fn")
     assert drawn.dtype == torch.float8_e4m3fn
     same(drawn, core("HeNormal", dtype="float8_e4m3fn"))
+
+
+def test_draws_inside_torch_compile_end_a_graph_and_give_the_same_values():
+    for name in ("HeNormal", "Orthogonal", "RandomUniform"):
+        initializer = getattr(init, name)(seed=3)
+
+        @torch.compile(backend="eager")
+        def twice(x, initializer=initializer):
+            return initializer((5, 5)) + x * 0.0
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert not differ(twice(torch.ones(5, 5)), initializer((5, 5)))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_draws_inside_transformations_of_torch_give_the_same_values():
+    initializer = init.HeNormal(seed=3)
+    drawn = initializer((3, 4))
+
+    def total(x):
+        return (initializer((3, 4)) * x).sum()
+
+    one = torch.tensor(1.0)
+    assert torch.func.grad(total)(one) == drawn.sum()
+    assert torch.func.functionalize(total)(one) == drawn.sum()
+    assert torch.func.jvp(total, (one,), (one,))[1] == drawn.sum()
+
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            return initializer((3, 4), "bfloat16") * x
+
+    exported = torch.export.export(Module(), (one,)).module()
+    assert not differ(exported(one), initializer((3, 4), "bfloat16").float())
+    with FakeTensorMode():
+        assert init.Zeros()((3, 4), "float8_e5m2").shape == (3, 4)

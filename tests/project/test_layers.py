@@ -70,7 +70,7 @@ PACKAGES = {
     "checkpoint": {"torch", "transformers"},
     "torch": {"torch", "transformers"},
     "jax": {"jax"},
-    "keras": {"keras"},
+    "keras": {"keras", "torch"},  # torch on the torch backend, which has loaded it
     "diagnostics": {"matplotlib"},
     "inspection": {"matplotlib"},
     "cli": {"shtab"},
