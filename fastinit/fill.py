@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._core import buffers, engine
-from ._core.arguments import described, shown
+from ._core.arguments import check_progress, described, shown
 from ._core.draws import Draw
 from ._core.engine import guarded
 from ._core.fill import Rule, Target, decide, job, target, write
@@ -236,6 +236,7 @@ def fill_entries(
     began = time.perf_counter()
     seed = check_seed(seed)
     engine.thread_count(threads)
+    check_progress(progress)
     todo: list[tuple[Target, Draw | Write, int]] = []
     filled: list[Filled] = []
     for number, (buffer, initializer, arguments, name, region, shape) in enumerate(

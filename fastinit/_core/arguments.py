@@ -140,6 +140,12 @@ def bound(value: Any, what: str) -> float:
     return value + 0.0  # type: ignore[no-any-return]
 
 
+def check_progress(value: Any) -> None:
+    """Raise TypeError unless the value is a function or None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"progress must be a function of a number, not {described(value)}")
+
+
 def nearest(given: Any, known: Iterable[str]) -> str:
     """ "did you mean 'x'?" if a known name is close to the given one, else an empty string."""
     from difflib import get_close_matches  # on demand: needed only for an error

@@ -40,7 +40,7 @@ def is_config(path: object) -> bool:
     """
     if not isinstance(path, (str, os.PathLike)):
         return False
-    name = path_text(path)
+    name = path_text(path, "spec")
     if os.path.isdir(name):
         return os.path.isfile(os.path.join(name, CONFIG))
     return name.lower().endswith(".json") and bool(_content(name).keys() & _MARKS)

@@ -54,6 +54,6 @@ def load(spec: AnySpec, dtype: Dtype | None = None, *, recipe: AnySpec | None = 
     else:
         resolved = resolve(read(spec), dtype)
     if recipe is not None:
-        resolved = override(resolved, read(recipe))
+        resolved = override(resolved, read(recipe, "recipe"))
     header.check_said(resolved, recipe is not None)
     return resolved

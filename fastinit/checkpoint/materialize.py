@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .._core import engine, new_file
 from .._core.arguments import path_text, shown
+from .._core.progress import one_at_a_time
 from .._core.tables import Table
 from ..typing import Dtype, PathLike, Seed
 from . import write
@@ -164,7 +165,7 @@ def materialize(
     (6, 320)
     """
     began = time.perf_counter()
-    count = engine.thread_count(threads)
+    count, advance = engine.thread_count(threads), one_at_a_time(progress)
     in_folder = is_folder(path)
     _check_options(in_folder, shard_size, rank, world_size)
     if isinstance(spec, Plan):
@@ -183,7 +184,7 @@ def materialize(
             )
         size = (shard_size or SHARD_SIZE) if in_folder else None
         planned = plan(spec, seed, dtype, shard_size=size)
-    job = write.Writing(planned, count, force, resume, progress)
+    job = write.Writing(planned, count, force, resume, advance)
     missing: tuple[str, ...] = ()
     if in_folder:
         written, kept, missing = write.folder(job, path, rank, world_size)
@@ -217,5 +218,6 @@ def _check_options(folder: bool, shard_size: int | None, rank: int, world_size: 
         )
     if not folder and (shard_size is not None or world_size > 1):
         raise ValueError(
-            "shard_size and ranks are for a checkpoint of several files; give the path of a folder"
+            "shard_size, rank and world_size are for a checkpoint of several files; give the path "
+            "of a folder"
         )

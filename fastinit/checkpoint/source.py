@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._core import arguments
-from .._core.arguments import path_text, said, shown
+from .._core.arguments import described, path_text, said, shown
 from .errors import SPEC, SpecError, check_there, near_path
 
 AnySpec = str | os.PathLike[str] | Mapping[str, Any]
@@ -137,6 +137,8 @@ def preset(name: str) -> str:
     SpecError
         There is no preset of that name.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a preset's name, not {described(name)}")
     if name not in presets():
         near = arguments.nearest(name, presets()) or near_path(name).rstrip()
         raise SpecError(
@@ -150,16 +152,18 @@ def preset(name: str) -> str:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def read(spec: AnySpec) -> Source:
-    """Parse a preset's name, a path that ends in .toml or .json, or a mapping."""
+def read(spec: AnySpec, what: str = "spec") -> Source:
+    """Parse a preset's name, a path that ends in .toml or .json, or a mapping; `what` is the
+    argument in messages.
+    """
     if isinstance(spec, Mapping):
         return _checked(Source("<mapping>", "", dict(spec)))
     if not isinstance(spec, (str, os.PathLike)):
         raise TypeError(
-            f"spec is {type(spec).__name__} {shown(spec)}; give a preset's name, a path that ends "
-            "in .toml or .json, or a mapping"
+            f"{what} is {described(spec)}; give a preset's name, a path that ends in .toml or "
+            ".json, or a mapping"
         )
-    label = path_text(spec, "spec")
+    label = path_text(spec, what)
     kind = os.path.splitext(label)[1].lower()
     if (
         isinstance(spec, str)

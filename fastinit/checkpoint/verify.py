@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import dtypes, engine
-from .._core.arguments import path_text, shown, shown_path
+from .._core.arguments import check_progress, path_text, shown, shown_path
+from .._core.progress import one_at_a_time
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
 from .._core.tables import Table
@@ -191,6 +192,7 @@ def verify(
     (True, False, (0, 0))
     """
     count = engine.thread_count(threads)
+    check_progress(progress)
     if sample is not None and not (isinstance(sample, (int, float)) and 0 < sample <= 1):
         raise ValueError(f"sample is {shown(sample)}; give a share in (0, 1], or None for all")
     found = index.files(path)
@@ -213,14 +215,13 @@ def verify(
         )
     drawn_by = seeds.pop()
     compared = 0
-    lock = threading.Lock()
 
+    @one_at_a_time
     def advance(size: int) -> None:
         nonlocal compared
-        with lock:
-            compared += size
-            if progress:
-                progress(size)
+        compared += size
+        if progress is not None:
+            progress(size)
 
     for one in found:
         described = given if given is not None else own_spec(one)

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import stat
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -35,19 +34,7 @@ class Writing(NamedTuple):
     threads: int
     force: bool
     resume: bool
-    progress: Callable[[int], None] | None
-
-
-class _LockedProgress:
-    """Calls `progress`, if it is given, under a lock."""
-
-    def __init__(self, progress: Callable[[int], None] | None):
-        self._progress, self._lock = progress, threading.Lock()
-
-    def __call__(self, count: int) -> None:
-        if self._progress:
-            with self._lock:
-                self._progress(count)
+    progress: Callable[[int], None]
 
 
 # ----------------------------------------------------------------------------------------- one file
@@ -71,13 +58,12 @@ def _write(job: Writing, planned: File, path: str) -> None:
 
 
 def _draw(job: Writing, planned: File, new: NewFile) -> None:
-    progress = _LockedProgress(job.progress)
     new.write(0, planned.layout.header)
-    progress(len(planned.layout.header))
+    job.progress(len(planned.layout.header))
 
     def take(begin: int, data: object) -> None:
         new.write(begin, data)
-        progress(memoryview(data).nbytes)  # type: ignore[arg-type]
+        job.progress(memoryview(data).nbytes)  # type: ignore[arg-type]
 
     draw_file(planned, job.plan.seed, job.threads, take, waits=new.waits)
 
@@ -89,9 +75,8 @@ def _is_whole(job: Writing, planned: File, path: str) -> bool:
     """
     wrong = _other_header(job.plan, planned, path)
     if not wrong:
-        progress = _LockedProgress(job.progress)
-        progress(len(planned.layout.header))
-        for checked in verify.check_file(path, planned, job.plan.seed, job.threads, progress):
+        job.progress(len(planned.layout.header))
+        for checked in verify.check_file(path, planned, job.plan.seed, job.threads, job.progress):
             if not checked:
                 wrong = f"holds other bytes than this call would write: {checked}"
                 break

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._core.arguments import nearest, shown
+from .._core.arguments import described, nearest, shown
 from ..typing import Array
 
 
@@ -66,9 +66,11 @@ ACTIVATIONS: dict[str, Activation] = {
 
 def activation(name: str) -> Activation:
     """The activation with this name; a ValueError suggests the nearest name, or lists all."""
-    found = ACTIVATIONS.get(name)
+    if not isinstance(name, str):
+        raise TypeError(f"an activation must be a name, not {described(name)}")
+    found = ACTIVATIONS.get(name.strip())
     if found is None:
-        hint = nearest(name, ACTIVATIONS) if isinstance(name, str) else ""
+        hint = nearest(name, ACTIVATIONS)
         raise ValueError(
             f"unknown activation {shown(name)}; {hint + ' ' if hint else ''}known are "
             f"{', '.join(ACTIVATIONS)}"

@@ -207,7 +207,9 @@ def compare(
         activations = activations.split(",")
     if not isinstance(activations, Iterable):
         raise TypeError(f"activations must be names, not {described(activations)}")
-    functions = [activation(name.strip()) for name in activations]
+    functions = [activation(name) for name in activations]
+    if not functions:
+        raise ValueError("no activations were given; name at least one, such as 'relu'")
     choice(stack, "stack", stacks.LAYERS)
     depth, width, batch = (
         whole(size, what) for size, what in ((depth, "depth"), (width, "width"), (batch, "batch"))

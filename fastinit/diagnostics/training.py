@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from .._core.arguments import positive, shown, whole
+from .._core.arguments import positive, said, shown, whole
 from .._core.stream import check_seed
 from ..typing import Array, Real, Seed
 from .compare import Choice, Initializer, choices
@@ -113,7 +113,7 @@ def train(
 
 def _data(inputs: Any, labels: Any) -> tuple[Array, Array]:
     """Inputs in float32, and labels, with matching shapes."""
-    x, classes = np.asarray(inputs, dtype=np.float32), np.asarray(labels)
+    x, classes = _array(inputs, "inputs", np.float32), _array(labels, "labels", None)
     if x.ndim != 2 or not x.size:
         raise ValueError(
             f"inputs have shape {x.shape}; they must be (samples, features), neither 0"
@@ -127,6 +127,15 @@ def _data(inputs: Any, labels: Any) -> tuple[Array, Array]:
     if classes.min() < 0:
         raise ValueError(f"a label is {shown(int(classes.min()))}; classes count from 0")
     return x, classes
+
+
+def _array(values: Any, what: str, dtype: Any) -> Array:
+    try:
+        return np.asarray(values, dtype)
+    except TypeError as error:
+        raise TypeError(f"{what} must be an array of numbers: {said(error)}") from None
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{what} must be an array of numbers: {said(error)}") from None
 
 
 def _weights(initializer: Initializer, sizes: list[int], seed: int) -> list[Array]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from .._core import engine
 from .._core.arguments import nearest, path_text, shown
+from .._core.progress import one_at_a_time
 from .._core.stream import check_seed
 from .._core.tables import Table, as_json
 from .._laws import Law, fold
@@ -156,7 +156,7 @@ def audit(
     >>> print(inspection.audit(path, halved).rows[0].detail)
     std 0.0201131, expected 0.01
     """
-    count = engine.thread_count(threads)
+    count, advance = engine.thread_count(threads), one_at_a_time(progress)
     stored = list(tensors(path))
     what = expected(path, against, {one.name for one in stored})
     _check_fit(stored, what)
@@ -168,7 +168,6 @@ def audit(
             "unless seed= (--seed) says which is meant"
         )
     drawn_by = check_seed(seed) if seed is not None else next(iter(own), None)
-    advance = _one_at_a_time(progress)
     compared = redrawn.compare(found, what, drawn_by, count, advance)
     initial = {name for name, checked in compared.items() if checked}
     fits_seed = any(what.laws[name].random for name in initial & what.laws.keys())
@@ -229,17 +228,6 @@ def _check_fit(stored: list[Stored], what: Expected) -> None:
 def _seeds_in(found: Iterable[Found]) -> list[int]:
     """The seeds in the files' metadata."""
     return sorted({seed_of(one) for one in found if "fastinit.seed" in one.metadata})
-
-
-def _one_at_a_time(progress: Progress | None) -> Progress:
-    lock = threading.Lock()
-
-    def advance(size: int) -> None:
-        if progress is not None:
-            with lock:
-                progress(size)
-
-    return advance
 
 
 # ------------------------------------------------------------------------------------------- copies

@@ -17,6 +17,7 @@ import numpy as np
 
 from .._core import engine
 from .._core.arguments import path_text, shown_path
+from .._core.progress import one_at_a_time
 from .._core.safetensors import Tensor
 from .._core.stream import check_seed
 from .._core.tables import Rows, Table
@@ -144,7 +145,7 @@ def drift(
     >>> row.name, row.relative, round(row.cosine, 6), row.unchanged
     ('w', 0.0, 1.0, 1.0)
     """
-    count = engine.thread_count(threads)
+    count, advance = engine.thread_count(threads), one_at_a_time(progress)
     if is_array_file(path):
         raise ValueError(f"{shown_path(path_text(path))}: drift compares safetensors files")
     stored = list(tensors(path))
@@ -187,9 +188,7 @@ def drift(
                     with lock:
                         sums.setdefault(tensor.name, []).extend(parts)
                 at += 1
-            if progress:
-                with lock:
-                    progress(len(expected))
+            advance(len(expected))
 
         draw_file(file, drawn_by, count, take)
     return Rows([_row(one, what, sums.get(one.name)) for one in stored], table)

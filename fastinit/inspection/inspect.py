@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .._core import engine
+from .._core.arguments import check_progress
 from .._core.dtypes import DType
+from .._core.progress import one_at_a_time
 from .._core.tables import Rows, Table
 from .._laws import Law
 from ..checkpoint import files
@@ -133,6 +135,7 @@ def inspect_file(
     >>> row.name, row.shape, round(row.std, 4), row.nonfinite, row.findings
     ('w', (300, 40), 0.0198, 0, ())
     """
+    check_progress(progress)
     found = list(tensors(path))
     measured = measure(found, threads, progress)
     rows = [_row(one, numbers) for one, numbers in zip(found, measured, strict=True)]
@@ -177,7 +180,7 @@ def measure(
     stored: Iterable[Stored], threads: int | None = None, progress: Progress | None = None
 ) -> list[Statistics | None]:
     """The numbers of each tensor, in order; None for a dtype that is not known."""
-    todo = list(stored)
+    todo, advance = list(stored), one_at_a_time(progress)
     found: list[Statistics | None] = [None] * len(todo)
 
     def chunks() -> Iterator[tuple[int, Tally, int]]:
@@ -196,8 +199,7 @@ def measure(
         assert read is not None
         if tally.add(chunk, read(*span)):
             found[place] = tally.result()
-        if progress:
-            progress((span[1] - span[0]) * tally.dtype.itemsize)
+        advance((span[1] - span[0]) * tally.dtype.itemsize)
 
     engine.map_tasks(work, chunks(), min(engine.thread_count(threads), MOST_THREADS))
     return found

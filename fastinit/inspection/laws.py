@@ -215,11 +215,13 @@ def laws_toml(laws: Iterable[Law]) -> str:
 
 def _each(laws: Any) -> list[Law]:
     """The laws in a list from the caller."""
-    if isinstance(laws, Iterable) and not isinstance(laws, (str, bytes)):
-        found = list(laws)
-        if all(isinstance(one, Law) for one in found):
-            return found
-    raise TypeError(f"laws must be a list of Law, as laws() gives, not {described(laws)}")
+    found: list[Law] = []
+    several = isinstance(laws, Iterable) and not isinstance(laws, (str, bytes))
+    for one in laws if several else [None]:
+        if not isinstance(one, Law):  # seen at once: an iterator may have no end
+            raise TypeError(f"laws must be a list of Law, as laws() gives, not {described(laws)}")
+        found.append(one)
+    return found
 
 
 def _content(law: Law) -> dict[str, Any]:
@@ -435,7 +437,11 @@ def difference(pairs: Iterable[tuple[Law | None, Law | None]]) -> str:
     lines = []
     # Tensors share a line only if they agree in the laws of both sides.
     groups: dict[Any, list[tuple[Law | None, Law | None]]] = {}
-    for pair in pairs:
+    for pair in pairs if isinstance(pairs, Iterable) else [None]:
+        if not _is_pair(pair):
+            raise TypeError(
+                f"pairs must be those that compare_laws() gives, not {described(pairs)}"
+            )
         key = tuple(None if one is None else _shown(one) for one in pair)
         groups.setdefault(key, []).append(pair)
     for group in groups.values():
@@ -446,6 +452,14 @@ def difference(pairs: Iterable[tuple[Law | None, Law | None]]) -> str:
                 for law in fold([law._replace(rule="", note="") for law in there])
             ]
     return "\n".join(text for _, _, text in sorted(lines))
+
+
+def _is_pair(pair: Any) -> bool:
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(one is None or isinstance(one, Law) for one in pair)
+    )
 
 
 def _shown(law: Law) -> str:

@@ -44,9 +44,12 @@ ELSEWHERE = {
 }
 # Test files about a whole package.
 ROOMS = {
+    "checkpoint/test_bad_arguments.py",
     "checkpoint/test_presets.py",
+    "diagnostics/test_bad_arguments.py",
     "initializers/test_bad_arguments.py",
     "initializers/test_every_initializer.py",
+    "inspection/test_bad_arguments.py",
     "recipes/test_every_recipe.py",
 }
 
