@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from ._core import engine
+from ._core.arguments import shown_path
 from ._core.draws import Draw
 from ._core.dtypes import (
     CONSTANT,
@@ -224,7 +225,9 @@ def number(found: dict[str, Any], what: str) -> str:
 def stream(found: dict[str, Any]) -> str:
     """The stream of the facts, and the name that it comes from."""
     name = found["name"]
-    return f"{found['stream']} ({'no name' if name is None else f'name {name!r}'})"
+    # A long name is cut: to fold a name of megabytes takes minutes.
+    text = shown_path(name) if isinstance(name, str) else repr(name)
+    return f"{found['stream']} ({'no name' if name is None else f'name {text}'})"
 
 
 def seed_used(found: dict[str, Any]) -> str:

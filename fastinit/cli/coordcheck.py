@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_number, seed, whole
+from .options import add_number, rate, seed, whole
 from .output import save_figure
 
 SUMMARY = "check whether activations keep their size as a model widens"
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--vocabulary", 512, "at most so many tokens")
     parser.add_argument(
         "--rate",
-        type=float,
+        type=rate,
         default=0.003,
         metavar="X",
         help="learning rate of Adam (default: 0.003)",

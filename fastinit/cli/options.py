@@ -7,6 +7,7 @@ is allowed.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 
 from .._core.arguments import shown
@@ -42,6 +43,17 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number below 10**18")
     return int(text)
+
+
+def rate(text: str) -> float:
+    """Parse a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a finite number above 0")
+    return value
 
 
 def share(text: str) -> float:

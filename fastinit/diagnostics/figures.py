@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._core import DISTRIBUTION, new_file
+from .._core.arguments import shown_path
 from .compare import Comparison, Curve
 from .coordinates import CoordinateCheck
 
@@ -39,8 +40,8 @@ def check(path: str) -> None:
     """
     if not path.lower().endswith(FORMATS):
         raise ValueError(
-            f"{path}: a figure's name ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, which "
-            "says its format"
+            f"{shown_path(path)}: a figure's name ends in {', '.join(FORMATS[:-1])} or "
+            f"{FORMATS[-1]}, which says its format"
         )
     new_file.check_target(path, force=True)
     new_figure(1.0, 1.0)  # fails if matplotlib is missing

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from .._core import new_file
+from .._core.arguments import shown_path
 from .._laws import Law
 from ..diagnostics import figures
 
@@ -33,7 +34,7 @@ def check(html: str | None, plot: str | None) -> None:
     """Before any work, raise ValueError or OSError if files of these names cannot be written."""
     if html is not None:
         if not html.lower().endswith((".html", ".htm")):
-            raise ValueError(f"--html {html}: give a name that ends in .html")
+            raise ValueError(f"--html {shown_path(html)}: give a name that ends in .html")
         new_file.check_target(html, force=True)
     if plot is not None:
         figures.check(plot)
