@@ -165,8 +165,11 @@ class _Search:
                     self.function(value.__dict__[name])
         else:
             kind = value if isinstance(value, type) else type(value)
-            called = set() if issubclass(kind, nn.Module) else {"__init__", "__call__"}
-            for name in (names | called) - set(RESETS):
+            if issubclass(kind, nn.Module):
+                called = names - {"__init__"}  # a module inside the model is searched by its type
+            else:
+                called = names | {"__init__", "__call__"}
+            for name in called - set(RESETS):
                 self.function(_attribute(kind, name), kind)
 
 

@@ -83,13 +83,8 @@ def left_by_constructors(model: nn.Module, prefix: str) -> dict[str, Left]:
     Each of them is built on the meta device, and nothing is drawn.  A model whose constructor fails
     is left out.
     """
-    transformers = pretrained_model()
     found: dict[str, Left] = {}
-    inside: set[int] = set()
-    for name, module in _names.modules(model, prefix) if transformers is not None else ():
-        if not isinstance(module, transformers) or id(module) in inside:
-            continue
-        inside |= {id(one) for one in module.modules()}
+    for name, module in configured(model, prefix):
         build = _builder(module)
         if build is None or not type(module).__module__.startswith("transformers."):
             continue
@@ -113,6 +108,19 @@ def _real_type(module: nn.Module) -> type:
     the base.
     """
     return type(module).__mro__[is_parametrized(module)]
+
+
+def configured(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
+    """Return the outermost modules that a config builds, with their names: the model, or its parts.
+
+    A user's module may hold a model of a library.
+    """
+    found, inside = [], set()
+    for name, module in _names.modules(model, prefix):
+        if id(module) not in inside and _builder(module) is not None:
+            inside |= {id(one) for one in module.modules()}
+            found.append((name, module))
+    return found
 
 
 def _builder(model: nn.Module) -> Callable[[], nn.Module] | None:

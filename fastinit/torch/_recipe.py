@@ -20,7 +20,7 @@ from . import _defaults, _names, _unseen
 from ._defaults import Record
 from ._names import Named
 from ._prove import Fill, View, prove
-from ._rebuilt import rebuilt
+from ._rebuilt import configured, rebuilt
 from ._replay import Run, Unrunnable, is_draw
 from ._rules import Recipe, chosen_by, split
 
@@ -146,22 +146,32 @@ def _again(
     kept: frozenset[str],
 ) -> dict[str, Plan]:
     """Run the constructor of a transformers or diffusers model again, and return the plans that it
-    gives.
+    gives.  The model may be part of a module that its library does not know.
 
     The plans cover the tensors that nothing else covers, and all tensors without a rule (`free`).
     The latter are included because a constructor may write to .data after a module's own fill, and
     such a write leaves no trace.  A warning is issued, because changes made after construction
     cannot be detected.
     """
-    found = rebuilt(model, prefix, kept)
-    if found is None:
-        return {}
-    record, names = found
-    asked = names & {*free, *uncovered}
-    others = {item.name for item in (*parameters, *buffers)} - asked
-    own = _own(record, parameters, buffers, others)
-    plans = {name: one for name, one in own.items() if isinstance(one, Plan)}
-    newly = plans.keys() & uncovered
+    plans: dict[str, Plan] = {}
+    newly: set[str] = set()
+    kinds: dict[str, None] = {}
+    for name, part in configured(model, prefix):
+        inside = f"{name}." if name else ""
+        needed = any(one.startswith(inside) for one in uncovered)
+        mine = frozenset(one for one in kept if one.startswith(inside))
+        found = rebuilt(part, name, mine) if needed else None
+        if found is None:
+            continue
+        record, names = found
+        asked = names & {*free, *uncovered}
+        others = {item.name for item in (*parameters, *buffers)} - asked
+        own = _own(record, parameters, buffers, others)
+        given = {one: plan for one, plan in own.items() if isinstance(plan, Plan)}
+        if given.keys() & uncovered:
+            plans |= given
+            newly |= given.keys() & uncovered
+            kinds[type(part).__name__] = None
     if not newly:
         return {}
     # No warning for real tensors that are not kept: the caller asked to write or compare them.
@@ -173,7 +183,7 @@ def _again(
     if unseen:
         more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
         warnings.warn(
-            f"{', '.join(unseen[:5])}{more} get what {type(model).__name__}(config), run once "
+            f"{', '.join(unseen[:5])}{more} get what {', '.join(kinds)}(config), run once "
             "more, gives them: on the meta device constructors leave no values, and neither does "
             "code after them that assigns a tensor or writes to .data. To record all of it, build "
             "the model inside fastinit.torch.construction(), and give that as the recipe",

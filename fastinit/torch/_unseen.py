@@ -140,7 +140,7 @@ def warn_of_constructors(
         )
     if left and not (more or fewer or later):
         lost = moved or any(_is_new(one.tensor) for one in left)
-        _warn_of_code(model, lost or not visible, lost or bool(visible))
+        _warn_of_code(model, left, lost or not visible, lost or bool(visible))
 
 
 def _is_new(tensor: torch.Tensor) -> bool:
@@ -150,14 +150,15 @@ def _is_new(tensor: torch.Tensor) -> bool:
     return not tensor.is_meta and _memory.version(tensor) <= _memory.blanks()
 
 
-def _warn_of_code(model: nn.Module, every: bool, callers: bool) -> None:
-    """Warn of code that may have written without a trace.
+def _warn_of_code(model: nn.Module, left: list[Named], every: bool, callers: bool) -> None:
+    """Warn of code that may have written without a trace to the parameters in `left`.
 
     With `every`, the tensors have lost their versions, so that each write counts.  The code around
     this call is searched only with `callers`: what it did to real tensors that are to be
     overwritten does not matter.
     """
-    kinds: set[type] = {type(module) for module in model.modules()}
+    owners = {id(site.module) for item in left for site in item.sites}
+    kinds: set[type] = {type(one) for one in model.modules() if _may_hold(one, owners)}
     found = {kind.__name__: _hidden.of_constructor(kind, every) for kind in kinds}
     found = {kind: what for kind, what in found.items() if what}
     if found:
@@ -174,6 +175,12 @@ def _warn_of_code(model: nn.Module, every: bool, callers: bool) -> None:
             f"the code around this call ({_listed(sorted(around))}) uses {what}: if it wrote to "
             f"this model, what it wrote {_ADVICE}"
         )
+
+
+def _may_hold(module: nn.Module, owners: set[int]) -> bool:
+    """Whether one of the owners is inside a module, or the module has no parameters at all."""
+    inside = [one for one in module.modules() if one._parameters]
+    return not inside or any(id(one) in owners for one in inside)
 
 
 def _warn(text: str) -> None:

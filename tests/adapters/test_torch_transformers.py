@@ -345,6 +345,30 @@ def test_a_second_constructor_call_restores_buffers_and_writes_through_data():
     assert model.head.bias.any()
 
 
+class _Holder(torch.nn.Module):
+    """A user's module that holds two models of a library."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = _Tabled(transformers.PretrainedConfig())
+        self.second = torch.nn.ModuleList([_Tabled(transformers.PretrainedConfig())])
+        self.out = torch.nn.Linear(3, 2)
+
+
+def test_the_constructors_of_models_inside_a_module_are_called_again():
+    with torch.device("meta"):
+        model = _Holder()
+    with pytest.warns(UserWarning, match=r"first\.scale, .* get what _Tabled\(config\)"):
+        fit.materialize_(model, seed=1)
+    plain = _Tabled(transformers.PretrainedConfig())
+    for inner in (model.first, model.second[0]):
+        for name in ("table", "ids", "scale", "gain"):
+            assert torch.equal(getattr(inner, name), getattr(plain, name)), name
+        assert torch.equal(inner.head.weight, plain.head.weight)
+    assert not torch.equal(model.first.head.bias, model.second[0].head.bias)
+    assert model.out.weight.any()
+
+
 def _written_later(model):
     with torch.no_grad():
         model.scale.fill_(1.0)
