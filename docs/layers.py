@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import sys
+import textwrap
 from types import ModuleType
 from xml.sax.saxutils import escape
 
@@ -21,9 +22,11 @@ PICTURE = HERE / "layers.svg"
 CORE = "_core"  # its files, including the engines, share one box
 ENGINES = ("_native", "_cuda", "reference")
 WIDTH, ROW, BOX = 940, 66, 38  # pixels: picture width, row height, box height
+FILES = 104  # characters of small print in a line of CORE's box
 STYLE = """
   text { font: 14px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }
   .small { font-size: 11px; fill: #59636e; }
+  .ground { fill: #ffffff; stroke: none; }
   rect { fill: #ffffff; stroke: #59636e; }
   .core { fill: #eef4fb; }
   path { fill: none; stroke: #8c959f; }
@@ -32,6 +35,7 @@ STYLE = """
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; }
     .small { fill: #9198a1; }
+    .ground { fill: #0d1117; stroke: none; }
     rect { fill: #0d1117; stroke: #9198a1; }
     .core { fill: #121d2f; }
     path { stroke: #656c76; }
@@ -203,7 +207,8 @@ def picture() -> str:
         for layer in test.LAYERS
     ]
     inner = [layer for layer in inner if layer]
-    tall = {CORE: BOX + 34}
+    files = textwrap.wrap(" ‹ ".join(" | ".join(layer) for layer in inner), FILES)
+    tall = {CORE: BOX + 16 * len(files) + 2}
 
     top: dict[str, float] = {}
     heights = [max(tall.get(box, BOX) for box in row) + ROW - BOX for row in rows]
@@ -244,13 +249,8 @@ def picture() -> str:
         if notes[box]:
             lines.append((notes[box], "small", 32))
         if box == CORE:
-            files = [" | ".join(layer) for layer in inner]
-            half = (len(files) + 1) // 2
-            lines = [
-                ("_core and the engines", "", 20),
-                (" ‹ ".join(files[:half]) + " ‹", "small", 42),
-                (" ‹ ".join(files[half:]), "small", 58),
-            ]
+            lines = [("_core and the engines", "", 20)]
+            lines += [(line, "small", 42 + 16 * number) for number, line in enumerate(files)]
         for line, style, down in lines:
             parts.append(
                 f'<text class="{style}" x="{middle[box]:.0f}" y="{y0 + down:.0f}" '
@@ -262,9 +262,11 @@ def picture() -> str:
     )
     left = min(middle[box] - width[box] / 2 for box in middle) - 8
     right = max(middle[box] + width[box] / 2 for box in middle) + 8
-    body = "\n".join(parts)
+    across = right - left
+    ground = f'<rect class="ground" x="{left:.0f}" y="0" width="{across:.0f}" height="{y:.0f}"/>'
+    body = "\n".join([ground, *parts])
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {right - left:.0f} {y:.0f}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {across:.0f} {y:.0f}"'
         ' role="img" aria-label="The rooms of the package and their imports, all pointing down">\n'
         f"<style>{STYLE}</style>\n<defs>{head}</defs>\n{body}\n</svg>\n"
     )

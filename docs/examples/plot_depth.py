@@ -19,15 +19,15 @@ from fastinit import diagnostics
 initializers = ["normal:0.01", "xavier_normal", "he_normal", "orthogonal"]
 found = diagnostics.compare(initializers, ["tanh", "relu", "linear"], depth=50, width=256)
 
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True, layout="constrained")
+figure, panels = plt.subplots(3, 1, figsize=(6, 9), layout="constrained")
 for panel, activation in zip(panels, ["tanh", "relu", "linear"], strict=True):
     curves = [curve for curve in found.curves if curve.activation == activation]
     for curve, colour in zip(curves, ["C3", "C1", "C0", "C2"], strict=True):
         layers = range(1, len(curve.forward) + 1)
         panel.plot(layers, curve.forward, ".", color=colour, ms=4, label=curve.initializer)
         panel.plot(layers, curve.forward_theory, "-", color=colour, lw=0.8)
-    panel.set(title=activation, xlabel="layer", yscale="log", ylim=(1e-12, 1e2))
-panels[0].set_ylabel("rms of the activations")
+    panel.set(title=activation, yscale="log", ylim=(1e-12, 1e2), ylabel="rms of the activations")
+panels[-1].set_xlabel("layer")
 panels[0].legend(fontsize=8)
 plt.show()
 

@@ -24,7 +24,7 @@ inputs = (inputs - inputs.mean()) / inputs.std()
 depths = [14, 22, 30]
 initializers = ["xavier_normal", "he_normal"]
 
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True, layout="constrained")
+figure, panels = plt.subplots(3, 1, figsize=(6, 9), layout="constrained")
 last = {}
 for panel, depth in zip(panels, depths, strict=True):
     rows = diagnostics.train(initializers, inputs, labels, depth=depth, steps=1000)
@@ -34,8 +34,8 @@ for panel, depth in zip(panels, depths, strict=True):
         panel.plot(means, color=colour, label=initializer)
         last[depth, initializer] = means[-1]
     panel.axhline(math.log(10), color="0.5", ls=":", lw=0.8)
-    panel.set(title=f"{depth} layers", xlabel="step", ylim=(0, 2.6))
-panels[0].set_ylabel("loss")
+    panel.set(title=f"{depth} layers", ylabel="loss", ylim=(0, 2.6))
+panels[-1].set_xlabel("step")
 panels[0].legend(fontsize=8)
 plt.show()
 
