@@ -78,12 +78,14 @@ def chart(machines: Mapping[str, Result], cards: Sequence[Result]) -> str:
         top = max(fills[draw, dtype][0][1][0] for draw, dtype, _ in ON_A_CARD)
         for draw, dtype, label in ON_A_CARD:
             y = _group(parts, y, label, fills[draw, dtype], top)
+    wide, high = WIDTH + 20, f"{y + 4:g}"
+    # With a size of its own, the picture does not grow to the width of a desktop.
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -4 {WIDTH + 20} {y + 4:g}" '
-        f'role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
+        f'viewBox="-10 -4 {wide} {high}" role="img" '
         f'aria-label="Fills by fastinit and other libraries, billions of values per second">\n'
         f"<style>{STYLE}</style>\n"
-        f'<rect class="ground" x="-10" y="-4" width="{WIDTH + 20}" height="{y + 4:g}"/>\n'
+        f'<rect class="ground" x="-10" y="-4" width="{wide}" height="{high}"/>\n'
         + "\n".join(parts)
         + "\n</svg>\n"
     )
