@@ -33,6 +33,13 @@ _REAL_ONLY = frozenset(("truncated_normal", "orthogonal", "sparse"))
 _scratch = threading.local()
 
 
+def draws(initializer: str | None, dtype: torch.dtype) -> bool:
+    """Whether draw() itself fills plain tensors of a dtype by an initializer."""
+    if dtype in (torch.complex64, torch.complex128):
+        return initializer not in (None, *CONSTANT, *_REAL_ONLY)
+    return initializer is not None and dtype in _memory.DTYPES
+
+
 def seed_from(generator: torch.Generator | None) -> int:
     """Return a seed: exactly one int64 of `random_`, from the generator.
 
@@ -101,7 +108,10 @@ def draw(call: Call, take: Take) -> Tensor:
         return _by_torch(tensor, fallback)
     if dtype is None:
         return _draw_parts(call, take)
-    shape = tuple(tensor.shape)
+    try:
+        shape = tuple(tensor.shape)
+    except RuntimeError:  # a nested tensor has none
+        return _by_torch(tensor, fallback)
     if 0 in shape:
         return _by_torch(tensor, fallback) if plain else tensor
     result = decide(_adapters.rule(initializer), call, shape, dtype)

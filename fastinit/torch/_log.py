@@ -11,6 +11,7 @@ of torch.nn.init, which are logged as calls.
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import sys
@@ -24,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_flatten, tree_map
 
 from . import _detours, _memory
+from ._draw import draws
 from ._private import Generators
 from ._translate import TRANSLATIONS, Call
 
@@ -321,6 +323,17 @@ def _strided(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.layout is torch.strided
 
 
+def _recordable(call: Call) -> bool:
+    """Whether a fill by torch.nn.init is logged as one call.
+
+    Inside vmap a tensor stands for many; torch's own fill reaches the dispatcher as one of all.
+    """
+    tensor = call.tensor
+    return (
+        _strided(tensor) and draws(call.initializer, tensor.dtype) and _memory.has_elements(tensor)
+    )
+
+
 def _with_dtype(
     schema: Any, kwargs: dict[str, Any], given: list[Any], made: list[Any]
 ) -> dict[str, Any]:
@@ -372,23 +385,30 @@ class Recorder(_detours.Block):
         super().__exit__(*error)
         self._dispatch.__exit__(*error)
 
+    def doubt(self, tensor: torch.Tensor) -> None:
+        """Log that NumPy or Python may have drawn the values of a real tensor, if they may have."""
+        if _strided(tensor) and not self.log.knows(tensor) and self._dispatch.unkeyed():
+            values = tensor.detach().flatten()
+            if tensor.is_floating_point() and values.numel() and (values != values[0]).any():
+                self.log.literal(tensor, tensor, unkeyed=True)
+
     def called(self, name: str, args: Arguments, kwargs: dict[str, Any]) -> Any:
         tensor: Any = args[0] if args else kwargs.get("tensor")
-        if not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
+        if not _strided(tensor) or not (tensor.dtype in _memory.DTYPES or tensor.is_complex()):
             return _detours.ORIGINALS[name](*args, **kwargs)
         call = TRANSLATIONS[name](*args, **kwargs)
         result = self.recorded(call)
-        if call.initializer is not None and name not in TRACELESS:
+        if _recordable(call) and name not in TRACELESS:
             _memory.bump(tensor)  # the real write would increase the version
         return result
 
     def recorded(self, call: Call) -> torch.Tensor:
         """Log the call instead of filling its tensor, and return the tensor."""
         tensor = call.tensor
-        if call.initializer is None or not _strided(tensor) or tensor.dtype not in _memory.DTYPES:
+        if not _recordable(call):
             return call.fallback(tensor)  # type: ignore[no-any-return]
         with torch._C.DisableTorchFunction():
-            self.log.call(tensor, call.initializer, call.arguments)
+            self.log.call(tensor, str(call.initializer), call.arguments)
             self._dispatch.leave_behind(tensor)
         return tensor
 
@@ -401,7 +421,15 @@ class Recorder(_detours.Block):
     ) -> Any:
         kwargs = kwargs or {}
         if func in _ASKING and args[0].is_meta:
+            if _is_pickled():
+                raise RuntimeError(
+                    "initialization code pickles or saves a tensor, whose values a record on the "
+                    "meta device does not have; build that part outside of construction(), or copy "
+                    "modules by copy.deepcopy"
+                )
             return _ASKING[func]
+        if func is torch.Tensor.type and args[0].is_meta and len(args) == 1 and not kwargs:
+            return torch.empty(0, dtype=args[0].dtype, device="cpu").type()
         if func in _READING and args and self._dispatch.hides(args[0]):
             found = func(self._dispatch.values(args[0]), *args[1:], **kwargs)
             if isinstance(found, np.ndarray):
@@ -470,6 +498,21 @@ _ASKING = {
     torch.Tensor.is_meta.__get__: False,  # type: ignore[attr-defined]
     torch.Tensor.is_cpu.__get__: True,  # type: ignore[attr-defined]
 }
+_PICKLING = torch.Tensor._reduce_ex_internal.__code__
+
+
+def _is_pickled() -> bool:
+    """Whether the question comes from torch's pickling, which crashes on a meta tensor's memory
+    where it is told that the tensor is on the CPU.
+
+    copy.copy takes the same way, but leaves the memory alone.
+    """
+    frame: Any = sys._getframe(2)
+    while frame.f_code.co_name == "__torch_function__":  # of a mode such as torch.device's
+        frame = frame.f_back
+    return frame.f_code is _PICKLING and frame.f_back.f_back.f_code is not copy.copy.__code__
+
+
 _READING = (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist)
 _SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .._core.dtypes import encode
 from . import _replay
 from ._log import Box, Operation, Ref
 from ._memory import DTYPES
@@ -113,20 +114,66 @@ class Fill(NamedTuple):
     initializer: str
     arguments: dict[str, Any]
     draw: int | None = None  # the log number of the operation that draws it
+    changes: int = 0  # how often it was multiplied or shifted since it was drawn
 
-    def affine(self, factor: float, shift: float) -> Fill:
-        """Return the same fill, multiplied and then shifted."""
+    def changed(self, step: Step, dtype: torch.dtype) -> Fill:
+        """Return the same fill after one operation of arithmetic, in the memory's dtype."""
+        if self.initializer == "constant":
+            value = _constant(step.of(_scalar(self.arguments["value"], dtype)))
+            return self._replace(arguments={"value": value})
+        factor, shift = step.factor, step.shift
+        if factor == 1.0 and shift == 0.0:
+            return self
+        self._check_digits(factor, shift, dtype)
         name, own = _affine(self.initializer, self.arguments, factor, shift)
-        return Fill(self.view, name, own, self.draw)
+        return Fill(self.view, name, own, self.draw, self.changes + 1)
+
+    def _check_digits(self, factor: float, shift: float, dtype: torch.dtype) -> None:
+        """Refuse a change after which code's values have lost digits that a scaled draw has.
+
+        Every change rounds.  In float32 that is far below what anyone can see, unless a value
+        overflows, underflows, or loses its digits to a large shift that is taken back.  A dtype of
+        two bytes or one stands a single change.
+        """
+        if self.changes >= (1 if dtype.itemsize < 4 else 4) or not 1e-8 <= factor <= 1e8:
+            raise Unknown(f"it was multiplied by {factor!r} after {self.changes} other changes")
+        own = self.arguments
+        if self.initializer == "uniform":
+            ends = own.get("low", 0.0), own.get("high", 1.0)
+            center, spread = (ends[0] + ends[1]) / 2.0, ends[1] - ends[0]
+        else:
+            center, spread = own.get("mean", 0.0), own.get("std", 1.0)
+        if shift and abs(center) > 8.0 * spread:
+            raise Unknown(f"it was shifted by {shift!r} after another shift")
+
+
+class Step(NamedTuple):
+    """An operation of arithmetic between a tensor and a number."""
+
+    name: str
+    number: float
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Do the operation, with torch's rounding."""
+        if self.name == "neg":
+            return tensor.neg()
+        result: torch.Tensor = getattr(tensor, self.name)(self.number)
+        return result
+
+    @property
+    def factor(self) -> float:
+        if self.name == "div":
+            return 1.0 / self.number
+        return {"mul": self.number, "neg": -1.0}.get(self.name, 1.0)
+
+    @property
+    def shift(self) -> float:
+        return {"add": self.number, "sub": -self.number}.get(self.name, 0.0)
 
 
 def _affine(
     name: str, own: dict[str, Any], factor: float, shift: float
 ) -> tuple[str, dict[str, Any]]:
-    if factor == 1.0 and shift == 0.0:
-        return name, own
-    if name == "constant":
-        return name, {"value": own["value"] * factor + shift}
     if factor <= 0.0:  # the same distribution, but not the code's values
         raise Unknown(f"it was multiplied by {factor!r}")
     if name == "uniform":
@@ -188,13 +235,13 @@ class Contents:
             kept = [other for other in self.fills if not _covers(fill.view, other.view)]
             self.fills = [*kept, fill]
 
-    def change(self, part: Ref, factor: float, shift: float) -> None:
+    def change(self, part: Ref, step: Step) -> None:
         view = view_of(part, self.base)
         touched = [fill for fill in self.fills if fill.view.overlaps(view)]
         if not touched or not all(_covers(view, fill.view) for fill in touched):
             raise Unknown("a part of it that no fill covers was changed in place")
         self.fills = [
-            fill.affine(factor, shift) if fill in touched else fill for fill in self.fills
+            fill.changed(step, self.base.dtype) if fill in touched else fill for fill in self.fills
         ]
 
     def clamp(self, low: float, high: float) -> None:
@@ -260,12 +307,15 @@ def _follow(known: dict[int, Contents], number: int, one: Operation) -> None:
     kind, args = one.kind, one.args
     if one.unkeyed or one.kwargs.get("out") is not None:
         raise Unknown(kind)
-    if kind == "call":
+    if kind == "call" and args[0].ref.dtype in DTYPES:
         _into(known, args[0].ref).fill(args[0].ref, one.function, args[1], _drawn(number, one))
     elif kind == "erfinv_":
         contents = _into(known, args[0].ref)
         (fill,) = contents.fills if len(contents.fills) == 1 else (None,)
-        if fill is None or fill.initializer != "uniform" or not fill.view.whole:
+        # The replay draws a truncated normal only if both operations have the same view.
+        if fill is None or fill.initializer != "uniform" or not fill.view.plain:
+            raise Unknown(kind)
+        if not view_of(args[0].ref, contents.base).plain or fill.changes:
             raise Unknown(kind)
         low, high = fill.arguments["low"], fill.arguments["high"]
         if not -1.0 <= low < high <= 1.0:
@@ -281,7 +331,7 @@ def _follow(known: dict[int, Contents], number: int, one: Operation) -> None:
     elif kind == "zero_":
         _into(known, args[0].ref).fill(args[0].ref, "constant", {"value": 0.0})
     elif kind == "fill_":
-        value = known[args[1].ref.storage].constant if isinstance(args[1], Box) else args[1]
+        value = _known_constant(known, args[1].ref) if isinstance(args[1], Box) else args[1]
         _constant_into(known, args[0].ref, value)
     elif kind == "copy_":
         _copy(known, args[0].ref, args[1])
@@ -304,23 +354,62 @@ def _into(known: dict[int, Contents], ref: Ref) -> Contents:
     return known.setdefault(ref.storage, Contents(ref, []))
 
 
+def _known_constant(known: dict[int, Contents], ref: Ref) -> Any:
+    """Return the constant that a tensor holds everywhere; None if there is none."""
+    contents = known[ref.storage]
+    base = contents.base
+    if ref.dtype != base.dtype or any(ref.lazy) or any(base.lazy):
+        raise Unknown("its memory was seen as numbers of another kind")
+    dense = base.elements == _end(base) - base.offset
+    if not (dense and base.offset <= ref.offset and _end(ref) <= _end(base)):
+        raise Unknown("memory was read that is not known to be filled")
+    return contents.constant
+
+
+def _end(ref: Ref) -> int:
+    """Return the place in memory after a view's last element."""
+    steps = zip(ref.size, ref.stride, strict=True)
+    return ref.offset + 1 + sum([(size - 1) * stride for size, stride in steps])
+
+
 def _constant_into(known: dict[int, Contents], ref: Ref, value: Any) -> None:
-    if isinstance(value, bool) and ref.dtype is not torch.bool:
-        value = int(value)
     if not isinstance(value, (bool, int, float)):
         raise Unknown("a tensor's value was filled in")
-    if not ref.dtype.is_floating_point and not float(value).is_integer():
-        raise Unknown("a fraction was filled into integers")
-    _into(known, ref).fill(ref, "constant", {"value": value})
+    _into(known, ref).fill(ref, "constant", {"value": _constant(_scalar(value, ref.dtype), value)})
+
+
+def _scalar(value: Any, dtype: torch.dtype) -> torch.Tensor:
+    """Return a number as torch's own fill writes it."""
+    try:
+        return torch.full((), value, dtype=dtype, device="cpu")
+    except RuntimeError as error:  # it does not fit, and the code itself fails
+        raise Unknown(str(error)) from error
+
+
+def _constant(tensor: torch.Tensor, written: Any = None) -> Any:
+    """Return the number that a tensor holds, if an initializer can write exactly that.
+
+    If the number that code wrote gives it too, return that number, which is the shorter one.
+    """
+    value = tensor.item()
+    dtype = DTYPES.get(tensor.dtype)
+    if isinstance(value, complex) or not math.isfinite(value):
+        raise Unknown(f"it was filled with {value!r}")
+    if dtype is None:
+        return value
+    if isinstance(written, (int, float)) and encode(written, dtype) == encode(value, dtype):
+        return int(written) if isinstance(written, bool) else written
+    return value
 
 
 def _copy(known: dict[int, Contents], into: Ref, source: Any) -> None:
     """Copy a constant into any view, or a whole tensor into a whole tensor of the same shape."""
     if not isinstance(source, Box):
         raise Unknown("it was copied from a tensor with values of its own")
-    theirs = known[source.ref.storage]
-    if theirs.constant is not None:
-        _constant_into(known, into, _rounded(theirs.constant, source.ref.dtype))
+    theirs, value = known[source.ref.storage], _known_constant(known, source.ref)
+    if value is not None:
+        converted = _scalar(value, source.ref.dtype).to(into.dtype)
+        _into(known, into).fill(into, "constant", {"value": _constant(converted, value)})
         return
     contents = _into(known, into)
     if not (
@@ -333,10 +422,6 @@ def _copy(known: dict[int, Contents], into: Ref, source: Any) -> None:
     ):
         raise Unknown("it was copied from a part of another tensor, or into a part")
     contents.fills = list(theirs.fills)
-
-
-def _rounded(value: Any, dtype: torch.dtype) -> Any:
-    return torch.tensor(value, dtype=dtype, device="cpu").item()
 
 
 def _drawn_alike(one: torch.dtype, other: torch.dtype) -> bool:
@@ -358,27 +443,21 @@ def _arithmetic(known: dict[int, Contents], one: Operation) -> None:
     if not isinstance(args[0], Box) or one.kwargs.get("alpha", 1) != 1 or len(args) > 2:
         raise Unknown(one.kind)
     if isinstance(other, Box):
-        other = known[other.ref.storage].constant
+        other = _known_constant(known, other.ref)
     if name == "neg":
         other = -1.0
     if isinstance(other, bool) or not isinstance(other, (int, float)):
         raise Unknown("a tensor was multiplied into it or added to it")
     if one.kwargs.get("rounding_mode") is not None or not args[0].ref.dtype.is_floating_point:
         raise Unknown(one.kind)
-    factor, shift = 1.0, 0.0
-    if name in ("mul", "neg"):
-        factor = float(other)
-    elif name == "div":
-        if not other:
-            raise Unknown(one.kind)
-        factor = 1.0 / other
-    else:
-        shift = -float(other) if name == "sub" else float(other)
+    if name == "div" and not other:
+        raise Unknown(one.kind)
+    step = Step(name, other)
     if one.kind.endswith("_"):
-        _into(known, args[0].ref).change(args[0].ref, factor, shift)
+        _into(known, args[0].ref).change(args[0].ref, step)
         return
     _copy_of(known, one, args[0].ref)
-    known[one.results[0].storage].change(one.results[0], factor, shift)
+    known[one.results[0].storage].change(one.results[0], step)
 
 
 def _copy_of(known: dict[int, Contents], one: Operation, source: Ref) -> None:
@@ -386,7 +465,8 @@ def _copy_of(known: dict[int, Contents], one: Operation, source: Ref) -> None:
     (result,) = one.results
     if result.storage == source.storage:
         raise Unknown(one.kind)
-    known[result.storage] = Contents(result, [])
+    # The base of the tensor that is proved is the tensor itself, which may be a view of the result.
+    _into(known, result)
     _copy(known, result, Box(source))
 
 
@@ -407,7 +487,7 @@ def _make(known: dict[int, Contents], number: int, one: Operation) -> None:
         _constant_into(known, result, one.args[place])
     elif one.kind == "scalar_tensor":
         _constant_into(known, result, one.args[0])
-    elif one.kind in ("randn", "randn_like", "rand", "rand_like") and result.dtype in DTYPES:
+    elif _replay.makes_a_draw(one) and result.dtype in DTYPES:
         name, own = _replay.fill_of(one)
         _into(known, result).fill(result, name, own, number)
     elif one.kind in ("clone", "_to_copy") and isinstance(one.args[0], Box):

@@ -133,6 +133,8 @@ def plan(
         seen = [item for item in buffers if item.name in computed]
         filled = [item for item in left if item.name not in kept]
         _unseen.warn_of_constructors(model, filled, seen, record, prefix)
+    if made and record:
+        _unseen.warn_of_common_memory(record, [one.name for one in (*plans, *restored)])
     return plans, restored, uncovered
 
 

@@ -18,8 +18,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from .._core.stream import stream_id
-from . import _memory
-from ._draw import draw
+from ._draw import draw, draws
 from ._log import Box, Log, Operation, Ref
 from ._translate import Call
 from .accelerate import ROOT_HALF, erfinv
@@ -127,7 +126,7 @@ class Run:
                     view(one.results[0]).copy_(args[0])
                 elif one.kind == "call":
                     _draw(args[0], one.function, args[1], seed, key)
-                elif one.kind in ("uniform_", "normal_") and args[0].dtype in _memory.DTYPES:
+                elif one.kind in ("uniform_", "normal_") and draws(one.kind[:-1], args[0].dtype):
                     name, own = fill_of(one)
                     _draw(args[0], name, own, seed, key)
                     ref = one.args[0].ref
@@ -173,12 +172,13 @@ def read(log: Log, ref: Ref) -> torch.Tensor | None:
 def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> Any:
     if not one.random:
         return one.function(*tree_map(_as_then(one, args), args), **kwargs)
-    if one.kind in _MADE:
+    if makes_a_draw(one):
         kwargs = {name: value for name, value in kwargs.items() if name != "generator"}
         make = torch.empty_like if one.kind.endswith("_like") else torch.empty
+        args = args[2:] if one.kind == "normal" else args
         tensor = make(*args, **{**kwargs, "pin_memory": False})  # type: ignore[operator]
-        if tensor.dtype in _memory.DTYPES:
-            name, own = fill_of(one)
+        name, own = fill_of(one)
+        if draws(name, tensor.dtype):
             return _draw(tensor, name, own, seed, key)
     generator = torch.Generator().manual_seed((seed ^ stream_id(key)) & (1 << 63) - 1)
     return one.function.overloadpacket(*args, **{**kwargs, "generator": generator})
@@ -202,6 +202,12 @@ def _as_then(one: Operation, args: Any) -> Callable[[Any], Any]:
 
 # Operations that make a tensor of draws → the operation that would fill it in place.
 _MADE = {"rand": "uniform_", "rand_like": "uniform_", "randn": "normal_", "randn_like": "normal_"}
+_NORMAL = torch.ops.aten.normal.float_float  # torch.normal(mean, std, size)
+
+
+def makes_a_draw(one: Operation) -> bool:
+    """Whether an operation makes a tensor that is one normal or uniform draw."""
+    return one.kind in _MADE or one.function is _NORMAL
 
 
 def is_draw(one: Operation) -> bool:
@@ -210,11 +216,14 @@ def is_draw(one: Operation) -> bool:
 
 def fill_of(one: Operation) -> tuple[str, dict[str, Any]]:
     """Return the initializer and the arguments that correspond to a torch operation that draws."""
-    kind = _MADE.get(one.kind, one.kind)
+    kind = "normal_" if one.function is _NORMAL else _MADE.get(one.kind, one.kind)
     first, second = ("low", "high") if kind == "uniform_" else ("mean", "std")
-    given = {} if one.kind in _MADE else dict(zip((first, second), one.args[1:], strict=False))
+    if one.kind in _MADE:
+        return kind[:-1], {first: 0.0, second: 1.0}
+    numbers = one.args[:2] if one.function is _NORMAL else one.args[1:]
+    given = dict(zip((first, second), numbers, strict=False))
     for theirs, ours in (("from", "low"), ("to", "high"), ("mean", "mean"), ("std", "std")):
-        if one.kind not in _MADE and theirs in one.kwargs:
+        if theirs in one.kwargs:
             given[ours] = one.kwargs[theirs]
     return kind[:-1], {first: given.get(first, 0.0), second: given.get(second, 1.0)}
 
@@ -253,4 +262,7 @@ def _blank(tensor: torch.Tensor, number: int) -> None:
 
 def _comparable(tensor: torch.Tensor) -> torch.Tensor:
     """Replace NaNs by a number, so that two NaNs compare equal."""
-    return tensor.nan_to_num(nan=1.5) if tensor.is_floating_point() else tensor
+    if not tensor.is_floating_point():
+        return tensor
+    wide = tensor.float() if tensor.itemsize == 1 else tensor  # torch lacks the function for 8 bits
+    return wide.nan_to_num(nan=1.5)

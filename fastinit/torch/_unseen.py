@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 from . import _defaults, _hidden, _memory, _names, _rebuilt
 from ._defaults import Record
+from ._log import Log, Ref
 from ._names import Named
 from ._replay import Run
 
@@ -288,3 +290,32 @@ def _sharing(items: list[Named]) -> list[str]:
         if item.tensor.numel()
         and first.setdefault(item.tensor.untyped_storage()._cdata, item.name) != item.name
     ]
+
+
+def warn_of_common_memory(record: Record, names: Iterable[str]) -> None:
+    """Warn of recorded tensors that have elements in common without being the same tensor."""
+    first: dict[int, list[str]] = {}
+    shared = []
+    for name in names:
+        ref = record.refs.get(name)
+        if ref is None or not ref.elements:
+            continue
+        others = first.setdefault(ref.storage, [])
+        if any(_overlap(record.log, ref, record.refs[one]) for one in others):
+            shared.append(name)
+        others.append(name)
+    if shared:
+        _warn(
+            f"these lie in the memory of other tensors of the model: {_listed(shared)}.  "
+            "materialize_() gives each its own: they begin with the same values, but a write to "
+            "one no longer reaches the other"
+        )
+
+
+def _overlap(log: Log, one: Ref, two: Ref) -> bool:
+    if one.dtype != two.dtype:
+        return True
+    elements = log.size(one.storage) // one.dtype.itemsize
+    marks = torch.zeros(elements, dtype=torch.bool, device="cpu")
+    marks.as_strided(one.size, one.stride, one.offset).fill_(True)
+    return bool(marks.as_strided(two.size, two.stride, two.offset).any())

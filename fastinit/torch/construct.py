@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import (
     register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
 
@@ -53,6 +54,7 @@ class construction:  # noqa: N801  used like a function, as a context manager
         self._recorder = Recorder(self._log, read)
         # id of a tensor that is not on the meta device → its version after the block
         self._real: dict[int, int] = {}
+        # module → its tensors by attribute, as they are when the block ends
         self._sites: weakref.WeakKeyDictionary[nn.Module, dict[str, torch.Tensor]] = (
             weakref.WeakKeyDictionary()
         )
@@ -64,8 +66,9 @@ class construction:  # noqa: N801  used like a function, as a context manager
                 "built here; leave this one out, and give the outer one as the recipe"
             )
         self._hooks = (
-            register_module_parameter_registration_hook(self._registered),
-            register_module_buffer_registration_hook(self._registered),
+            register_module_parameter_registration_hook(self._note),
+            register_module_buffer_registration_hook(self._note),
+            register_module_module_registration_hook(self._note),
         )
         self._recorder.__enter__()
         return self
@@ -74,13 +77,15 @@ class construction:  # noqa: N801  used like a function, as a context manager
         self._recorder.__exit__(*error)
         for hook in self._hooks:
             hook.remove()
-        for module, own in self._sites.items():
-            for name, now in {**module._buffers, **module._parameters}.items():
-                # to_empty() and skip_init() replace tensors without registering the new ones.
-                if name in own and now is not None and _memory.is_plain(type(now)):
-                    own[name] = now
-        tensors = [one for own in self._sites.values() for one in own.values()]
-        self._real = {id(one): _memory.version(one) for one in tensors if not one.is_meta}
+        for module in _with_children(list(self._sites)):
+            places = {**module._buffers, **module._parameters}
+            held = {name: one for name, one in places.items() if one is not None}
+            new = {name: one for name, one in held.items() if self._is_new(module, name, one)}
+            self._sites.setdefault(module, {}).update(new)
+        tensors = [one for own in self._sites.values() for one in own.values() if not one.is_meta]
+        self._real = {id(one): _memory.version(one) for one in tensors}
+        for one in tensors:
+            self._recorder.doubt(one)
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -97,22 +102,56 @@ class construction:  # noqa: N801  used like a function, as a context manager
         """
         return self._real.get(id(tensor)) == _memory.version(tensor)
 
-    def _registered(self, module: nn.Module, name: str, tensor: Any) -> None:
-        """Note the place where a module has registered a parameter or a buffer.
+    def wrote(self, tensor: torch.Tensor) -> bool:
+        """Whether recorded code wrote a tensor that is not on the meta device."""
+        return self.left_real(tensor) and _is_kept(tensor) and self._log.writes(tensor, 0)
 
-        The original tensor is kept, because it may be sharded, moved or replaced later.
+    def _is_new(self, module: nn.Module, name: str, tensor: torch.Tensor) -> bool:
+        """Whether a tensor that a module holds was made in the block, and is not a shard.
+
+        A model from before the block may be wrapped in it, and fully_shard() may follow in it.
         """
-        if self._recorder in torch.overrides._get_current_function_mode_stack() and isinstance(
-            tensor, torch.Tensor
-        ):
-            self._sites.setdefault(module, {})[name] = tensor
+        if not _is_kept(tensor):
+            return False
+        registered = self._sites.get(module, {}).get(name)
+        return tensor.is_meta or tensor is registered or self._log.knows(tensor)
+
+    def _note(self, module: nn.Module, name: str, value: Any) -> None:
+        """Note what is registered in this thread's block.
+
+        What a module holds is looked up again at the end of the block, because deepcopy, to_empty()
+        and writes to module._parameters register nothing.
+        """
+        if self._recorder not in torch.overrides._get_current_function_mode_stack():
+            return
+        if isinstance(value, nn.Module):
+            self._sites.setdefault(value, {})
+        elif isinstance(value, torch.Tensor):
+            self._sites.setdefault(module, {})[name] = value
 
     def record(self, items: Iterable[Named]) -> Record:
         """Return the log, with the references to these parameters and buffers in it."""
         refs = {}
         for item in items:
             site = item.sites[0]
-            tensor = self._sites.get(site.module, {}).get(site.attribute, item.tensor)
-            if _memory.is_plain(type(tensor)) and tensor.layout is torch.strided:
+            # The tensors of the block count; they may have been sharded, moved or filled since.
+            tensor = self._sites.setdefault(site.module, {}).setdefault(site.attribute, item.tensor)
+            if _is_kept(tensor):
                 refs[item.name] = self._log.ref(tensor)
         return Record(self._log, refs, {}, {})
+
+
+def _is_kept(tensor: torch.Tensor) -> bool:
+    """Whether the record can have a tensor's values."""
+    return _memory.is_plain(type(tensor)) and tensor.layout is torch.strided
+
+
+def _with_children(modules: list[nn.Module]) -> list[nn.Module]:
+    """Return modules and all modules in them, each once."""
+    found: dict[int, nn.Module] = {}
+    while modules:
+        module = modules.pop()
+        if id(module) not in found:
+            found[id(module)] = module
+            modules += [one for one in module._modules.values() if one is not None]
+    return list(found.values())

@@ -201,6 +201,8 @@ def materialize_(
     for item in todo:
         _check_dtype(item, by_name.get(item.name))
     asked = {item.name for item in todo} | kept
+    if made is not None and overwrite is None:
+        asked |= {item.name for item in parameters if made.wrote(item.tensor)}
     _refuse_uncovered({name: why for name, why in uncovered.items() if name in asked})
     _refuse_lost([one for one in asked_buffers if one.name in lost_if_open], uncovered)
     if check:

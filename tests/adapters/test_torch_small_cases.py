@@ -454,6 +454,17 @@ def test_sparse_layouts_are_torchs(layout, name):
     assert results[0] == results[1]
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_filled_by_torch():
+    def nested():
+        return torch.nested.nested_tensor([torch.zeros(2, 3), torch.zeros(4, 3)])
+
+    assert all(one.any() for one in fit.normal_(nested()).unbind())
+    for module in (fit, nn.init):
+        with pytest.raises(NotImplementedError):
+            module.uniform_(nested())
+
+
 @pytest.mark.parametrize("block", [False, True])
 @pytest.mark.parametrize("name", ["normal_", "uniform_", "kaiming_uniform_"])
 def test_vmap_draws_as_torch_does(name, block):
