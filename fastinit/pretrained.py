@@ -268,6 +268,9 @@ def pretrained(
     -----
     What `rest` draws has the bits that it has at the same place of a whole new tensor.
 
+    Only the region is read. An npz file also has a checksum of each whole tensor, so the first part
+    that a process reads costs one pass over that tensor; npy and safetensors have none.
+
     Examples
     --------
     >>> import os, tempfile

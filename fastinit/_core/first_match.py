@@ -7,10 +7,46 @@ know tensors or initializers.
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Collection, Hashable, Mapping
 from typing import TypeVar
 
 Rule = TypeVar("Rule", bound=Hashable)
+
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+def matching(pattern: str, names: Collection[str]) -> list[str]:
+    """Find the names that an fnmatch pattern matches, in their order.
+
+    Parameters
+    ----------
+    pattern : str
+        With the wildcards ``*``, ``?`` and ``[...]``; case counts.
+    names : collection of str
+        A mapping or a set if there are many patterns: one without wildcards is looked up.
+
+    Returns
+    -------
+    list of str
+        Empty if there is none.
+
+    Examples
+    --------
+    >>> matching("h.*.w", ["h.0.w", "h.0.b", "h.1.w"])
+    ['h.0.w', 'h.1.w']
+    """
+    if not _WILDCARD.search(pattern):
+        return [pattern] if pattern in names else []
+    # A bracket that nothing closes is a plain one.  fnmatch looks for the end of each, which takes
+    # hours for a megabyte of them.
+    closed = pattern.rfind("]") + 1
+    escaped = pattern[:closed] + pattern[closed:].replace("[", "[[]")
+    match = re.compile(fnmatch.translate(escaped)).match
+    # Most patterns have a part that few names contain, and to look for it is quicker.
+    part = max(re.split(r"[*?]|\[.*", pattern, flags=re.DOTALL), key=len)
+    return [name for name in names if part in name and match(name)]
 
 
 def unused(matches: Mapping[Rule, Collection[str]]) -> tuple[Rule, Rule] | None:

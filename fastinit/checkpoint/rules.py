@@ -6,9 +6,7 @@ spec.py resolves the initializer that a rule gives a tensor.
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -50,9 +48,6 @@ def _rule(source: Source, number: int, body: Any) -> Rule:
     return Rule(number, tuple(patterns), rest)
 
 
-_WILDCARD = re.compile(r"[*?\[]")
-
-
 class Matched(NamedTuple):
     """Which tensors the rules match."""
 
@@ -67,27 +62,12 @@ def match_rules(
     """Match the rules with the names of all tensors.  They only decide about those in `ruled`."""
     found = Matched({}, {}, {})
     for rule in rules:
-        patterns = found.patterns[rule.number] = _by_pattern(rule.patterns, names)
+        patterns = {pattern: first_match.matching(pattern, names) for pattern in rule.patterns}
+        found.patterns[rule.number] = patterns
         matching = (name for some in patterns.values() for name in some if name in ruled)
         found.tensors[rule.number] = dict.fromkeys(matching)
         for name in found.tensors[rule.number]:
             found.first.setdefault(name, rule)
-    return found
-
-
-def _by_pattern(patterns: Iterable[str], names: Mapping[str, None]) -> dict[str, list[str]]:
-    """The names that each pattern matches.
-
-    A pattern without wildcards is looked up in a dictionary.  Otherwise a spec with one rule per
-    tensor would take quadratic time.
-    """
-    found = {}
-    for pattern in patterns:
-        if _WILDCARD.search(pattern):
-            match = re.compile(fnmatch.translate(pattern)).match
-            found[pattern] = [name for name in names if match(name)]
-        else:
-            found[pattern] = [pattern] if pattern in names else []
     return found
 
 

@@ -7,7 +7,6 @@ write an initializer, see ../_adapters.py.  For tensors without a rule, see _rec
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -114,17 +113,18 @@ def _by_mapping(
     lists the names of buffers, whose rules belong in `buffers=`.
     """
     found: dict[str, _adapters.Setting | None] = {}
+    sites = {site.name: item.name for item in items for site in item.sites}
     matches: dict[Any, list[str]] = {}
     for key, value in rules.items():
         matched = False
         names = matches[key] = []
         if isinstance(key, str):
             setting = read(value, f"{argument}[{shown(key)}]")
-            for item in items:
-                if any(fnmatch.fnmatchcase(site.name, key) for site in item.sites):
-                    matched = True
-                    names.append(item.name)
-                    found.setdefault(item.name, setting)
+            matching = first_match.matching(key, sites)
+            matched = bool(matching)
+            for name in dict.fromkeys(sites[site] for site in matching):
+                names.append(name)
+                found.setdefault(name, setting)
         elif isinstance(key, type) and issubclass(key, nn.Module):
             settings = _by_attribute(key, value, argument, read)
             for item in items:
@@ -183,7 +183,7 @@ def _unmatched(key: Any, items: list[Named], argument: str, buffers: list[str]) 
         if "*" in key:  # compare patterns with patterns
             names = list(dict.fromkeys(f"*.{name.rpartition('.')[2]}" for name in names))
         near = f"; {nearest(key, names)}".rstrip("; ")
-        if any(fnmatch.fnmatchcase(name, key) for name in buffers):
+        if first_match.matching(key, buffers):
             near = "; it is a buffer, whose rule goes into buffers="
         return f"{argument} key {shown(key)} matches no {kind} of this model{near}"
     kinds = ", ".join(sorted({type(item.sites[0].module).__name__ for item in items}))

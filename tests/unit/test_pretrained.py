@@ -452,6 +452,28 @@ def test_bytes_of_an_npz_that_changed_are_refused_by_their_checksum(tmp_path, sa
         pretrained(path)
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_part_of_a_changed_npz_is_refused_wherever_the_change_is(tmp_path, save):
+    """The checksum is of the whole tensor, so it is compared before the first part is returned,
+    and again after the file has changed.
+    """
+    path, noise = tmp_path / "x.npz", np.random.default_rng(0).normal(size=(600, 8))
+    save(path, w=noise, other=noise)
+    first, last = (slice(0, 2), ...), (slice(598, 600), ...)
+    np.testing.assert_array_equal(pretrained(path, "w", region=last), noise[-2:])
+    whole = path.read_bytes()
+    content = bytearray(whole)
+    content[len(content) // 4] ^= 1  # in the middle of w
+    path.write_bytes(content)
+    os.utime(path, (0, 0))  # the clock of files may not have moved since
+    for region in (first, last):
+        with pytest.raises(ValueError, match="x.npz.*(CRC|not a readable npz)"):
+            pretrained(path, "w", region=region)
+    np.testing.assert_array_equal(pretrained(path, "other", region=last), noise[-2:])
+    path.write_bytes(whole)
+    np.testing.assert_array_equal(pretrained(path, "w", region=first), noise[:2])
+
+
 DIGITS = "9" * 5000
 
 
