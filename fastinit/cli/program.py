@@ -69,12 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Without this, a name that the terminal cannot show would stop the job.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         with _signals():
+            try:
+                options = _parse(sys.argv[1:] if arguments is None else arguments)
+            finally:
+                _flush()  # the help and the version, which argparse prints
             status = options.run(options)
-            if sys.stdout is not None:  # None if the shell has closed it (>&-)
-                sys.stdout.flush()
+            _flush()
             return status  # type: ignore[no-any-return]
     except BrokenPipeError:  # the reader of the output (head, less) has exited
         _drop_output()
@@ -106,6 +108,11 @@ def _occupy_standard_files() -> None:
         while (file := os.open(os.devnull, os.O_RDWR)) < 3:
             pass
         os.close(file)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # None if the shell has closed it (>&-)
+        sys.stdout.flush()
 
 
 def _drop_output() -> None:
