@@ -274,6 +274,29 @@ def checkpoints() -> list[str]:
     return lines[1:]
 
 
+def inspected() -> list[str]:
+    """The section on how fast a checkpoint is measured and audited, a column for each machine."""
+    columns = {
+        name: {row["name"]: row for row in result["rows"]}
+        for name, result in load("inspection").items()
+    }
+    rows = []
+    for label in dict.fromkeys(label for found in columns.values() for label in found):
+        cells = [
+            f"{row['values'] / row['seconds'] / 1e9:.2f} ({row['of_fill']:.2f})" if row else "—"
+            for row in (found.get(label) for found in columns.values())
+        ]
+        rows.append([label, *cells])
+    if not rows:
+        return []
+    intro = (
+        "How fast `fastinit inspect` and `fastinit audit` read a checkpoint of 1 GiB in the "
+        "system's cache, beside a fill of as many values in memory, on all threads."
+    )
+    head = ["G values/s (share of the fill)", *columns]
+    return ["## Looking inside", "", *_wrapped(intro), "", *table(head, rows)]
+
+
 def small_calls() -> list[str]:
     """One call on a 64 by 64 tensor of a GPU, ours and torch's."""
     found = card_results()

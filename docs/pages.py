@@ -80,6 +80,7 @@ def write() -> None:
         report.cold,
         report.checkpoints,
         report.others,
+        report.inspected,
         report.earlier,
         report.cards,
         report.small_calls,

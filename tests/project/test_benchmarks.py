@@ -61,7 +61,8 @@ TABLES = """
 import sys
 sys.path.insert(0, "benchmarks")
 import report
-for table in (report.fills, report.cold, report.others, report.checkpoints, report.earlier):
+for table in (report.fills, report.cold, report.others, report.checkpoints, report.inspected,
+              report.earlier):
     print("=", table.__name__)
     print("\\n".join(table()))
 """
@@ -83,6 +84,8 @@ def test_a_third_machine_is_in_the_readme_the_chart_and_the_tables(tmp_path, mac
         result = json.loads((results / f"amd-zen-4/{part}.json").read_text("utf-8"))
         result["machine"]["cpu"] = "Intel(R) Xeon(R), family 6 model 143"
         (third / f"{part}.json").write_text(json.dumps(result), "utf-8")
+    row = {"name": "inspect, float32", "values": 2**28, "seconds": 0.5, "of_fill": 0.4}
+    (third / "inspection.json").write_text(json.dumps({**result, "rows": [row]}), "utf-8")
 
     assert run(tmp_path, "benchmarks/report.py", "--check").returncode == 1
     assert run(tmp_path, "benchmarks/report.py").returncode == 0
@@ -109,4 +112,5 @@ def test_a_third_machine_is_in_the_readme_the_chart_and_the_tables(tmp_path, mac
     (sparse,) = (row for row in rows if row.startswith("| sparse"))
     assert "—" not in sparse
     assert all(row.split("|")[-2] == " — " for row in rows if row != sparse)
+    assert re.search(r"^\| inspect, float32 \|.* 0\.54 \(0\.40\) \|$", tables["inspected"], re.M)
     assert "Intel" not in tables["cold"] + tables["checkpoints"] + tables["earlier"]
