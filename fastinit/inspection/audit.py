@@ -74,9 +74,12 @@ class Audit(NamedTuple):
         for verdict in verdicts.ORDER:
             same = [row for row in self.rows if row.verdict == verdict]
             said = verdict not in (INITIAL, ON_LAW)
+            # A hint names one tensor: with it, layers that are alike would not share a row.
+            why = {
+                row.name: row.detail.partition("; did you mean")[0] if said else "" for row in same
+            }
             for group in fold(
-                Law(row.name, 1, row.shape, verdict, rule=row.detail if said else "")
-                for row in same
+                Law(row.name, 1, row.shape, verdict, rule=why[row.name]) for row in same
             ):
                 shape = "×".join(map(str, group.shape))
                 rows.append((group.name, str(group.tensors), shape, verdict, group.rule))

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -411,6 +412,17 @@ def test_names_that_do_not_match_are_listed_with_the_nearest(model, laws):
     assert "did you mean 'layers.0.qq.weight'?" in rows(found)[Q].detail
     assert f"did you mean {Q!r}?" in rows(found)["layers.0.qq.weight"].detail
     assert len(found.findings) == 2
+
+
+def test_layers_whose_hints_differ_are_one_row_of_the_table(model, laws):
+    arrays = drawn()
+    for layer in range(2):
+        arrays[f"layers.{layer}.qq.weight"] = arrays.pop(f"layers.{layer}.q.weight")
+    path = model()
+    write(path, arrays)
+    text = repr(inspection.audit(path, laws))
+    assert re.search(r"^layers\.\{0,1\}\.q\.weight +2 +64×64 +missing +in no file$", text, re.M)
+    assert re.search(r"^layers\.\{0,1\}\.qq\.weight +2 +64×64 +unknown +not in ", text, re.M)
 
 
 def test_a_different_shape_is_reported_with_both_shapes(model, laws):
