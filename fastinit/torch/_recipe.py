@@ -74,13 +74,12 @@ def plan(
     chosen = {**chosen_by(parameters, rules, names), **buffer_rules}
     left = [item for item in parameters if chosen.get(item.name) is None]
     own: dict[str, Plan | str] = {}
-    record, warned = None, False
+    record = None
     if left or buffers:
         if made is not None:
             record = made.record((*parameters, *buffers))
         else:
             record = _defaults.record(model, dtype, prefix)
-            warned = _unseen.warn_of_init_weights(model, left, record)
         ruled = {name for name, setting in chosen.items() if setting is not None}
         own = _own(record, parameters, buffers, {*kept, *ruled})
     code = None  # a record of the modules' own code, to check kept parameters
@@ -128,6 +127,7 @@ def plan(
         restored = [given[item.name] for item in buffers if item.name in given]
         uncovered = {name: why for name, why in uncovered.items() if name not in again}
         left = [item for item in left if item.name not in again]
+    warned = record and not made and _unseen.warn_of_init_weights(model, left, record)
     if not (any(item.name in uncovered for item in parameters) or warned or made) and record:
         computed = {one.name for one in restored} - {*chosen, *again}
         seen = [item for item in buffers if item.name in computed]

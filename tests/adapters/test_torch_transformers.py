@@ -288,6 +288,8 @@ class _Wrapped(transformers.PreTrainedModel):
         super().__init__(config)
         self.backbone = _Backbone()
         self.post_init()
+        if config.table:
+            self.register_buffer("table", torch.ones(2))
 
     def _init_weights(self, module):
         if self.config.draws and isinstance(module, torch.nn.Linear):
@@ -295,9 +297,10 @@ class _Wrapped(transformers.PreTrainedModel):
             torch.nn.init.zeros_(module.bias)
 
 
-@pytest.mark.parametrize("draws", [True, False])
-def test_an_init_weights_whose_values_transformers_replaces_gives_no_warning(draws):
-    config = transformers.PretrainedConfig(draws=draws)
+@pytest.mark.parametrize("draws,table", [(True, False), (False, False), (False, True)])
+def test_an_init_weights_whose_values_come_from_elsewhere_gives_no_warning(draws, table):
+    """Either transformers replaces them, or the constructor is run again, here for a table."""
+    config = transformers.PretrainedConfig(draws=draws, table=table)
     with torch.device("meta"):
         model = _Wrapped(config)
     with warnings.catch_warnings(record=True) as told:
@@ -305,7 +308,7 @@ def test_an_init_weights_whose_values_transformers_replaces_gives_no_warning(dra
         fit.materialize_(model, seed=1)
     equal = torch.equal(model.backbone.weight, _Wrapped(config).backbone.weight)
     warned = any("init_weights() of _Backbone" in str(one.message) for one in told)
-    assert (equal, warned) == ((True, False) if draws else (False, True))
+    assert (equal, warned) == ((True, False) if draws or table else (False, True))
 
 
 class _Tabled(transformers.PreTrainedModel):
