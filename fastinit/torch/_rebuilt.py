@@ -130,7 +130,9 @@ def _builder(model: nn.Module) -> Callable[[], nn.Module] | None:
     if transformers is not None and isinstance(model, transformers):
         return lambda: kind(copy.deepcopy(model.config))
     diffusers = getattr(sys.modules.get("diffusers.models.modeling_utils"), "ModelMixin", None)
-    if diffusers is not None and isinstance(model, diffusers):
+    # Some models of diffusers only hold others, and have no config.
+    kept = hasattr(kind, "from_config") and hasattr(model, "config")
+    if diffusers is not None and isinstance(model, diffusers) and kept:
         return lambda: kind.from_config(copy.deepcopy(model.config))  # type: ignore[attr-defined,no-any-return]
     return None
 

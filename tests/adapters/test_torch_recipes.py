@@ -265,7 +265,19 @@ def test_an_init_weights_that_only_a_constructor_calls_gives_a_warning():
     assert drawn == {"fc.weight": "normal", "fc.bias": "uniform"}
 
 
-class DiffusersModel(nn.Module):
+class ModelMixin(nn.Module):
+    """As the base class of diffusers' models."""
+
+
+class DiffusersHolder(ModelMixin):
+    """As a model of diffusers that only holds others, and has no config."""
+
+    def __init__(self, nets):
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+
+class DiffusersModel(ModelMixin):
     """As a model of diffusers: its config holds its constructor's arguments."""
 
     def __init__(self, width):
@@ -283,7 +295,7 @@ class DiffusersModel(nn.Module):
 
 def test_what_plain_meta_loses_of_a_diffusers_model_its_config_gives_again(monkeypatch):
     module = types.ModuleType("diffusers.models.modeling_utils")
-    module.ModelMixin = DiffusersModel
+    module.ModelMixin = ModelMixin
     monkeypatch.setitem(sys.modules, module.__name__, module)
     model = on_meta(lambda: DiffusersModel(16))
     other = copy.deepcopy(model)
@@ -298,6 +310,10 @@ def test_what_plain_meta_loses_of_a_diffusers_model_its_config_gives_again(monke
     other.config["width"] = 8
     with pytest.raises(ValueError, match=r"scale_shift_table: no reset_parameters"):
         fit.materialize_(other, seed=4)
+    holder = on_meta(lambda: DiffusersHolder([DiffusersModel(16), DiffusersModel(8)]))
+    with pytest.warns(UserWarning, match=r"nets\.0\.scale_shift_table, .* what DiffusersModel\("):
+        fit.materialize_(holder, seed=4)
+    assert not any(net.proj_out.weight.any() for net in holder.nets)
 
 
 def test_a_construction_records_arithmetic_between_tensors():
