@@ -47,17 +47,7 @@ BLANK = dict.fromkeys(
     ("transformers/qwen3_omni_moe", "diffusers/LuminaNextDiT2DModel"),
     "its library leaves these as torch.empty makes them, so that there is no law",
 )
-HIDDEN = "; nothing on the meta device shows it, and construction() sees it"
-NOTES = {
-    "accelerate": DRAWN,
-    "construction": DRAWN | BLANK,
-    "meta": BLANK
-    | {
-        "timm/dla": "its constructor draws into weight.data" + HIDDEN,
-        "peft/cpt": "its constructor puts a computed tensor in the place of a weight" + HIDDEN,
-        "peft/ln_tuning": "its constructor copies the layer that it adapts" + HIDDEN,
-    },
-}
+NOTES = {"accelerate": DRAWN, "construction": DRAWN | BLANK, "meta": BLANK}
 
 # ------------------------------------------------------------------------------- the child process
 
