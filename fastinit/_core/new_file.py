@@ -13,9 +13,11 @@ import re
 import stat
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from .arguments import path_text
+from .signals import undisturbed
 
 
 def check_target(path: str | os.PathLike[str], force: bool = False) -> str:
@@ -180,16 +182,17 @@ class NewFile:
     def __enter__(self) -> NewFile:
         try:
             clear_temporaries(self._target)
-            self._open()
+            # Otherwise an interrupt could lose the number of an open file, whose bytes would then
+            # stay on the disk, without a name, as long as the process lives.
+            undisturbed(self._open)
             self._reserve()
-            self._direct = _open_direct(self._file)
         except BaseException as error:
-            self._discard()
+            undisturbed(self._discard)
             raise self._explained(error) from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._discard()
+        undisturbed(self._discard)
 
     def _open(self) -> None:
         self._file = self._open_unnamed()
@@ -208,6 +211,7 @@ class NewFile:
             # A replaced file keeps its permissions, as with open(path, "w").
             with contextlib.suppress(OSError):
                 os.fchmod(self._file, stat.S_IMODE(os.stat(self._target).st_mode))
+        self._direct = _open_direct(self._file)
 
     def _open_unnamed(self) -> int:
         """Open a file without a name, or return -1 if it could not get a name at the end.
@@ -333,12 +337,12 @@ class NewFile:
         """Flush the bytes to the disk, then give the file its name."""
         try:
             self._sync()
-            self._publish()
+            undisturbed(self._publish)
             self._named = False
         except OSError as error:
             raise self._explained(error) from None
         finally:
-            self._discard()
+            undisturbed(self._discard)
         try:
             sync_folder(self._folder)
         except OSError as error:
@@ -452,8 +456,11 @@ def no_space(size: int, folder: str) -> str:
 
 def sync_folder(folder: str) -> None:
     """Flush a folder's names to the disk, if the system stores folders on one."""
-    if os.name != "posix":
-        return
+    if os.name == "posix":
+        undisturbed(partial(_sync_folder, folder))
+
+
+def _sync_folder(folder: str) -> None:
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)

@@ -63,6 +63,22 @@ class Gate:
                 _signal.signal(number, handler.before)
 
 
+def undisturbed(action: Callable[[], object]) -> None:
+    """Call action(); what handlers raise meanwhile is raised after it.
+
+    For short steps that an exception must not split, such as opening a file and keeping its number.
+    """
+    errors: list[BaseException] = []
+    gate = Gate(errors, lambda: None)
+    gate.close()
+    try:
+        action()
+    finally:
+        gate.open()
+    if errors:
+        raise errors[0]
+
+
 class _Handler:
     def __init__(self, gate: Gate, before: Callable[..., Any]) -> None:
         self.gate, self.before = gate, before

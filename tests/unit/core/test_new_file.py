@@ -367,3 +367,41 @@ def test_a_file_of_a_tmpfs_lies_in_memory_and_one_of_proc_does_not():
         assert new_file._is_memory(file.fileno())
     with open("/proc/self/stat", "rb") as file:
         assert not new_file._is_memory(file.fileno())
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc here")
+@pytest.mark.parametrize("force", [False, True])
+def test_an_interrupt_at_any_opening_or_closing_leaves_no_file_open(
+    tmp_path, way, monkeypatch, force
+):
+    """The number of an open file was lost between the system's call and the line that keeps it."""
+    path = tmp_path / "x"
+    calls, stop = [], [0]
+
+    def interrupted(real):
+        def call(*arguments, **named):
+            result = real(*arguments, **named)
+            calls.append(real)
+            if len(calls) == stop[0]:
+                signal.raise_signal(signal.SIGINT)
+            return result
+
+        return call
+
+    monkeypatch.setattr(os, "open", interrupted(os.open))
+    monkeypatch.setattr(os, "close", interrupted(os.close))
+    before = len(os.listdir("/proc/self/fd"))
+    while len(calls) >= stop[0]:  # until a whole run has no call that far
+        stop[0] += 1
+        calls.clear()
+        path.unlink(missing_ok=True)
+        try:
+            with NewFile(path, 3, force) as file:
+                file.write(0, b"abc")
+                file.commit()
+        except KeyboardInterrupt:
+            assert len(calls) >= stop[0]
+        assert len(os.listdir("/proc/self/fd")) == before, stop
+        assert {one.name for one in tmp_path.iterdir()} <= {"x"}
+        assert not path.exists() or path.read_bytes() == b"abc"
+    assert path.read_bytes() == b"abc" and stop[0] > 4

@@ -131,3 +131,20 @@ def test_no_worker_keeps_running_however_dense_the_interrupts_are():
     """)
     interrupted, late = map(int, run.stdout.split())
     assert interrupted > 5 and late == 0
+
+
+def test_an_undisturbed_action_is_done_before_a_handler_s_error_is_raised(handlers):
+    seen, handler = handlers
+    seen["raise"] = True
+    done = []
+
+    def action():
+        signal.raise_signal(signal.SIGINT)
+        done.append(True)
+
+    with pytest.raises(TimeoutError):
+        signals.undisturbed(action)
+    assert done == [True] and signal.getsignal(signal.SIGINT) is handler
+    with pytest.raises(ZeroDivisionError):
+        signals.undisturbed(lambda: 1 / 0)
+    assert signal.getsignal(signal.SIGINT) is handler
