@@ -29,6 +29,7 @@ except ImportError as _error:
     raise _adapters.missing("JAX", "jax", _error) from _error
 
 from .initializers import (
+    Initializer,
     constant,
     delta_orthogonal,
     glorot_normal,
@@ -54,6 +55,7 @@ from .keys import key_to_stream
 from .laws import laws
 
 __all__ = [
+    "Initializer",
     "constant",
     "delta_orthogonal",
     "glorot_normal",

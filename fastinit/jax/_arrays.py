@@ -57,6 +57,9 @@ def draw(
     whole = tuple([sizes[axis] for axis in order])
     shapes.count((*whole, 2) if parts else whole, kind)
     traced = {k: v for k, v in arguments.items() if isinstance(v, jax.core.Tracer)}
+    # A callback that held a tracer would keep its trace alive (jax.checking_leaks).
+    numbers = list(traced.values())
+    names, fixed = tuple(traced), {k: v for k, v in arguments.items() if k not in traced}
     checked = _with_stand_ins(arguments, traced)
     constant: Any = None
     if parts:
@@ -69,7 +72,7 @@ def draw(
     words = words_of(key if constant is None else np.zeros(2, np.uint32))
 
     def host(words: Any, *numbers: Any, region: Sequence[slice] | None = None) -> Array:
-        own = {**arguments, **dict(zip(traced, map(concrete, numbers), strict=True))}
+        own = {**fixed, **dict(zip(names, map(concrete, numbers), strict=True))}
         part = None if region is None else tuple([region[axis] for axis in order])
         if parts:
             law = _complex.law(name, own, whole, parts)
@@ -85,8 +88,8 @@ def draw(
         if constant is not None:
             array = jnp.full(sizes, constant, stored)
         else:
-            drawn = name, arguments, tuple(traced), whole
-            array = _called_back(host, words, list(traced.values()), sizes, stored, drawn)
+            drawn = name, fixed, names, whole
+            array = _called_back(host, words, numbers, sizes, stored, drawn)
         return _constrained(array, out_sharding)
     if out_sharding is None:
         # The values go to the device that the key is committed to, as in JAX's own initializers.
@@ -241,8 +244,9 @@ def _derivative(
         ones = [jnp.ones_like(x) if key == scale else x for key, x in given.items()]
         units = values(words, *ones)
     for key, tangent in zip(traced, tangents[1:], strict=True):
-        if tangent.dtype == jax.dtypes.float0:  # of an integer
+        if getattr(tangent, "dtype", None) == jax.dtypes.float0:  # of an integer
             continue
+        tangent = jnp.asarray(tangent)
         if key == scale:
             slope = units
             if name == "variance_scaling":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
 from jax.typing import ArrayLike, DTypeLike
@@ -24,6 +24,7 @@ Axes: TypeAlias = int | Sequence[int]
 Sharding: TypeAlias = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
 
+@runtime_checkable
 class Initializer(Protocol):
     """The signature that JAX gives initializers; every function here returns one."""
 

@@ -21,6 +21,9 @@ def test_every_name_of_jax_exists_here_with_its_parameters_and_defaults():
     theirs = jax.nn.initializers
     names = [name for name in dir(theirs) if name[0] != "_" and name != "Initializer"]
     assert len(names) >= 19
+    for initializer in (init.he_normal(), init.constant(1.0), init.zeros):
+        assert isinstance(initializer, theirs.Initializer)
+        assert isinstance(initializer, init.Initializer)
     for name in names:
         ours = getattr(init, name)
         assert name in init.__all__ and ours.__doc__
