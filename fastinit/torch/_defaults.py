@@ -297,6 +297,35 @@ def _init_weights(log: Log, model: nn.Module) -> None:
             del module.__dict__["_is_hf_initialized"]
 
 
+def _inside_pretrained(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the models of transformers in a model."""
+    base = pretrained_model()
+    for module in model.modules() if base is not None else ():
+        if isinstance(module, base):
+            yield module
+
+
+def children(model: nn.Module) -> frozenset[str]:
+    """Return the attributes at which the models of transformers in a model hold modules."""
+    return frozenset(
+        [name for one in _inside_pretrained(model) for name, _ in one.named_children()]
+    )
+
+
+def untied(model: nn.Module, prefix: str) -> list[str]:
+    """Return the names of parameters that transformers ties to others, but that are not tied."""
+    names = {id(one): name for name, one in _names.modules(model, prefix)}
+    found = []
+    for owner in _inside_pretrained(model):
+        for name, other in (getattr(owner, "all_tied_weights_keys", None) or {}).items():
+            with contextlib.suppress(AttributeError):
+                one, two = owner.get_parameter(name), owner.get_parameter(other)
+                if one is not two and one.shape == two.shape:
+                    outer = names.get(id(owner))
+                    found.append(f"{outer}.{name}" if outer else name)
+    return found
+
+
 def _tied(model: nn.Module, parameters: list[Named]) -> tuple[list[Site], list[Site]]:
     """Return two lists of places of tied parameters.
 
@@ -304,13 +333,12 @@ def _tied(model: nn.Module, parameters: list[Named]) -> tuple[list[Site], list[S
     example is CamemBERT's decoder, which comes before its embedding.  The second list has all
     places except the one whose parameter is kept.
     """
-    base, given = pretrained_model(), set()
-    for owner in model.modules() if base is not None else ():
-        if isinstance(owner, base):
-            for name in getattr(owner, "all_tied_weights_keys", None) or ():
-                path, _, attribute = name.rpartition(".")
-                with contextlib.suppress(AttributeError):
-                    given.add((id(owner.get_submodule(path)), attribute))
+    given = set()
+    for owner in _inside_pretrained(model):
+        for name in getattr(owner, "all_tied_weights_keys", None) or ():
+            path, _, attribute = name.rpartition(".")
+            with contextlib.suppress(AttributeError):
+                given.add((id(owner.get_submodule(path)), attribute))
     lost, others = [], []
     for item in parameters:
         places = [(id(site.module), site.attribute) for site in item.sites]

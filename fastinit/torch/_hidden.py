@@ -26,13 +26,16 @@ from ._log import TRACELESS
 _KNOWN = frozenset(("torch", "transformers", "numpy", "fastinit")) | sys.stdlib_module_names
 # Methods whose names end like those of in-place operations, but which write no values.
 _HARMLESS = frozenset(("requires_grad_", "share_memory_", "detach_", "materialize_"))
-# Functions of torch that write to .data or put tensors in the places of parameters, with the names
-# that code needs to call them.
-_OF_TORCH = {
+# Functions of torch and transformers that write to .data or put tensors in the places of
+# parameters, with the names that code needs to call them.
+_CALLED = {
     "vector_to_parameters": {"vector_to_parameters"},
     "prune.remove": {"prune", "remove"},
     "Embedding.from_pretrained": {"Embedding", "from_pretrained"},
     "EmbeddingBag.from_pretrained": {"EmbeddingBag", "from_pretrained"},
+    "resize_token_embeddings": {"resize_token_embeddings"},
+    "set_input_embeddings": {"set_input_embeddings"},
+    "set_output_embeddings": {"set_output_embeddings"},
 }
 # What else writes, if the tensors do not say how often they were written.
 _EVERY = frozenset([name for name in dir(nn.init) if name.endswith("_") and name[0] != "_"]) | {
@@ -52,7 +55,7 @@ def of_constructor(kind: type, every: bool = False) -> Names:
     are recorded, and not counted.  With `every`, writes that leave a trace count too; it is for
     models whose tensors have lost it.
     """
-    search = _Search(_is_searched, every)
+    search = _Search(_is_searched, every, frozenset())
     for name in RESETS:
         search.function(getattr(kind, name, None), kind)
     search.found.clear()
@@ -68,14 +71,17 @@ def resets_itself(module: nn.Module) -> bool:
     return any(name in code.co_names for code in codes for name in RESETS)
 
 
-def of_callers(model: nn.Module, every: bool = False) -> dict[str, Names]:
+def of_callers(
+    model: nn.Module, every: bool = False, places: Names = frozenset()
+) -> dict[str, Names]:
     """Return the functions around this call that may write without a trace, and what they use.
 
     They are the user's own functions that call materialize_() or that these use before they call
     it.  Installed libraries are not searched, and neither are functions that the resets of modules
     may call, since those are recorded.  `every` is as in of_constructor().
+    An assignment to one of the attributes `places` counts too.
     """
-    search = _Search(_is_users, every)
+    search = _Search(_is_users, every, places)
     recorded = {"deepcopy"}  # what code around the model copies is most often the whole
     for module in model.modules():
         resets = [getattr(type(module), name, None) for name in RESETS]
@@ -96,10 +102,13 @@ def of_callers(model: nn.Module, every: bool = False) -> dict[str, Names]:
 class _Search:
     """Follows functions by the names in their code, and keeps what each of them uses."""
 
-    def __init__(self, searched: Callable[[str, types.CodeType], bool], every: bool) -> None:
+    def __init__(
+        self, searched: Callable[[str, types.CodeType], bool], every: bool, places: Names
+    ) -> None:
         self.found: dict[str, set[str]] = {}
         self._searched = searched
         self._every = every
+        self._places = places
         self._seen: set[types.CodeType] = set()
         self._depth = 0
 
@@ -146,6 +155,8 @@ class _Search:
         last: int | None = None,
     ) -> None:
         what = _writes(code, names, self._every, last)
+        places = self._places | {"weight", "bias"} if self._every else self._places
+        what |= {f".{name} = ..." for name in names.stored & places}
         if what:
             self.found.setdefault(code.co_name, set()).update(what)
         for name in names.attributes - set(RESETS) if kind is not None else ():
@@ -216,6 +227,7 @@ class Used(NamedTuple):
 
     variables: Names
     attributes: Names
+    stored: Names  # attributes that it stores, but not those of self
 
 
 @functools.lru_cache(maxsize=4096)
@@ -223,7 +235,9 @@ def _used(code: types.CodeType, last: int | None = None) -> tuple[Used, tuple[ty
     """Return the names that code loads, and the code of the functions in it, up to an offset."""
     variables: set[str] = set()
     attributes: set[str] = set()
+    stored: set[str] = set()
     inner = []
+    before = None
     for one in dis.get_instructions(code):
         if last is not None and one.offset > last:
             break
@@ -231,9 +245,12 @@ def _used(code: types.CodeType, last: int | None = None) -> tuple[Used, tuple[ty
             inner.append(one.argval)
         elif one.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM", "LOAD_SUPER_ATTR"):
             attributes.add(one.argval)
+        elif one.opname == "STORE_ATTR" and not (before and "self" in _strings(before.argval)):
+            stored.add(one.argval)
         elif one.opname.startswith("LOAD_") and one.opname != "LOAD_CONST":
             variables |= _strings(one.argval)
-    return Used(frozenset(variables), frozenset(attributes)), tuple(inner)
+        before = one
+    return Used(frozenset(variables), frozenset(attributes), frozenset(stored)), tuple(inner)
 
 
 def _strings(value: Any) -> set[str]:
@@ -247,7 +264,7 @@ def _writes(code: types.CodeType, used: Used, every: bool, last: int | None) -> 
     in_place = {name for name in names if name.endswith("_") and not name.endswith("__")}
     if "data" in code.co_names and _writes_data(code, bool(in_place - _HARMLESS), last):
         found.add(".data")
-    found |= {function for function, needed in _OF_TORCH.items() if needed <= names}
+    found |= {function for function, needed in _CALLED.items() if needed <= names}
     return found | (names & _EVERY) if every else found
 
 

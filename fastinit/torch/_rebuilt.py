@@ -76,25 +76,39 @@ class Left(NamedTuple):
     writes: int
 
 
-def left_by_constructors(model: nn.Module, prefix: str) -> dict[str, Left]:
-    """Build the models of transformers' own classes in a model again, and describe their
-    parameters.
+def left_by_constructors(model: nn.Module, prefix: str) -> dict[str, Left] | None:
+    """Build the models of transformers in a model again, and describe the parameters that
+    transformers initializes.
 
-    Each of them is built on the meta device, and nothing is drawn.  A model whose constructor fails
-    is left out.
+    Each of them is built on the meta device, and nothing is drawn.  Of a class of the user, the
+    class of transformers that it extends is built, since what its constructor adds afterwards is
+    not initialized by transformers, unless it calls post_init() itself.  Return None if that, or a
+    constructor that fails, leaves unknown what transformers initializes.
     """
+    transformers = pretrained_model()
     found: dict[str, Left] = {}
     for name, module in configured(model, prefix):
-        build = _builder(module)
-        if build is None or not type(module).__module__.startswith("transformers."):
-            continue
+        if transformers is None or not isinstance(module, transformers):
+            return None
+        kinds = type(module).__mro__
+        kind = next(one for one in kinds if one.__module__.startswith("transformers."))
+        if any(_initializes(one) for one in kinds[: kinds.index(kind)]):
+            return None
+        if kind is transformers:
+            continue  # a model of the user, which transformers does not initialize
         try:
             with Private(), torch.device("meta"):
-                again = build()
+                again = kind(copy.deepcopy(module.config))
         except Exception:  # a constructor may raise anything
-            continue
+            return None
         found |= {item.name: left(item) for item in _names.parameters(again, name)}
     return found
+
+
+def _initializes(kind: type) -> bool:
+    """Whether a class's constructor calls what initializes a model of transformers."""
+    code = getattr(kind.__dict__.get("__init__"), "__code__", None)
+    return code is not None and bool({"post_init", "init_weights"} & {*code.co_names})
 
 
 def left(item: Named) -> Left:

@@ -128,6 +128,13 @@ def warn_of_constructors(
             f"{_listed(later)} get what _init_weights gives them, but are not as their model's "
             f"constructor leaves them: what code after it does {_ADVICE}"
         )
+    untied = _defaults.untied(model, prefix)
+    if untied:
+        _warn(
+            f"{_listed(untied)} are not tied, although their model ties them: to_empty() separates "
+            "tied parameters, and each is filled by its own name; call tie_weights() before, or "
+            "after"
+        )
     shared = _sharing(visible)
     if shared:
         _warn(
@@ -170,7 +177,7 @@ def _warn_of_code(model: nn.Module, left: list[Named], every: bool, callers: boo
             f"that {_ADVICE}"
         )
         return
-    around = _hidden.of_callers(model, every) if callers else {}
+    around = _hidden.of_callers(model, every, _defaults.children(model)) if callers else {}
     if around:
         what = ", ".join(sorted(frozenset().union(*around.values())))
         _warn(
@@ -246,8 +253,8 @@ def _later(
     torch.device("meta") has had the writes of _init_weights too.
     """
     items = [item for item in items if item.name in record.later]
-    plain = _rebuilt.left_by_constructors(model, prefix) if items else {}
-    if not plain:
+    plain = _rebuilt.left_by_constructors(model, prefix) if items else None
+    if plain is None:
         return []
     mine = {item.name: _rebuilt.left(item) for item in items}
     before = {name: plain.get(name.replace(".base_layer.", ".")) for name in mine}

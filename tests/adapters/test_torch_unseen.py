@@ -394,13 +394,91 @@ class Filled(nn.Module):
     ("make", "text"),
     [
         (Filled, r"constructors of Filled use ones_: "),
-        (tied_then_filled, r"this call \(tied_then_filled\) uses ones_: "),
+        (tied_then_filled, r"this call \(tied_then_filled\) uses .weight = ..., ones_: "),
         (two, None),
     ],
 )
 def test_code_is_searched_for_every_write_if_a_model_has_lost_its_versions(make, text, lose):
     with pytest.warns(match=text) if text else warnings.catch_warnings():
         fit.materialize_(lose(make), overwrite=True)
+
+
+def llama(kind=transformers.LlamaForCausalLM):
+    return kind(
+        transformers.LlamaConfig(
+            vocab_size=12,
+            hidden_size=4,
+            intermediate_size=4,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            num_key_value_heads=1,
+        )
+    )
+
+
+class Extended(transformers.LlamaForCausalLM):
+    def __init__(self, config):
+        super().__init__(config)
+        self.extra = nn.Linear(4, 2)
+
+
+class Complete(Extended):
+    def __init__(self, config):
+        super().__init__(config)
+        self.post_init()
+
+
+def zeroed_head():
+    model = llama()
+    nn.init.zeros_(model.lm_head.weight)
+    return model
+
+
+def larger_head():
+    model = llama()
+    model.lm_head = nn.Linear(4, 20)
+    return model
+
+
+def equal_head():
+    model = llama()
+    model.lm_head = nn.Linear(4, 12, bias=False)
+    return model
+
+
+def set_head():
+    model = llama()
+    model.set_output_embeddings(nn.Linear(4, 12, bias=False))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (llama, None),
+        (lambda: llama(Complete), None),
+        (zeroed_head, r"lm_head\.weight get what _init_weights gives them, but are not as"),
+        (larger_head, r"lm_head\.weight, lm_head\.bias get what _init_weights gives"),
+        (equal_head, r"this call \(equal_head\) uses \.lm_head = \.\.\.: if it wrote"),
+        (set_head, r"this call \(set_head\) uses set_output_embeddings: "),
+        (lambda: llama(Extended), r"extra\.weight, extra\.bias get what _init_weights gives"),
+    ],
+)
+def test_what_is_changed_after_a_constructor_of_transformers_is_told(make, text):
+    with pytest.warns(UserWarning, match=text) if text else warnings.catch_warnings():
+        fit.materialize_(on_meta(make))
+
+
+def test_weights_that_to_empty_separates_are_told():
+    config = transformers.GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, n_positions=4)
+    config.bos_token_id = config.eos_token_id = 1
+    model = on_meta(lambda: transformers.GPT2LMHeadModel(config)).to_empty(device="cpu")
+    with pytest.warns(UserWarning, match=r"lm_head\.weight are not tied, although .* tie_weights"):
+        fit.materialize_(model, overwrite=True)
+    model.tie_weights()
+    assert fit.materialize_(model, overwrite=True).tied == {
+        "lm_head.weight": "transformer.wte.weight"
+    }
 
 
 @pytest.mark.parametrize("kind", ["Encoder", "Decoder"])
