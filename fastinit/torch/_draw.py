@@ -35,7 +35,7 @@ _scratch = threading.local()
 
 def draws(initializer: str | None, dtype: torch.dtype) -> bool:
     """Whether draw() itself fills plain tensors of a dtype by an initializer."""
-    if dtype in (torch.complex64, torch.complex128):
+    if dtype in _memory.COMPLEX:
         return initializer not in (None, *CONSTANT, *_REAL_ONLY)
     return initializer is not None and dtype in _memory.DTYPES
 

@@ -29,6 +29,8 @@ DTYPES: dict[torch.dtype, DType] = {
     torch.float8_e4m3fn: dtypes.FLOAT8_E4M3FN,
     torch.float8_e5m2: dtypes.FLOAT8_E5M2,
 }
+# Complex dtypes that some initializers fill, by a draw of their parts (_draw.py).
+COMPLEX = frozenset((torch.complex64, torch.complex128))
 # Dtypes that NumPy lacks are passed to it as unsigned integers of the same width.
 _CROSSING = {
     torch.bfloat16: torch.uint16,

@@ -180,6 +180,12 @@ def _operated(one: Operation, args: Any, kwargs: Any, seed: int, key: str) -> An
         name, own = fill_of(one)
         if draws(name, tensor.dtype):
             return _draw(tensor, name, own, seed, key)
+    if one.kind == "normal" and kwargs.get("out") is None and draws("normal", one.results[0].dtype):
+        # A mean or std is a tensor: the values of accelerate.py's torch.normal.
+        mean, std = args[0], args[1] if len(args) > 1 else kwargs.get("std", 1.0)
+        tensor = torch.empty(one.results[0].size, dtype=one.results[0].dtype)
+        own = {"mean": 0.0, "std": 1.0}
+        return _draw(tensor, "normal", own, seed, key).mul_(std).add_(mean)
     generator = torch.Generator().manual_seed((seed ^ stream_id(key)) & (1 << 63) - 1)
     return one.function.overloadpacket(*args, **{**kwargs, "generator": generator})
 

@@ -15,13 +15,16 @@ import torch
 from torch import nn
 
 from .._core import engine
+from .._core.stream import stream_id
 from ..fill import Filled
 from ..fill import fill as fill_many
 from ..typing import Box
 from . import _memory
+from ._draw import draw
 from ._names import Named
 from ._prove import Fill
 from ._recipe import Plan
+from ._translate import Call
 
 # The initializers that work for every dtype, with their values.
 CONSTANTS: dict[str, Any] = {"constant": None, "zeros": 0, "ones": 1}
@@ -150,7 +153,7 @@ def run(
 
 def write_constants(item: Named, plan: Plan, memory: torch.Tensor) -> int:
     """Fill a tensor whose dtype allows only constants, and return the number of values."""
-    if memory.dtype in _memory.DTYPES or not plan.fills:
+    if memory.dtype in _memory.DTYPES or not plan.fills or draws(plan):
         return 0
     for here, there in _pieces(item):
         for fill in plan.fills:
@@ -158,6 +161,27 @@ def write_constants(item: Named, plan: Plan, memory: torch.Tensor) -> int:
             if part is not None:
                 part[0].fill_(_constant(fill))
     return memory.numel()
+
+
+def write_parts(item: Named, plan: Plan, memory: torch.Tensor, seed: int) -> int:
+    """Draw a complex tensor, whole on every rank, and return the number of values."""
+    if memory.dtype not in _memory.COMPLEX or not draws(plan):
+        return 0
+    whole = torch.empty(tuple(item.tensor.shape), dtype=memory.dtype, device="cpu")
+    everything = tuple([slice(0, size, 1) for size in whole.shape])
+    for fill, stream in zip(plan.fills, plan.streams, strict=True):
+        part = _part(whole, everything, fill)
+        if part is not None:
+            numbers = seed, stream_id(stream)
+            own = dict(fill.arguments)
+            call = Call(part[0], fill.initializer, own, None, lambda tensor: tensor)
+            draw(call, lambda _, numbers=numbers: numbers)  # type: ignore[misc]
+    write_computed(item, whole, memory)
+    return memory.numel()
+
+
+def draws(plan: Plan) -> bool:
+    return any(fill.initializer not in CONSTANTS for fill in plan.fills)
 
 
 def _constant(fill: Fill) -> Any:
@@ -173,6 +197,7 @@ def write_computed(item: Named, computed: torch.Tensor | None, memory: torch.Ten
 def write(item: Named, plan: Plan, memory: torch.Tensor, seed: int, threads: int | None) -> None:
     """Write all values that a plan gives to one tensor."""
     run(list(entries_of(item, plan, memory)), seed, threads)
+    write_parts(item, plan, memory, seed)
     write_constants(item, plan, memory)
     write_computed(item, plan.computed(seed), memory)
 
@@ -185,7 +210,12 @@ def count_different(one: torch.Tensor, two: torch.Tensor) -> int:
 
 
 def lines(item: Named, plan: Plan, memory: torch.Tensor) -> Iterator[Filled]:
-    """Yield a report line per part of a fill on this rank, or an empty one if there is none."""
+    """Yield a report line per part of a fill on this rank, or an empty one if there is none.
+
+    A complex draw has no line, because no function of the façade has its values.
+    """
+    if memory.dtype in _memory.COMPLEX and draws(plan):
+        return
     dtype = str(memory.dtype).removeprefix("torch.")
     for fill, stream in zip(plan.fills, plan.streams, strict=True):
         parts = [_part(memory[here], there, fill) for here, there in _pieces(item)]

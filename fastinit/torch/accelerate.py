@@ -25,7 +25,7 @@ from .._core.math import norm_ppf
 from .._core.stream import check_seed
 from .._core.tables import Table
 from . import _detours, _memory
-from ._draw import draw, seed_from
+from ._draw import draw, draws, seed_from
 from ._translate import TRANSLATIONS, Call
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -55,8 +55,8 @@ class accelerate:  # noqa: N801  used like a function, as a context manager
     each belongs to the thread that opened it; inside construction() one draws nothing, since what
     is drawn there is recorded. No fill is skipped, not even one that a later fill
     overwrites. torch.randn, rand, normal and their like are drawn here too. Constants, other laws
-    (``exponential_``, randint, ...), other devices and complex tensors are left to torch; meta
-    tensors stay as they are. ``as block`` gives counts: ``.fills`` and ``.values`` drawn here,
+    (``exponential_``, randint, ...) and other devices are left to torch; meta tensors stay as they
+    are. ``as block`` gives counts: ``.fills`` and ``.values`` drawn here,
     ``.left`` (by name) the draws that torch made.
 
     Examples
@@ -135,12 +135,15 @@ class Drawing(_detours.Block):
         return handler(self, func, args, kwargs or {})
 
     def called(self, name: str, args: Arguments, kwargs: dict[str, Any]) -> Any:
-        tensor = args[0] if args else kwargs.get("tensor")
+        tensor: Any = args[0] if args else kwargs.get("tensor")
         if not ours(tensor):
             return _detours.ORIGINALS[name](*args, **kwargs)
         self._uniform = None
         with torch._C.DisableTorchFunction():
-            return self._drawn(TRANSLATIONS[name](*args, **kwargs))
+            call = TRANSLATIONS[name](*args, **kwargs)
+            if call.initializer is None or draws(call.initializer, tensor.dtype):
+                return self._drawn(call)
+        return _detours.ORIGINALS[name](*args, **kwargs)
 
     def _drawn(self, call: Call) -> torch.Tensor:
         before = self.fills
@@ -288,13 +291,15 @@ def both(
 def ours(tensor: Any) -> bool:
     """Whether fastinit fills a tensor.
 
-    The tensor must be floating, plain or a DTensor, and on the CPU or on a GPU that can draw.
+    The tensor must be floating, plain or a DTensor, or complex and plain, and on the CPU or on a
+    GPU that can draw.
     """
-    if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _memory.DTYPES:
+    if not isinstance(tensor, torch.Tensor) or not draws("normal", tensor.dtype):
         return False
-    if not _memory.is_dtensor(tensor) and not (
-        _memory.is_plain(type(tensor)) and _memory.has_elements(tensor)
-    ):
+    if _memory.is_dtensor(tensor):
+        if tensor.is_complex():
+            return False
+    elif not (_memory.is_plain(type(tensor)) and _memory.has_elements(tensor)):
         return False
     if tensor.is_cuda:
         return engine.gpu(tensor.device.index) is not None

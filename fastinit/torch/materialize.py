@@ -26,6 +26,7 @@ from .._core.tables import Table
 from ..fill import Report
 from ..typing import Seed
 from . import _detours, _memory, _names, _ranks, _recipe, _rules, _values
+from ._draw import draws
 from ._names import Named
 from ._recipe import Plan
 from ._rules import Recipe
@@ -224,6 +225,7 @@ def materialize_(
         filled = _values.run(entries, seed, threads, advance)
     for item in todo:
         filled += _values.write_constants(item, by_name[item.name], new[item.name])
+        filled += _values.write_parts(item, by_name[item.name], new[item.name], seed)
         _values.write_computed(item, by_name[item.name].computed(seed), new[item.name])
         _values.put(item, new[item.name], device)
     given = {one.name: one for one in restored}
@@ -248,7 +250,15 @@ def materialize_(
         ),
         unknown=tuple([item.name for item in (*left, *open_buffers) if item.name not in given]),
         computed=tuple(
-            [item.name for item in todo if not by_name[item.name].fills and item.tensor.numel()]
+            [
+                item.name
+                for item in todo
+                if item.tensor.numel()
+                and (
+                    not by_name[item.name].fills
+                    or (item.tensor.is_complex() and _values.draws(by_name[item.name]))
+                )
+            ]
         ),
         restored=tuple(given),
         repeated=_repeated(model, seed, by_name, new),
@@ -397,19 +407,18 @@ def _check_tensors(todo: list[Named], dtype: torch.dtype | None) -> None:
 
 
 def _can_be_drawn(tensor: torch.Tensor) -> bool:
-    """Whether a tensor's dtype has values to draw.
-
-    Complex dtypes count, although no initializer here can draw them.  They must cause an error
-    instead of being left out.
-    """
+    """Whether a tensor's dtype has values to draw; of all complex ones, a rule is asked for."""
     return tensor.dtype in _memory.DTYPES or tensor.is_complex()
 
 
 def _check_dtype(item: Named, plan: Plan | None) -> None:
-    """Refuse a draw in a dtype that allows only constants."""
-    drawn = plan is None or any(fill.initializer not in _values.CONSTANTS for fill in plan.fills)
-    if drawn and item.tensor.dtype not in _memory.DTYPES:
-        raise NotImplementedError(f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}")
+    """Refuse a draw in a dtype that the initializer cannot fill."""
+    for fill in [] if plan is None else plan.fills:
+        constant = fill.initializer in _values.CONSTANTS
+        if not (constant or draws(fill.initializer, item.tensor.dtype)):
+            raise NotImplementedError(
+                f"parameter {item.name!r}: {_memory.unsupported(item.tensor)}"
+            )
 
 
 def _refuse_uncovered(uncovered: dict[str, str]) -> None:

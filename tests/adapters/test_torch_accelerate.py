@@ -289,12 +289,21 @@ def test_autograd_goes_through_a_fill_as_in_torch():
     assert leaf.grad.tolist() == [0, 0, 3, 3]
 
 
-def test_complex_and_integer_tensors_are_left_to_torch():
-    with fit.accelerate() as block:
-        assert torch.empty(4, dtype=torch.complex64).normal_().abs().min() > 0
+def test_complex_tensors_are_drawn_here_and_integer_ones_are_left_to_torch():
+    parts = [fi.normal((4, 2), std=0.5**0.5, seed=2, name=number) for number in range(3)]
+    parts.append(fi.uniform((4, 2), seed=2, name=3))
+    with fit.accelerate(seed=2) as block:
+        drawn = [
+            torch.empty(4, dtype=torch.complex64).normal_(),
+            torch.randn(4, dtype=torch.complex64),
+            torch.nn.init.normal_(torch.empty(4, dtype=torch.complex64)),
+            torch.rand(4, dtype=torch.complex64),
+        ]
         with pytest.raises(NotImplementedError):
             torch.empty(4, dtype=torch.int64).normal_()
-    assert block.fills == 0 and block.left == {"normal_": 1}  # the other one drew nothing
+    for one, expected in zip(drawn, parts, strict=True):
+        assert torch.equal(torch.view_as_real(one), torch.from_numpy(expected))
+    assert block.fills == 4 and not block.left  # the integers drew nothing
 
 
 def test_arguments_that_torch_refuses_get_torchs_error():

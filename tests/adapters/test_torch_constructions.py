@@ -12,6 +12,8 @@ from torch import nn
 
 import fastinit as fi
 import fastinit.torch as fit
+from fastinit._core.stream import stream_id
+from fastinit.torch.accelerate import Drawing
 
 
 class Built(nn.Module):
@@ -353,6 +355,36 @@ def test_a_layer_of_skip_init_is_drawn_by_what_the_block_writes():
         model[0].weight, torch.from_numpy(fi.normal((3, 4), seed=3, name="0.weight"))
     )
     assert model[0].bias.eq(0).all()
+
+
+class Keyed(Drawing):
+    """Draws with the streams that a construction gives to what is computed for `made`."""
+
+    def take(self, generator):
+        self.fills += 1
+        return 3, stream_id(f"made[{self.fills - 1}]")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.normal(torch.arange(4.0), torch.ones(3, 1)),
+        lambda: torch.normal(torch.zeros(4).double(), 2.0),
+        lambda: torch.normal(1.0, 2.0, (4,)),
+        lambda: torch.randn(4, dtype=torch.complex64),
+        lambda: nn.init.kaiming_normal_(torch.empty(4, 4, dtype=torch.complex64)),
+        lambda: torch.empty(4, dtype=torch.complex128).uniform_(),
+    ],
+)
+def test_draws_that_are_no_plain_fill_have_accelerates_values(make):
+    def build():
+        model = nn.Module()
+        model.made = nn.Parameter(make() * 2)
+        return model
+
+    with Keyed(None) as block:
+        plain = build()
+    assert torch.equal(recorded(build).made, plain.made) and not block.left
 
 
 def test_a_construction_is_not_pickled_and_an_accelerate_is():

@@ -119,8 +119,15 @@ def test_parameters_without_a_draw_are_refused_by_name():
         fit.materialize_(model, {"a": "normal"})
     assert fit.materialize_(model).unknown == ("a",) and model["a"].is_meta
     model = on_meta(lambda: nn.ParameterDict({"z": torch.empty(3, dtype=torch.complex64)}))
-    with pytest.raises(NotImplementedError, match="'z'.*complex64"):
+    with pytest.raises(ValueError, match=r"(?s)covers 1 of.*z: no reset_parameters"):
         fit.materialize_(model)
+    with pytest.raises(NotImplementedError, match="'z'.*complex64"):
+        fit.materialize_(model, {"z": "orthogonal"})
+    report = fit.materialize_(model, {"z": "normal"}, seed=3)
+    parts = fi.normal((3, 2), std=0.5**0.5, seed=3, name="z")
+    assert torch.equal(torch.view_as_real(model["z"].detach()), torch.from_numpy(parts))
+    assert report.computed == ("z",) and not report.filled
+    assert fit.verify_(model, {"z": "normal"}, seed=3)
     with pytest.raises(NotImplementedError, match="int32"):
         fit.materialize_(on_meta(sample), dtype=torch.int32)
     with pytest.raises(ValueError, match="no shape yet"):
