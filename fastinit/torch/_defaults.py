@@ -9,6 +9,7 @@ transformers' _init_weights runs.  Afterwards the model is restored.  For the lo
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
             if not standins[item.name].is_meta and standins[item.name].numel():
                 log.literal(standins[item.name], standins[item.name], before=True)
         lost, others = _tied(model, parameters)
+        spared = _marked_before(model)
         copied: dict[str, int] = {}
         with torch.no_grad(), Recorder(log, read):
             # The modules run in reverse order.  Of the modules that hold a tied parameter, the
@@ -69,7 +71,7 @@ def record(model: nn.Module, dtype: torch.dtype | None = None, prefix: str = "")
             writes |= count(None)
             since = len(log.operations)
             with _apart(others):
-                _init_weights(log, model)
+                _init_weights(log, model, spared)
         now = [_now(item) for item in (*parameters, *buffers)]
         later = {
             name: _memory.version(standin) - before[name]
@@ -262,18 +264,18 @@ def with_init_weights(model: nn.Module, owners: set[int]) -> list[str]:
     )
 
 
-def _init_weights(log: Log, model: nn.Module) -> None:
+def _init_weights(log: Log, model: nn.Module, spared: set[int]) -> None:
     """Do what transformers' initialize_weights does: initialize each module by the _init_weights of
     the nearest enclosing PreTrainedModel.
 
     Children come first.  Each module is marked when it is done, because some code (ViT-MAE's)
     checks the mark of its children.  In a PEFT adapter, only the base layer is initialized.  PEFT
     made the rest after transformers had initialized the model, so _init_weights never saw it.
+    `spared` are the modules that are passed over, by id.
     """
     base, adapter = pretrained_model(), _adapter_layer()
     if base is None:
         return
-    marked: list[nn.Module] = []
 
     def walk(module: nn.Module, owner: Any) -> None:
         if isinstance(module, base):
@@ -283,18 +285,62 @@ def _init_weights(log: Log, model: nn.Module) -> None:
             inner, owner = owner, None
         for name, child in module.named_children():
             walk(child, inner if owner is not None or name == "base_layer" else None)
-        if owner is not None and not getattr(module, "_is_hf_initialized", False):
+        if owner is not None and id(module) not in spared:
             what = f"{type(owner).__name__}._init_weights({type(module).__name__})"
             _attempt(log, module, what, lambda: owner._init_weights(module))
-            if "_is_hf_initialized" not in module.__dict__:
-                marked.append(module)
-                module.__dict__["_is_hf_initialized"] = True
+            module.__dict__["_is_hf_initialized"] = True
 
+    before = [module.__dict__.pop("_is_hf_initialized", None) for module in model.modules()]
+    for module in model.modules():
+        if id(module) in spared:
+            module.__dict__["_is_hf_initialized"] = True
     try:
         walk(model, None)
     finally:
-        for module in marked:
-            del module.__dict__["_is_hf_initialized"]
+        for module, mark in zip(model.modules(), before, strict=True):
+            module.__dict__.pop("_is_hf_initialized", None)
+            if mark is not None:
+                module.__dict__["_is_hf_initialized"] = mark
+
+
+def _marked_before(model: nn.Module) -> set[int]:
+    """Return the modules that transformers' initialization passes over, by id.
+
+    Those are the modules that constructors have marked.  If the initialization has run already, as
+    on real memory and inside accelerate's init_empty_weights(), it has marked a model and all the
+    modules in it.  Then a second construction, on the meta device, shows the constructors' own
+    marks, and a module without a mark was put in later.
+    """
+    base, spared = pretrained_model(), set()
+    inside: set[int] = set()
+    for module in model.modules():
+        if base is None or id(module) in inside or not _mark(module):
+            continue
+        spared.add(id(module))
+        if isinstance(module, base):
+            again = bare(module)
+            names = [] if again is None else [n for n, one in again.named_modules() if _mark(one)]
+            own = dict(module.named_modules())
+            inside |= {id(one) for one in own.values()}
+            spared -= inside
+            spared |= {id(one) for name, one in own.items() if name in names or not _mark(one)}
+    return spared
+
+
+def _mark(module: nn.Module) -> bool:
+    return bool(getattr(module, "_is_hf_initialized", False))
+
+
+def bare(model: Any, kind: type | None = None) -> nn.Module | None:
+    """Build a model of transformers again on the meta device, where nothing initializes it.
+
+    `kind` is the class to build, and None the model's own.  Return None if the constructor fails.
+    """
+    try:
+        with Private(), torch.device("meta"):
+            return (kind or type(model))(copy.deepcopy(model.config))  # type: ignore[no-any-return]
+    except Exception:  # a constructor may raise anything
+        return None
 
 
 def _inside_pretrained(model: nn.Module) -> Iterator[nn.Module]:

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from . import _memory, _names
-from ._defaults import Record, pretrained_model
+from ._defaults import Record, bare, pretrained_model
 from ._log import Log, Recorder
 from ._names import Named
 from ._private import Private
@@ -96,10 +96,8 @@ def left_by_constructors(model: nn.Module, prefix: str) -> dict[str, Left] | Non
             return None
         if kind is transformers:
             continue  # a model of the user, which transformers does not initialize
-        try:
-            with Private(), torch.device("meta"):
-                again = kind(copy.deepcopy(module.config))
-        except Exception:  # a constructor may raise anything
+        again = bare(module, kind)
+        if again is None:
             return None
         found |= {item.name: left(item) for item in _names.parameters(again, name)}
     return found

@@ -370,7 +370,6 @@ class Keyed(Drawing):
     [
         lambda: torch.normal(torch.arange(4.0), torch.ones(3, 1)),
         lambda: torch.normal(torch.zeros(4).double(), 2.0),
-        lambda: torch.normal(1.0, 2.0, (4,)),
         lambda: torch.randn(4, dtype=torch.complex64),
         lambda: nn.init.kaiming_normal_(torch.empty(4, 4, dtype=torch.complex64)),
         lambda: torch.empty(4, dtype=torch.complex128).uniform_(),

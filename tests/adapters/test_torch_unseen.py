@@ -469,6 +469,31 @@ def test_what_is_changed_after_a_constructor_of_transformers_is_told(make, text)
         fit.materialize_(on_meta(make))
 
 
+class Spared(Extended):
+    def __init__(self, config):
+        super().__init__(config)
+        self.spared = nn.Linear(4, 2)
+        self.spared._is_hf_initialized = True
+        self.post_init()
+
+
+@pytest.mark.parametrize("made", ["on real memory", "on the meta device"])
+def test_a_model_that_transformers_has_marked_as_a_whole_is_initialized_again(made):
+    model = llama(Spared) if made == "on real memory" else on_meta(lambda: llama(Spared))
+    later = nn.Linear(4, 3)
+    if made == "on real memory":  # all else has a mark now, and this is not initialized by it
+        model.later = later
+    fit.materialize_(model.to("meta"), seed=3)
+    for name in ("lm_head.weight", "extra.weight"):
+        one = model.get_parameter(name)
+        drawn = fi.normal(tuple(one.shape), std=0.02, seed=3, name=name)
+        assert torch.equal(one, torch.from_numpy(drawn)), name
+    for name in ("spared", "later") if made == "on real memory" else ("spared",):
+        one = model.get_parameter(f"{name}.weight")
+        own = {"negative_slope": 5**0.5, "seed": 3, "name": f"{name}.weight"}
+        assert torch.equal(one, torch.from_numpy(fi.he_uniform(tuple(one.shape), **own))), name
+
+
 def test_weights_that_to_empty_separates_are_told():
     config = transformers.GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, n_positions=4)
     config.bos_token_id = config.eos_token_id = 1
