@@ -137,6 +137,8 @@ class Log:
 
     def settle(self) -> None:
         """Log what code has written to lent arrays since the last operation."""
+        if not self._lent:
+            return
         lent, self._lent = self._lent, []
         for one in lent:
             now = one.array.tobytes()
@@ -151,11 +153,12 @@ class Log:
         """Copy to the lent arrays what an operation has written to their tensors."""
         lent, self._lent = self._lent, []
         for one in lent:
-            values = one.values() if self.ref(one.tensor).storage in writes else None
-            if values is not None:
-                one.array[...] = values.numpy()
-            before = one.before if values is None else one.array.tobytes()
-            self._lent.append(one._replace(before=before))
+            if self.ref(one.tensor).storage in writes:
+                values = one.values()
+                if values is not None:
+                    one.array[...] = values.numpy()
+                one = one._replace(before=one.array.tobytes())
+            self._lent.append(one)
 
     def literal(
         self,
@@ -176,6 +179,7 @@ class Log:
     def call(self, tensor: torch.Tensor, initializer: str, arguments: dict[str, Any]) -> None:
         """Log that a function of torch.nn.init fills the tensor."""
         if tensor.numel():
+            self.settle()
             self._track(tensor)
             ref = self.ref(tensor)
             self._add("call", initializer, (Box(ref), dict(arguments)), {}, [], (), [ref], True)
@@ -184,6 +188,18 @@ class Log:
         """Log that code failed that should have written the tensor."""
         ref = self.ref(tensor)
         self._add("failure", why, (), {}, [], [ref], [ref], False)
+
+    def prepare(self, function: Any, args: Arguments, kwargs: dict[str, Any]) -> None:
+        """Log what code has written to real memory, before an operation changes that memory."""
+        self.settle()
+        written = [one for one in _written(function._schema, args, kwargs) if _strided(one)]
+        new = [one for one in written if not self.knows(one)]
+        if not new:
+            return
+        given = [one for one in tree_flatten((args, kwargs))[0] if _strided(one)]
+        if torch.Tag.nondeterministic_seeded in function.tags or any(map(self.knows, given)):
+            for one in new:
+                self._track(one)
 
     def operation(
         self,
@@ -206,8 +222,6 @@ class Log:
         ):
             return
         written = [one for one in _written(schema, args, kwargs) if _strided(one)]
-        for one in written:
-            self._track(one)
         foreign = [one for one in given if not self.knows(one)]
         results, writes = [self.ref(one) for one in made], [self.ref(one) for one in written]
         inputs = {one.untyped_storage()._cdata for one in given}
@@ -262,8 +276,6 @@ class Log:
         is_random: bool,
         unkeyed: bool = False,
     ) -> None:
-        if self._lent:
-            self.settle()
         reads = frozenset(ref.storage for ref in sources)
         writes = frozenset(ref.storage for ref in targets)
         overwrites = None
@@ -430,8 +442,8 @@ class Recorder(_detours.Block):
             return _ASKING[func]
         if func is torch.Tensor.type and args[0].is_meta and len(args) == 1 and not kwargs:
             return torch.empty(0, dtype=args[0].dtype, device="cpu").type()
-        if func in _READING and args and self._dispatch.hides(args[0]):
-            found = func(self._dispatch.values(args[0]), *args[1:], **kwargs)
+        if func in _READING and args and _strided(args[0]) and self.log.knows(args[0]):
+            found = func(self._dispatch.shown(args[0]), *args[1:], **kwargs)
             if isinstance(found, np.ndarray):
                 self.log.lend(self._dispatch.lent(args[0].detach(), found))
             return found
@@ -552,6 +564,7 @@ class _Dispatch(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         with torch._C.DisableTorchFunction():  # .device must be the real one here
+            self._log.prepare(func, args, kwargs)
             result = self._run(func, args, kwargs)
             self._log.operation(func, args, kwargs, result, self.unkeyed)
             if torch.Tag.nondeterministic_seeded in func.tags:

@@ -64,8 +64,12 @@ class Program(nn.Module):
         self.names = []
         for number in range(chance.randint(1, 3)):
             self.names.append(f"p{number}")
-            own = {"dtype": chance.choice(DTYPES)}
-            setattr(self, f"p{number}", nn.Parameter(torch.empty(chance.choice(SHAPES), **own)))
+            shape, dtype = chance.choice(SHAPES), chance.choice(DTYPES)
+            if shape and chance.random() < 0.1 and not in_reset:
+                tensor = torch.Tensor(*shape)  # real memory, whatever the device is
+            else:
+                tensor = torch.empty(shape, dtype=dtype)
+            setattr(self, f"p{number}", nn.Parameter(tensor))
         self.chance_state = chance.getstate()
         self.reset_parameters()
 
@@ -291,7 +295,8 @@ def step(chance, module, tensor):
     elif kind == "scaled":
         view.copy_(view.detach().clone() * 0.5)
     elif kind == "data":
-        tensor.data = chance.choice([torch.zeros, torch.ones, torch.rand])(tensor.shape)
+        make = chance.choice([torch.zeros, torch.ones, torch.rand])
+        tensor.data = make(tensor.shape, dtype=tensor.dtype)
     elif kind == "triangle" and view.ndim == 2:
         chance.choice([view.tril_, view.triu_])()
     elif kind == "scattered" and view.ndim == 2:

@@ -194,6 +194,24 @@ def test_memory_that_no_code_fills_after_it_was_emptied_is_refused_by_name():
         fit.materialize_(model, made)
 
 
+def written_by_an_array_that_is_shared(module):
+    module.value = nn.Parameter(torch.Tensor(3).fill_(2.0))
+    array = module.value.detach().numpy()
+    array[0] = 5.0
+    module.value.mul_(2.0)
+    array[1] = 7.0
+
+
+def changed_by_real_memory(module):
+    new = torch.empty(3, device="cpu").fill_(3.0)
+    module.value = nn.Parameter(torch.Tensor([1.0, 2.0, 3.0]).add_(new))
+
+
+@pytest.mark.parametrize("code", [written_by_an_array_that_is_shared, changed_by_real_memory])
+def test_real_memory_is_logged_as_it_is_before_an_operation(code):
+    assert torch.equal(recorded(code).value, Built(code).value)
+
+
 def by_numpy():
     return torch.from_numpy(np.random.randn(3)).float()  # noqa: NPY002  the global generator
 
