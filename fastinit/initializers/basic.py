@@ -158,7 +158,8 @@ def zeros(
 
     Notes
     -----
-    Nothing is drawn: `seed` and `name` are checked and have no effect.
+    Nothing is drawn: `seed` and `name` are checked and have no effect. Scales of norms begin at 0
+    where the norm multiplies by 1 + w, as Gemma's RMSNorm does, and at 1 elsewhere.
 
     Examples
     --------

@@ -187,8 +187,8 @@ def rwkv7(
     The formulas are those of the authors' code for training (RWKV-v7/train_temp/src/model.py),
     which computes in float32; here each value is rounded once. The matrices w1, a1, v1, g1, output
     and the channel mix's value are `zeros`. The others are `orthogonal`: w2, a2, v2 and g2 with
-    gain 0.1·√max(1, out/in) of their shape, receptance, value and the channel mix's key with gain
-    1, key with gain 0.1, and the head with gain 0.5·√max(1, vocabulary/C). The embedding is
+    gain 0.1·√max(1, rows/columns), receptance, value and the channel mix's key with gain 1, key
+    with gain 0.1, and the head with gain 0.5·√max(1, vocabulary/C). The embedding is
     `uniform` within ±1e-4. Nothing is drawn here: `seed` and `name` are checked and have no effect.
 
     References

@@ -7,8 +7,10 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import fastinit as fi
 from fastinit import checkpoint
 
 FOLDER = Path(checkpoint.__file__).parent / "presets"
@@ -89,6 +91,20 @@ def test_a_preset_written_as_a_spec_gives_the_same_tensors(name, tmp_path):
     loaded, again = checkpoint.load(name), checkpoint.load(path)
     assert again.canonical() == loaded.canonical()
     assert again.config == loaded.config
+
+
+def test_norms_that_multiply_by_one_plus_w_begin_as_norms_alone():
+    """RMSNorm of google/gemma_pytorch: x / rms(x) · (1 + w)."""
+    entries = {entry.name: entry for entry in checkpoint.load("gemma-3-4b").entries}
+    norms = [name for name in entries if re.search(r"language_model.*norm\.weight$", name)]
+    assert len(norms) == 34 * 6 + 1
+    x = fi.normal(2560, seed=1, dtype="float64")
+    for name in norms:
+        entry = entries[name]
+        (size,) = entry.shape
+        weight = getattr(fi, entry.initializer)(size, **entry.arguments, dtype="float64")
+        y = x[:size] / np.sqrt(np.square(x[:size]).mean()) * (1 + weight)
+        assert np.square(y).mean() == pytest.approx(1.0, rel=1e-12), name
 
 
 # ------------------------------------------------------------------------------------ transformers
