@@ -175,7 +175,7 @@ def _formula(function: Any) -> str:
 def _is_seeded(function: Any, result: Any, arguments: dict[str, Any]) -> bool:
     """Whether the seed and the name affect the values."""
     if isinstance(result, Draw):
-        return result.draw != CONSTANT
+        return result.draw != CONSTANT and result.numbers().get("std") != 0
     from . import _table
 
     if function is _table.pretrained:

@@ -25,6 +25,10 @@ def check_keys(
             raise source.error(f"unknown {what} {shown(key)}{hint}", *where, key)
 
 
+# Arguments of pretrained, whose text may look like an expression: path = "old/model.safetensors".
+TEXT = ("path", "tensor")
+
+
 def check_name(source: Source, name: str, table: str) -> None:
     if not (name.isidentifier() and name.isascii()) or name in RESERVED:
         reserved = ", ".join(sorted(RESERVED))
@@ -84,8 +88,10 @@ def read_argument(source: Source, value: Any, names: Mapping[str, Number], *wher
     """Read an argument's value.
 
     Text is kept as text if it is one plain word and not the name of a constant, such as "fan_out"
-    in mode = "fan_out".  Other text is an expression.
+    in mode = "fan_out", or if the argument is one of TEXT.  Other text is an expression.
     """
+    if isinstance(value, str) and where[-1] in TEXT:
+        return value
     if isinstance(value, list):
         return tuple(read_argument(source, item, names, *where) for item in value)
     if isinstance(value, str) and value.isidentifier() and value not in names and value != "inf":

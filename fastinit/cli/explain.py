@@ -37,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ..checkpoint.fields import TEXT
     from ..explain import facts
 
     shape: list[int] = []
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         if equals:
             if len(key) > 80:
                 raise ValueError(f"no initializer has an argument {shown(key)}")
-            arguments[key] = _value(value)
+            arguments[key] = value if key in TEXT else _value(value)
         elif word.isascii() and word.isdigit():
             if len(word) > 19:
                 raise ValueError(f"the size {shown(word)} is more than any tensor can have")

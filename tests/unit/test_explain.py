@@ -115,6 +115,11 @@ def test_explain_names_no_seed_where_none_is_used(name):
     assert function(shape, seed=1).tobytes() == function(shape, seed=2).tobytes()
 
 
+def test_a_draw_of_one_value_uses_no_seed():
+    assert fi.explain("normal", (8,), std=0.0, mean=2.0, seed=1).endswith("; no seed is used")
+    assert fi.explain("uniform", (8,), low=1.0, high=1.0).endswith("; no seed is used")
+
+
 def test_every_initializer_that_uses_no_seed_is_listed_as_seedless():
     from fastinit import _table
 

@@ -5,6 +5,7 @@ name.
 import json
 import math
 
+import numpy as np
 import pytest
 
 from fastinit import checkpoint
@@ -724,3 +725,16 @@ def test_other_names_of_a_tensor_go_into_the_metadata_and_into_no_file(tmp_path)
 def test_a_tie_leads_from_a_name_that_is_no_tensor_to_a_tensor(tied, message):
     with pytest.raises(SpecError, match=message):
         checkpoint.load({**TIED, "tied": tied})
+
+
+def test_the_path_and_the_tensor_of_a_file_are_text_and_no_expressions(tmp_path):
+    old = tmp_path / "old-1.safetensors"
+    checkpoint.materialize(TIED, old, seed=3)
+    shape = list(checkpoint.load(TIED).entries[0].shape)
+    copied = {"initializer": "pretrained", "path": str(old), "tensor": "embedding"}
+    spec = {"tensors": {"w": {"shape": shape, **copied}}}
+    checkpoint.materialize(checkpoint.load(spec), tmp_path / "new.safetensors", seed=0)
+    one, two = ((tmp_path / name).read_bytes() for name in ("new.safetensors", old.name))
+    size = int(np.prod(shape)) * 4
+    assert one[-size:] in two
+    assert checkpoint.verify(tmp_path / "new.safetensors", spec)

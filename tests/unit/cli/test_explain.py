@@ -71,3 +71,9 @@ def test_the_json_is_one_line_that_reads_back_as_the_facts(words, positional, ke
     assert json.loads(out) == json.loads(json.dumps(found))
     assert found["shape"] == tuple(json.loads(out)["shape"])
     assert ("seed" in found) == (positional[0] != "constant")
+
+
+def test_the_path_of_a_file_is_text_and_no_expression(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", "pretrained", "8", "path=a/b-1.npz"]) == 1
+    assert capsys.readouterr().err.endswith("a/b-1.npz: No such file or directory\n")
