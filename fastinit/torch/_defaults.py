@@ -352,10 +352,12 @@ def _inside_pretrained(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def children(model: nn.Module) -> frozenset[str]:
-    """Return the attributes at which the models of transformers in a model hold modules."""
-    return frozenset(
-        [name for one in _inside_pretrained(model) for name, _ in one.named_children()]
-    )
+    """Return the attributes at which the models of transformers in a model hold modules.
+
+    Of a model whose modules are marked (_marked_before), it is known which ones were put in later.
+    """
+    owners = [one for one in _inside_pretrained(model) if not _mark(one)]
+    return frozenset([name for one in owners for name, _ in one.named_children()])
 
 
 def untied(model: nn.Module, prefix: str) -> list[str]:
