@@ -269,13 +269,19 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
             "(torch.empty_like(out, device='cpu')), or make a whole model real by "
             "fastinit.torch.materialize_"
         )
+    if _is_negated(out):
+        raise ValueError(
+            "out is a view whose values torch negates when it reads them (as of z.conj().imag), so "
+            "they would have the other sign; fill the tensor that it is a view of, or use "
+            "fastinit.torch"
+        )
     out = _without_grad(out)
     try:
         kind, number = out.__dlpack_device__()
         device = int(kind), int(number)
     except Exception as error:
         raise ValueError(
-            f"out does not say on which device it lies ({error}); fastinit fills CPU memory"
+            f"out does not say on which device it lies ({said(error)}); fastinit fills CPU memory"
         ) from None
     from . import dlpack
 
@@ -294,7 +300,7 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
         except TypeError:  # written before DLPack 1.0
             capsule = out.__dlpack__()
     except Exception as error:
-        raise ValueError(f"out does not lend its memory: {error}" + _advice(out)) from None
+        raise ValueError(f"out does not lend its memory: {said(error)}{_advice(out)}") from None
     try:
         if on_gpu:
             with _explained():
@@ -302,6 +308,11 @@ def _by_dlpack(out: Any) -> tuple[Array, DType | None]:
         return dlpack.borrow(capsule, device)
     except (TypeError, ValueError) as error:
         raise type(error)(f"out: {error}") from None
+
+
+def _is_negated(out: Any) -> bool:
+    """Whether a torch tensor has the negative bit, which DLPack does not pass on."""
+    return hasattr(out, "is_neg") and bool(out.is_neg())
 
 
 def _advice(out: Any) -> str:

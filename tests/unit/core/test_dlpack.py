@@ -135,6 +135,24 @@ def test_torch_tensors_are_filled_through_dlpack():
         draw(out=torch.zeros(3, device="meta"))
     with pytest.raises(ValueError, match="overlaps itself"):
         draw(out=torch.zeros(3, 1).expand(3, 4))
+    # Written values would be read with the other sign.
+    base = torch.zeros(3, dtype=torch.complex64)
+    with pytest.raises(ValueError, match="negates when it reads"):
+        draw(out=base.conj().imag)
+    assert not base.any() and draw(out=base.imag).any()
+
+
+def test_an_error_of_a_producer_is_cut():
+    class Broken:
+        def __dlpack_device__(self):
+            return 1, 0
+
+        def __dlpack__(self, **options):
+            raise RuntimeError("x" * 1_000_000)
+
+    with pytest.raises(ValueError, match="out does not lend its memory: xxx") as caught:
+        draw(out=Broken())
+    assert len(str(caught.value)) < 400
 
 
 # -------------------------------------------------------------------------- capsules that lie
