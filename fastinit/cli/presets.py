@@ -38,4 +38,5 @@ def _row(name: str) -> tuple[str, ...]:
     model, count, unit = re.findall(r"# (.+?) \(([\d.]+) ([MG])", text)[0]
     dtype = re.findall(r'^dtype = "(\w+)"', text, re.MULTILINE)[0]
     size = float(count) * {"M": 1e-3, "G": 1.0}[unit] * dtypes.resolve(dtype).itemsize
-    return name, model, f"{count} {unit}", dtype, f"{size:,.{1 if size < 10 else 0}f} GB"
+    parameters = f"{count} {unit.replace('G', 'B')}"  # billions, as models are named
+    return name, model, parameters, dtype, f"{size:,.{1 if size < 10 else 0}f} GB"
