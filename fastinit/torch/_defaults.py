@@ -19,9 +19,10 @@ import torch
 from torch import nn
 
 from . import _memory, _names, _wrapped
-from ._log import Log, Recorder, Ref
+from ._log import Log, Ref
 from ._names import Named, Site
 from ._private import Private
+from ._recorder import Recorder
 from ._replay import read
 
 RESETS = ("reset_parameters", "_reset_parameters")

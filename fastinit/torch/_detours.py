@@ -4,7 +4,7 @@ Some of these functions do not report to a TorchFunctionMode.  A name bound else
 torch.nn.init import trunc_normal_) holds the function object, so replacing the module's attribute
 would not reach it.  This module therefore replaces the code of the function objects while a block
 is open in any thread.  It restores the code when the last block closes.  The copies in ORIGINALS
-keep torch's code.  There are two kinds of block: accelerate.py draws, and _log.py records what
+keep torch's code.  There are two kinds of block: accelerate.py draws, and _recorder.py records what
 would be drawn.
 """
 

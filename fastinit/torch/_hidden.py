@@ -19,7 +19,7 @@ from torch import nn
 
 from . import _detours
 from ._defaults import RESETS
-from ._log import TRACELESS
+from ._recorder import TRACELESS
 
 # Libraries that are not searched: what their code does beyond reset_parameters() is recorded or
 # known.

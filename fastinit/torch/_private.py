@@ -2,8 +2,8 @@
 or set, not even temporarily.
 
 Other threads draw from the global generators too.  Restoring the state afterwards would therefore
-repeat numbers in those threads.  _log.py runs constructors this way, and _network.py runs forward
-passes this way.
+repeat numbers in those threads.  _recorder.py runs constructors this way, and _network.py runs
+forward passes this way.
 """
 
 from __future__ import annotations

@@ -21,9 +21,10 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from . import _memory, _names
 from ._defaults import Record, bare, pretrained_model
-from ._log import Log, Recorder
+from ._log import Log
 from ._names import Named
 from ._private import Private
+from ._recorder import Recorder
 from ._replay import read
 
 

@@ -2,9 +2,9 @@
 
 Only this module reads torch's arguments.  Each function here has the name and the arguments of a
 function of torch.nn.init.  It returns a Call and draws nothing.  init.py and accelerate.py draw the
-calls (_draw.py), and _log.py records them.  A call may be impossible to translate, because torch
-refuses its arguments or because there is nothing to fill.  Its Call then has no initializer, and
-torch's own function does everything and raises its own errors.
+calls (_draw.py), and _recorder.py records them.  A call may be impossible to translate, because
+torch refuses its arguments or because there is nothing to fill.  Its Call then has no initializer,
+and torch's own function does everything and raises its own errors.
 """
 
 from __future__ import annotations

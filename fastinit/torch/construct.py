@@ -1,7 +1,7 @@
 """construction() builds a model on the meta device and records what its constructors would draw.
 
 It serves models that draw in their constructors, or after them, in ways that reset_parameters()
-does not repeat.  The block is then the recipe of materialize_().  For the record, see _log.py.
+does not repeat.  The block is then the recipe of materialize_().  For the record, see _recorder.py.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from torch.nn.modules.module import (
 
 from . import _detours, _memory
 from ._defaults import Record
-from ._log import Log, Recorder
+from ._log import Log
 from ._names import Named
+from ._recorder import Recorder
 from ._replay import read
 
 
