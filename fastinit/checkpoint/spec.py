@@ -36,6 +36,7 @@ import itertools
 import json
 import math
 import re
+from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -280,11 +281,11 @@ class _Tensor(NamedTuple):
     name: str
     template: str  # the name as the spec has it
     value: Any  # its value in the spec
-    names: dict[str, Number]  # for expressions
+    names: Mapping[str, Number]  # for expressions
 
 
 def _expand(
-    source: Source, content: Mapping[str, Any], constants: Mapping[str, Number]
+    source: Source, content: Mapping[str, Any], constants: dict[str, Number]
 ) -> Iterator[_Tensor]:
     """Expand the tensors.  A repeated tensor gives one tensor per index."""
     ranges = _ranges(source, content.get("repeat", {}), constants)
@@ -316,7 +317,7 @@ def _expand(
         if len(seen) + math.prod(len(ranges[index]) for index in indices) > _MOST_TENSORS:
             raise source.error(f"more than {_MOST_TENSORS} tensors", *where)
         for numbers in itertools.product(*(ranges[index] for index in indices)):
-            local = dict(zip(indices, numbers, strict=True))
+            local: dict[str, Number] = dict(zip(indices, numbers, strict=True))
             name = _BRACES.sub(partial(_filled, local), template)
             if name in seen:
                 raise source.error(
@@ -327,12 +328,13 @@ def _expand(
             if name in ("", "__metadata__"):
                 raise source.error(f"a tensor cannot be named {name!r}", *where)
             seen[name] = template
-            yield _Tensor(name, template, value, {**constants, **local})
+            # Not a copy of the constants, of which there may be as many as tensors.
+            yield _Tensor(name, template, value, ChainMap(local, constants) if local else constants)
     for index in unused:
         raise source.error(f"no tensor's name holds {{{index}}}", "repeat", index)
 
 
-def _filled(numbers: Mapping[str, int], braces: re.Match[str]) -> str:
+def _filled(numbers: Mapping[str, Number], braces: re.Match[str]) -> str:
     return str(numbers[braces.group(1)]) if braces.group(1) is not None else braces.group()[0]
 
 
