@@ -26,6 +26,7 @@ from ._recorder import TRACELESS
 _KNOWN = frozenset(("torch", "transformers", "numpy", "fastinit")) | sys.stdlib_module_names
 # Methods whose names end like those of in-place operations, but which write no values.
 _HARMLESS = frozenset(("requires_grad_", "share_memory_", "detach_", "materialize_"))
+_CONVERSIONS = frozenset(("to", "type", "float", "double", "half", "bfloat16", "contiguous"))
 # Functions of torch and transformers that write to .data or put tensors in the places of
 # parameters, with the names that code needs to call them.
 _CALLED = {
@@ -271,13 +272,15 @@ def _writes(code: types.CodeType, used: Used, every: bool, last: int | None) -> 
 @functools.lru_cache(maxsize=4096)
 def _writes_data(code: types.CodeType, in_place: bool, last: int | None) -> bool:
     """Whether code writes to the .data of something but self, as far as its instructions show."""
-    loaded, stores, before = False, False, None
+    loaded, stores, before, of_data = False, False, None, None
     for one in dis.get_instructions(code):
         if last is not None and one.offset > last:
             break
         of_self = before is not None and "self" in _strings(before.argval)
+        if before is not None and before.opname == "LOAD_ATTR" and before.argval == "data":
+            of_data = one.argval  # x.data = x.data.to(dtype) converts, and writes no other values
         if one.argval == "data" and not of_self:
-            if one.opname == "STORE_ATTR":
+            if one.opname == "STORE_ATTR" and of_data not in _CONVERSIONS:
                 return True
             loaded |= one.opname in ("LOAD_ATTR", "LOAD_METHOD")
         # `data[0] = 1` and a call of a function that the code was given: init(module.weight.data)

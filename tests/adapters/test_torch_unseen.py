@@ -361,11 +361,20 @@ class ByItsReset(nn.Module):
         self.start()
 
 
+class Converted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+        for one in self.parameters():
+            one.data = one.data.to(torch.bfloat16)
+
+
 def test_what_a_reset_does_too_and_what_libraries_do_is_not_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for make in (
             ByItsReset,
+            Converted,
             lambda: nn.Linear(4, 4).bfloat16(),
             lambda: nn.Sequential(nn.Linear(4, 4), nn.LSTM(4, 4)),
             lambda: nn.Linear(4, 4).to("meta"),
