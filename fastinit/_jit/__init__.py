@@ -22,7 +22,8 @@ if getattr(config, "DISABLE_JIT", False):  # numba sets its options at run time
         "NUMBA_DISABLE_JIT is set, but these functions only exist in compiled form; unset it"
     )
 
-forks.keep_free(global_compiler_lock._lock)  # numba's own acquire() cannot be tried
+if hasattr(global_compiler_lock, "_lock"):  # its own acquire() always waits
+    forks.keep_free(global_compiler_lock._lock)
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 inner: Any = njit(**OPTIONS)  # compiled into its callers, and cached with them
