@@ -35,7 +35,9 @@ PACKAGES = {
     "transformers",
 }
 _AWAITED = PACKAGES | sys.stdlib_module_names
-_LIMIT = 60.0  # seconds; after them the fork goes on and the child may hang, as without a wait
+# Seconds; numba may take one minute to compile.  Then the fork goes on, and the child may hang, as
+# it would without a wait.
+_LIMIT = 120.0
 
 _locks: list[Any] = []  # reentrant locks that a child must get free
 _held: list[Any] = []  # those that the fork in progress holds

@@ -105,7 +105,10 @@ def test_a_child_gets_a_kept_lock_free():
 
 @pytest.mark.numba
 def test_children_forked_while_a_thread_uses_numba_for_the_first_time_fill_like_their_parent():
-    """In the import of numba, in that of our functions, and while they are loaded or compiled."""
+    """In the import of numba, in that of our functions, and while they are loaded."""
+    # Compiled here if they are not in numba's cache: that takes a minute on a machine with other
+    # work, and each child might do it again.
+    python("import fastinit as fi; fi.orthogonal((300, 300), seed=3)")
     run = python(
         FORK
         + """
