@@ -135,7 +135,8 @@ class Fill(NamedTuple):
         overflows, underflows, or loses its digits to a large shift that is taken back.  A dtype of
         two bytes or one stands a single change.
         """
-        if self.changes >= (1 if dtype.itemsize < 4 else 4) or not 1e-8 <= factor <= 1e8:
+        most = 1 if dtype.itemsize < 4 or self.initializer == "eye" else 4
+        if self.changes >= most or not 1e-8 <= factor <= 1e8:
             raise Unknown(f"it was multiplied by {factor!r} after {self.changes} other changes")
         own = self.arguments
         if self.initializer == "uniform":
@@ -143,8 +144,9 @@ class Fill(NamedTuple):
             center, spread = (ends[0] + ends[1]) / 2.0, ends[1] - ends[0]
         else:
             center, spread = own.get("mean", 0.0), own.get("std", 1.0)
-        if shift and abs(center) > 8.0 * spread:
-            raise Unknown(f"it was shifted by {shift!r} after another shift")
+        after, digit = center * factor + shift, torch.finfo(dtype).eps
+        if shift and (abs(center) > 8.0 * spread or 64.0 * digit * abs(after) > spread * factor):
+            raise Unknown(f"it was shifted by {shift!r}, which leaves few digits of the draw")
 
 
 class Step(NamedTuple):

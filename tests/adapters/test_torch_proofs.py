@@ -122,6 +122,7 @@ CHANGES = {
     "an overflow": lambda t: t.mul_(1e38).mul_(1e3).mul_(1e-38),
     "an underflow": lambda t: t.mul_(1e-30).mul_(1e-14).mul_(1e30).mul_(1e14),
     "many small shifts": lambda t: repeated(t, 30, 0.01),
+    "a shift that leaves few digits": lambda t: t.bfloat16().add_(-1e3),
     "a shift in bfloat16": lambda t: repeated(t.bfloat16(), 30, 0.01),
     "an inverse of a part": lambda t: t.clamp_(-1, 1)[0].erfinv_(),
 }
