@@ -135,6 +135,10 @@ class Recorder(_detours.Block):
         made = torch.empty_like(values, device=self._device)
         made.requires_grad_(values.requires_grad)
         self.log.literal(made, values, self._dispatch.unkeyed())
+        array: Any = args[0] if args else None
+        small = isinstance(array, np.ndarray) and array.nbytes <= _MOST_SHARED
+        if small and array.flags.writeable and array.ctypes.data == values.data_ptr():
+            self.log.lend(self._dispatch.lent(made.detach(), array))
         return made
 
     def _index(self, index: Any) -> Any:
@@ -192,6 +196,9 @@ _READING = (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist)
 _SET_DATA = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 _FROM_VALUES = (torch.tensor, torch.as_tensor, torch.asarray)
+# Bytes of an array whose memory a new tensor shares.  Larger ones are taken as they are, because
+# all lent arrays are compared at each operation.
+_MOST_SHARED = 1 << 20
 # Tags of operations whose result is a Python number, or has a shape that depends on values.
 _BY_VALUE = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 

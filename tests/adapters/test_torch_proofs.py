@@ -208,8 +208,23 @@ def changed_by_real_memory(module):
     module.value = nn.Parameter(torch.Tensor([1.0, 2.0, 3.0]).add_(new))
 
 
-@pytest.mark.parametrize("code", [written_by_an_array_that_is_shared, changed_by_real_memory])
-def test_real_memory_is_logged_as_it_is_before_an_operation(code):
+def made_of_an_array_that_is_written_later(module):
+    array = np.zeros(3, np.float32)
+    module.value = nn.Parameter(torch.as_tensor(array))
+    array[0] = 5.0
+    module.value.mul_(2.0)
+    array[1:] += 7.0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        written_by_an_array_that_is_shared,
+        made_of_an_array_that_is_written_later,
+        changed_by_real_memory,
+    ],
+)
+def test_shared_and_real_memory_is_logged_as_it_is_before_an_operation(code):
     assert torch.equal(recorded(code).value, Built(code).value)
 
 
