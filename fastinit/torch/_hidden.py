@@ -34,6 +34,8 @@ _CALLED = {
     "prune.remove": {"prune", "remove"},
     "Embedding.from_pretrained": {"Embedding", "from_pretrained"},
     "EmbeddingBag.from_pretrained": {"EmbeddingBag", "from_pretrained"},
+    "fuse_linear_bn_eval": {"fuse_linear_bn_eval"},
+    "fuse_conv_bn_eval": {"fuse_conv_bn_eval"},
     "resize_token_embeddings": {"resize_token_embeddings"},
     "set_input_embeddings": {"set_input_embeddings"},
     "set_output_embeddings": {"set_output_embeddings"},

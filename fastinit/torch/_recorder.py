@@ -269,6 +269,9 @@ class _Dispatch(TorchDispatchMode):
         try:
             return func(*args, **kwargs)
         except NotImplementedError:  # torch does not implement it for the meta device
+            drawn = [one for one in given if self.hides(one) and self._read_values(one) is None]
+            if drawn and not func._schema.is_mutable:
+                return _shaped(func, args, kwargs)
             return self._by_values(func, args, kwargs)
 
     def _by_values(self, func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
@@ -330,6 +333,24 @@ class _Dispatch(TorchDispatchMode):
     def _read_values(self, tensor: torch.Tensor) -> torch.Tensor | None:
         with _disable_current_modes():
             return self._read(self._log, self._log.ref(tensor))
+
+
+def _shaped(func: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
+    """Return meta tensors of the shapes that an operation gives; its values are drawn later.
+
+    The shapes come from a run on identity matrices, which factorizations and solvers accept.
+    """
+
+    def real(value: Any) -> Any:
+        if not strided(value) or not value.is_meta:
+            return value
+        tensor = torch.ones(value.shape, dtype=value.dtype, device="cpu")
+        if tensor.ndim > 1:
+            tensor.zero_().diagonal(dim1=-2, dim2=-1).fill_(1)
+        return tensor
+
+    args, kwargs = tree_map(real, (args, kwargs))
+    return tree_map(lambda one: one.to("meta") if strided(one) else one, func(*args, **kwargs))
 
 
 def _states() -> tuple[Any, ...]:

@@ -386,6 +386,33 @@ def test_draws_that_are_no_plain_fill_have_accelerates_values(make):
     assert torch.equal(recorded(build).made, plain.made) and not block.left
 
 
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda drawn: torch.geqrf(drawn)[0],
+        lambda drawn: torch.linalg.eigh(drawn + drawn.T)[0],
+        lambda drawn: torch.histc(drawn, 4),
+    ],
+)
+def test_operations_without_a_form_for_meta_tensors_are_computed_from_the_draws(compute):
+    def build():
+        model = nn.Module()
+        model.made = nn.Parameter(compute(torch.randn(4, 4)))
+        return model
+
+    with Keyed(None):
+        plain = build()
+    assert torch.allclose(recorded(build).made, plain.made, atol=1e-5)
+
+
+def test_an_orthogonal_parametrization_of_a_matrix_that_is_not_square_is_recorded():
+    def build():
+        return nn.utils.parametrizations.orthogonal(nn.Linear(4, 3))
+
+    weight = recorded(build).weight
+    assert torch.allclose(weight @ weight.T, torch.eye(3), atol=1e-5)
+
+
 def test_a_construction_is_not_pickled_and_an_accelerate_is():
     for change in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError, match=r"construction\(\) cannot be pickled.*after material"):
