@@ -91,16 +91,28 @@ def draw(
             drawn = name, fixed, names, whole
             array = _called_back(host, words, numbers, sizes, stored, drawn)
         return _constrained(array, out_sharding)
-    if out_sharding is None:
-        # The values go to the device that the key is committed to, as in JAX's own initializers.
-        place = words.sharding if words.committed and len(words.devices()) == 1 else None
-        return jax.device_put(host(jax.device_get(words)), place)
+    place = _beside(words) if out_sharding is None else concrete_sharding(out_sharding)
+    if place is None:
+        return jax.device_put(host(jax.device_get(words)))
     return _sharded(
         functools.partial(host, jax.device_get(words)),
         sizes,
         stored,
-        concrete_sharding(out_sharding),
+        place,
     )
+
+
+def _beside(words: jax.Array) -> jax.sharding.Sharding | None:
+    """Where JAX's own initializers put what they draw: on each device that holds the key, if it is
+    committed, or else of the mesh that jax.set_mesh() made the current one.
+    """
+    whole = jax.sharding.PartitionSpec()
+    if not words.committed:
+        mesh = jax.sharding.get_mesh()
+        return None if mesh.empty else jax.sharding.NamedSharding(mesh, whole)
+    if isinstance(words.sharding, jax.sharding.NamedSharding):
+        return jax.sharding.NamedSharding(words.sharding.mesh, whole)
+    return words.sharding if len(words.sharding.device_set) == 1 else None
 
 
 def _stored(dtype: Any) -> np.dtype[Any]:

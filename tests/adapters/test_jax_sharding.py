@@ -2,6 +2,7 @@
 drawn separately.
 """
 
+import contextlib
 import functools
 import itertools
 from unittest import mock
@@ -183,6 +184,21 @@ def test_values_go_where_the_key_is_and_mix_with_arrays_of_a_mesh():
                 assert bits(drawn) == bits(whole("normal", (4, 3)))
                 assert np.allclose(np.asarray(x @ drawn)[0], np.asarray(drawn).sum(0), atol=1e-5)
             assert init.normal()(KEY, (), "float32", PartitionSpec()).shape == ()
+
+
+def test_without_out_sharding_the_values_are_where_jaxs_own_would_be():
+    mesh = list(meshes())[-1]
+    for where in (contextlib.nullcontext(), jax.set_mesh(mesh)):
+        with where:
+            inside = jax.random.key(1)
+            spread = jax.device_put(KEY, NamedSharding(mesh, PartitionSpec()))
+            for key in (KEY, inside, spread, jax.random.split(inside)[1]):
+                ours, theirs = (
+                    module.normal()(key, (4, 3), "float32")
+                    for module in (init, jax.nn.initializers)
+                )
+                assert ours.committed == theirs.committed
+                assert ours.sharding.is_equivalent_to(theirs.sharding, 2)
 
 
 def test_uneven_shards_are_refused_by_jax_before_anything_is_drawn():
