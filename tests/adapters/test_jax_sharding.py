@@ -188,8 +188,8 @@ def test_values_go_where_the_key_is_and_mix_with_arrays_of_a_mesh():
 
 def test_without_out_sharding_the_values_are_where_jaxs_own_would_be():
     mesh = list(meshes())[-1]
-    for where in (contextlib.nullcontext(), jax.set_mesh(mesh)):
-        with where:
+    for enter in (contextlib.nullcontext, functools.partial(jax.set_mesh, mesh)):
+        with enter():
             inside = jax.random.key(1)
             spread = jax.device_put(KEY, NamedSharding(mesh, PartitionSpec()))
             for key in (KEY, inside, spread, jax.random.split(inside)[1]):
