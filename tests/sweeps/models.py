@@ -393,14 +393,19 @@ def kind_of(text):
     return re.sub(r"\d[\d,.]*", "N", text)[:150]
 
 
+# What a warning is about, by words in it.
 WARNINGS = {
     "run once more": "what the model's own constructor gives where its code is run again, and that "
     "changes made after it are not seen",
-    "init_weights() of": "that init_weights() is not run",
+    "init_weights() of": "an init_weights() that is not run; that its call in the constructor "
+    "changes nothing cannot be seen",
     "more often than": "writes of constructors beyond reset_parameters()",
     "in the places of": "tensors that constructors replace",
+    "get what _init_weights": "parameters that are not as their constructors leave them",
     "in the memory of": "tensors in the memory of others",
+    "buffers in real memory": "buffers that may have been drawn",
     "the constructors of": "functions that write without a trace",
+    "the code around": "code around the call that writes without a trace",
 }
 
 
