@@ -44,8 +44,9 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
     try:
         with Private(), torch.device("meta"):
             bare = build()
-        with Recorder(log, read):
+        with Recorder(log, read) as recorder:
             again = build()
+        _log_real_buffers(again, recorder)
     except Exception:  # a constructor may raise anything
         return None
     if not _looks(model, prefix) == _looks(bare, prefix) == _looks(again, prefix):
@@ -67,6 +68,17 @@ def rebuilt(model: nn.Module, prefix: str, kept: frozenset[str]) -> tuple[Record
         if usable:
             names.add(old.name)
     return Record(log, {item.name: log.ref(item.tensor) for item in new}, {}, {}), names
+
+
+def _log_real_buffers(model: nn.Module, recorder: Recorder) -> None:
+    """Log the values of buffers that a constructor computed in real memory.
+
+    It does so where it names a device, most often that of a parameter.
+    """
+    for item in _names.buffers(model):
+        recorder.doubt(item.tensor)
+        if item.tensor.is_cpu and not recorder.log.knows(item.tensor):
+            recorder.log.literal(item.tensor, item.tensor)
 
 
 class Left(NamedTuple):

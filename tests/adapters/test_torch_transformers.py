@@ -321,6 +321,9 @@ class _Tabled(transformers.PreTrainedModel):
         angles = np.arange(12.0, dtype="f4").reshape(3, 4) / 7
         self.register_buffer("table", torch.tensor(np.sin(angles)))
         self.register_buffer("ids", torch.arange(5).expand(1, -1), persistent=False)
+        mask = torch.zeros(3, device=torch.nn.Linear(1, 1).weight.device)
+        mask[1:] = 1.0
+        self.register_buffer("mask", mask.unsqueeze(0) - mask.unsqueeze(1))
         self.scale = torch.nn.Parameter(torch.tensor(2.5))
         self.gain = torch.nn.Parameter(torch.full((3,), 0.5))
         self.gain.data.mul_(3.0)
@@ -339,10 +342,10 @@ def _tabled():
 
 def test_a_second_constructor_call_restores_buffers_and_writes_through_data():
     model = _tabled()
-    with pytest.warns(UserWarning, match=r"scale, gain, table, ids get what _Tabled"):
+    with pytest.warns(UserWarning, match=r"scale, gain, table, ids, mask get what _Tabled"):
         fit.materialize_(model, seed=1)
     plain = _Tabled(transformers.PretrainedConfig())
-    for name in ("table", "ids", "scale", "gain"):
+    for name in ("table", "ids", "mask", "scale", "gain"):
         assert torch.equal(getattr(model, name), getattr(plain, name)), name
     assert torch.equal(model.head.weight, plain.head.weight)  # its own code would draw it
     assert model.head.bias.any()
@@ -365,7 +368,7 @@ def test_the_constructors_of_models_inside_a_module_are_called_again():
         fit.materialize_(model, seed=1)
     plain = _Tabled(transformers.PretrainedConfig())
     for inner in (model.first, model.second[0]):
-        for name in ("table", "ids", "scale", "gain"):
+        for name in ("table", "ids", "mask", "scale", "gain"):
             assert torch.equal(getattr(inner, name), getattr(plain, name)), name
         assert torch.equal(inner.head.weight, plain.head.weight)
     assert not torch.equal(model.first.head.bias, model.second[0].head.bias)
