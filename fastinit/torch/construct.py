@@ -38,8 +38,9 @@ class construction:  # noqa: N801  used like a function, as a context manager
     Everything inside the block counts, in constructors and after them, in its order: the last
     write of a value decides it. Nothing is drawn, and parameters take no memory. The model may be
     sharded, compiled or wrapped before materialize_(). transformers runs its _init_weights in the
-    block as it does on the CPU. A generator that code gives is not asked: names decide. Values that
-    NumPy or Python draw are refused by name, and so is code that reads a drawn value.
+    block as it does on the CPU. A generator that code gives is not asked: names decide. Tensors
+    that NumPy or Python may have drawn are refused by name; a single number that they drew is not
+    seen. Code that reads a drawn value is refused.
 
     Examples
     --------
