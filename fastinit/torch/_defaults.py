@@ -286,7 +286,7 @@ def _init_weights(log: Log, model: nn.Module, spared: set[int]) -> None:
             inner, owner = owner, None
         for name, child in module.named_children():
             walk(child, inner if owner is not None or name == "base_layer" else None)
-        if owner is not None and id(module) not in spared:
+        if owner is not None and id(module) not in spared and not _marked_whole(owner, module):
             what = f"{type(owner).__name__}._init_weights({type(module).__name__})"
             _attempt(log, module, what, lambda: owner._init_weights(module))
             module.__dict__["_is_hf_initialized"] = True
@@ -328,7 +328,17 @@ def _marked_before(model: nn.Module) -> set[int]:
     return spared
 
 
-def _mark(module: nn.Module) -> bool:
+def _marked_whole(owner: Any, module: nn.Module) -> bool:
+    """Whether transformers passes over a module since each of its tensors is marked.
+
+    It does so in classes that are not its own, whose _init_weights may not look at the marks.
+    """
+    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    custom = getattr(owner, "is_custom_code", None)
+    return bool(own) and all(map(_mark, own)) and custom is not None and bool(custom())
+
+
+def _mark(module: nn.Module | torch.Tensor) -> bool:
     return bool(getattr(module, "_is_hf_initialized", False))
 
 

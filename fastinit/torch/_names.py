@@ -57,6 +57,26 @@ def modules(
         )
 
 
+def checked(prefix: object) -> str:
+    """Return the prefix of a public call, where None is no prefix, or raise an error.
+
+    A wrong dot or type would give streams that the larger model does not have.
+    """
+    if prefix is None:
+        return ""
+    if not isinstance(prefix, str):
+        raise TypeError(
+            f"prefix is {prefix!r:.80}; give the module's name in the larger model as a string, "
+            "such as 'blocks.1', or None"
+        )
+    if prefix and "" in prefix.split("."):
+        raise ValueError(
+            f"prefix is {prefix!r:.80}, which has a dot too many; give the module's name in the "
+            "larger model, without a dot at either end, such as 'blocks.1'"
+        )
+    return prefix
+
+
 def parameters(model: nn.Module, prefix: str = "") -> list[Named]:
     """Return every distinct parameter with its places, in the order of named_parameters()."""
     return _gather(model, "_parameters", prefix)

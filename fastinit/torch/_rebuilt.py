@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -114,6 +114,45 @@ def left_by_constructors(model: nn.Module, prefix: str) -> dict[str, Left] | Non
             return None
         found |= {item.name: left(item) for item in _names.parameters(again, name)}
     return found
+
+
+def written_after_post_init(model: nn.Module, prefix: str) -> set[str]:
+    """Return the parameters that constructors of the user's classes write, or put in, after
+    post_init(), so that what _init_weights gives them is lost.
+
+    Each class is built again on the meta device, and versions are read when init_weights() ends,
+    which post_init() calls.
+    """
+    transformers = pretrained_model()
+    found: set[str] = set()
+    for name, module in configured(model, prefix):
+        if transformers is None or not isinstance(module, transformers):
+            continue
+        kinds = type(module).__mro__
+        kind = next(one for one in kinds if one.__module__.startswith("transformers."))
+        if not any(_initializes(one) for one in kinds[: kinds.index(kind)]):
+            continue
+        before: dict[int, tuple[torch.Tensor, int]] = {}
+        again = bare(module, _noting(type(module), before))
+        for item in _names.parameters(again, name) if again is not None and before else ():
+            # The tensors are kept in `before`, so that no new one can have the id of an old one.
+            if before.get(id(item.tensor), (None, -1))[1] != _memory.version(item.tensor):
+                found.add(item.name)
+    return found
+
+
+def _noting(kind: type, before: dict[int, tuple[torch.Tensor, int]]) -> type:
+    """Return a class like `kind` that notes the parameters' versions when init_weights() ends."""
+
+    def init_weights(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = super(noting, self).init_weights(*args, **kwargs)
+        before.clear()
+        before.update({id(one): (one, _memory.version(one)) for one in self.parameters()})
+        return result
+
+    body = {"init_weights": init_weights, "__module__": kind.__module__}
+    noting: Any = type(kind.__name__, (kind,), body)
+    return noting  # type: ignore[no-any-return]
 
 
 def _initializes(kind: type) -> bool:

@@ -85,13 +85,15 @@ def plan(
     code = None  # a record of the modules' own code, to check kept parameters
     if doubt and kept:
         code = record if made is None and record else _defaults.record(model, dtype, prefix)
-    plans, uncovered = [], {}
+    plans, uncovered, unwritten = [], {}, []
     for item in parameters:
         setting, mine = chosen.get(item.name), own.get(item.name)
         if item.name in kept:
             why = None if code is None else _unseen.doubt(item, code, made is None)
             if why is not None:
                 uncovered[item.name] = why
+            elif code is not None and made is None and _unseen.is_unwritten(item, code):
+                unwritten.append(item.name)
             continue
         if not item.tensor.numel():
             plans.append(Plan(item.name, [], []))
@@ -127,6 +129,11 @@ def plan(
         restored = [given[item.name] for item in buffers if item.name in given]
         uncovered = {name: why for name, why in uncovered.items() if name not in again}
         left = [item for item in left if item.name not in again]
+    if doubt:
+        named = rules if isinstance(rules, Mapping) else {}
+        real = [item for item in parameters if item.name in kept and chosen.get(item.name)]
+        ignored = [one.name for one in real if any(site.name in named for site in one.sites)]
+        _unseen.warn_of_kept(unwritten, ignored)
     warned = record and not made and _unseen.warn_of_init_weights(model, left, record)
     if not (any(item.name in uncovered for item in parameters) or warned or made) and record:
         computed = {one.name for one in restored} - {*chosen, *again}

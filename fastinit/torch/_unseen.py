@@ -55,6 +55,34 @@ def doubt(item: Named, record: Record, alone: bool) -> str | None:
     return None
 
 
+def is_unwritten(item: Named, record: Record) -> bool:
+    """Whether a real parameter that no code covers may be memory that nothing has written.
+
+    torch.Tensor(n) makes such memory, and torch.Tensor([1.0, 2.0]) looks the same but has values.
+    Memory that torch did not allocate (numpy's, a file's) has values.
+    """
+    tensor, ref = item.tensor, record.refs.get(item.name)
+    if not (_memory.is_plain(type(tensor)) and tensor.is_cpu and tensor.numel()) or ref is None:
+        return False
+    unwritten = _memory.version(tensor) <= _memory.blanks()
+    return unwritten and tensor.untyped_storage().resizable() and Run(record.log, ref).untouched
+
+
+def warn_of_kept(unwritten: list[str], ignored: list[str]) -> None:
+    """Warn of real parameters that are kept: without values, or in spite of a rule for them."""
+    if unwritten:
+        _warn(
+            f"{_listed(unwritten)} keep what they hold, in real memory that nothing has written "
+            "since it was made: values if torch.Tensor([1.0]) made it, rubbish if torch.Tensor(n) "
+            "did; give rules and overwrite=True to fill them, or overwrite=False to keep them"
+        )
+    if ignored:
+        _warn(
+            f"the recipe's rules for {_listed(ignored)} are not used, since these are real and "
+            "keep what they hold; overwrite=True fills them, overwrite=False keeps them"
+        )
+
+
 def _drawn(run: Run, writes: int, expected: int) -> bool:
     """Whether the module's own code draws the parameter and made all the writes that it has had.
 
@@ -128,6 +156,17 @@ def warn_of_constructors(
             f"{_listed(later)} get what _init_weights gives them, but are not as their model's "
             f"constructor leaves them: what code after it does {_ADVICE}"
         )
+    last = _rebuilt.written_after_post_init(model, prefix) if record.later else set()
+    after = [
+        one.name
+        for one in left
+        if one.name in record.later and one.name.replace(".base_layer.", ".") in last
+    ]
+    if after:
+        _warn(
+            f"{_listed(after)} get what _init_weights gives them, but their model's constructor "
+            f"writes them after post_init(), and what it writes {_ADVICE}"
+        )
     untied = _defaults.untied(model, prefix)
     if untied:
         _warn(
@@ -147,9 +186,13 @@ def warn_of_constructors(
             f"{_listed(drawn)} are buffers in real memory that keep what their constructors wrote "
             f"there; whether torch drew it, so that no seed decides it, {_ADVICE}"
         )
-    if left and not (more or fewer or later):
-        lost = moved or any(_is_new(one.tensor) for one in left)
-        _warn_of_code(model, left, lost or not visible, lost or bool(visible))
+    named = {*more, *fewer, *later, *after}
+    rest = [one for one in left if one.name not in named]
+    if rest:
+        lost = moved or any(_is_new(one.tensor) for one in rest)
+        # Where the code around this call did something, the warnings above have said so.
+        callers = not named and (lost or bool(visible))
+        _warn_of_code(model, rest, lost or not visible, callers)
 
 
 def _is_new(tensor: torch.Tensor) -> bool:

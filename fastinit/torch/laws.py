@@ -51,6 +51,7 @@ def laws(model: nn.Module, recipe: Recipe = None, *, prefix: str = "") -> list[L
     1.weight (4, 4) uniform, mean 0, std 0.2886751, low -0.5, high 0.5
     {0,1}.bias (4,) constant 0
     """
+    prefix = _names.checked(prefix)
     parameters = _names.parameters(model, prefix)
     buffers = [item for item in _names.buffers(model, prefix) if is_saved(item)]
     plans, restored, uncovered = _recipe.plan(model, parameters, buffers, recipe, prefix=prefix)

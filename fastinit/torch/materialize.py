@@ -122,7 +122,7 @@ def materialize_(
         refused, unless a mapping gives it an initializer or "leave". "leave" alone leaves all.
     prefix : str
         Where the model lies in a larger one: ``materialize_(block, prefix="blocks.1")`` draws what
-        the larger model's call would draw.
+        the larger model's call would draw. None and "" are no prefix.
     threads : int, optional
         At most so many; None is fastinit's own choice.
     progress : bool
@@ -151,6 +151,7 @@ def materialize_(
     """
     began = time.perf_counter()
     _refuse_while_recording("materialize_")
+    prefix = _names.checked(prefix)
     parameters = _names.parameters(model, prefix)
     all_buffers = _names.buffers(model, prefix)
     buffer_rules, left_alone = _rules.buffer_rules(all_buffers, buffers)
@@ -299,6 +300,7 @@ def verify_(
     its own shards, without communication.
     """
     _refuse_while_recording("verify_")
+    prefix = _names.checked(prefix)
     parameters = _names.parameters(model, prefix)
     seed = check_seed(seed)
     # Buffers are included, because if one is uncovered, _recipe.py runs the constructor again,

@@ -352,6 +352,42 @@ def test_real_memory_that_nothing_has_written_is_refused_filled_or_kept():
     assert fit.materialize_(model).skipped == ("old", "kept") and model.old.eq(1).all()
 
 
+def made_real(values):
+    def make():
+        model = nn.Sequential(nn.Linear(2, 2))
+        model.w = nn.Parameter(values())
+        return model
+
+    return on_meta(make)
+
+
+def test_real_memory_that_nothing_covers_or_has_written_is_kept_with_a_warning():
+    with pytest.warns(UserWarning, match=r"w keep what they hold.*rubbish if torch\.Tensor\(n\)"):
+        assert fit.materialize_(made_real(lambda: torch.Tensor(64, 64))).skipped == ("w",)
+    quiet = (
+        (lambda: torch.Tensor(4), {"overwrite": False}),
+        (lambda: torch.Tensor(4).fill_(2.0), {}),
+        (lambda: torch.from_numpy(np.arange(4.0)), {}),
+    )
+    for values, options in quiet:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert fit.materialize_(made_real(values), **options).skipped == ("w",)
+
+
+def test_a_rule_that_names_a_parameter_that_is_kept_gives_a_warning():
+    def filled():
+        return made_real(lambda: torch.Tensor(4).fill_(2.0))
+
+    with pytest.warns(UserWarning, match="rules for w are not used, since these are real"):
+        fit.materialize_(filled(), {"w": "zeros"})
+    quiet = (({"*": "zeros"}, None), ({"w": "zeros"}, False), ({"w": "zeros"}, True))
+    for recipe, overwrite in quiet:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit.materialize_(filled(), recipe, overwrite=overwrite)
+
+
 # ---------------------------------------------------------------------------------- wrapped modules
 
 
@@ -422,6 +458,25 @@ def test_a_prefix_draws_what_the_whole_models_call_draws():
         assert fit.verify_(block, seed=3, prefix=name)
     for one, two in zip(whole.parameters(), parts.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_a_prefix_is_a_name_or_nothing_and_anything_else_is_refused():
+    def calls(prefix):
+        block = on_meta(lambda: nn.Linear(4, 4))
+        yield lambda: fit.laws(block, prefix=prefix)[0].name
+        yield lambda: fit.materialize_(block, prefix=prefix).names[0]
+        yield lambda: fit.verify_(block, prefix=prefix).equal[0]
+
+    for nothing in (None, ""):
+        assert [call() for call in calls(nothing)][1:] == ["weight", "weight"]
+    for wrong in (0, b"0", False, ["0"]):
+        for call in calls(wrong):
+            with pytest.raises(TypeError, match="prefix is .*such as 'blocks.1', or None"):
+                call()
+    for wrong in ("0.", ".0", ".", "a..b"):
+        for call in calls(wrong):
+            with pytest.raises(ValueError, match="prefix is .*a dot too many"):
+                call()
 
 
 def test_streams_that_another_module_had_with_the_seed_are_reported():

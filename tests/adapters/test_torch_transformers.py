@@ -573,6 +573,79 @@ def test_what_a_constructor_marks_as_initialized_keeps_its_values(marked):
         fit.materialize_(model, seed=2)
 
 
+class _Plain(transformers.PreTrainedModel):
+    """Its _init_weights does not look at the marks of tensors."""
+
+    config_class = transformers.PretrainedConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.a, self.b = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+        for one in self.a.parameters() if config.when == "marked" else ():
+            one._is_hf_initialized = True
+        if config.when == "replaced after":
+            self.post_init()
+            self.a = torch.nn.Linear(8, 8)
+        else:
+            if config.when == "before":
+                torch.nn.init.constant_(self.a.weight, 0.5)
+            self.post_init()
+        if config.when == "after":
+            torch.nn.init.constant_(self.a.weight, 0.5)
+
+    def _init_weights(self, module):
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data.normal_(0, 0.02)
+            module.bias.data.zero_()
+
+
+class _Headed(transformers.LlamaPreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.head = torch.nn.Linear(64, 3)
+        self.post_init()
+        torch.nn.init.zeros_(self.head.weight)
+
+
+def _plain(when):
+    return _Plain(transformers.PretrainedConfig(when=when))
+
+
+@pytest.mark.parametrize(
+    "make,names",
+    [
+        (lambda: _plain("after"), "a.weight"),
+        (lambda: _plain("replaced after"), "a.weight, a.bias"),
+        (lambda: torch.nn.Sequential(_plain("after")), "0.a.weight"),
+        (lambda: _Headed(CONFIGS["LlamaForCausalLM"]()), "head.weight"),
+    ],
+)
+def test_what_a_constructor_writes_after_post_init_gives_a_warning_by_name(make, names):
+    with torch.device("meta"):
+        model = make()
+    match = f"^{names} get what _init_weights gives .* after post_init"
+    with pytest.warns(UserWarning, match=match):
+        fit.materialize_(model)
+
+
+def test_what_a_constructor_writes_before_post_init_gives_no_warning_after_it():
+    with torch.device("meta"):
+        model = _plain("before")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit.materialize_(model)
+    assert model.a.weight.std().item() == pytest.approx(0.02, rel=0.4)
+
+
+def test_an_init_weights_that_ignores_marks_does_not_reach_a_module_of_marked_tensors():
+    with torch.device("meta"):
+        model = _plain("marked")
+    fit.materialize_(model)
+    bound = 8**-0.5  # of torch's own Linear, whose std is 0.2
+    assert 0.5 * bound < model.a.weight.abs().max().item() <= bound and model.a.bias.any()
+    assert model.b.weight.std().item() == pytest.approx(0.02, rel=0.4) and not model.b.bias.any()
+
+
 @pytest.fixture
 def deterministic(request):
     """With deterministic algorithms, torch fills the memory that it gives out with NaN."""

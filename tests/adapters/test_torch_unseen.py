@@ -545,3 +545,19 @@ def test_models_that_are_made_in_inference_mode_are_filled():
         fit.materialize_(model, seed=2)
     drawn = fi.he_uniform((3, 3), negative_slope=5**0.5, seed=2, name="weight")
     assert np.array_equal(model.weight.detach().numpy(), drawn)
+
+
+class Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+        nn.init.zeros_(self.a.weight)
+        nn.init.orthogonal_(self.b.weight)
+
+
+def test_a_write_that_is_seen_does_not_hide_the_warning_of_one_that_is_not():
+    with pytest.warns(UserWarning) as told:
+        fit.materialize_(on_meta(Both))
+    first, second = [str(one.message) for one in told]
+    assert "write a.weight more often" in first
+    assert "constructors of Both use orthogonal_: " in second
