@@ -239,6 +239,7 @@ def fill_entries(
     check_progress(progress)
     todo: list[tuple[Target, Draw | Write, int]] = []
     filled: list[Filled] = []
+    labels: list[str] = []
     for number, (buffer, initializer, arguments, name, region, shape) in enumerate(
         _entries(entries)
     ):
@@ -254,7 +255,12 @@ def fill_entries(
         except (TypeError, ValueError) as error:
             if type(error) not in (TypeError, ValueError):
                 raise
-            raise type(error)(f"{label}: {error}") from error
+            advice = ""
+            if isinstance(initializer, (tuple, list)) and len(initializer) == 2:
+                apart = ", ".join(map(shown, initializer))
+                advice = f"; of a pair give both parts in the entry: (buffer, {apart})"
+            raise type(error)(f"{label}: {error}{advice}") from error
+        labels.append(label)
         todo.append((where, result, stream))
         filled.append(
             Filled(
@@ -268,9 +274,7 @@ def fill_entries(
                 where.view.size,
             )
         )
-    buffers.check_apart(
-        [(f"entry {line.name!r}", item[0].view) for line, item in zip(filled, todo, strict=True)]
-    )
+    buffers.check_apart([(label, item[0].view) for label, item in zip(labels, todo, strict=True)])
 
     for where, result, _ in todo:
         if not isinstance(result, Draw) and buffers.on_gpu(where.view) and where.view.size:

@@ -21,15 +21,23 @@ _NEAR = 0.6  # difflib's ratio: 'bf16' is near 'bfloat16' (0.67), 'foo' is not n
 
 
 def shown(value: Any) -> str:
-    """At most 80 characters of repr(value), for an error message; it never raises."""
+    """At most 80 characters of repr(value), for an error message; it never raises.
+
+    A text that is cut keeps its closing quote, and "…" follows it.
+    """
     if isinstance(value, int) and not -(1 << 255) < value < 1 << 255:
         # repr() raises ValueError from 4,300 digits on.
         sign = "negative " if value < 0 else ""
         return f"a {sign}whole number of {int(value).bit_length()} bits"
-    if isinstance(value, (str, bytes, bytearray)):
-        value = value[:_SHOWN]
+    is_text = isinstance(value, (str, bytes, bytearray))
     try:
-        return repr(value)[:_SHOWN]
+        text = repr(value[:_SHOWN] if is_text else value)
+        if is_text and len(text) > _SHOWN:
+            # An escape such as \n is longer than its character, so only a try shows what fits.
+            for size in range(_SHOWN, -1, -1):
+                if len(cut := repr(value[:size])) < _SHOWN:
+                    return f"{cut}…"
+        return text[:_SHOWN]
     except Exception:  # a nested integer with too many digits, or a __repr__ that fails
         return f"<{type(value).__name__}>"
 
@@ -54,7 +62,7 @@ def path_text(value: Any, what: str = "path") -> str:
         ) from None
     if size > _LONGEST_PATH:
         raise ValueError(
-            f"{what} {shown(text)}… has {size} bytes; no path has more than {_LONGEST_PATH}"
+            f"{what} {shown(text)} has {size} bytes; no path has more than {_LONGEST_PATH}"
         )
     return text
 

@@ -57,8 +57,10 @@ def find(path: Any, tensor: str | None) -> Source:
             "convert it to safetensors first (safetensors.torch.save_file)"
         )
     if ending not in _READERS:
+        how = f"ends in {shown(ending)}" if ending else "has no ending"
+        missing = "" if os.path.exists(name) else ", and there is no such file"
         raise ValueError(
-            f"{shown_path(name)} ends in {shown(ending)}; pretrained reads {', '.join(_READERS)}"
+            f"{shown_path(name)} {how}{missing}; pretrained reads {', '.join(_READERS)}"
         )
     if tensor is not None and not isinstance(tensor, str):
         raise TypeError(f"tensor must be a name, not {described(tensor)}")

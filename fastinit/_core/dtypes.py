@@ -234,7 +234,11 @@ def _search(dtype: Any) -> DType:
                 )
     found = DTYPES.get(name)
     if found is None:
-        hint = nearest(name, DTYPES)
+        # By its letters, 'float8' is nearer to 'float64' than to float8_e4m3fn.
+        longer = [one for one in DTYPES if one.startswith(f"{name}_")]
+        hint = (
+            f"did you mean {' or '.join(map(repr, longer))}?" if longer else nearest(name, DTYPES)
+        )
         raise ValueError(
             f"unknown dtype {shown(name)}; {hint + ' ' if hint else ''}allowed are "
             f"{', '.join(DTYPES)}"

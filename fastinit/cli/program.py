@@ -86,10 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
-        if error.filename is None:  # raised by a print, for example on a full disk
+        where = error.filename
+        if where is None:  # raised by a print, for example on a full disk
+            where = None if _flushes() else "standard output"
             _drop_output()
-        named = error.filename and error.strerror
-        return _fail(f"{_short(error.filename)}: {error.strerror}" if named else str(error), 1)
+        named = where and error.strerror
+        return _fail(f"{_short(where)}: {error.strerror}" if named else str(error), 1)
     except MemoryError as error:
         return _fail(f"not enough memory{f': {error}' if str(error) else ''}", 1)
     except (Failed, ImportError, FloatingPointError) as error:
@@ -113,6 +115,15 @@ def _occupy_standard_files() -> None:
 def _flush() -> None:
     if sys.stdout is not None:  # None if the shell has closed it (>&-)
         sys.stdout.flush()
+
+
+def _flushes() -> bool:
+    """Whether pending output can be written; what a failed print has left, fails again."""
+    try:
+        _flush()
+    except OSError:
+        return False
+    return True
 
 
 def _drop_output() -> None:

@@ -449,7 +449,7 @@ def difference(pairs: Iterable[tuple[Law | None, Law | None]]) -> str:
             there = [one for pair in group if (one := pair[side]) is not None]
             lines += [
                 (_laws.natural(law.name), side, f"{sign} {law.name} {_shown(law)}")
-                for law in fold([law._replace(rule="", note="") for law in there])
+                for law in fold([law._replace(rule=_tie(law), note="") for law in there])
             ]
     return "\n".join(text for _, _, text in sorted(lines))
 
@@ -462,6 +462,10 @@ def _is_pair(pair: Any) -> bool:
     )
 
 
+def _tie(law: Law) -> str:
+    return law.rule if law.law == _laws.TIED else ""
+
+
 def _shown(law: Law) -> str:
-    known = law.rule if law.law == _laws.TIED else law.numbers()
+    known = _tie(law) or law.numbers() or law.law
     return f"{law.shape}: {known}"

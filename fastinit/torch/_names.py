@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from .._core.arguments import described
+
 # torch.compile, FSDP1 and activation checkpointing keep the module that they wrap under these
 # attributes.
 _WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
@@ -42,7 +44,10 @@ def modules(
     model: nn.Module, prefix: str = "", seen: set[int] | None = None
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield (clean name, module) once for each module, in the order of named_modules()."""
-    seen = set() if seen is None else seen
+    if seen is None:
+        seen = set()
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model is {described(model)}; give a torch.nn.Module")
     if id(model) in seen:
         return
     seen.add(id(model))

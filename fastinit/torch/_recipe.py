@@ -10,13 +10,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from .. import _adapters
-from . import _defaults, _names, _unseen
+from .._core.arguments import said, shown
+from .._core.dtypes import DTYPES
+from .._table import checked_rule, lookup
+from . import _defaults, _memory, _names, _unseen
 from ._defaults import Record
 from ._names import Named
 from ._prove import Fill, View, prove
@@ -204,6 +207,7 @@ def _again(
 def _ruled(item: Named, setting: _adapters.Setting) -> Plan:
     """Plan one fill, or one fill per block if the rule asks for blocks along the first axis."""
     name, arguments = setting
+    _check_constant(item, name, {key: one for key, one in arguments.items() if key != "blocks"})
     count = arguments.get("blocks")
     shape, axes = tuple(item.tensor.shape), tuple(range(item.tensor.ndim))
     zeros = (0,) * len(shape)
@@ -221,6 +225,30 @@ def _ruled(item: Named, setting: _adapters.Setting) -> Plan:
     views = [View(shape, (number * rows, *zeros[1:]), size, size, axes) for number in range(count)]
     fills = [Fill(view, name, own) for view in views]
     return Plan(item.name, fills, [_stream(item.name, fills, n) for n in range(count)])
+
+
+def _check_constant(item: Named, name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a constant that a dtype without draws does not hold.
+
+    torch writes these constants, and would cut 2.5 to 2 and wrap -1 to 255.
+    """
+    kind = item.tensor.dtype
+    if name not in ("constant", "zeros", "ones") or kind in _memory.DTYPES:
+        return
+    known = DTYPES.get(str(kind).removeprefix("torch."))
+    value = arguments.get("value", int(name == "ones"))
+    try:
+        if known is not None:
+            checked_rule(lookup(name))(tuple(item.tensor.shape), known, **arguments)
+        torch.empty(2, dtype=kind, device="cpu").fill_(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the rule for {item.name!r}: {error}") from None
+    except RuntimeError as error:  # what torch raises for a dtype that it does not fill
+        text = str(kind).removeprefix("torch.")
+        raise TypeError(
+            f"the rule for {item.name!r}: torch does not fill dtype {text} with {shown(value)} "
+            f"({said(error)}); give None for it, and write its values yourself"
+        ) from None
 
 
 def _own(

@@ -27,7 +27,7 @@ from ._recipe import Plan
 from ._translate import Call
 
 # The initializers that work for every dtype, with their values.
-CONSTANTS: dict[str, Any] = {"constant": None, "zeros": 0, "ones": 1}
+CONSTANTS: dict[str, Any] = {"constant": 0.0, "zeros": 0, "ones": 1}
 
 
 def memory_of(tensor: torch.Tensor) -> torch.Tensor:

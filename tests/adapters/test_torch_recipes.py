@@ -148,6 +148,60 @@ def unmetal():
     return model
 
 
+@pytest.mark.parametrize(
+    ("dtype", "rule", "text"),
+    [
+        (torch.int8, 2.5, "2.5 has no exact value in int8"),
+        (torch.int8, 300, "300 has no exact value in int8"),
+        (torch.uint8, -1, "-1 has no exact value in uint8"),
+        (torch.bool, 2, "2 has no exact value in bool"),
+        (torch.float8_e4m3fnuz, 1e9, "torch does not fill dtype float8_e4m3fnuz with 1000000000.0"),
+    ],
+)
+def test_a_constant_that_the_dtype_does_not_hold_is_refused_by_name(dtype, rule, text):
+    model = nn.Module()
+    model.q = nn.Parameter(torch.ones(4).to(dtype), requires_grad=False)
+    model.register_buffer("b", torch.ones(4).to(dtype))
+    for name, given in (
+        ("q", {"recipe": {"q": rule}}),
+        ("b", {"recipe": {"q": "ones"}, "buffers": {"b": rule}}),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"the rule for '{name}': {text}"):
+            fit.materialize_(model, **given, overwrite=True)
+    with pytest.raises((TypeError, ValueError), match=f"the rule for 'q': {text}"):
+        fit.verify_(model, {"q": rule})
+    assert torch.equal(model.q.float(), torch.ones(4))
+
+
+def test_a_constant_that_an_integer_holds_is_written_and_its_call_agrees():
+    model = on_meta(nn.Module)
+    model.q = nn.Parameter(torch.empty(4, dtype=torch.int8, device="meta"), requires_grad=False)
+    model.none = nn.Parameter(torch.empty(2, dtype=torch.int8, device="meta"), requires_grad=False)
+    rules = {"q": 2.0, "none": "constant"}
+    report = fit.materialize_(model, rules, seed=1)
+    assert model.q.tolist() == [2] * 4 and model.none.tolist() == [0] * 2
+    for line, tensor in zip(report.filled, (model.q, model.none), strict=True):
+        assert eval(line.call(1), {"fi": fi}).tolist() == tensor.tolist()
+    assert fit.verify_(model, rules, seed=1)
+
+
+@pytest.mark.parametrize("model", [[nn.Linear(2, 2)], nn.Linear, torch.zeros(3)], ids=range(3))
+def test_what_is_not_a_module_is_refused_by_every_function_that_takes_a_model(model):
+    batch = torch.zeros(2, 2)
+    for call in (
+        lambda: fit.materialize_(model),
+        lambda: fit.verify_(model),
+        lambda: fit.laws(model),
+        lambda: fit.lsuv_(model, batch),
+        lambda: fit.match_moments_(model, batch),
+        lambda: fit.weight_norm_init_(model, batch),
+        lambda: fit.normalize_within_layers_(model, batch),
+        lambda: fit.normalize_between_layers_(model, batch),
+    ):
+        with pytest.raises(TypeError, match=r"model is .*; give a torch\.nn\.Module"):
+            call()
+
+
 def test_a_failing_reset_is_reported_with_the_names_of_its_parameters():
     with pytest.raises(
         ValueError,

@@ -147,7 +147,7 @@ def test_a_full_output_device_is_one_clear_error(arguments):
         )
     assert done.returncode == 1
     assert done.stderr.startswith(b"fastinit: error: ") and done.stderr.count(b"\n") == 1
-    assert b"No space left" in done.stderr
+    assert b"standard output: No space left" in done.stderr
 
 
 def test_a_folder_that_cannot_be_synced_leaves_the_file_and_says_so(tmp_path, spec):

@@ -140,6 +140,11 @@ def test_neither_order_nor_other_entries_change_a_tensor():
             r"entry 'bad' is tuple .*give a tuple \(buffer, initializer, arguments\)",
         ),
         (7, TypeError, "entry 'bad' is int 7"),
+        (
+            (np.zeros(3, np.float32), ("normal", {"std": 1})),
+            TypeError,
+            r"entry 'bad': .*give both parts in the entry: \(buffer, 'normal', {'std': 1}\)",
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -156,6 +161,8 @@ def test_entries_with_bad_names_or_forms_are_refused():
         fill([(good, "uniform", {}, 1.5)])
     with pytest.raises(TypeError, match=r"name\[, region, shape\]\)"):
         fill([(good, "uniform", {}, "a", None, None, None)])
+    with pytest.raises(ValueError, match="^entry '(xyz)*x?y?'…: unknown initializer 3"):
+        fill({"xyz" * 100: (good, 3)})
     for entries in ("text", 3, None):
         with pytest.raises(TypeError, match="mapping or an iterable"):
             fill(entries)
@@ -177,6 +184,10 @@ def test_overlapping_buffers_are_refused_and_interleaved_ones_are_not():
             },
             seed=1,
         )
+    with pytest.raises(ValueError, match="^entry 'x+'… and entry 'y' overlap"):
+        fill({"x" * 1000: (base, "uniform"), "y": (base, "uniform")})
+    with pytest.raises(ValueError, match="^entry 0 and entry 1 overlap"):
+        fill([(base, "uniform"), (base, "uniform")])
     assert not base.any()
     shards = {"left": (base[:, :5], "uniform", {}), "right": (base[:, 5:], "uniform", {})}
     fill(shards, seed=1)

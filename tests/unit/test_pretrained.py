@@ -317,6 +317,15 @@ class Bomb:
         return (os._exit, (3,))
 
 
+def test_a_name_without_ending_says_whether_the_file_is_there(tmp_path):
+    path = tmp_path / "weights"
+    with pytest.raises(ValueError, match="weights' has no ending, and there is no such file; pre"):
+        pretrained(path)
+    path.touch()
+    with pytest.raises(ValueError, match="weights' has no ending; pretrained reads"):
+        pretrained(path)
+
+
 def test_pickles_inside_npy_and_npz_are_never_loaded(tmp_path):
     np.save(tmp_path / "bomb.npy", np.array([Bomb()], object), allow_pickle=True)
     with pytest.raises(ValueError, match="Python objects"):

@@ -107,6 +107,7 @@ def test_dtype_survives_pickling_as_the_same_object():
         ("float8_e4m3", "float8_e4m3fn"),
         ("flot32", "float32"),
         ("Float32", "float32"),
+        ("float8", "float8_e4m3fn' or 'float8_e5m2"),
         ("uint", None),
     ],
 )

@@ -95,6 +95,13 @@ def test_two_ways_to_write_one_law_are_not_a_difference():
     assert inspection.compare_laws(SPEC, changed(**same)) == []
 
 
+def test_a_difference_of_tied_tensors_says_what_they_are_tied_to():
+    pairs = inspection.compare_laws("gpt2", "gpt2-xl")
+    first, second = inspection.difference(pairs).splitlines()[:2]
+    assert first == "- lm_head.weight (50257, 768): tied to transformer.wte.weight"
+    assert second == "+ lm_head.weight (50257, 1600): tied to transformer.wte.weight"
+
+
 def test_tensors_of_one_side_other_shapes_and_blocks_are_differences():
     tensors = dict(SPEC["tensors"])
     del tensors["q"]
