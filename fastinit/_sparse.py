@@ -23,6 +23,7 @@ from ._core.draws import Draw
 from ._core.dtypes import U64, WORDS64, DType
 from ._core.fill import clear
 from ._core.jobs import draw_job
+from ._core.signals import undisturbed
 from ._core.stream import PLANE_SPARSE
 from .typing import Array, Sizes
 
@@ -100,7 +101,7 @@ def _jit(pattern: Pattern, units: int) -> Any:
     if pattern.picks * units < PICKS_FOR_JIT or os.environ.get("FASTINIT_ENGINE") == "reference":
         return None
     try:
-        return importlib.import_module("._jit.sparse", __package__)
+        return undisturbed(lambda: importlib.import_module("._jit.sparse", __package__))
     except ImportError:
         return None
 

@@ -12,7 +12,9 @@ import _signal
 import _thread
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 # Signals that a handler may turn into an exception: interrupt, termination, timeout.
 NUMBERS = tuple(
@@ -63,20 +65,23 @@ class Gate:
                 _signal.signal(number, handler.before)
 
 
-def undisturbed(action: Callable[[], object]) -> None:
-    """Call action(); what handlers raise meanwhile is raised after it.
+def undisturbed(action: Callable[[], Result]) -> Result:
+    """Return action(); what handlers raise meanwhile is raised after it.
 
-    For short steps that an exception must not split, such as opening a file and keeping its number.
+    For steps that an exception must not split, such as opening a file and keeping its number, or
+    importing numba: Python forgets a package whose import was interrupted, but not its parts, and
+    then some packages cannot be imported again.
     """
     errors: list[BaseException] = []
     gate = Gate(errors, lambda: None)
     gate.close()
     try:
-        action()
+        result = action()
     finally:
         gate.open()
     if errors:
         raise errors[0]
+    return result
 
 
 class _Handler:

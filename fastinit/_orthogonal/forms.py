@@ -16,6 +16,7 @@ from .._core import draws as _draws
 from .._core import engine
 from .._core.dtypes import FLOAT32, FLOAT64, DType
 from .._core.jobs import draw_job
+from .._core.signals import undisturbed
 from ..typing import Array
 from .problem import DrawNormals, Place, Problem
 
@@ -63,7 +64,7 @@ def compiled(steps: float, wide: bool, what: str) -> Any:
         try:
             # Not from sys.modules: it may hold the module before another thread has imported it
             # completely.
-            _compiled = importlib.import_module(".compiled", __package__)
+            _compiled = undisturbed(lambda: importlib.import_module(".compiled", __package__))
             return _compiled
         except (ImportError, OSError, SystemError) as error:
             # numba is not installed, or does not support this NumPy or machine.

@@ -148,3 +148,28 @@ def test_an_undisturbed_action_is_done_before_a_handler_s_error_is_raised(handle
     with pytest.raises(ZeroDivisionError):
         signals.undisturbed(lambda: 1 / 0)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("call", ["sparse((3000, 600), sparsity=0.5, ", "orthogonal((600, 600), "])
+def test_an_interrupt_while_numba_is_imported_leaves_the_next_call_whole(call):
+    run = python(f"""
+        import signal, sys
+        import fastinit as fi
+
+        class Interrupting:
+            names = ["numba.core.types.misc"]
+
+            def find_spec(self, name, path=None, target=None):
+                if name in self.names:
+                    self.names.clear()
+                    signal.raise_signal(signal.SIGINT)
+
+        sys.meta_path.insert(0, Interrupting())
+        for _ in range(2):
+            try:
+                print(fi.{call} seed=1).shape)
+            except KeyboardInterrupt:
+                print("interrupted")
+    """)
+    assert run.stdout.split()[0] == "interrupted" and run.stdout.count("(") == 1
