@@ -81,8 +81,7 @@ def _columns(head: Row, rows: Sequence[Row]) -> list[str]:
     """Head and rows in columns with two spaces between them, numbers to the right.
 
     If the table is too wide, text in the last column wraps to more lines.  Then the widest columns
-    lose characters: the first column in the middle of its cells, because the end of a tensor's name
-    is the most informative part, and other columns at the end.
+    lose characters: the first column as _short() says, other columns at the end.
     """
     width = [min(max(map(len, column)), WIDTH) for column in zip(head, *rows, strict=True)]
     right = [_is_numbers(column) for column in zip(*rows, strict=True)]
@@ -92,7 +91,7 @@ def _columns(head: Row, rows: Sequence[Row]) -> list[str]:
     lines = []
     for row in (head, *rows):
         cells = [
-            _cut(cell, size, middle=not place)
+            (_cut if place else _short)(cell, size)
             for place, (cell, size) in enumerate(zip(row, width, strict=True))
         ]
         further: list[str] = []
@@ -113,12 +112,26 @@ def _is_numbers(column: Sequence[str]) -> bool:
     return 2 * sum(bool(re.match(r"[-+]?[.\d]", cell)) for cell in column) > len(column)
 
 
-def _cut(cell: str, size: int, middle: bool) -> str:
-    if len(cell) <= size:
-        return cell
-    begin = size // 10 if middle else size - 1
-    end = size - begin - 1
-    return f"{cell[:begin]}…{cell[len(cell) - end :]}"
+def _cut(cell: str, size: int) -> str:
+    return cell if len(cell) <= size else f"{cell[: size - 1]}…"
+
+
+def _short(name: str, size: int) -> str:
+    """A tensor's name in `size` characters: the words before the last are cut to one letter from
+    the left, as far as is needed.  The numbers stay, since they tell the layers apart: "m.l.10.mlp.
+    weight".  What is still too long loses its middle.
+    """
+    parts = name.split(".")
+    for place, part in enumerate(parts[:-1]):
+        if len(".".join(parts)) <= size:
+            break
+        if not any(map(str.isdigit, part)):
+            parts[place] = part[:1]
+    name = ".".join(parts)
+    if len(name) <= size:
+        return name
+    begin = size // 3
+    return f"{name[:begin]}…{name[len(name) - (size - begin - 1) :]}"
 
 
 def as_json(report: Mapping[str, Any]) -> str:

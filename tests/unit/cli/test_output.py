@@ -71,9 +71,9 @@ def test_a_command_prints_lines_of_at_most_80_columns(command, status, folder, c
     assert lines and [line for line in lines if len(line) > 80] == []
 
 
-def test_what_is_cut_from_a_name_is_its_middle(folder, capsys, monkeypatch):
+def test_a_name_that_is_cut_keeps_its_numbers_and_its_end(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     main(["inspect", "a.safetensors"])
     [line] = [line for line in capsys.readouterr().out.splitlines() if "16×16" in line][:1]
     name = line.split()[0]
-    assert name.startswith("mod") and "…" in name and name.endswith("projection.weight")
+    assert len(name) < 40 and ".0." in name and name.endswith("projection.weight")

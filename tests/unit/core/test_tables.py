@@ -15,13 +15,17 @@ def counted(rows):
     return Table("", ("n",), [(str(row),) for row in rows], [f"{len(rows)} rows"])
 
 
-def test_names_are_cut_in_the_middle_where_a_table_is_wider_than_80_columns():
-    text = Table("", HEAD, [(LONG, "1.5", "pass"), ("x", "-20", "fail")]).text()
-    assert text.splitlines() == [
+def test_names_keep_their_numbers_and_their_last_word_in_a_table_of_80_columns():
+    rows = [(LONG, "1.5", "pass"), ("x", "-20", "fail"), ("word" * 30, "0", "fail")]
+    assert Table("", HEAD, rows).text().splitlines() == [
         f"module{'':60}slope  verdict",
-        f"{LONG[:6]}…{LONG[-57:]}    1.5  pass",
+        f"m.l.0.s.query_projection.weight.of.a.model.with.long.names{'':10}1.5  pass",
         f"x{'':67}-20  fail",
+        f"{('word' * 30)[:21]}…{('word' * 30)[-42:]}      0  fail",
     ]
+    rows = [(f"model.layers.{layer}.mlp.experts.down_proj.weight", "w" * 60) for layer in (8, 10)]
+    names = [line.split()[0] for line in Table("", ("tensor", "why"), rows).text().splitlines()]
+    assert "8" in names[1].split(".") and "10" in names[3].split(".")
 
 
 def test_beside_long_evidence_a_name_keeps_its_layer():
