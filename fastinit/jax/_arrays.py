@@ -108,7 +108,10 @@ def _beside(words: jax.Array) -> jax.sharding.Sharding | None:
     """
     whole = jax.sharding.PartitionSpec()
     if not words.committed:
-        mesh = jax.sharding.get_mesh()
+        try:
+            mesh = jax.sharding.get_mesh()
+        except ValueError:  # a constant of a program that is traced: the program places it
+            return None
         return None if mesh.empty else jax.sharding.NamedSharding(mesh, whole)
     if isinstance(words.sharding, jax.sharding.NamedSharding):
         return jax.sharding.NamedSharding(words.sharding.mesh, whole)
