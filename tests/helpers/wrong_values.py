@@ -50,6 +50,21 @@ _WORDS = {
 _LISTS = ("; known are", "; there are")
 
 
+def functions(package):
+    """The names of a package's public functions."""
+    return {name for name in package.__all__ if inspect.isfunction(getattr(package, name))}
+
+
+def check(function, good, accepted, folder):
+    """Try the wrong values of every argument; `accepted` are those that an argument takes."""
+    assert good.keys() == inspect.signature(function).parameters.keys()
+    before = set(os.listdir(folder))
+    for key in good:
+        assert set(taken(function, good, key, folder)) == accepted.get(key, set()), key
+        for name in set(os.listdir(folder)) - before:
+            os.unlink(os.path.join(folder, name))
+
+
 def taken(function, good, key, folder):
     """The wrong values of an argument that a function takes; all others it must refuse by an error
     of a proper class that names the argument in few words, and leave the folder as it was.
